@@ -247,8 +247,8 @@ mod tests {
         assert!(layer("units = 3").contains("missing field `type`"));
         assert_eq!(
             layer("type = \"flatten\"\n\n[[layers]]\ntype = \"dropout\"\nrate = 1.0"),
-            "layer 2 (line 4): the option `rate` of `dropout(rate=1.0)` is a number of at least 0 and \
-             less than 1, got `1.0`\n  help: give it as in `dropout(rate=..)`"
+            "layer 2 (line 4): the option `rate` of `dropout(rate=1.0)` is a number of at least 0 \
+             and less than 1, got `1.0`\n  help: give it as in `dropout(rate=..)`"
         );
         assert!(
             layer("type = \"dense\"\nunits = 3\nactivation = \"rellu\"")

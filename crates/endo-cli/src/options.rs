@@ -38,9 +38,9 @@ The error is that of a model which has not seen the rows to test on. Of fewer th
 the model that is saved learns from all rows in the same way; else, and with --no-refit, it is the
 tested one.
 
-A FILE.toml given as --model lists hidden layers, each as a table [[layers]] with Keras's names: its
-`type`, such as dense or dropout, and as keys its arguments and options, such as units = 64 and
-activation = \"relu\". All layers of one tensor of the library can be listed.
+A FILE.toml as --model lists hidden layers, each as a table [[layers]] with Keras's names: its
+type, such as \"dense\", and as keys its arguments and options, such as units = 64. Any layer of the
+library that takes one tensor can be listed.
 
 In the folder --out are model.endo (for predict, evaluate, explain and export), report.html
 (figures of the training) and run.toml (settings, columns, scores and history).";
@@ -151,7 +151,7 @@ fn training_options() -> Vec<Arg> {
             .value_parser(NonEmptyStringValueParser::new()),
         valued("task", "TASK", "regression or classification [default: found from the target]")
             .value_parser(task),
-        valued("model", "MODEL", "tabular, regressor (the book's), or a FILE.toml of layers")
+        valued("model", "MODEL", "tabular, regressor (the book's), or a FILE.toml")
             .default_value("tabular")
             .value_parser(model_name),
         valued("epochs", "COUNT", "Passes over the training rows, at most [default: the model's]")

@@ -238,10 +238,10 @@ pub(crate) fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) ->
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(in crate::files) struct Folder(pub PathBuf);
+    pub(crate) struct Folder(pub PathBuf);
 
     impl Folder {
         pub fn new(name: &str) -> Self {

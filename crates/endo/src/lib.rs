@@ -112,9 +112,9 @@ pub mod tensor {
 pub use array::Array;
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
-pub use tensor::Tensor;
 pub use named::{Hyperparameters, Setting};
 pub use shape::Shape;
+pub use tensor::Tensor;
 pub use trace::compute;
 pub use variable::Variable;
 

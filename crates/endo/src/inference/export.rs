@@ -14,13 +14,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, failure};
 use crate::graph::{Graph, Occasion, SavedGraph, Tensor, Tree};
 use crate::net::sealed::Seal;
-use crate::net::{distinct, first, output_names, structure};
+use crate::net::{distinct, first, not_built, output_names, structure};
 use crate::ops;
 use crate::ops::draws::{Draw, DrawLog};
 use crate::shape::Shape;
 use crate::step::Steps;
 use crate::trace::Context;
-use crate::trace::follow::Tracing;
 use crate::variable::Variable;
 
 use super::predict;
@@ -49,21 +48,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     fn saved_graph(&self) -> Result<SavedGraph> {
         let inputs = self.net.inputs();
-        let fail =
-            |message: &str, help: &str| Err(Error::new(ErrorKind::Usage, message).help(help));
         if inputs.is_empty() {
-            let help = "call `model.build([batch, features])` first, or `fit` it";
-            return fail(
-                "the model has seen no input yet, so there is no shape to export it for",
-                help,
-            );
+            let message = "the model has seen no input yet, so there is no shape to export it for";
+            return Err(not_built(message));
         }
         if inputs.iter().any(|(shape, _)| shape.is_scalar()) {
-            let help = "let all inputs have samples along their first axis";
-            return fail(
-                "the model was last traced for an input without axes, which has no rows",
-                help,
-            );
+            let message = "the model was last traced for an input without axes, which has no rows";
+            return Err(Error::new(ErrorKind::Usage, message)
+                .help("let all inputs have samples along their first axis"));
         }
         let names = RefCell::new(Vec::new());
         let graph = |rows: usize, shared: Vec<Draw>| -> Result<((usize, Graph), Rc<DrawLog>)> {
@@ -71,11 +63,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 |(shape, dtype): &(Shape, DType)| Array::try_zeros(&shape.with(0, rows), *dtype);
             let arrays = inputs.iter().map(zeros).collect::<Result<Vec<Array>>>()?;
             let log = Rc::new(DrawLog::new(rows, Occasion::predict(0), shared));
-            let (graph, outputs) = self.predict_graph(
-                &arrays.iter().collect::<Vec<_>>(),
-                &self.net.tracing_on_occasion(&log),
-            )?;
-            *names.borrow_mut() = outputs;
+            let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
+                let Some(inputs) = structure(inputs, cx) else { return Vec::new() };
+                let (outputs, _) = self.predict_step(inputs, cx);
+                names.replace(output_names(&outputs, cx));
+                outputs.tensors().into_iter().cloned().collect()
+            });
+            let inputs: Vec<&Array> = arrays.iter().collect();
+            let (graph, _) = self.net.tracing_on_occasion(&log).graph(&inputs, closure)?;
             Ok(((rows, graph), log))
         };
         let traced = |rows: usize| graph(rows, Vec::new());
@@ -113,20 +108,5 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let taken: Vec<&str> = saved.variables.iter().map(|(name, _)| name.as_str()).collect();
         distinct(&mut saved.constants, first, &taken);
         Ok(saved)
-    }
-
-    /// What `predict` computes of inputs of the shapes and types of these, and the names of the
-    /// outputs.
-    #[track_caller]
-    fn predict_graph(&self, inputs: &[&Array], tracing: &Tracing) -> Result<(Graph, Vec<String>)> {
-        let names = RefCell::new(Vec::new());
-        let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
-            let Some(inputs) = structure(inputs, cx) else { return Vec::new() };
-            let (outputs, _) = self.predict_step(inputs, cx);
-            *names.borrow_mut() = output_names(&outputs, cx);
-            outputs.tensors().into_iter().cloned().collect()
-        });
-        let (graph, _) = tracing.graph(inputs, closure)?;
-        Ok((graph, names.into_inner()))
     }
 }

@@ -29,40 +29,31 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     /// The same as the call with this number.
     #[track_caller]
     pub fn predict_call(&self, call: u64, x: &I::Arrays) -> Result<O::Arrays> {
-        let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
-        structured::<O>(self.predict_arrays(call, &inputs)?)
+        self.predict_through(call, x, |runner| runner)
     }
 
     /// The outputs without the structure of inputs and outputs.
     #[track_caller]
     pub fn predict_all(&self, inputs: &[Array]) -> Result<Vec<Array>> {
-        self.predict_arrays(self.next_call(), inputs)
-    }
-
-    #[track_caller]
-    fn predict_arrays(&self, call: u64, inputs: &[Array]) -> Result<Vec<Array>> {
         let mut runner = Runner::new(self, StepKind::Predict);
-        predict(&mut runner, inputs, Occasion::predict(call), &self.pool)
+        predict(&mut runner, inputs, Occasion::predict(self.next_call()), &self.pool)
     }
 
-    /// The outputs, computed by something around the usual runner.
+    /// The outputs of the call with this number, computed by something around the usual runner.
     #[track_caller]
     pub fn predict_through<'s, P: Part>(
         &'s self,
+        call: u64,
         x: &I::Arrays,
         around: impl FnOnce(Runner<'s, I, O>) -> P,
     ) -> Result<O::Arrays> {
         let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
         let mut part = around(Runner::new(self, StepKind::Predict));
-        structured::<O>(predict(
-            &mut part,
-            &inputs,
-            Occasion::predict(self.next_call()),
-            &self.pool,
-        )?)
+        structured::<O>(predict(&mut part, &inputs, Occasion::predict(call), &self.pool)?)
     }
 
-    fn next_call(&self) -> u64 {
+    /// The number of the next call.
+    pub fn next_call(&self) -> u64 {
         self.predict_calls.fetch_add(1, Ordering::Relaxed)
     }
 }
@@ -91,7 +82,7 @@ pub(crate) trait Part {
 impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
-        self.set_occasion(occasion);
+        self.occasion = Some(occasion);
         Runner::run(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
         Ok(self.outputs().1)
     }
@@ -99,7 +90,7 @@ impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
     #[track_caller]
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>> {
         let step = Runner::step(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
-        Ok(step.filter(|step| step.states.is_empty()))
+        Ok(step.filter(|step| step.made.states.is_empty()))
     }
 }
 

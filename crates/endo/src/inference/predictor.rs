@@ -100,23 +100,11 @@ impl Predictor {
 
     fn new(mut graph: SavedGraph) -> Result<Self, String> {
         let values = std::mem::take(&mut graph.variables);
-        let variables =
+        let variables: Vec<Variable> =
             values.into_iter().map(|(name, value)| Variable::new(name, value).frozen()).collect();
-        let mut predictor = Self {
-            graph,
-            variables,
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            names: Vec::new(),
-            steps: StepCache::default(),
-            pool: Pool::default(),
-            carrying: CarryLock::default(),
-            calls: AtomicU64::new(0),
-        };
         // What is wrong with the operations is found here, and not when rows are waiting. What is
         // right for one number of rows by chance is not for two.
-        [2, 3].into_iter().try_for_each(|rows| predictor.graph(rows).map(|_| ()))?;
-        let Self { graph, inputs, outputs, names, .. } = &mut predictor;
+        [2, 3].into_iter().try_for_each(|rows| graph_of(&graph, &variables, rows).map(drop))?;
         let spec = |node: &SavedNode| {
             if node.has_a_row_each() {
                 Ok(TensorSpec::new(node.sizes(), node.dtype))
@@ -124,19 +112,19 @@ impl Predictor {
                 Err(format!("`{}` has not one row for each row", node.operation))
             }
         };
-        *inputs = graph
-            .nodes
-            .iter()
-            .filter(|node| node.operation == "input")
-            .map(spec)
-            .collect::<Result<_, _>>()?;
-        *outputs = graph
-            .outputs
-            .iter()
-            .map(|&(_, place)| spec(&graph.nodes[place]))
-            .collect::<Result<_, _>>()?;
-        *names = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
-        Ok(predictor)
+        let inputs = graph.nodes.iter().filter(|node| node.operation == "input").map(spec);
+        let outputs = graph.outputs.iter().map(|&(_, place)| spec(&graph.nodes[place]));
+        Ok(Self {
+            inputs: inputs.collect::<Result<_, _>>()?,
+            outputs: outputs.collect::<Result<_, _>>()?,
+            names: graph.outputs.iter().map(|(name, _)| name.clone()).collect(),
+            graph,
+            variables,
+            steps: StepCache::default(),
+            pool: Pool::default(),
+            carrying: CarryLock::default(),
+            calls: AtomicU64::new(0),
+        })
     }
 
     /// The number of threads; all that the process may use unless set. Results do not depend on it.
@@ -296,19 +284,16 @@ impl Predictor {
         Ok(())
     }
 
-    fn graph(&self, rows: usize) -> Result<Graph, String> {
-        self.graph.graph(rows, ops::saved::named, &self.variables).map_err(|(_, what)| what)
-    }
-
     /// The step for a number of rows, planned now if there is none.
-    fn step(&self, rows: usize) -> Result<Arc<TracedStep>> {
+    fn step(&self, inputs: &[Array]) -> Result<Arc<TracedStep>> {
+        let rows = inputs.first().map_or(0, |input| input.shape().batch());
         let of_rows = |step: &&Arc<TracedStep>| {
             step.key.inputs.first().is_some_and(|(shape, _)| shape.batch() == rows)
         };
         if let Some(step) = self.steps.known().iter().find(of_rows) {
             return Ok(step.clone());
         }
-        let graph = self.graph(rows).map_err(|what| {
+        let graph = graph_of(&self.graph, &self.variables, rows).map_err(|what| {
             Error::new(ErrorKind::Data, format!("for {rows} rows, {what}"))
                 .help("`export` the model again")
         })?;
@@ -326,6 +311,11 @@ impl Predictor {
             false,
         )?))
     }
+}
+
+/// A saved graph for a number of rows.
+fn graph_of(graph: &SavedGraph, variables: &[Variable], rows: usize) -> Result<Graph, String> {
+    graph.graph(rows, ops::saved::named, variables).map_err(|(_, what)| what)
 }
 
 impl fmt::Display for Predictor {
@@ -357,8 +347,8 @@ struct Rows<'p> {
 
 impl Part for Rows<'_> {
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
-        let step = self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch()))?;
-        self.carried.keep(&step.states, &self.predictor.carrying)?;
+        let step = self.predictor.step(inputs)?;
+        self.carried.keep(&step.made.states, &self.predictor.carrying)?;
         let outputs = step.outputs.clone();
         let (step, outputs) = self.used.insert((step, outputs));
         let told = step.draws.then(|| occasion.array());
@@ -371,8 +361,8 @@ impl Part for Rows<'_> {
     }
 
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>> {
-        let step = self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch()))?;
-        Ok(Some(step).filter(|step| step.states.is_empty()))
+        let step = self.predictor.step(inputs)?;
+        Ok(Some(step).filter(|step| step.made.states.is_empty()))
     }
 }
 

@@ -21,8 +21,9 @@ layer! {
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let model =
-    ///     Sequential::new().add(Activation::new("relu")).add(Activation::new(|x: &Tensor| x * 2.0));
+    /// let model = Sequential::new()
+    ///     .add(Activation::new("relu"))
+    ///     .add(Activation::new(|x: &Tensor| x * 2.0));
     /// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
     /// let [y] = f.run([&[[-1.0_f32, 3.0]].into()])?;
     /// assert_eq!(y, Array::from([[0.0_f32, 6.0]]));
@@ -32,7 +33,8 @@ layer! {
     /// The layer of an activation.
     (<K> activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation]) {
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
-        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer] = None,
+        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer]
+            = None,
     }
 }
 

@@ -24,7 +24,8 @@ layer! {
     ///     layer.apply(&x, cx);
     ///     [cx.losses().remove(0)]
     /// });
-    /// assert_eq!(f.run([&[[1.0_f32, -2.0], [0.0, 1.0]].into()])?[0].item()?, (0.5 * 4.0 + 6.0) / 2.0);
+    /// let [penalty] = f.run([&[[1.0_f32, -2.0], [0.0, 1.0]].into()])?;
+    /// assert_eq!(penalty.item()?, (0.5 * 4.0 + 6.0) / 2.0);
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[derive(Clone, Debug)]

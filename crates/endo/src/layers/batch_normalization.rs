@@ -21,17 +21,17 @@ pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<BatchNormalization>()];
 const MASK_EPSILON: f64 = 1e-7;
 
 layer! {
-    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta` (Ioffe and Szegedy 2015, algorithms 1 and
-    /// 2). Keras's `BatchNormalization`.
+    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta` (Ioffe and Szegedy 2015, algorithms 1
+    /// and 2). Keras's `BatchNormalization`.
     ///
-    /// Mean and variance are taken over all axes but `axis`. In training they are those of the batch,
-    /// and the weights `moving_mean` and `moving_variance` become
-    /// `moving * momentum + batch * (1 - momentum)`, with the biased variance; otherwise they are the
-    /// moving ones. A layer that is not trainable, or whose `gamma` and `beta` were both frozen
-    /// since, runs as outside training.
+    /// Mean and variance are taken over all axes but `axis`. In training they are those of the
+    /// batch, and the weights `moving_mean` and `moving_variance` become `moving * momentum + batch
+    /// * (1 - momentum)`, with the biased variance; otherwise they are the moving ones. A layer
+    /// that is not trainable, or whose `gamma` and `beta` were both frozen since, runs as outside
+    /// training.
     ///
-    /// Where the inputs have a mask ([`Context::set_mask`]), mean and variance leave out the positions
-    /// where it does not hold.
+    /// Where the inputs have a mask ([`Context::set_mask`]), mean and variance leave out the
+    /// positions where it does not hold.
     ///
     /// ```
     /// use endo::prelude::*;

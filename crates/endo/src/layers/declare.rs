@@ -112,9 +112,11 @@ pub(crate) fn weight_of_text(
 /// One with `{trainable: false}` after its name is assigned by the layer itself. Each layer has a
 /// `name`, and one with weights `trainable`.
 macro_rules! layer {
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $(of $P:ident: $Bound:ident, $O:ident)?
-     [$($names:tt)+] $(#[$new_doc:meta])* $(fn $new:ident)? ($($arguments:tt)*) { $($options:tt)* }
-     $(weights { $($(#[$weight_doc:meta])* $weight:ident $({trainable: $learned:literal})? = $first:expr
+    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)?
+     $(of $P:ident: $Bound:ident, $O:ident)? [$($names:tt)+]
+     $(#[$new_doc:meta])* $(fn $new:ident)? ($($arguments:tt)*) { $($options:tt)* }
+     $(weights { $($(#[$weight_doc:meta])* $weight:ident $({trainable: $learned:literal})?
+         = $first:expr
          $(=> $initializer:ident $(, $regularizer:ident $(, $constraint:ident)?)?)?;)+ })?
      $(with { $($fields:tt)* })?) => {
         $crate::named::declare! {
@@ -137,15 +139,18 @@ macro_rules! layer {
                 self
             }
 
-            $($crate::layers::declare::weight_methods! { $($(#[$weight_doc])* $weight $($learned)? = $first
-                $(=> $initializer $(, $regularizer $(, $constraint)?)?)?;)+ })?
+            $($crate::layers::declare::weight_methods! {
+                $($(#[$weight_doc])* $weight $($learned)? = $first
+                    $(=> $initializer $(, $regularizer $(, $constraint)?)?)?;)+
+            })?
         }
 
         impl $(<const $N: usize>)? $(<$P: $Bound, $O>)? $crate::layers::declare::DeclaredLayer
             for $Name $(<$N>)? $(<$P, $O>)?
         {
             const SHARED_OPTIONS: &'static [&'static str] = &[
-                $($($(stringify!($initializer), $(stringify!($regularizer), $(stringify!($constraint),)?)?)?)+
+                $($($(stringify!($initializer),
+                    $(stringify!($regularizer), $(stringify!($constraint),)?)?)?)+
                 "trainable",)?
                 "name",
             ];
@@ -158,7 +163,8 @@ macro_rules! layer {
                     $({
                         let names: &[&str] = &[$(stringify!($initializer)
                             $(, stringify!($regularizer) $(, stringify!($constraint))?)?)?];
-                        self.$weight = $crate::layers::declare::weight_of_text(self.$weight, names, given)?;
+                        self.$weight = $crate::layers::declare::weight_of_text(
+                            self.$weight, names, given)?;
                     })+
                     self = self.trainable(given.take("trainable", true)?);
                 )?
@@ -180,9 +186,13 @@ macro_rules! weight_methods {
             }
 
             $(
-                #[doc = concat!("First values of `", stringify!($weight), "`; `", stringify!($first), "` unless set.")]
+                #[doc = concat!("First values of `", stringify!($weight), "`; `",
+                    stringify!($first), "` unless set.")]
                 #[must_use]
-                pub fn $initializer(mut self, initializer: impl $crate::initializers::Initializer + 'static) -> Self {
+                pub fn $initializer(
+                    mut self,
+                    initializer: impl $crate::initializers::Initializer + 'static,
+                ) -> Self {
                     self.$weight = self.$weight.initializer(initializer);
                     self
                 }
@@ -199,7 +209,8 @@ macro_rules! weight_methods {
                     }
 
                     $(
-                        #[doc = concat!("A projection of `", stringify!($weight), "` after every update.")]
+                        #[doc = concat!("A projection of `", stringify!($weight),
+                            "` after every update.")]
                         #[must_use]
                         pub fn $constraint<K>(
                             mut self,

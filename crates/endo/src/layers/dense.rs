@@ -24,7 +24,8 @@ layer! {
     /// `activation(x kernel + bias)`: inputs `[.., features]`, outputs `[.., units]`, kernel
     /// `[features, units]`, bias `[units]`. Keras's `Dense`.
     ///
-    /// The number of features is that of the first input. Without an activation the layer is linear.
+    /// The number of features is that of the first input. Without an activation the layer is
+    /// linear.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -40,11 +41,13 @@ layer! {
     (units: Count as usize) {
         /// Whether a bias is added. True unless set.
         use_bias: bool = true,
-        /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing unless
-        /// set.
-        activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation] = Arc::new(Linear),
+        /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing
+        /// unless set.
+        activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation]
+            = Arc::new(Linear),
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
-        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer] = None,
+        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer]
+            = None,
     }
     weights {
         /// The kernel `[features, units]`, once the layer was applied.

@@ -16,14 +16,15 @@ use super::unit_normalization::unit;
 
 layer! {
     /// The scalar products of vectors along an axis of each of two tensors, sample by sample:
-    /// `[batch, a.., n]` and `[batch, n, b..]` along the axes `[-1, 1]` give `[batch, a.., b..]`, and
-    /// two of `[batch, n]` give `[batch, 1]`. Keras's `Dot`.
+    /// `[batch, a.., n]` and `[batch, n, b..]` along the axes `[-1, 1]` give `[batch, a.., b..]`,
+    /// and two of `[batch, n]` give `[batch, 1]`. Keras's `Dot`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let cosine = Dot::new([1, 1]).normalize(true);
     /// let mut f = Function::new(|[a, b], cx| [cosine.apply(&[a, b], cx)]);
-    /// let [y] = f.run([&[[3.0_f32, 0.0], [0.0, 2.0]].into(), &[[5.0_f32, 0.0], [1.0, 0.0]].into()])?;
+    /// let (a, b) = ([[3.0_f32, 0.0], [0.0, 2.0]], [[5.0_f32, 0.0], [1.0, 0.0]]);
+    /// let [y] = f.run([&a.into(), &b.into()])?;
     /// assert_eq!(y, Array::from([[1.0_f32], [0.0]]));
     /// # Ok::<(), endo::Error>(())
     /// ```

@@ -23,8 +23,8 @@ layer! {
     /// `1 - rate`, so that the expected value stays (Srivastava et al. 2014, in the inverted form).
     /// Otherwise the identity. Keras's `Dropout`.
     ///
-    /// A rate outside `[0, 1)` is an error of the trace. Masks differ from step to step, and depend on
-    /// the seed, the step and the place in the model alone.
+    /// A rate outside `[0, 1)` is an error of the trace. Masks differ from step to step, and depend
+    /// on the seed, the step and the place in the model alone.
     ///
     /// ```
     /// use endo::prelude::*;

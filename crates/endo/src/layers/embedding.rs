@@ -16,7 +16,8 @@ use super::declare::{about, layer, row};
 pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<Embedding>()];
 
 layer! {
-    /// A table `[input_dim, output_dim]` of vectors: number `i` becomes row `i`. Keras's `Embedding`.
+    /// A table `[input_dim, output_dim]` of vectors: number `i` becomes row `i`. Keras's
+    /// `Embedding`.
     ///
     /// A number outside `0..input_dim` gives NaN, which stops training with an error.
     ///

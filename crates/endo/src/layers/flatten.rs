@@ -13,8 +13,8 @@ use super::declare::{about, layer, row};
 pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<Flatten>()];
 
 layer! {
-    /// Puts all axes but the first into one: `[batch, a, b]` becomes `[batch, a * b]`, and `[batch]`
-    /// becomes `[batch, 1]`. Keras's `Flatten`.
+    /// Puts all axes but the first into one: `[batch, a, b]` becomes `[batch, a * b]`, and
+    /// `[batch]` becomes `[batch, 1]`. Keras's `Flatten`.
     ///
     /// ```
     /// use endo::prelude::*;

@@ -23,7 +23,8 @@ layer! {
     /// ```
     /// use endo::prelude::*;
     /// let noise = GaussianNoise::new(0.1);
-    /// let mut train = Function::new(|[x], cx| [(noise.apply(&x, cx) - &x).square().mean().sqrt()]);
+    /// let mut train =
+    ///     Function::new(|[x], cx| [(noise.apply(&x, cx) - &x).square().mean().sqrt()]);
     /// let [deviation] = train.run([&Array::zeros([10_000], DType::F32)])?;
     /// assert!((deviation.item()? - 0.1).abs() < 0.005);
     /// # Ok::<(), endo::Error>(())
@@ -37,9 +38,9 @@ layer! {
 }
 
 layer! {
-    /// In training, multiplies by normal noise of mean 1 and standard deviation
-    /// `sqrt(rate / (1 - rate))`, which has the mean and variance of dropout at that rate (Srivastava
-    /// et al. 2014, section 10). Keras's `GaussianDropout`.
+    /// In training, multiplies by normal noise of mean 1 and standard deviation `sqrt(rate / (1 -
+    /// rate))`, which has the mean and variance of dropout at that rate (Srivastava et al. 2014,
+    /// section 10). Keras's `GaussianDropout`.
     ///
     /// ```
     /// use endo::prelude::*;

@@ -21,10 +21,10 @@ use super::layer_normalization::{scaled, standardized};
 pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<GroupNormalization>()];
 
 layer! {
-    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance over a group of
-    /// channels and all other axes of a sample (Wu and He 2018, equation 7); `gamma` and `beta` are of
-    /// the channels. One group is layer normalization over the whole sample, as many groups as channels
-    /// (`-1`) instance normalization. Keras's `GroupNormalization`.
+    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance over a group
+    /// of channels and all other axes of a sample (Wu and He 2018, equation 7); `gamma` and `beta`
+    /// are of the channels. One group is layer normalization over the whole sample, as many groups
+    /// as channels (`-1`) instance normalization. Keras's `GroupNormalization`.
     ///
     /// ```
     /// use endo::prelude::*;

@@ -17,9 +17,9 @@ use super::normalization::positions;
 pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<LayerNormalization>()];
 
 layer! {
-    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance along the axes
-    /// (Ba, Kiros and Hinton 2016, equation 4). `gamma` and `beta` have the sizes of those axes.
-    /// Keras's `LayerNormalization`.
+    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance along the
+    /// axes (Ba, Kiros and Hinton 2016, equation 4). `gamma` and `beta` have the sizes of those
+    /// axes. Keras's `LayerNormalization`.
     ///
     /// ```
     /// use endo::prelude::*;

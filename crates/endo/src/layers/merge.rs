@@ -231,8 +231,8 @@ impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Minimum {
 }
 
 layer! {
-    /// The inputs side by side along an axis, the last unless set; their other axes are equal. Keras's
-    /// `Concatenate`.
+    /// The inputs side by side along an axis, the last unless set; their other axes are equal.
+    /// Keras's `Concatenate`.
     ///
     /// ```
     /// use endo::prelude::*;

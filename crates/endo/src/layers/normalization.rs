@@ -30,8 +30,8 @@ layer! {
     /// `(x - mean) / max(sqrt(variance), 1e-7)`, with a mean and a variance for each position of an
     /// axis, the last unless set. Keras's `Normalization`.
     ///
-    /// The statistics come from the data ([`adapt`](Self::adapt)) or are given ([`new`](Self::new)).
-    /// They are weights that are not trained, `mean` and `variance`.
+    /// The statistics come from the data ([`adapt`](Self::adapt)) or are given
+    /// ([`new`](Self::new)). They are weights that are not trained, `mean` and `variance`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -147,7 +147,8 @@ pub(super) fn across(inputs: &Shape, axis: usize) -> Shape {
     (axis..inputs.rank()).map(|other| if other == axis { inputs[axis] } else { 1 }).collect()
 }
 
-/// Axes counted from the start; if the inputs lack one, the trace has an error that names the layer.
+/// Axes counted from the start; if the inputs lack one, the trace has an error that names the
+/// layer.
 #[track_caller]
 pub(super) fn positions(layer: &str, axes: &[isize], x: &Tensor) -> Option<Vec<usize>> {
     if let Some(&axis) = axes.iter().find(|&&axis| x.shape().axis(axis).is_none()) {

@@ -20,8 +20,8 @@ pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<PRelu>()];
 
 layer! {
     /// `max(x, 0) - alpha * max(-x, 0)`: `x` where it is positive, `alpha x` elsewhere, with slopes
-    /// `alpha` that are learned (He et al. 2015, equation 1). `alpha` has the shape of a sample, with 1
-    /// for the shared axes. Keras's `PReLU`.
+    /// `alpha` that are learned (He et al. 2015, equation 1). `alpha` has the shape of a sample,
+    /// with 1 for the shared axes. Keras's `PReLU`.
     ///
     /// ```
     /// use endo::prelude::*;

@@ -55,8 +55,8 @@ layer! {
 }
 
 layer! {
-    /// `x * scale + offset`: bytes of an image as numbers from 0 to 1 by `Rescaling::new(1.0 / 255.0)`.
-    /// Keras's `Rescaling`.
+    /// `x * scale + offset`: bytes of an image as numbers from 0 to 1 by `Rescaling::new(1.0 /
+    /// 255.0)`. Keras's `Rescaling`.
     ///
     /// ```
     /// use endo::prelude::*;

@@ -17,8 +17,8 @@ use super::declare::{about, layer, row};
 pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<Reshape>()];
 
 layer! {
-    /// Gives each sample another shape of as many numbers; the batch axis is not part of it. One size
-    /// may be -1: it is what the others leave. Keras's `Reshape`.
+    /// Gives each sample another shape of as many numbers; the batch axis is not part of it. One
+    /// size may be -1: it is what the others leave. Keras's `Reshape`.
     ///
     /// ```
     /// use endo::prelude::*;

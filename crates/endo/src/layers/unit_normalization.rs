@@ -42,8 +42,8 @@ layer! {
 }
 
 layer! {
-    /// `scale * x / sqrt(mean(x^2) + epsilon)` with the mean along an axis and a scale for each number
-    /// of it (Zhang and Sennrich 2019, equation 4). Keras's `RMSNormalization`.
+    /// `scale * x / sqrt(mean(x^2) + epsilon)` with the mean along an axis and a scale for each
+    /// number of it (Zhang and Sennrich 2019, equation 4). Keras's `RMSNormalization`.
     ///
     /// ```
     /// use endo::prelude::*;

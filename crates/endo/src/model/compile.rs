@@ -2,7 +2,6 @@
 //!
 //! In: optimizers, losses, metrics, closures. Out: a model whose next step is traced anew.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -152,9 +151,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         &mut self,
         step: impl Fn(&BatchStep<'_, I, O>, &mut Context) -> T + Send + Sync + 'static,
     ) -> &mut Self {
-        let closure =
-            Box::new(move |batch: &BatchStep<'_, I, O>, cx: &mut Context| step(batch, cx).into());
-        self.steps.custom.train = Some(Arc::new(LossStep { closure, site: Location::caller() }));
+        self.steps.custom.train = Some(Arc::new(LossStep::new(step)));
         self.steps.cache.clear();
         self
     }
@@ -195,9 +192,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         &mut self,
         step: impl Fn(&BatchStep<'_, I, O>, &mut Context) -> T + Send + Sync + 'static,
     ) -> &mut Self {
-        let closure =
-            Box::new(move |batch: &BatchStep<'_, I, O>, cx: &mut Context| step(batch, cx).into());
-        self.steps.custom.test = Some(Arc::new(LossStep { closure, site: Location::caller() }));
+        self.steps.custom.test = Some(Arc::new(LossStep::new(step)));
         self.steps.cache.clear();
         self
     }

@@ -18,7 +18,8 @@ use crate::layers::Layer;
 use crate::metrics::Metric;
 use crate::net::{Companion, Net};
 use crate::step::Steps;
-use crate::trace::attached::{Addition, Value};
+use crate::trace::attached::{Addition, Attached, Value};
+use crate::trace::pattern::Pattern;
 use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
 
@@ -227,6 +228,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.attach(pattern, name, Addition::Metric, Box::new(value), Location::caller())
     }
 
+    /// Adds a term or metric of the outputs of the layers that match.
     fn attach(
         &mut self,
         pattern: &str,
@@ -235,7 +237,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         value: Box<Value>,
         site: &'static Location<'static>,
     ) -> &mut Self {
-        self.steps.net.attach(pattern, name, adds, value, site);
+        let (pattern, name) = (Pattern::new(pattern), name.to_string());
+        self.steps.net.attached.push(Arc::new(Attached { pattern, name, adds, value, site }));
         self.steps.cache.clear();
         self
     }
@@ -317,7 +320,7 @@ impl<I: Tree, O: Tree> Companion for Model<I, O> {
     }
 
     fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
-        self.steps.inner_metrics()
+        self.steps.with_inner_metrics(Vec::new())
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 
-use super::{Hyperparameters, Setting, TextOptions, written};
+use super::{Hyperparameters, Named, TextOptions, written};
 
 /// What [`declare!`] says of a type.
 pub(crate) trait Declared: Sized {
@@ -45,70 +45,13 @@ pub(crate) fn text_of<D: Declared + Default>(value: &D) -> String {
     written(D::NAMES[0], &options)
 }
 
-/// What an argument or option of a declared type may be: any [`Setting`], or a value of another
-/// family, such as an activation.
-pub(crate) trait OptionValue: Sized {
-    /// What the text has to be, for messages.
-    const EXPECTED: &'static str;
-
-    /// The value that the text says, or what is wrong with it; nothing where there is no more to
-    /// say than what was expected.
-    fn parse(text: &str) -> Option<Result<Self>>;
-
-    /// The text that says the value; none of a value without a name, such as a closure.
-    fn text(&self) -> Option<String>;
-}
-
-impl<S: Setting> OptionValue for S {
-    const EXPECTED: &'static str = S::EXPECTED;
-
-    fn parse(text: &str) -> Option<Result<Self>> {
-        S::read(text).map(Ok)
-    }
-
-    fn text(&self) -> Option<String> {
-        Some(self.write())
-    }
-}
-
-/// An option that saved models leave out: a model may be loaded into one where it is another.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Unsaved<T>(pub T);
-
-impl<T> From<T> for Unsaved<T> {
-    fn from(value: T) -> Self {
-        Self(value)
-    }
-}
-
-impl<S: Setting> OptionValue for Unsaved<S> {
-    const EXPECTED: &'static str = <S as Setting>::EXPECTED;
-
-    fn parse(text: &str) -> Option<Result<Self>> {
-        S::read(text).map(|value| Ok(Self(value)))
-    }
-
-    fn text(&self) -> Option<String> {
-        None
-    }
-}
-
-/// A value of another family that may be absent: text and saved models leave it out.
-impl<T: ?Sized> OptionValue for Option<Arc<T>>
-where
-    Arc<T>: OptionValue,
-{
-    const EXPECTED: &'static str = <Arc<T>>::EXPECTED;
-
-    fn parse(text: &str) -> Option<Result<Self>> {
-        if text == "none" {
-            return Some(Ok(None));
-        }
-        <Arc<T>>::parse(text).map(|value| value.map(Some))
-    }
-
-    fn text(&self) -> Option<String> {
-        self.as_ref().and_then(OptionValue::text)
+impl<T: ?Sized> Named<T> {
+    /// The row of a declared type, with the options that all of its family have besides its own.
+    pub(crate) const fn of<D: Declared>(
+        shared: &'static [&'static str],
+        make: fn(&mut TextOptions<'_>) -> Result<Arc<T>>,
+    ) -> Self {
+        Self { names: D::NAMES, options: [D::OPTIONS, &[], shared], make }
     }
 }
 

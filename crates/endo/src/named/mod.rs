@@ -1,5 +1,5 @@
-//! Values that text can name, such as `selu` or `l2(0.01)`: activations, initializers, regularizers,
-//! constraints, losses, metrics, schedules, optimizers and layers.
+//! Values that text can name, such as `selu` or `l2(0.01)`: activations, initializers,
+//! regularizers, constraints, losses, metrics, schedules, optimizers and layers.
 //!
 //! In: declarations by [`declare!`] and [`family!`], each with its name, its options and what it
 //! computes. Out: the type that a program uses, and the row by which text becomes the same value,
@@ -8,15 +8,15 @@
 mod declare;
 mod hyperparameters;
 pub mod kinds;
+mod option;
 mod setting;
 mod text;
 
-pub(crate) use declare::{
-    Declared, OptionValue, Unsaved, declare, declared, family, setter, table, text_of, value,
-};
+pub(crate) use declare::{Declared, declare, declared, family, setter, table, text_of, value};
 pub use hyperparameters::Hyperparameters;
 pub(crate) use hyperparameters::name_of;
+pub(crate) use option::{AxisList, Count, NotNegative, OptionValue, Rate, Unsaved};
 pub use setting::{Axes, Setting};
-pub(crate) use setting::{AxisList, Count, NotNegative, Rate, optional, words};
+pub(crate) use setting::{optional, words};
 use text::parse;
 pub(crate) use text::{Named, TextOptions, get, written};

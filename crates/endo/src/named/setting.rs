@@ -80,7 +80,10 @@ macro_rules! optional {
                 const EXPECTED: &'static str = $expected;
 
                 fn read(text: &str) -> Option<Self> {
-                    if text == "none" { Some(None) } else { <$Type as $crate::named::Setting>::read(text).map(Some) }
+                    match text {
+                        "none" => Some(None),
+                        _ => <$Type as $crate::named::Setting>::read(text).map(Some),
+                    }
                 }
 
                 fn write(&self) -> String {
@@ -100,51 +103,6 @@ optional! {
     usize, "a whole number from 0 or `none`";
     Vec<Option<usize>>, "a list of sizes such as `[none, 1]`, or `none`";
     Vec<f64>, "a list such as `[a, b]`, or `none`";
-}
-
-/// Numbers of a range: text can say no others, and what a program gives is checked where it is used.
-macro_rules! ranged {
-    ($($(#[$doc:meta])* $Name:ident($Type:ty) in $range:expr, $expected:literal;)+) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Copy, Debug, PartialEq)]
-            pub(crate) struct $Name(pub $Type);
-
-            impl $Name {
-                /// Whether the number is in the range.
-                pub fn is_valid(self) -> bool {
-                    ($range).contains(&self.0)
-                }
-            }
-
-            impl From<$Type> for $Name {
-                fn from(number: $Type) -> Self {
-                    Self(number)
-                }
-            }
-
-            impl Setting for $Name {
-                const EXPECTED: &'static str = $expected;
-
-                fn read(text: &str) -> Option<Self> {
-                    <$Type>::read(text).map(Self).filter(|number| number.is_valid())
-                }
-
-                fn write(&self) -> String {
-                    self.0.write()
-                }
-            }
-        )+
-    };
-}
-
-ranged! {
-    /// The share of elements that are left out.
-    Rate(f64) in 0.0..1.0, "a number of at least 0 and less than 1";
-    /// A deviation, or what is added to one; infinity is none.
-    NotNegative(f64) in 0.0..f64::INFINITY, "a number of at least 0";
-    /// How many there are of what there has to be.
-    Count(usize) in 1.., "a whole number from 1";
 }
 
 impl<S: Setting> Setting for Vec<S> {
@@ -316,31 +274,11 @@ impl Setting for Axes {
     }
 }
 
-/// Axes taken together, where a single one is the same as a list of it.
-#[derive(Clone, Debug)]
-pub(crate) struct AxisList(pub Vec<isize>);
-
-impl From<Axes> for AxisList {
-    fn from(axes: Axes) -> Self {
-        Self(axes.as_slice().to_vec())
-    }
-}
-
-impl Setting for AxisList {
-    const EXPECTED: &'static str = Axes::EXPECTED;
-
-    fn read(text: &str) -> Option<Self> {
-        Axes::read(text).map(Self::from)
-    }
-
-    fn write(&self) -> String {
-        self.0.write()
-    }
-}
-
 /// An option that is one of a few words.
 macro_rules! words {
-    ($(#[$doc:meta])* $Name:ident, $expected:literal { $($(#[$variant_doc:meta])* $Variant:ident = $word:literal,)+ }) => {
+    ($(#[$doc:meta])* $Name:ident, $expected:literal {
+        $($(#[$variant_doc:meta])* $Variant:ident = $word:literal,)+
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $Name {
@@ -351,7 +289,10 @@ macro_rules! words {
             const EXPECTED: &'static str = $expected;
 
             fn read(text: &str) -> Option<Self> {
-                [$(($word, Self::$Variant)),+].into_iter().find(|(word, _)| *word == text).map(|(_, variant)| variant)
+                match text {
+                    $($word => Some(Self::$Variant),)+
+                    _ => None,
+                }
             }
 
             fn write(&self) -> String {
@@ -373,7 +314,6 @@ mod tests {
     fn settings_are_read_as_they_are_written() {
         assert_eq!(Axes::read(&Axes::from([0, -1]).write()), Some(Axes::Several(vec![0, -1])));
         assert_eq!(Axes::read("2"), Some(Axes::One(2)));
-        assert_eq!(AxisList::read("2").unwrap().write(), "[2]");
         assert_eq!(<Option<f64>>::read("none"), Some(None));
         assert_eq!(f64::read(&1e-7.write()), Some(1e-7));
         assert_eq!(<Vec<usize>>::read(&vec![3_usize, 40].write()), Some(vec![3, 40]));

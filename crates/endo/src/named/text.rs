@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spelling;
 
+use super::OptionValue;
 use super::setting::{items, quoted, quotes};
-use super::{Declared, OptionValue};
 
 /// One value that text can name, of the family `T`.
 pub(crate) struct Named<T: ?Sized> {
@@ -20,16 +20,6 @@ pub(crate) struct Named<T: ?Sized> {
     pub options: [&'static [&'static str]; 3],
     /// Makes it with the options that were given.
     pub make: fn(&mut TextOptions<'_>) -> Result<Arc<T>>,
-}
-
-impl<T: ?Sized> Named<T> {
-    /// The row of a declared type, with the options that all of its family have besides its own.
-    pub(crate) const fn of<D: Declared>(
-        shared: &'static [&'static str],
-        make: fn(&mut TextOptions<'_>) -> Result<Arc<T>>,
-    ) -> Self {
-        Self { names: D::NAMES, options: [D::OPTIONS, &[], shared], make }
-    }
 }
 
 /// The options that a text gives.

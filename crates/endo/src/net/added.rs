@@ -9,8 +9,6 @@ use std::sync::Arc;
 
 use crate::graph::{Tensor, Tree};
 use crate::trace::Context;
-use crate::trace::attached::{Addition, Attached, Value};
-use crate::trace::pattern::Pattern;
 
 use super::Net;
 
@@ -28,19 +26,6 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// Adds a term that only depends on variables.
     pub fn add_loss(&mut self, name: &str, term: Box<Term>, site: &'static Location<'static>) {
         self.added.push(Arc::new(AddedLoss { name: name.to_string(), term, site }));
-    }
-
-    /// Adds a term or metric of the outputs of the layers that match.
-    pub fn attach(
-        &mut self,
-        pattern: &str,
-        name: &str,
-        adds: Addition,
-        value: Box<Value>,
-        site: &'static Location<'static>,
-    ) {
-        let (pattern, name) = (Pattern::new(pattern), name.to_string());
-        self.attached.push(Arc::new(Attached { pattern, name, adds, value, site }));
     }
 
     /// Traces the terms that only depend on variables.

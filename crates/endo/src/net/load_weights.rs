@@ -15,6 +15,7 @@ use crate::spelling;
 use crate::variable::Variable;
 
 use super::Net;
+use super::weight_files::outermost;
 
 /// How weights are read from a file: what Keras's `load_weights` takes besides the path.
 ///
@@ -104,9 +105,7 @@ impl fmt::Display for LoadedWeights {
 /// The same without the first part of their names, where all have the same: files of versions
 /// before have that of the outermost layer.
 fn without_outermost(arrays: BTreeMap<String, Array>) -> BTreeMap<String, Array> {
-    let mut firsts = arrays.keys().map(|name| name.split_once('/').map(|(first, _)| first));
-    let first = firsts.next().flatten();
-    if first.is_none() || firsts.any(|other| other != first) {
+    if outermost(arrays.keys().map(String::as_str)).is_none() {
         return arrays;
     }
     arrays
@@ -142,14 +141,13 @@ impl<I: Tree, O: Tree> Net<I, O> {
                     done.loaded.push(name);
                     continue;
                 }
-                Some(value) => {
-                    let (want, got) =
-                        ((weight.dtype(), weight.shape()), (value.dtype(), value.shape()));
-                    format!(
-                        "`{there}` is {}{} there and {}{} in the model",
-                        got.0, got.1, want.0, want.1
-                    )
-                }
+                Some(value) => format!(
+                    "`{there}` is {}{} there and {}{} in the model",
+                    value.dtype(),
+                    value.shape(),
+                    weight.dtype(),
+                    weight.shape()
+                ),
                 None => format!("there is no `{there}`"),
             };
             done.skipped.push((name, why));

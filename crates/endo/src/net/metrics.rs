@@ -14,21 +14,10 @@ use crate::variable::Variable;
 use super::{Net, TracedParts};
 
 impl<I: Tree, O: Tree> Net<I, O> {
-    /// Notes the metrics of layers added since a mark, for a batch of `batch` samples, and updates
-    /// their means.
+    /// Notes the metrics added since a mark, for a batch of `batch` samples, and updates their
+    /// means: those of layers, or those that a step of one's own has added `outside` of all models.
     #[track_caller]
-    pub(super) fn update_metrics(&self, mark: Mark, batch: usize, cx: &mut Context) {
-        self.take_metrics(mark, batch, false, cx);
-    }
-
-    /// The same of the metrics that a step of one's own has added outside of all models.
-    #[track_caller]
-    pub fn update_step_metrics(&self, mark: Mark, batch: usize, cx: &mut Context) {
-        self.take_metrics(mark, batch, true, cx);
-    }
-
-    #[track_caller]
-    fn take_metrics(&self, mark: Mark, batch: usize, outside: bool, cx: &mut Context) {
+    pub fn update_metrics(&self, mark: Mark, batch: usize, outside: bool, cx: &mut Context) {
         for held in cx
             .held_since(mark)
             .iter()

@@ -42,7 +42,7 @@ use metrics::AddedMetric;
 
 pub use load_weights::{LoadWeights, LoadedWeights};
 pub use model_layer::ModelLayer;
-pub(crate) use names::{distinct, first, short_names};
+pub(crate) use names::{distinct, first, nearest_path, short_names};
 pub use saved::Saved;
 pub use structure::{Structure, TermRecord};
 pub use summary::Summary;
@@ -136,11 +136,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
         let mark = cx.mark();
         let outputs = self.call(inputs, true, cx);
         if !cx.is_within_model() {
-            self.update_metrics(
-                mark,
-                inputs.tensors().first().map_or(1, |inputs| inputs.batch()),
-                cx,
-            );
+            let batch = inputs.tensors().first().map_or(1, |inputs| inputs.batch());
+            self.update_metrics(mark, batch, false, cx);
         }
         outputs
     }
@@ -204,23 +201,16 @@ impl<I: Tree, O: Tree> Net<I, O> {
                 .map(|layer| LayerRecord { path: used.own_path(&layer.path), ..layer.clone() })
                 .collect();
         }
-        drop(seen);
-        self.note_outputs(&outputs, cx);
-        self.seen().inputs = inputs
+        seen.output_names = output_names(&outputs, cx);
+        let made = outputs.tensors();
+        seen.output_shapes = made.iter().map(|output| output.shape().clone()).collect();
+        seen.masked_outputs = made.iter().map(|output| cx.mask(output).is_some()).collect();
+        seen.inputs = inputs
             .tensors()
             .iter()
             .map(|input| (input.shape().clone(), input.stored_dtype()))
             .collect();
         outputs
-    }
-
-    /// Notes the names and shapes of outputs.
-    pub fn note_outputs(&self, outputs: &O, cx: &Context) {
-        let mut seen = self.seen();
-        seen.output_names = output_names(outputs, cx);
-        let outputs = outputs.tensors();
-        seen.output_shapes = outputs.iter().map(|output| output.shape().clone()).collect();
-        seen.masked_outputs = outputs.iter().map(|output| cx.mask(output).is_some()).collect();
     }
 
     fn scope(&self) -> ModelScope<'_> {
@@ -263,14 +253,11 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// The metrics inside the models that belong to it, by names that begin with those of these.
     pub fn companion_metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
-        let of = |(part, companion): &(String, Arc<dyn Companion>)| {
-            companion
-                .metrics()
-                .into_iter()
-                .map(|(name, metric)| (format!("{part}_{name}"), metric))
-                .collect::<Vec<_>>()
-        };
-        self.companions.iter().flat_map(of).collect()
+        let named = self.companions.iter().flat_map(|(part, companion)| {
+            let metrics = companion.metrics().into_iter();
+            metrics.map(move |(name, metric)| (format!("{part}_{name}"), metric))
+        });
+        named.collect()
     }
 
     /// Adds a model that belongs to it under a name.
@@ -355,8 +342,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     pub fn summary(&self) -> Result<Summary> {
         let layers = self.layers();
         if layers.is_empty() {
-            let help = "call `model.build([batch, features])` first, or `fit` it";
-            return Err(Error::new(ErrorKind::Usage, "the model has no shapes yet").help(help));
+            return Err(not_built("the model has no shapes yet"));
         }
         Ok(Summary::new(&layers, &self.weights()))
     }
@@ -393,6 +379,12 @@ impl<I: Tree, O: Tree> Net<I, O> {
     fn seen(&self) -> MutexGuard<'_, TracedParts> {
         self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+/// The error of what needs a model that has seen an input.
+pub(crate) fn not_built(message: &str) -> Error {
+    Error::new(ErrorKind::Usage, message)
+        .help("call `model.build([batch, features])` first, or `fit` it")
 }
 
 /// The inputs of a model made of the tensors that a batch holds.

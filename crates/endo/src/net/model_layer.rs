@@ -13,7 +13,7 @@ use crate::trace::LayerRecord;
 use crate::trace::pattern::{Pattern, short_names};
 use crate::variable::Variable;
 
-use super::Net;
+use super::{Net, nearest_path, not_built};
 
 /// A layer of a model, with what is below it.
 ///
@@ -127,14 +127,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             [layer] => Ok(part(layer, &layers)),
             [] => {
                 let paths: Vec<&str> = layers.iter().map(|layer| layer.path.as_str()).collect();
-                let mut names: Vec<&str> =
-                    paths.iter().flat_map(|path| short_names(path)).collect();
-                names.sort_by_key(|name| name.len());
-                let help = match spelling::nearest(path, names) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("there are {}", spelling::listed(paths.into_iter())),
-                };
-                fail(format!("the model has no layer `{path}`"), help)
+                fail(format!("the model has no layer `{path}`"), nearest_path(path, &paths))
             }
             _ => {
                 let paths = spelling::listed(found.iter().map(|layer| layer.path.as_str()));
@@ -155,12 +148,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
         let matching = layers.iter().filter(|layer| meant.matches(&layer.path));
         let mut found: Vec<Variable> =
             matching.flat_map(|layer| part(layer, &layers).weights).collect();
-        found.extend(
-            weights
-                .iter()
-                .filter(|(name, _)| meant.matches(name))
-                .map(|(_, weight)| weight.clone()),
-        );
+        let named = weights.into_iter().filter(|(name, _)| meant.matches(name));
+        found.extend(named.map(|(_, weight)| weight));
         let mut once = Vec::new();
         for weight in found {
             if !once.contains(&weight) {
@@ -178,12 +167,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     pub(super) fn require_layers(&self, layers: &[LayerRecord]) -> Result<()> {
         if layers.is_empty() {
-            let help = "call `model.build([batch, features])` first, or `fit` it";
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "the model has seen no input yet, so its layers are not known",
-            )
-            .help(help));
+            return Err(not_built("the model has seen no input yet, so its layers are not known"));
         }
         Ok(())
     }
@@ -192,11 +176,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
 /// A layer with the weights of all below it.
 fn part(layer: &LayerRecord, layers: &[LayerRecord]) -> ModelLayer {
     let below = format!("{}/", layer.path);
-    let mut weights: Vec<Variable> = Vec::new();
-    for known in
-        layers.iter().filter(|known| known.path == layer.path || known.path.starts_with(&below))
-    {
-        weights.extend(known.weights.iter().cloned());
-    }
+    let is_part = |known: &&LayerRecord| known.path == layer.path || known.path.starts_with(&below);
+    let weights = layers.iter().filter(is_part).flat_map(|known| &known.weights).cloned().collect();
     ModelLayer { path: layer.path.clone(), kind: layer.kind.clone(), weights }
 }

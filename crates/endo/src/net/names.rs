@@ -2,26 +2,38 @@
 //!
 //! In: paths, or names of which some are equal. Out: short names; names that differ.
 
-/// Each name cut to its last `parts` parts, or as many more as tell it from the others.
-pub(crate) fn short_names(names: &[String], parts: impl Fn(usize) -> usize) -> Vec<String> {
+use crate::spelling;
+use crate::trace::pattern;
+
+/// The name of each entry cut to its last parts, as many as are asked for, or as many more as tell
+/// it from the others.
+pub(crate) fn short_names<T>(entries: &[T], name: impl Fn(&T) -> (&str, usize)) -> Vec<String> {
+    let names: Vec<(&str, usize)> = entries.iter().map(name).collect();
     let suffix = |name: &str, parts: usize| {
         let all: Vec<&str> = name.split('/').collect();
         all[all.len().saturating_sub(parts)..].join("/")
     };
-    names
-        .iter()
-        .enumerate()
-        .map(|(index, name)| {
-            let longest = name.split('/').count();
-            let unique = |parts: usize| {
-                names.iter().filter(|other| suffix(other, parts) == suffix(name, parts)).count()
-                    == 1
-            };
-            (parts(index)..longest)
-                .find(|&parts| unique(parts))
-                .map_or_else(|| name.clone(), |parts| suffix(name, parts))
-        })
-        .collect()
+    let short = |&(name, parts): &(&str, usize)| {
+        let alike = |parts: usize| {
+            names.iter().filter(|(other, _)| suffix(other, parts) == suffix(name, parts)).count()
+        };
+        (parts..name.split('/').count())
+            .find(|&parts| alike(parts) == 1)
+            .map_or_else(|| name.to_string(), |parts| suffix(name, parts))
+    };
+    names.iter().map(short).collect()
+}
+
+/// Which of some paths a path or a pattern may have meant, or which there are, as a help says it.
+pub(crate) fn nearest_path(meant: &str, paths: &[&str]) -> String {
+    // Short names first: of names that are equally near, the one to be typed.
+    let mut names: Vec<&str> = paths.iter().flat_map(|path| pattern::short_names(path)).collect();
+    names.sort_by_key(|name| name.len());
+    match spelling::nearest(meant, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if paths.is_empty() => "there are none".to_string(),
+        None => format!("there are {}", spelling::listed(paths.iter().copied())),
+    }
 }
 
 /// Gives entries of one name (or of a reserved one) names that differ: `mse`, `mse_1`, as Keras
@@ -54,8 +66,8 @@ mod tests {
     #[test]
     fn short_names_are_as_long_as_it_takes_to_tell_them_apart() {
         let names = ["net/a/kernel", "net/b/kernel", "net/b/bias"].map(String::from);
-        assert_eq!(short_names(&names, |_| 1), ["a/kernel", "b/kernel", "bias"]);
-        assert_eq!(short_names(&names, |_| 2), ["a/kernel", "b/kernel", "b/bias"]);
+        assert_eq!(short_names(&names, |name| (name, 1)), ["a/kernel", "b/kernel", "bias"]);
+        assert_eq!(short_names(&names, |name| (name, 2)), ["a/kernel", "b/kernel", "b/bias"]);
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::failure;
 use crate::graph::Tree;
+use crate::losses::Loss;
+use crate::metrics::Metric;
 use crate::named::{Hyperparameters, Setting};
 use crate::spelling::listed;
 use crate::trace::LayerRecord;
@@ -43,7 +45,7 @@ const PARTS: [(&str, Part); 3] =
 
 /// Something of a model that has hyperparameters, or a loss.
 #[derive(Clone, Debug, PartialEq)]
-struct SavedPart {
+pub(crate) struct SavedPart {
     part: Part,
     /// The position of a loss among several, the name of a metric in reports, the path of a layer.
     name: String,
@@ -57,6 +59,22 @@ struct SavedPart {
 type SavedLine = (String, String, String, Vec<(String, String)>);
 
 impl SavedPart {
+    /// A compiled loss, with its position where it is one of several.
+    pub fn loss(position: Option<usize>, loss: &dyn Loss) -> Self {
+        Self {
+            part: Part::Loss,
+            name: position.map_or_else(String::new, |position| position.to_string()),
+            kind: loss.name().to_string(),
+            hyperparameters: loss.hyperparameters(),
+        }
+    }
+
+    /// A metric by its name in reports.
+    pub fn metric(name: String, metric: &dyn Metric) -> Self {
+        let (kind, hyperparameters) = (metric.name().to_string(), metric.hyperparameters());
+        Self { part: Part::Metric, name, kind, hyperparameters }
+    }
+
     fn text(&self) -> String {
         self.hyperparameters.written(&self.kind)
     }
@@ -261,77 +279,62 @@ impl Saved {
     /// The first thing that a model has not, or has with another hyperparameter.
     fn compare(&self, model: &[SavedPart]) -> Result<()> {
         self.places.iter().try_for_each(|saved| {
-            let (path, noun) = (self.path.display(), saved.noun());
-            let fail =
-                |message, help: String| Err(Error::new(ErrorKind::Usage, message).help(help));
-            let name = saved.hyperparameters.iter().next().map_or("..", |(name, _)| name);
-            let restore = format!("`Saved::read(path)?.get({:?}, {name:?})?`", saved.key());
-            let fix = if saved.part == Part::Layer {
-                format!(
-                    "make the model of the layers it was saved with, a struct of yours with \
-                    {restore}"
-                )
-            } else {
-                format!(
-                    "`compile` it first with what it was saved with, a struct of yours with \
-                    {restore}"
-                )
-            };
-            let fix = format!("{fix}; or read the weights alone with `load_weights`");
-            let Some(given) =
-                model.iter().find(|given| (given.part, &given.name) == (saved.part, &saved.name))
-            else {
-                if saved.part == Part::Metric {
-                    return Ok(()); // what is measured need not be measured again
+            let given =
+                model.iter().find(|given| (given.part, &given.name) == (saved.part, &saved.name));
+            match self.difference(saved, given) {
+                Some((message, fix)) => {
+                    let help = format!("{fix}; or read the weights alone with `load_weights`");
+                    Err(Error::new(ErrorKind::Usage, message).help(help))
                 }
-                return fail(
-                    format!(
-                        "{path} was saved with {noun}, `{}`, which the model does not \
-                    have",
-                        saved.text()
-                    ),
-                    fix,
-                );
-            };
-            if given.kind != saved.kind {
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// How what was saved differs from what the model has in its place, and what to do about it.
+    fn difference(&self, saved: &SavedPart, given: Option<&SavedPart>) -> Option<(String, String)> {
+        let (path, noun) = (self.path.display(), saved.noun());
+        let name = saved.hyperparameters.iter().next().map_or("..", |(name, _)| name);
+        let restore = format!("`Saved::read(path)?.get({:?}, {name:?})?`", saved.key());
+        let fix = if saved.part == Part::Layer {
+            format!(
+                "make the model of the layers it was saved with, a struct of yours with {restore}"
+            )
+        } else {
+            format!(
+                "`compile` it first with what it was saved with, a struct of yours with {restore}"
+            )
+        };
+        let Some(given) = given else {
+            let message = format!(
+                "{path} was saved with {noun}, `{}`, which the model does not have",
+                saved.text()
+            );
+            // What is measured need not be measured again.
+            return (saved.part != Part::Metric).then_some((message, fix));
+        };
+        if given.kind != saved.kind {
+            let (saved, given) = (saved.text(), given.text());
+            let message = format!("{noun} is `{saved}` in {path}, and `{given}` in the model");
+            return Some((message, fix));
+        }
+        let mut settings = saved.hyperparameters.iter();
+        settings.find_map(|(name, text)| {
+            let known = given.hyperparameters.iter().find(|(known, _)| *known == name);
+            let Some((_, given)) = known else {
                 let message = format!(
-                    "{noun} is `{}` in {path}, and `{}` in the \
-                    model",
-                    saved.text(),
-                    given.text()
+                    "`{name}` of {noun} is {text} in {path}, and the model does not say what it \
+                        is there"
                 );
-                return fail(message, fix);
-            }
-            for (name, text) in saved.hyperparameters.iter() {
-                match given.hyperparameters.iter().find(|(known, _)| *known == name) {
-                    Some((_, given)) if given == text => {}
-                    Some((_, given)) => {
-                        let message = format!(
-                            "`{name}` of {noun} is {text} in {path}, and \
-                            {given} in the model"
-                        );
-                        return fail(message, fix);
-                    }
-                    None => {
-                        let message = format!(
-                            "`{name}` of {noun} is {text} in {path}, and the model does \
-                                not say what it is there"
-                        );
-                        let help = format!(
-                            "a closure has no name: give the struct, and let its \
-                            `hyperparameters` say `{name}`"
-                        );
-                        return fail(
-                            message,
-                            format!(
-                                "{help}; or read the weights alone with \
-                            `load_weights`"
-                            ),
-                        );
-                    }
-                }
-            }
-            Ok(())
+                let fix = format!(
+                    "a closure has no name: give the struct, and let its `hyperparameters` say \
+                        `{name}`"
+                );
+                return Some((message, fix));
+            };
+            let message =
+                format!("`{name}` of {noun} is {text} in {path}, and {given} in the model");
+            (given != text).then(|| (message, fix.clone()))
         })
     }
 }
@@ -347,39 +350,12 @@ impl fmt::Display for Saved {
     }
 }
 
-/// The losses and metrics that a net is trained with, as files name them.
-#[derive(Default)]
-pub(crate) struct Training(Vec<SavedPart>);
-
-impl Training {
-    /// Adds the loss at a position; without one it is the only loss.
-    pub fn add_loss(
-        &mut self,
-        position: Option<usize>,
-        kind: &str,
-        hyperparameters: Hyperparameters,
-    ) {
-        let name = position.map_or_else(String::new, |position| position.to_string());
-        self.0.push(SavedPart { part: Part::Loss, name, kind: kind.to_string(), hyperparameters });
-    }
-
-    /// Adds a metric by its name in reports.
-    pub fn add_metric(&mut self, name: String, kind: &str, hyperparameters: Hyperparameters) {
-        self.0.push(SavedPart {
-            part: Part::Metric,
-            name,
-            kind: kind.to_string(),
-            hyperparameters,
-        });
-    }
-}
-
 impl<I: Tree, O: Tree> Net<I, O> {
     /// Writes all weights to a file, and with them the losses, metrics and layers.
     pub fn save(
         &self,
         path: &Path,
-        training: Training,
+        training: Vec<SavedPart>,
         others: Vec<(String, Array)>,
     ) -> Result<()> {
         let noted =
@@ -391,12 +367,12 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// Reads all weights from a file's bytes, if the net and what it is trained with are what the
     /// file says. There have to be weights.
-    pub fn load(&self, path: &Path, bytes: &[u8], training: Training) -> Result<()> {
+    pub fn load(&self, path: &Path, bytes: &[u8], training: Vec<SavedPart>) -> Result<()> {
         Saved::from_bytes(path, bytes)?.compare(&self.places(training))?;
         self.read(path, bytes)
     }
 
-    fn places(&self, Training(mut places): Training) -> Vec<SavedPart> {
+    fn places(&self, mut places: Vec<SavedPart>) -> Vec<SavedPart> {
         for layer in self.layers() {
             let LayerRecord { path: name, kind, hyperparameters, .. } = layer;
             places.push(SavedPart { part: Part::Layer, name, kind, hyperparameters });

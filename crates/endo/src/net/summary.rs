@@ -40,15 +40,10 @@ impl Summary {
                     .outputs
                     .iter()
                     .map(|shape| {
+                        let sizes = shape.iter().skip(1).map(usize::to_string);
                         let sizes: Vec<String> =
-                            shape.iter().skip(1).map(usize::to_string).collect();
-                        format!(
-                            "[{}]",
-                            std::iter::once("batch".to_string())
-                                .chain(sizes)
-                                .collect::<Vec<_>>()
-                                .join(", ")
-                        )
+                            std::iter::once("batch".to_string()).chain(sizes).collect();
+                        format!("[{}]", sizes.join(", "))
                     })
                     .collect();
                 let parameters: usize = layer

@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, failure};
 use crate::graph::Tree;
 
-use super::Net;
 use super::saved::ENTRY;
+use super::{Net, not_built};
 
 impl<I: Tree, O: Tree> Net<I, O> {
     /// Writes the weights, further arrays by names that no weight has, and what is said of the
@@ -29,10 +29,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     ) -> Result<()> {
         let weights = self.named_weights();
         if weights.is_empty() {
-            let help = "call `model.build([batch, features])` first, or `fit` it";
-            return Err(
-                Error::new(ErrorKind::Usage, "the model has no weights to save yet").help(help)
-            );
+            return Err(not_built("the model has no weights to save yet"));
         }
         self.require_companions()?;
         let mut names = HashSet::new();
@@ -117,17 +114,17 @@ impl<I: Tree, O: Tree> Net<I, O> {
 /// The weight of a name. Files of versions before have the name of the model's outermost layer
 /// before each.
 fn find<'f>(file: &SafeTensors<'f>, name: &str) -> Option<TensorView<'f>> {
-    let of_outermost = |known: &&&str| known.split_once('/').is_some_and(|(_, rest)| rest == name);
     file.tensor(name).ok().or_else(|| {
-        let names = file.names();
-        let outermost: HashSet<&str> =
-            names.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
-        let known = names
-            .iter()
-            .find(of_outermost)
-            .filter(|_| outermost.len() == 1 && names.iter().all(|name| name.contains('/')))?;
-        file.tensor(known).ok()
+        let outermost = outermost(file.names().into_iter())?;
+        file.tensor(&format!("{outermost}/{name}")).ok()
     })
+}
+
+/// The layer that all of some names begin with.
+pub(super) fn outermost<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let mut firsts = names.map(|name| name.split_once('/').map(|(first, _)| first));
+    let first = firsts.next().flatten()?;
+    firsts.all(|other| other == Some(first)).then_some(first)
 }
 
 /// What a safetensors file has under this name is text.

@@ -177,7 +177,6 @@ fn spreads(history: &History) -> Vec<Figure> {
             known.push((reading.kind, &reading.path));
         }
     }
-    let paths: Vec<String> = known.iter().map(|(_, path)| path.to_string()).collect();
     let figure = |((kind, path), short): ((ProbeKind, &str), String)| {
         let same = |reading: &&Reading| reading.kind == kind && *reading.path == *path;
         let readings: Vec<_> = history
@@ -188,6 +187,6 @@ fn spreads(history: &History) -> Vec<Figure> {
             .collect();
         ridges(&format!("{kind}_{path}"), &format!("{short}: {kind}"), &readings)
     };
-    let titles = short_names(&paths, |_| 1);
+    let titles = short_names(&known, |&(_, path)| (path, 1));
     known.into_iter().zip(titles).filter_map(figure).collect()
 }

@@ -3,7 +3,7 @@
 //! In: a rule, given to a compiled model. Out: one variable for each term and purpose, made when
 //! the term is first traced.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, PoisonError};
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -122,16 +122,12 @@ impl Balancing {
 
     /// The variable of a name as `weight(main)`, which begins with a number.
     pub fn variable(&self, name: &str, first: f64, dtype: DType) -> Variable {
-        let mut variables = self.variables();
+        let mut variables = self.variables.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = variables.iter().find(|known| known.name() == name) {
             return known.clone();
         }
         let variable = Variable::new(name, Array::full((), first, dtype));
         variables.push(variable.clone());
         variable
-    }
-
-    fn variables(&self) -> MutexGuard<'_, Vec<Variable>> {
-        self.variables.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -45,6 +45,11 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// The sample weights of the targets at a place: their own, or those of all targets.
+pub(super) fn weight_at<T>(weights: &[T], place: usize) -> Option<&T> {
+    if weights.len() > 1 { weights.get(place) } else { weights.first() }
+}
+
 /// How many arrays of each kind a batch has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct BatchCounts {

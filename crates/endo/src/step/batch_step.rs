@@ -66,6 +66,18 @@ pub(crate) struct LossStep<I: Tree, O: Tree> {
     pub site: &'static Location<'static>,
 }
 
+impl<I: Tree, O: Tree> LossStep<I, O> {
+    /// A step that the caller gives.
+    #[track_caller]
+    pub fn new<T: Into<Terms>>(
+        step: impl Fn(&BatchStep<'_, I, O>, &mut Context) -> T + Send + Sync + 'static,
+    ) -> Self {
+        let closure =
+            Box::new(move |batch: &BatchStep<'_, I, O>, cx: &mut Context| step(batch, cx).into());
+        Self { closure, site: Location::caller() }
+    }
+}
+
 /// The steps that the user has given.
 pub(crate) struct CustomSteps<I: Tree, O: Tree> {
     pub train: Option<Arc<LossStep<I, O>>>,

@@ -67,13 +67,8 @@ impl StepKey {
 pub(crate) struct TracedStep {
     pub key: StepKey,
     pub program: Program,
-    pub names: OutputNames,
-    /// Which outputs show the model's inside.
-    pub shown: Vec<ProbeOutput>,
-    /// What the model's `call` assigns, other than what metrics add up in.
-    pub states: Vec<Variable>,
-    /// What may change the weights that it was traced with, those of other models too.
-    pub weights: Vec<(Variable, WeightState)>,
+    /// What its outputs are.
+    pub made: StepOutputs,
     /// Whether tracing it gave warnings.
     pub warned: bool,
     /// Whether it draws random numbers for an occasion, which is then the last input of its runs.
@@ -85,32 +80,21 @@ pub(crate) struct TracedStep {
 impl TracedStep {
     /// Whether what may change its weights is what it was when the step was traced.
     pub fn is_current(&self) -> bool {
-        self.weights.iter().all(|(weight, state)| WeightState::of(weight) == *state)
+        self.made.weights.iter().all(|(weight, state)| WeightState::of(weight) == *state)
     }
 
     /// Plans a traced step. One that shows something writes and checks nothing: it is run beside
     /// the step that does.
-    pub fn new(key: StepKey, mut graph: Graph, outputs: StepOutputs, warned: bool) -> Result<Self> {
+    pub fn new(key: StepKey, mut graph: Graph, made: StepOutputs, warned: bool) -> Result<Self> {
         if !key.due.is_empty() {
             // What layers count or average is of training and evaluation, each step once.
             graph.writes.clear();
             graph.checks.clear(); // so that weights are read without a pass through the model
         }
-        let StepOutputs { names, shown, states, weights } = outputs;
         let output = |&id: &NodeId| Array::try_zeros(&graph.node(id).shape, graph.node(id).dtype);
         let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
-        let draws = graph.occasion.is_some();
-        Ok(Self {
-            key,
-            program: Program::new(&graph)?,
-            names,
-            shown,
-            states,
-            weights,
-            warned,
-            draws,
-            outputs,
-        })
+        let (program, draws) = (Program::new(&graph)?, graph.occasion.is_some());
+        Ok(Self { key, program, made, warned, draws, outputs })
     }
 }
 
@@ -147,7 +131,7 @@ impl StepCache {
 #[derive(Default)]
 pub(crate) struct StepOutputs {
     pub names: OutputNames,
-    /// What layers assign, other than what metrics add up in.
+    /// What the model's `call` assigns, other than what metrics add up in.
     pub states: Vec<Variable>,
     /// What may change the weights of the model and those used besides.
     pub weights: Vec<(Variable, WeightState)>,

@@ -40,17 +40,20 @@ pub(super) struct StepRequest<'a> {
 pub(super) type TracedStep = (Graph, Vec<String>, StepOutputs);
 
 /// What runs node by node have shown of the draws of a step.
+#[derive(Default)]
 pub(super) struct DrawsSeen {
-    /// Whether the last run has drawn anything, for all that is known.
-    draws: bool,
+    /// Whether the last run is known to have drawn nothing.
+    draws_nothing: bool,
     /// For each number of rows the draws that do not belong to rows although they are as long.
     shared: Vec<(usize, Vec<Draw>)>,
 }
 
-impl Default for DrawsSeen {
-    fn default() -> Self {
-        Self { draws: true, shared: Vec::new() }
-    }
+/// How a step is traced, the closure that computes it, and what is noted while it does.
+struct StepTrace<'a> {
+    tracing: Tracing,
+    closure: Closure<'a>,
+    made: Rc<RefCell<StepOutputs>>,
+    log: Rc<DrawLog>,
 }
 
 impl<I: Tree, O: Tree> Steps<I, O> {
@@ -73,10 +76,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         inputs: &[&Array],
         shared: Vec<Draw>,
     ) -> Result<(TracedStep, Rc<DrawLog>)> {
-        let (tracing, log) = self.tracing(request, inputs, shared);
-        let made = RefCell::new(StepOutputs::default());
-        let (graph, warnings) = tracing.graph(inputs, self.closure(request, &made))?;
-        Ok(((graph, warnings, made.into_inner()), log))
+        let StepTrace { tracing, closure, made, log } = self.step_trace(request, inputs, shared);
+        let (graph, warnings) = tracing.graph(inputs, closure)?;
+        Ok(((graph, warnings, made.take()), log))
     }
 
     /// Runs a step node by node: what its outputs are and their values, its warnings, and the
@@ -92,7 +94,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     ) -> Result<(StepOutputs, Vec<Array>, Vec<String>, Vec<Variable>)> {
         let rows = rows(inputs);
         let is_later = request.occasion.is_some_and(|occasion| !occasion.is_first());
-        if is_later && seen.draws && !seen.shared.iter().any(|(known, _)| *known == rows) {
+        if is_later && !seen.draws_nothing && !seen.shared.iter().any(|(known, _)| *known == rows) {
             let log = self.draws(request, inputs)?;
             let shared =
                 if log.has_rows() { self.shared_draws(request, inputs, &log) } else { Vec::new() };
@@ -103,38 +105,22 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             .iter()
             .find(|(known, _)| *known == rows)
             .map_or_else(Vec::new, |(_, shared)| shared.clone());
-        let (tracing, log) = self.tracing(request, inputs, shared);
-        let made = RefCell::new(StepOutputs::default());
-        let (values, warnings, variables) =
-            tracing.run_eagerly(inputs, called, self.closure(request, &made))?;
-        seen.draws = !log.is_empty();
-        Ok((made.into_inner(), values, warnings, variables))
+        let StepTrace { tracing, closure, made, log } = self.step_trace(request, inputs, shared);
+        let (values, warnings, variables) = tracing.run_eagerly(inputs, called, closure)?;
+        seen.draws_nothing = log.is_empty();
+        Ok((made.take(), values, warnings, variables))
     }
 
-    /// The variables that a step reads or writes, found by computing it node by node.
+    /// The variables that a step reads or writes, found by computing it node by node, and what its
+    /// outputs are.
     #[track_caller]
     pub(super) fn variables_of(
         &self,
         request: StepRequest<'_>,
         inputs: &[&Array],
-    ) -> Result<Vec<Variable>> {
-        let made = RefCell::new(StepOutputs::default());
-        self.tracing(request, inputs, Vec::new()).0.variables(inputs, self.closure(request, &made))
-    }
-
-    /// What the model's `call` assigns in a step, other than what metrics add up in, found in the
-    /// same way.
-    #[track_caller]
-    pub(super) fn states_of(
-        &self,
-        request: StepRequest<'_>,
-        inputs: &[&Array],
-    ) -> Result<Vec<Variable>> {
-        let made = RefCell::new(StepOutputs::default());
-        self.tracing(request, inputs, Vec::new())
-            .0
-            .variables(inputs, self.closure(request, &made))?;
-        Ok(made.into_inner().states)
+    ) -> Result<(Vec<Variable>, StepOutputs)> {
+        let StepTrace { tracing, closure, made, .. } = self.step_trace(request, inputs, Vec::new());
+        Ok((tracing.variables(inputs, closure)?, made.take()))
     }
 
     /// The draws of a step that do not belong to rows although they are as long. A step that cannot
@@ -165,9 +151,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     /// What a step draws. No variable is written.
     #[track_caller]
     fn draws(&self, request: StepRequest<'_>, inputs: &[&Array]) -> Result<Rc<DrawLog>> {
-        let (tracing, log) = self.tracing(request, inputs, Vec::new());
-        let made = RefCell::new(StepOutputs::default());
-        let closure = self.closure(request, &made);
+        let StepTrace { tracing, closure, log, .. } = self.step_trace(request, inputs, Vec::new());
         if self.eager {
             drop(tracing.variables(inputs, closure)?)
         } else {
@@ -176,32 +160,28 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         Ok(log)
     }
 
-    fn tracing(
-        &self,
-        request: StepRequest<'_>,
-        inputs: &[&Array],
-        shared: Vec<Draw>,
-    ) -> (Tracing, Rc<DrawLog>) {
-        let log = |occasion| Rc::new(DrawLog::new(rows(inputs), occasion, shared));
-        match request.occasion {
-            Some(occasion) => {
-                let log = log(occasion);
-                (self.net.tracing_on_occasion(&log), log)
-            }
-            None => (self.net.tracing(), log(Occasion::test(0))), // in training nothing is noted
-        }
-    }
-
-    fn closure<'a>(
+    /// All that a trace of a step takes.
+    fn step_trace<'a>(
         &'a self,
         request: StepRequest<'a>,
-        made: &'a RefCell<StepOutputs>,
-    ) -> Closure<'a> {
-        Box::new(move |tensors: &[Tensor], cx: &mut Context| {
-            let outputs = self.step(request.kind, request.counts, tensors, cx, request.due, made);
+        inputs: &[&Array],
+        shared: Vec<Draw>,
+    ) -> StepTrace<'a> {
+        // In training nothing is noted.
+        let occasion = request.occasion.unwrap_or(Occasion::test(0));
+        let log = Rc::new(DrawLog::new(rows(inputs), occasion, shared));
+        let tracing = match request.occasion {
+            Some(_) => self.net.tracing_on_occasion(&log),
+            None => self.net.tracing(),
+        };
+        let made = Rc::new(RefCell::new(StepOutputs::default()));
+        let noted = made.clone();
+        let closure: Closure<'a> = Box::new(move |tensors: &[Tensor], cx: &mut Context| {
+            let outputs = self.step(request, tensors, cx, &noted);
             conclude(request.deny_warnings, request.unchecked, cx);
             outputs
-        })
+        });
+        StepTrace { tracing, closure, made, log }
     }
 }
 

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use crate::autodiff;
 use crate::dtype::DType;
 use crate::graph::{Node, NodeId, Op, Tensor};
-use crate::spelling;
+use crate::net::nearest_path;
 use crate::trace::attached::Attached;
-use crate::trace::pattern::short_names;
 use crate::trace::{Context, Term};
 use crate::variable::Variable;
 
@@ -104,7 +103,7 @@ pub(super) fn unmatched_attachments(attached: &[Arc<Attached>], cx: &Context) {
         let (name, pattern) = (&entry.name, entry.pattern.text());
         let warning = format!(
             "`{name}` is added nowhere: no layer matches `{pattern}`; {}",
-            meant(pattern, &paths)
+            nearest_path(pattern, &paths)
         );
         cx.trace().warn_at(Some(entry.site), warning);
     }
@@ -123,19 +122,6 @@ pub(crate) fn unmatched_probe(watch: &ProbeRequest, paths: &[String]) -> String 
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     format!(
         "the probe of {kind} shows nothing: no {what} matches `{pattern}`; {}",
-        meant(pattern, &paths)
+        nearest_path(pattern, &paths)
     )
-}
-
-/// The name that a pattern may have meant, or those that there are.
-fn meant(pattern: &str, paths: &[&str]) -> String {
-    let plain: String = pattern.chars().filter(|letter| !['*', '?'].contains(letter)).collect();
-    // Short names first: of names that are equally near, the one to be typed.
-    let mut names: Vec<&str> = paths.iter().flat_map(|path| short_names(path)).collect();
-    names.sort_by_key(|name| name.len());
-    match spelling::nearest(&plain, names) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if paths.is_empty() => "there are none".to_string(),
-        None => format!("there are {}", spelling::listed(paths.iter().copied())),
-    }
 }

@@ -10,13 +10,13 @@ use crate::graph::{Tensor, Tree};
 use crate::losses::{Reduction, covered};
 use crate::metrics::take_in;
 use crate::net::{distinct, short_names};
-use crate::trace::{Context, Mark, Term};
+use crate::trace::{Context, Term};
 
+use super::Terms;
 use super::balanced::Balanced;
+use super::batch::weight_at;
 use super::batch_step::BatchStep;
-use super::compiled::Compiled;
 use super::output::PlacedLoss;
-use super::{Steps, Terms};
 
 impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
     /// One value for each sample as a scalar, with the sample weights if there are any, as a
@@ -51,43 +51,23 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
     pub fn losses(&self, outputs: &O, cx: &mut Context) -> Terms {
         self.weighed.set(true);
         let others = self.terms_of_other_passes(outputs);
-        let batch = [self.targets, self.sample_weights];
-        let terms =
-            self.steps.terms(self.compiled, batch, &outputs.tensors(), (self.mark, &others), cx);
         // What was wrong is recorded.
-        terms.unwrap_or_else(|| Terms::new([("main", cx.constant(0.0_f32))]))
+        self.terms(&outputs.tensors(), &others, cx)
+            .unwrap_or_else(|| Terms::new([("main", cx.constant(0.0_f32))]))
     }
 
-    /// Updates the compiled metrics with these outputs.
-    #[track_caller]
-    pub fn update_metrics(&self, outputs: &O, cx: &mut Context) {
-        self.updated.set(true);
-        self.steps.update_metrics(
-            self.compiled,
-            self.targets,
-            &outputs.tensors(),
-            self.sample_weights,
-            cx,
-        );
-    }
-}
-
-impl<I: Tree, O: Tree> Steps<I, O> {
     /// Every term of the loss. `None` after a mistake, which is recorded.
     #[track_caller]
     fn terms(
         &self,
-        compiled: &Compiled,
-        [targets, weights]: [&[Tensor]; 2],
         outputs: &[&Tensor],
-        (mark, left_out): (Mark, &[Range<usize>]),
+        left_out: &[Range<usize>],
         cx: &mut Context,
     ) -> Option<Terms> {
-        let CompiledTerms { mut terms, mut extras } =
-            self.compiled_terms(compiled, targets, outputs, weights, cx)?;
-        let mut added = cx.terms_of(self.net.id(), Some((mark, left_out)));
-        let paths: Vec<String> = added.iter().map(|term| term.path.clone()).collect();
-        let parts: Vec<usize> = added.iter().map(|term| term.parts).collect();
+        let (net, compiled, weights) = (&self.steps.net, self.compiled, self.sample_weights);
+        let CompiledTerms { mut terms, mut extras } = self.compiled_terms(outputs, cx)?;
+        let mut added = cx.terms_of(net.id(), Some((self.mark, left_out)));
+        let names = short_names(&added, |term| (&term.path, term.parts));
         if weights.len() > 1 && added.iter().any(|term| term.per_sample) {
             let message = "a sample loss obeys sample weights, but there are some for each output";
             cx.trace().record(
@@ -98,7 +78,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         // A mask of samples is for them; one of time steps is for the outputs.
         let mask =
             outputs.first().and_then(|output| cx.mask(output)).filter(|mask| mask.rank() == 1);
-        for (term, name) in added.iter_mut().zip(short_names(&paths, |index| parts[index])) {
+        for (term, name) in added.iter_mut().zip(names) {
             if term.per_sample {
                 term.value =
                     Reduction::SumOverBatchSize.apply(&term.value, weights.first(), mask.as_ref());
@@ -108,9 +88,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             term.name = if is_taken { term.path.clone() } else { name };
         }
         terms.extend(added);
-        let (mut penalties, count) = (cx.penalties_of(self.net.id()), terms.len());
-        let paths: Vec<String> = penalties.iter().map(|penalty| penalty.path.clone()).collect();
-        for (penalty, name) in penalties.iter_mut().zip(short_names(&paths, |_| 2)) {
+        let (mut penalties, count) = (cx.penalties_of(net.id()), terms.len());
+        let names = short_names(&penalties, |penalty| (&penalty.path, 2));
+        for (penalty, name) in penalties.iter_mut().zip(names) {
             penalty.name = format!("penalty({name})");
         }
         terms.extend(penalties);
@@ -132,7 +112,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
             return None;
         };
-        self.net.note_terms(sum.records());
+        net.note_terms(sum.records());
         let untrained = outputs
             .iter()
             .filter(|_| compiled.losses.is_empty())
@@ -144,16 +124,10 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     /// The terms of the compiled losses, and what is reported besides.
     #[track_caller]
-    fn compiled_terms(
-        &self,
-        compiled: &Compiled,
-        targets: &[Tensor],
-        outputs: &[&Tensor],
-        weights: &[Tensor],
-        cx: &mut Context,
-    ) -> Option<CompiledTerms> {
+    fn compiled_terms(&self, outputs: &[&Tensor], cx: &mut Context) -> Option<CompiledTerms> {
+        let (compiled, targets) = (self.compiled, self.targets);
         let mut compiled_terms = CompiledTerms::default();
-        let names = names_of(&self.net.output_names(), outputs.len());
+        let names = names_of(&self.steps.net.output_names(), outputs.len());
         let losses = recorded(compiled.placed_losses(&names), cx)?;
         let Some(first) = losses.first() else { return Some(compiled_terms) };
         if targets.is_empty() {
@@ -169,7 +143,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let places = recorded(compiled.target_places(&names, targets.len()), cx)?;
         for PlacedLoss { output, loss, factor, name } in losses {
             let Some(place) = places[output] else { continue };
-            let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
+            let weight = weight_at(self.sample_weights, place);
             let reduction = match loss.reduction() {
                 // A step needs one number; the values that `none` keeps are averaged, as a mean
                 // loss would be.
@@ -196,17 +170,12 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         Some(compiled_terms)
     }
 
-    /// Updates the compiled metrics with the predictions made before the update of the weights.
+    /// Updates the compiled metrics with these outputs.
     #[track_caller]
-    fn update_metrics(
-        &self,
-        compiled: &Compiled,
-        targets: &[Tensor],
-        outputs: &[&Tensor],
-        weights: &[Tensor],
-        cx: &mut Context,
-    ) {
-        let names = names_of(&self.net.output_names(), outputs.len());
+    pub fn update_metrics(&self, outputs: &O, cx: &mut Context) {
+        self.updated.set(true);
+        let (compiled, targets, outputs) = (self.compiled, self.targets, outputs.tensors());
+        let names = names_of(&self.steps.net.output_names(), outputs.len());
         for entry in &compiled.metrics {
             let name = entry.metric.name();
             let Some(output) = recorded(entry.output.find(&format!("metric `{name}`"), &names), cx)
@@ -226,7 +195,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 return;
             };
             let Some(place) = places[output] else { continue };
-            let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
+            let weight = weight_at(self.sample_weights, place);
             let (y, y_pred, mask) = (&targets[place], outputs[output], cx.mask(outputs[output]));
             let before = cx.assigned().len();
             cx.with_compiled_metrics(|cx| {

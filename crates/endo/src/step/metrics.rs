@@ -18,33 +18,30 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     /// add and that they hold, and those inside the models that belong to it.
     pub fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
         let outputs = self.net.output_names();
-        let mut metrics = self
+        let compiled = self
             .compiled
             .as_ref()
             .map_or_else(Vec::new, |compiled| compiled.named_metrics(&outputs));
-        self.add_inner_metrics(&mut metrics);
+        let mut metrics = self.with_inner_metrics(compiled);
         metrics.extend(self.net.companion_metrics());
         distinct(&mut metrics, first, &[]);
         metrics
     }
 
-    /// Those that layers add and that they hold.
-    pub fn inner_metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
-        let mut metrics = Vec::new();
-        self.add_inner_metrics(&mut metrics);
-        metrics
-    }
-
-    fn add_inner_metrics(&self, metrics: &mut Vec<(String, Arc<dyn Metric>)>) {
+    /// These metrics, and those that layers add and that they hold.
+    pub fn with_inner_metrics(
+        &self,
+        mut metrics: Vec<(String, Arc<dyn Metric>)>,
+    ) -> Vec<(String, Arc<dyn Metric>)> {
         let (added, held) = (self.net.added_metrics(), self.net.held_metrics());
-        let names: Vec<String> = added.iter().map(|added| added.mean.name().to_string()).collect();
-        let short = short_names(&names, |index| added[index].parts);
+        let short = short_names(&added, |added| (added.mean.name(), added.parts));
         for (mean, short) in added.into_iter().map(|added| added.mean).zip(short) {
             let is_taken = metrics.iter().any(|(name, _)| *name == short);
             let name = if is_taken { mean.name().to_string() } else { short };
             metrics.push((name, mean));
         }
         metrics.extend(held.into_iter().map(|metric| (metric.name().to_string(), metric)));
+        metrics
     }
 
     /// The results of all metrics so far, an entry for each number of a metric that has several.

@@ -34,7 +34,7 @@ use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
 use crate::net::Net;
-use crate::net::saved::Training;
+use crate::net::saved::SavedPart;
 use crate::optimizers::Optimizer;
 
 use batch_step::CustomSteps;
@@ -156,18 +156,13 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     }
 
     /// The losses and metrics, as files name them.
-    pub fn training(&self) -> Training {
-        let mut training = Training::default();
+    pub fn training(&self) -> Vec<SavedPart> {
         let losses: Vec<_> =
             self.compiled.iter().flat_map(|compiled| compiled.all_losses()).collect();
-        for (index, loss) in losses.iter().enumerate() {
-            let position = (losses.len() > 1).then_some(index);
-            training.add_loss(position, loss.name(), loss.hyperparameters());
-        }
-        for (name, metric) in self.metrics() {
-            let (kind, hyperparameters) = (metric.name().to_string(), metric.hyperparameters());
-            training.add_metric(name, &kind, hyperparameters);
-        }
-        training
+        let position = |index| (losses.len() > 1).then_some(index);
+        let saved = losses.iter().enumerate();
+        let saved = saved.map(|(index, loss)| SavedPart::loss(position(index), &***loss));
+        let metrics = self.metrics().into_iter();
+        saved.chain(metrics.map(|(name, metric)| SavedPart::metric(name, &*metric))).collect()
     }
 }

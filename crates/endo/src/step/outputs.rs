@@ -12,22 +12,30 @@ use crate::losses::Loss;
 use super::compiled::Compiled;
 use super::output::{Output, PlacedLoss};
 
-/// The error for what is given partly by name.
-fn mixed(what: &str) -> Error {
-    let message = format!("some {what} are given by the name of an output, and some by position");
-    Error::new(ErrorKind::Argument, message).help("give all of them in the same way")
+/// Whether these are given by the names of outputs, all or none of them.
+fn are_named<'o>(
+    what: &str,
+    outputs: impl ExactSizeIterator<Item = &'o Option<Output>>,
+) -> Result<bool> {
+    let count = outputs.len();
+    let named = outputs.flatten().count();
+    if named > 0 && named < count {
+        let message =
+            format!("some {what} are given by the name of an output, and some by position");
+        return Err(
+            Error::new(ErrorKind::Argument, message).help("give all of them in the same way")
+        );
+    }
+    Ok(named > 0)
 }
 
 impl Compiled {
     /// Every loss with its output, for outputs of these names.
     pub(super) fn placed_losses(&self, outputs: &[String]) -> Result<Vec<PlacedLoss<'_>>> {
         let entries = &self.losses;
-        let named = entries.iter().filter(|entry| entry.output.is_some()).count();
-        if named > 0 && named < entries.len() {
-            return Err(mixed("losses"));
-        }
-        let is_for_all = named == 0 && entries.len() == 1;
-        if named == 0 && outputs.len() > 1 && entries.len() > 1 && entries.len() != outputs.len() {
+        let named = are_named("losses", entries.iter().map(|entry| &entry.output))?;
+        let is_for_all = !named && entries.len() == 1;
+        if !named && outputs.len() > 1 && entries.len() > 1 && entries.len() != outputs.len() {
             let message = format!("{} losses for {} outputs", entries.len(), outputs.len());
             let help = "compile with one loss for all outputs, or one for each; `()` stands for \
                 none, and `(\"name\", loss)` in a list \
@@ -72,11 +80,7 @@ impl Compiled {
     /// The factor of each loss.
     fn factors(&self, placed: &[(usize, &Arc<dyn Loss>)], outputs: &[String]) -> Result<Vec<f64>> {
         let weights = &self.loss_weights;
-        let named = weights.iter().filter(|(output, _)| output.is_some()).count();
-        if named > 0 && named < weights.len() {
-            return Err(mixed("loss weights"));
-        }
-        if named > 0 {
+        if are_named("loss weights", weights.iter().map(|(output, _)| output))? {
             let mut factors = vec![1.0; placed.len()];
             for (output, weight) in
                 weights.iter().filter_map(|(output, weight)| Some((output.as_ref()?, weight)))

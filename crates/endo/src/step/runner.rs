@@ -40,7 +40,7 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     /// Which of the steps used has shown it, in the last run.
     seen: Option<usize>,
     /// What random numbers of the next run are drawn for; none in training.
-    occasion: Option<Occasion>,
+    pub occasion: Option<Occasion>,
     /// How steps that draw are told of it, once one has been.
     told: Option<Array>,
     draws_seen: DrawsSeen,
@@ -48,7 +48,7 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     /// Whether it is known what a step that is run node by node assigns.
     looked: bool,
     /// Whether the last run traced a step.
-    traced: bool,
+    pub traced: bool,
     /// Whether a warning is an error, before anything is run.
     pub deny_warnings: bool,
     /// Whether numbers that are not finite are trained on.
@@ -64,8 +64,6 @@ const ARRAYS: usize = 8;
 
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn new(steps: &'m Steps<I, O>, kind: StepKind) -> Self {
-        let eager = (StepOutputs::default(), Vec::new(), Vec::new());
-        let (used, due) = (Vec::new(), Vec::new());
         let occasion = match kind {
             StepKind::Train => None,
             StepKind::Test => Some(Occasion::test(0)),
@@ -74,10 +72,10 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Self {
             steps,
             kind,
-            used,
-            eager,
+            used: Vec::new(),
+            eager: (StepOutputs::default(), Vec::new(), Vec::new()),
             last: None,
-            due,
+            due: Vec::new(),
             seen: None,
             occasion,
             told: None,
@@ -98,24 +96,14 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         (self.due, self.traced) = (due, false);
     }
 
-    /// Says what the random numbers of the runs from here on are drawn for, outside training.
-    pub fn set_occasion(&mut self, occasion: Occasion) {
-        self.occasion = Some(occasion);
-    }
-
     /// What the last run showed.
     pub fn shown(&self) -> ProbeView<'_> {
         let (shown, outputs): (&[ProbeOutput], &[Array]) = match (self.steps.eager, self.seen) {
             (true, _) => (&self.eager.0.shown, &self.eager.1),
-            (false, Some(index)) => (&self.used[index].0.shown, &self.used[index].1),
+            (false, Some(index)) => (&self.used[index].0.made.shown, &self.used[index].1),
             (false, None) => (&[], &[]),
         };
         ProbeView { shown, missing: &[], outputs }
-    }
-
-    /// Whether a step was traced and planned for the last run.
-    pub fn is_traced(&self) -> bool {
-        self.traced
     }
 
     /// Runs a batch.
@@ -140,7 +128,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn outputs(&self) -> (&OutputNames, &[Array]) {
         let (made, values, _) = &self.eager;
         match self.last {
-            Some(index) => (&self.used[index].0.names, &self.used[index].1),
+            Some(index) => (&self.used[index].0.made.names, &self.used[index].1),
             None => (&made.names, reported(made, values)),
         }
     }
@@ -153,7 +141,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             return Ok(step.program.variables().to_vec());
         }
         let arrays: Vec<&Array> = batch.arrays().collect();
-        self.steps.variables_of(self.request(&[], batch.counts()), &arrays)
+        Ok(self.steps.variables_of(self.request(&[], batch.counts()), &arrays)?.0)
     }
 
     /// The variables of the last run, where it was traced by running it: node by node.
@@ -174,10 +162,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     fn run_arrays(&mut self, counts: BatchCounts, inputs: &[&Array], rows: &[usize]) -> Result<()> {
         if self.steps.eager {
             if self.kind != StepKind::Train && !self.looked {
-                self.carried.keep(
-                    &self.steps.states_of(self.request(&[], counts), inputs)?,
-                    &self.steps.carrying,
-                )?;
+                let (_, made) = self.steps.variables_of(self.request(&[], counts), inputs)?;
+                self.carried.keep(&made.states, &self.steps.carrying)?;
                 self.looked = true;
             }
             let called = InputNames { input: &|index| name(counts, index), rows };
@@ -194,7 +180,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         let main = self.find(&[], counts, inputs)?;
         self.last = Some(main);
         if self.kind != StepKind::Train {
-            self.carried.keep(&self.used[main].0.states, &self.steps.carrying)?;
+            self.carried.keep(&self.used[main].0.made.states, &self.steps.carrying)?;
         }
         if !self.due.is_empty() {
             // What is run beside the step must not say where the variables lie.
@@ -339,15 +325,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     pub fn training_graph(&self, batch: &Dataset) -> Result<Graph> {
         let batch = Batch::from(batch);
         let arrays: Vec<&Array> = batch.arrays().collect();
-        let (kind, counts) = (StepKind::Train, batch.counts());
-        let request = StepRequest {
-            kind,
-            counts,
-            due: &[],
-            occasion: None,
-            deny_warnings: false,
-            unchecked: false,
-        };
+        let request = Runner::new(self, StepKind::Train).request(&[], batch.counts());
         Ok(self.trace(request, &arrays)?.0)
     }
 
@@ -383,11 +361,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     pub(super) fn step(
         &self,
-        kind: StepKind,
-        counts: BatchCounts,
+        StepRequest { kind, counts, due, .. }: StepRequest<'_>,
         tensors: &[Tensor],
         cx: &mut Context,
-        due: &[ProbeRequest],
         made: &RefCell<StepOutputs>,
     ) -> Vec<Tensor> {
         let (inputs, rest) = tensors.split_at(counts.inputs);
@@ -411,7 +387,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 if is_training {
                     step.warn_of_what_is_left_out(custom.site, cx);
                 }
-                self.net.update_step_metrics(mark, batch, cx);
+                self.net.update_metrics(mark, batch, true, cx);
                 terms
             }
             None => {

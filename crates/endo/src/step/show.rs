@@ -91,18 +91,15 @@ impl ProbedStep<'_> {
                         outputs.push(value.tensor.clone());
                         self.first + outputs.len() - 1
                     });
-                    let (kind, path, count, bins) =
-                        (watch.kind, value.path.clone(), value.tensor.shape().len(), watch.bins);
-                    let bounded = value.bounds.is_some();
                     shown.push(ProbeOutput::Value(ProbedValue {
                         watch: index,
-                        kind,
-                        path,
-                        count,
+                        kind: watch.kind,
+                        path: value.path.clone(),
+                        count: value.tensor.shape().len(),
                         summaries,
                         row,
-                        bins,
-                        bounded,
+                        bins: watch.bins,
+                        bounded: value.bounds.is_some(),
                         raw,
                     }));
                 }

@@ -11,29 +11,6 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::variable::Variable;
 
-/// The values of variables before the first batch, which they have again when this is dropped.
-#[derive(Default)]
-pub(crate) struct States(Vec<(Variable, Array)>);
-
-impl States {
-    /// Keeps the values of variables that were not seen before.
-    pub fn keep(&mut self, variables: &[Variable]) {
-        for variable in variables {
-            if self.0.iter().all(|(known, _)| known != variable) {
-                self.0.push((variable.clone(), variable.value()));
-            }
-        }
-    }
-}
-
-impl Drop for States {
-    fn drop(&mut self) {
-        for (variable, value) in &self.0 {
-            variable.set(value).expect("a value that it had");
-        }
-    }
-}
-
 /// The right to carry on what `call` assigns: of the tests and predictions of one model, one at a
 /// time has it.
 #[derive(Default)]
@@ -47,15 +24,19 @@ pub(crate) struct CarryLock {
 #[derive(Default)]
 pub(crate) struct CarriedStates<'m>(Option<CarryGuard<'m>>);
 
-/// Its parts are dropped in this order: values are put back, then another may carry.
+/// When it is dropped, values are put back, then another may carry.
 struct CarryGuard<'m> {
-    states: States,
+    /// The values of variables before the first batch.
+    states: Vec<(Variable, Array)>,
     by: &'m Mutex<Option<ThreadId>>,
     _right: MutexGuard<'m, ()>,
 }
 
 impl Drop for CarryGuard<'_> {
     fn drop(&mut self) {
+        for (variable, value) in &self.states {
+            variable.set(value).expect("a value that it had");
+        }
         *self.by.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -81,11 +62,14 @@ impl<'m> CarriedStates<'m> {
             }
             let right = carrying.right.lock().unwrap_or_else(PoisonError::into_inner);
             *carrying.by.lock().unwrap_or_else(PoisonError::into_inner) = this;
-            self.0 =
-                Some(CarryGuard { states: States::default(), by: &carrying.by, _right: right });
+            self.0 = Some(CarryGuard { states: Vec::new(), by: &carrying.by, _right: right });
         }
-        if let Some(held) = &mut self.0 {
-            held.states.keep(states);
+        if let Some(guard) = &mut self.0 {
+            for variable in states {
+                if guard.states.iter().all(|(known, _)| known != variable) {
+                    guard.states.push((variable.clone(), variable.value()));
+                }
+            }
         }
         Ok(())
     }

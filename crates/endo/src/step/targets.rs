@@ -14,6 +14,7 @@ use crate::losses::targets::TargetCover;
 use crate::shape::Shape;
 use crate::spelling;
 
+use super::batch::weight_at;
 use super::compiled::OutputMetric;
 use super::{BATCH_SIZE, ClassWeights, Steps};
 
@@ -24,9 +25,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         if !data.has_named_outputs() {
             return Ok(data);
         }
-        if self.net.output_names().is_empty() {
-            self.net.build_on(data.rows(0..BATCH_SIZE.min(data.len()))?.all_inputs())?;
-        }
+        self.build_for(&data)?;
         let names = self.net.output_names();
         // A step of one's own may look at all targets.
         let compared = match self.custom.train {
@@ -66,9 +65,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         {
             return data.with_class_weights_at(&[(0, weights.clone())], is_whole);
         }
-        if self.net.output_names().is_empty() {
-            self.net.build_on(data.rows(0..BATCH_SIZE.min(data.len()))?.all_inputs())?;
-        }
+        self.build_for(data)?;
         let names = self.net.output_names();
         let places = self.compiled()?.target_places(&names, data.all_targets().len())?;
         let mut at = Vec::new();
@@ -96,6 +93,15 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         data.with_class_weights_at(&at, is_whole)
     }
 
+    /// Builds the model on the first samples of the data if its outputs are not known yet.
+    #[track_caller]
+    fn build_for(&self, data: &Dataset) -> Result<()> {
+        if self.net.output_names().is_empty() {
+            self.net.build_on(data.rows(0..BATCH_SIZE.min(data.len()))?.all_inputs())?;
+        }
+        Ok(())
+    }
+
     /// Fails when a number of the targets is not what a compiled loss or metric takes: a class out
     /// of range, say.
     #[track_caller]
@@ -105,11 +111,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         if targets.is_empty() || (compiled.losses.is_empty() && compiled.metrics.is_empty()) {
             return Ok(());
         }
-        let mut outputs = self.net.output_shapes();
-        if outputs.is_empty() {
-            self.net.build_on(data.rows(0..BATCH_SIZE.min(data.len()))?.all_inputs())?;
-            outputs = self.net.output_shapes();
-        }
+        self.build_for(data)?;
+        let outputs = self.net.output_shapes();
         // What does not go together is refused when the step is traced.
         let names = self.net.output_names();
         let (Ok(losses), Ok(places)) =
@@ -119,17 +122,11 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         };
         let masked = self.net.masked_outputs();
         for (output, y_pred) in outputs.iter().enumerate() {
-            let Some((place, targets)) =
-                places.get(output).copied().flatten().map(|place| (place, &targets[place]))
-            else {
-                continue;
-            };
-            let Some(y_pred) = (y_pred.rank() > 0).then(|| y_pred.with(0, targets.shape().batch()))
-            else {
-                continue;
-            };
-            let weights = data.all_sample_weights();
-            let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
+            let place = places.get(output).copied().flatten();
+            let Some(place) = place.filter(|_| y_pred.rank() > 0) else { continue };
+            let targets = &targets[place];
+            let y_pred = y_pred.with(0, targets.shape().batch());
+            let weight = weight_at(data.all_sample_weights(), place);
             let covered = TargetCover { weight, masked: masked.get(output) == Some(&true) };
             let name = if output == 0 {
                 "targets".to_string()

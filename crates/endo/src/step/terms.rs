@@ -129,12 +129,12 @@ impl Terms {
     /// The names of the outputs after the total, in the order of
     /// [`into_tensors`](Self::into_tensors).
     pub(crate) fn names(&self) -> OutputNames {
-        let terms = self.terms.iter().map(|term| term.name.clone()).collect();
-        let extras = self.extras.iter().map(|(name, _)| name.clone());
+        let mut terms: Vec<String> = self.terms.iter().map(|term| term.name.clone()).collect();
+        let mut extras: Vec<String> = self.extras.iter().map(|(name, _)| name.clone()).collect();
         if self.is_given {
-            return OutputNames { terms: vec![LOSS.to_string()], extras: terms_and(terms, extras) };
+            extras.splice(0..0, std::mem::replace(&mut terms, vec![LOSS.to_string()]));
         }
-        OutputNames { terms, extras: extras.collect() }
+        OutputNames { terms, extras }
     }
 
     /// The total, the terms, the extras.
@@ -172,11 +172,6 @@ impl From<&Terms> for Terms {
 
 /// What a report calls the total.
 const LOSS: &str = "loss";
-
-fn terms_and(mut terms: Vec<String>, extras: impl Iterator<Item = String>) -> Vec<String> {
-    terms.extend(extras);
-    terms
-}
 
 /// Records an error for a term that is no scalar.
 fn require_scalar(Term { name, value, site, .. }: &Term) {

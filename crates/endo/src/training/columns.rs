@@ -16,6 +16,15 @@ pub(super) fn table(rows: usize, mut cells: impl Iterator<Item = (usize, String,
     columns(rows, &mut cells)
 }
 
+/// A table of records, each a row of the cells that `cells` makes of it.
+pub(super) fn table_of<'r, R, C: Iterator<Item = (String, f64)>>(
+    records: &'r [R],
+    cells: impl Fn(&'r R) -> C,
+) -> State {
+    let row = |(row, record)| cells(record).map(move |(name, value)| (row, name, value));
+    table(records.len(), records.iter().enumerate().flat_map(row))
+}
+
 fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -> State {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut columns: Vec<(String, Vec<f64>)> = Vec::new();

@@ -55,24 +55,15 @@ impl<'a> TrainingData<'a> {
                     let help = "give the rows to validate on as `validation`";
                     return Err(Error::new(ErrorKind::Argument, message).help(help));
                 }
+                let class_weight = std::mem::take(&mut options.class_weight);
                 let checks = options.non_finite == NonFinite::Stop;
-                (
-                    Feed::stream(
-                        source,
-                        sampling,
-                        std::mem::take(&mut options.class_weight),
-                        checks,
-                    )?,
-                    None,
-                )
+                (Feed::stream(source, sampling, class_weight, checks)?, None)
             }
         };
-        let validation = match (split, validation) {
-            (Some(split), _) => {
-                Some(to_test(steps, Stream { origin: Origin::Memory(split) }, batch_size)?)
-            }
-            (None, Some(data)) => Some(to_test(steps, data, batch_size)?),
-            (None, None) => None,
+        let split = split.map(|split| Stream { origin: Origin::Memory(split) });
+        let validation = match split.or(validation) {
+            Some(data) => Some(to_test(steps, data, batch_size)?),
+            None => None,
         };
         let mut data = Self { train, validation };
         data.train.seek(BatchAt { pass: steps.epochs.load(Ordering::Relaxed), batch: 0 })?;
@@ -119,34 +110,34 @@ impl<'a> TrainingData<'a> {
     /// anything to compute.
     #[track_caller]
     pub fn check<I: Tree, O: Tree>(&mut self, steps: &Steps<I, O>) -> Result<()> {
-        let Self { train, validation } = self;
-        if steps.try_compiled()?.is_none() && validation.is_none() {
-            return train.in_memory().map_or(Ok(()), Dataset::check_finite);
+        if steps.try_compiled()?.is_none() && self.validation.is_none() {
+            return self.train.in_memory().map_or(Ok(()), Dataset::check_finite);
         }
         steps.compiled()?;
         if !steps.net.is_built() {
             // Whether a label may be missing is known once the model is built.
-            let finite = |data: &Dataset| {
+            self.in_memory().try_for_each(|data| {
                 data.check_finite_but(&(0..data.all_targets().len()).collect::<Vec<_>>())
-            };
-            train
-                .in_memory()
-                .into_iter()
-                .chain(validation.as_ref().and_then(Feed::in_memory))
-                .try_for_each(finite)?;
-            steps.net.build_on(train.first(steps)?.all_inputs())?;
+            })?;
+            steps.net.build_on(self.train.first(steps)?.all_inputs())?;
         }
-        let in_memory =
-            || train.in_memory().into_iter().chain(validation.as_ref().and_then(Feed::in_memory));
-        in_memory().try_for_each(|data| steps.check_finite(data))?;
-        in_memory().try_for_each(|data| steps.check_targets(data))?;
-        match validation {
+        self.in_memory().try_for_each(|data| steps.check_finite(data))?;
+        self.in_memory().try_for_each(|data| steps.check_targets(data))?;
+        match &mut self.validation {
             Some(validation) => {
                 let first = validation.first(steps)?;
                 Runner::new(steps, StepKind::Test).variables((&first).into()).map(|_| ())
             }
             None => Ok(()),
         }
+    }
+
+    /// What is there of the data as a whole.
+    fn in_memory(&self) -> impl Iterator<Item = &Dataset> {
+        [Some(&self.train), self.validation.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter_map(Feed::in_memory)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::graph::{Occasion, Tree};
 use crate::net::{distinct, first};
 
+use super::callbacks::tell;
 use super::evaluate::test;
 use super::fit::NonFinite;
 use super::history::{Epoch, Logs};
@@ -17,12 +18,10 @@ use super::run::{CurrentEpoch, Run};
 impl<I: Tree, O: Tree> Run<'_, I, O> {
     pub(super) fn begin_epoch(&mut self) -> Result<()> {
         let epoch = self.epoch();
-        self.current = CurrentEpoch::begun();
-        self.training.begin_epoch(epoch);
-        self.options
-            .callbacks
-            .iter_mut()
-            .try_for_each(|callback| callback.epoch_begin(epoch, &self.training))?;
+        self.current = CurrentEpoch::new();
+        self.current.begun = true;
+        self.training.epoch.set(epoch);
+        tell(&mut self.options.callbacks, |callback| callback.epoch_begin(epoch, &self.training))?;
         self.steps.reset_metrics();
         for metric in &self.metrics {
             metric.reset();
@@ -34,7 +33,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     #[track_caller]
     pub(super) fn end_epoch(&mut self) -> Result<()> {
         self.end_first_epoch()?;
-        self.training.set_batches(self.options.steps_per_epoch.or(Some(self.current.batches)));
+        self.training.batches.set(self.options.steps_per_epoch.or(Some(self.current.batches)));
         self.steps_before += self.current.batches;
         let mut epoch = std::mem::replace(&mut self.current, CurrentEpoch::new());
         if let Some(first) = epoch.error.take() {
@@ -82,21 +81,18 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             }
             None => None,
         };
-        let own = logs.clone();
-        let reported = self.training.take_reported();
-        let logs = with_reported(&own, &reported);
-        let seconds = epoch.seconds();
+        let reported = self.training.reported.take();
         let entry = Epoch {
             ledger: epoch.sums.ledger(),
             validation,
-            logs: Logs(logs),
+            logs: Logs(with_reported(&logs, &reported)),
             skipped: epoch.skipped,
-            seconds,
+            seconds: epoch.seconds(),
         };
         self.steps.epochs.fetch_add(1, Ordering::Relaxed);
         let index = self.epoch();
-        self.training.history_mut().epochs.push(entry.clone());
-        self.tell_end(index, entry, &own, reported)?;
+        self.training.history.borrow_mut().epochs.push(entry.clone());
+        self.tell_end(index, entry, &logs, reported)?;
         self.answer()
     }
 
@@ -111,7 +107,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     ) -> Result<()> {
         for callback in &mut self.options.callbacks {
             callback.epoch_end(index, &entry, &self.training)?;
-            let late = self.training.take_reported();
+            let late = self.training.reported.take();
             if late.is_empty() {
                 continue;
             }
@@ -119,7 +115,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             reported.retain(|(name, _)| late.iter().all(|(later, _)| later != name));
             reported.extend(late);
             entry.logs = Logs(with_reported(own, &reported));
-            if let Some(last) = self.training.history_mut().epochs.last_mut() {
+            if let Some(last) = self.training.history.borrow_mut().epochs.last_mut() {
                 last.logs.clone_from(&entry.logs);
             }
         }
@@ -133,12 +129,9 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         if let Some(optimizer) = self.steps.optimizer().filter(|_| self.options.epochs > 0) {
             optimizer.settings().finalize_variable_values(&self.steps.net.trainable_weights())?;
         }
-        self.options.recorder.finish(&mut self.training.history_mut());
-        self.training.history_mut().steps = self.options.steps.finish();
-        self.options
-            .callbacks
-            .iter_mut()
-            .try_for_each(|callback| callback.train_end(&self.training))?;
+        self.options.recorder.finish(&mut self.training.history.borrow_mut());
+        self.training.history.borrow_mut().steps = self.options.steps.finish();
+        tell(&mut self.options.callbacks, |callback| callback.train_end(&self.training))?;
         self.training.claims.release();
         Ok(())
     }

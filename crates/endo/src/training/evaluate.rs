@@ -11,7 +11,7 @@ use crate::step::cache::StepKind;
 use crate::step::{BATCH_SIZE, Runner, Steps};
 
 use super::Ledger;
-use super::callbacks::{Callback, Training};
+use super::callbacks::{Callback, Training, tell};
 use super::data::to_test;
 use super::feed::{Feed, nothing};
 use super::history::{Logs, Sums};
@@ -81,21 +81,19 @@ pub(crate) fn test<I: Tree, O: Tree>(
     steps.compiled()?;
     steps.reset_metrics();
     feed.restart()?;
-    callbacks.iter_mut().try_for_each(|callback| callback.test_begin(training))?;
+    tell(callbacks, |callback| callback.test_begin(training))?;
     let mut runner = Runner::new(steps, StepKind::Test);
     let mut sums = Sums::default();
     let mut done = 0;
     while batches.is_none_or(|batches| done < batches) && feed.next(steps)? {
-        callbacks.iter_mut().try_for_each(|callback| callback.test_batch_begin(done, training))?;
+        tell(callbacks, |callback| callback.test_batch_begin(done, training))?;
         let batch = feed.batch();
-        runner.set_occasion(occasion);
+        runner.occasion = Some(occasion);
         occasion = occasion.later_by(batch.len());
         runner.run(batch.into())?;
         let (names, outputs) = runner.outputs();
         sums.add(names, outputs.iter().map(|output| output.get(0)), batch.len());
-        callbacks
-            .iter_mut()
-            .try_for_each(|callback| callback.test_batch_end(done, &|| sums.ledger(), training))?;
+        tell(callbacks, |callback| callback.test_batch_end(done, &|| sums.ledger(), training))?;
         done += 1;
     }
     if done == 0 {
@@ -108,7 +106,7 @@ pub(crate) fn test<I: Tree, O: Tree>(
     }
     let logs = Logs(sums.logs(steps.metric_results()?));
     drop(runner); // what `call` assigns is as before from here on
-    callbacks.iter_mut().try_for_each(|callback| callback.test_end(&logs, training))?;
+    tell(callbacks, |callback| callback.test_end(&logs, training))?;
     Ok((sums.ledger(), logs.0))
 }
 
@@ -153,7 +151,7 @@ pub(crate) fn run_batch<I: Tree, O: Tree>(
     let mut runner = Runner::new(steps, kind);
     let mut sums = Sums::default();
     if kind == StepKind::Test {
-        runner.set_occasion(steps.test_occasion());
+        runner.occasion = Some(steps.test_occasion());
     }
     runner.run(batch.into())?;
     let (names, outputs) = runner.outputs();

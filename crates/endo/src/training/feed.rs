@@ -11,6 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::step::{BatchBuffers, ClassWeights, Steps};
 
+use super::fit::not_zero;
+
 /// Batches to train on or to test with.
 pub(crate) enum Feed<'a> {
     Memory(MemoryFeed<'a>),
@@ -49,15 +51,14 @@ impl<'a> Feed<'a> {
     pub fn memory(data: Cow<'a, Dataset>, sampling: Sampling) -> Result<Self> {
         let order = data.order();
         order.batches(sampling.batch_size).map(drop)?;
-        let (next, buffers) = (BatchAt::default(), BatchBuffers::default());
         Ok(Self::Memory(MemoryFeed {
             data,
             sampling,
             order,
             ordered: None,
-            next,
+            next: BatchAt::default(),
             given: 0..0,
-            buffers,
+            buffers: BatchBuffers::default(),
         }))
     }
 
@@ -68,13 +69,12 @@ impl<'a> Feed<'a> {
         checks_finite: bool,
     ) -> Result<Self> {
         source.sample(sampling)?;
-        let (next, is_there) = (BatchAt::default(), false);
         Ok(Self::Stream(StreamFeed {
             source,
             class_weights,
             checks_finite,
-            next,
-            is_there,
+            next: BatchAt::default(),
+            is_there: false,
             ahead: None,
             given: None,
         }))
@@ -119,13 +119,12 @@ impl<'a> Feed<'a> {
 
     /// Fails for batches without end where nobody has said how many are wanted.
     pub fn require_end(&self, batches: Option<usize>, message: &str, how: &str) -> Result<()> {
-        match batches {
-            Some(0) => Err(Error::new(ErrorKind::Argument, "0 batches are asked for")
-                .help(format!("ask for at least one: {how}"))),
-            None if self.length() == Length::Endless => Err(Error::new(ErrorKind::Usage, message)
-                .help(format!("say how many of its batches are wanted: {how}"))),
-            Some(_) | None => Ok(()),
+        not_zero(batches, "0 batches are asked for", &format!("ask for at least one: {how}"))?;
+        if batches.is_none() && self.length() == Length::Endless {
+            return Err(Error::new(ErrorKind::Usage, message)
+                .help(format!("say how many of its batches are wanted: {how}")));
         }
+        Ok(())
     }
 
     /// The data, where all of it is in memory.

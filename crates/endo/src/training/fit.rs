@@ -289,7 +289,7 @@ impl<'a> Fit<'a> {
     /// Something to be read of the model's inside while it is trained: see [`Probe`].
     #[must_use]
     pub fn probe(mut self, probe: Probe) -> Self {
-        self.recorder.add(probe);
+        self.recorder.probes.push(probe);
         self
     }
 
@@ -329,20 +329,15 @@ impl<'a> Fit<'a> {
 
     /// Before anything is trained: whether the numbers make sense.
     pub(super) fn check(&self) -> Result<()> {
-        let fail =
-            |message: &str, help: &str| Err(Error::new(ErrorKind::Argument, message).help(help));
-        if self.validation_freq == 0 {
-            return fail(
-                "`validation_freq` is 0",
-                "1 validates after each epoch, 2 after every second",
-            );
-        }
+        let help = "1 validates after each epoch, 2 after every second";
+        not_zero(Some(self.validation_freq), "`validation_freq` is 0", help)?;
         if self.initial_epoch > self.epochs {
             let message = format!(
                 "`initial_epoch` is {}, after the last of {} epochs",
                 self.initial_epoch, self.epochs
             );
-            return fail(&message, "`epochs` counts those that were trained before, too");
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("`epochs` counts those that were trained before, too"));
         }
         Ok(())
     }
@@ -351,6 +346,14 @@ impl<'a> Fit<'a> {
     #[must_use]
     pub fn progress(self) -> Self {
         self.callback(Progress::stderr())
+    }
+}
+
+/// Refuses a count of 0.
+pub(super) fn not_zero(count: Option<usize>, message: &str, help: &str) -> Result<()> {
+    match count {
+        Some(0) => Err(Error::new(ErrorKind::Argument, message).help(help)),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -125,7 +125,8 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         if std::mem::replace(&mut self.functions.epoch_ended, true) {
             return Ok(());
         }
-        if !self.options.recorder.is_empty() && !self.usual && self.functions.site.is_none() {
+        if !self.options.recorder.probes.is_empty() && !self.usual && self.functions.site.is_none()
+        {
             let warning = "the probes read nothing: the loop runs its steps itself, and they read \
                 what `run.step(&mut function)?` and \
                            `run.train_on_batch()?` run";

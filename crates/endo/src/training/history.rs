@@ -185,16 +185,15 @@ impl Sums {
             extras: merged(&self.names.extras, &names.extras),
         };
         let list = |names: &OutputNames| {
-            std::iter::once("")
-                .chain(names.terms.iter().chain(&names.extras).map(String::as_str))
-                .map(str::to_string)
-                .collect::<Vec<_>>()
+            let names = names.terms.iter().chain(&names.extras).cloned();
+            std::iter::once(String::new()).chain(names).collect::<Vec<_>>()
         };
         let (before, step) = (list(&self.names), list(names));
-        let find = |names: &[String], name: &String| names.iter().position(|known| known == name);
+        let value = |names: &[String], values: &[f64], name: &String| {
+            names.iter().position(|known| known == name).map_or(0.0, |index| values[index])
+        };
         let sum = |name: &String| {
-            let before = find(&before, name).map_or(0.0, |index| self.sums[index]);
-            before + find(&step, name).map_or(0.0, |index| samples as f64 * values[index])
+            value(&before, &self.sums, name) + samples as f64 * value(&step, values, name)
         };
         self.sums = list(&all).iter().map(sum).collect();
         self.names = all;

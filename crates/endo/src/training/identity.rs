@@ -21,6 +21,11 @@ fn content(data: &Dataset, checksum: Checksum) -> String {
     checksum.sum("", arrays.map(|array| ("", array)), "")
 }
 
+/// The text of a value, or another one where there is none.
+fn text_or(otherwise: &str, value: Option<impl ToString>) -> String {
+    value.map_or_else(|| otherwise.to_string(), |value| value.to_string())
+}
+
 /// The entry of the checksum of the data.
 const DATA: &str = "data";
 
@@ -45,38 +50,24 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             self.contents.take().filter(|(known, _)| *known == checksum).unwrap_or_else(|| {
                 // What is read while it is trained on is not read for this.
                 let content = |feed: &Feed| {
-                    feed.in_memory()
-                        .map_or_else(|| "a stream".to_string(), |data| content(data, checksum))
+                    text_or("a stream", feed.in_memory().map(|data| content(data, checksum)))
                 };
-                let validation =
-                    self.validation.as_ref().map_or_else(|| "none".to_string(), content);
+                let validation = text_or("none", self.validation.as_ref().map(content));
                 (checksum, [content(&self.feed), validation])
             });
         let (_, [data, validation]) = self.contents.insert(contents).clone();
         let options = &self.options;
         let entries = [
             ("weights", "weights", self.steps.net.weights().len().to_string()),
-            (
-                "samples",
-                "samples",
-                self.feed
-                    .in_memory()
-                    .map_or_else(|| "streamed".to_string(), |data| data.len().to_string()),
-            ),
+            ("samples", "samples", text_or("streamed", self.feed.in_memory().map(Dataset::len))),
             ("batch_size", "samples in a batch", options.batch_size.to_string()),
             ("shuffle", "as `shuffle`", options.shuffle.to_string()),
-            (
-                STEPS,
-                "as `steps_per_epoch`",
-                options
-                    .steps_per_epoch
-                    .map_or_else(|| "none".to_string(), |steps| steps.to_string()),
-            ),
+            (STEPS, "as `steps_per_epoch`", text_or("none", options.steps_per_epoch)),
             (INITIAL_EPOCH, "as `initial_epoch`", options.initial_epoch.to_string()),
             ("seed", "as the seed of the model", self.steps.net.seed().to_string()),
             ("record_steps", "as `record_steps`", options.steps.every.unwrap_or(0).to_string()),
             ("callbacks", "callbacks", options.callbacks.len().to_string()),
-            ("probes", "probes", options.recorder.probes().len().to_string()),
+            ("probes", "probes", options.recorder.probes.len().to_string()),
             (DATA, "as the checksum of the data", data),
             ("validation", "as the checksum of the validation data", validation),
         ];
@@ -85,7 +76,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             what: what.into(),
             value,
         });
-        let probes = options.recorder.probes().iter().enumerate().map(|(index, probe)| Common {
+        let probes = options.recorder.probes.iter().enumerate().map(|(index, probe)| Common {
             key: format!("probe/{index}"),
             what: format!("as probe {index}"),
             value: probe.to_string(),

@@ -4,9 +4,10 @@
 //! In: what the loss of each step was made of. Out: [`Ledger`]s, the kept ones by step, never too
 //! many.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
-use super::columns::{TERM, TOTAL, counted_rows, table};
+use super::columns::{TERM, TOTAL, table_of};
+use super::fit::not_zero;
 use super::ledger::Ledger;
 use super::probes::series::Series;
 use super::state::State;
@@ -94,17 +95,8 @@ const EPOCH: &str = "epoch";
 impl StepLog {
     /// Before anything is run: whether it can be as it is.
     pub fn check(&self) -> Result<()> {
-        match self.every {
-            Some(0) => {
-                let help = "steps count from 1: `.record_steps(1)` keeps each of them";
-                Err(Error::new(
-                    ErrorKind::Argument,
-                    "the terms of every 0 steps are to be recorded",
-                )
-                .help(help))
-            }
-            Some(_) | None => Ok(()),
-        }
+        let help = "steps count from 1: `.record_steps(1)` keeps each of them";
+        not_zero(self.every, "the terms of every 0 steps are to be recorded", help)
     }
 
     /// Takes the terms of a step, if that step is one to be recorded and its terms are known.
@@ -126,10 +118,7 @@ impl StepLog {
         let counts =
             [self.every.unwrap_or(0), seen, stride, records.len()].map(|count| count as f64);
         let mut state = State::new().with("counts", counts);
-        let numbered = records.iter().enumerate();
-        let cells = numbered
-            .flat_map(|(row, record)| cells(record).map(move |(name, value)| (row, name, value)));
-        state.insert("records", table(records.len(), cells));
+        state.insert("records", table_of(records, cells));
         state
     }
 
@@ -150,23 +139,9 @@ impl StepLog {
             }
             Ok(record)
         };
-        let records = counted_rows(&state.part("records"), count)?
-            .into_iter()
-            .map(record)
-            .collect::<Result<_>>()?;
-        self.series =
-            Series::from_parts(seen, stride, records).ok_or_else(|| uneven(state, "counts"))?;
+        self.series = Series::restored(state, "counts", [seen, stride, count], "records", record)?;
         Ok(())
     }
-}
-
-/// The error for a series whose readings are not as many as its counts say.
-pub(super) fn uneven(state: &State, counts: &str) -> Error {
-    state.unexpected(
-        counts,
-        "how many readings a series has seen, and every how many it keeps",
-        "at odds with those it keeps",
-    )
 }
 
 /// All numbers of a record.

@@ -13,7 +13,7 @@ use crate::inference::predict::Part;
 use crate::step::cache::TracedStep;
 use crate::step::{BATCH_SIZE, Runner, Steps};
 
-use super::callbacks::{Callback, Training};
+use super::callbacks::{Callback, Training, tell};
 use super::feed::nothing;
 
 /// How to predict: what Keras's `predict` takes besides the data.
@@ -63,14 +63,14 @@ pub(crate) fn predict<I: Tree, O: Tree>(
         return steps.predict(x);
     }
     let training = Training::of(steps);
-    callbacks.iter_mut().try_for_each(|callback| callback.predict_begin(&training))?;
-    let outputs = steps.predict_through(x, |runner| ObservedParts {
+    tell(&mut callbacks, |callback| callback.predict_begin(&training))?;
+    let outputs = steps.predict_through(steps.next_call(), x, |runner| ObservedParts {
         runner,
         callbacks: &mut callbacks,
         training: &training,
         part: 0,
     })?;
-    callbacks.iter_mut().try_for_each(|callback| callback.predict_end(&training))?;
+    tell(&mut callbacks, |callback| callback.predict_end(&training))?;
     Ok(outputs)
 }
 
@@ -135,13 +135,9 @@ impl<I: Tree, O: Tree> Part for ObservedParts<'_, '_, I, O> {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         let Self { runner, callbacks, training, part } = self;
-        callbacks
-            .iter_mut()
-            .try_for_each(|callback| callback.predict_batch_begin(*part, training))?;
+        tell(callbacks, |callback| callback.predict_batch_begin(*part, training))?;
         let outputs = Part::run(runner, inputs, occasion)?;
-        callbacks
-            .iter_mut()
-            .try_for_each(|callback| callback.predict_batch_end(*part, outputs, training))?;
+        tell(callbacks, |callback| callback.predict_batch_end(*part, outputs, training))?;
         *part += 1;
         Ok(outputs)
     }

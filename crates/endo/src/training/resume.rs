@@ -33,7 +33,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
 
     /// Does what callbacks have requests for.
     pub(super) fn answer(&mut self) -> Result<()> {
-        let requests = self.training.take_requests();
+        let requests = self.training.requests.take();
         if !requests.warnings.is_empty() {
             self.steps.net.warn(requests.warnings);
         }
@@ -78,7 +78,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             .with("skipped", self.current.skipped as f64)
             .with("non_finite", self.current.non_finite as f64)
             .with("seconds", self.current.seconds())
-            .with("stopped", self.training.is_stopped());
+            .with("stopped", self.training.stopped.get());
         if let Some(error) = &self.current.error {
             state = state.with_text("error", error.message());
         }
@@ -87,7 +87,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         state.insert("sums", self.current.sums.state());
         state.insert("probes", self.options.recorder.state());
         state.insert("steps", self.options.steps.state());
-        state.insert("reported", logs_state(&self.training.reported()));
+        state.insert("reported", logs_state(&self.training.reported.borrow()));
         for (index, callback) in self.options.callbacks.iter().enumerate() {
             state.insert(&format!("callback/{index}"), callback.state());
         }
@@ -131,7 +131,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let predict_calls =
             if state.contains("predict_calls") { state.count("predict_calls")? as u64 } else { 0 };
         let history = History::from_state(&state.part("history"), state.count("epochs")?)?;
-        *self.training.history_mut() =
+        *self.training.history.borrow_mut() =
             History { first_epoch: self.options.initial_epoch, ..history };
         self.current.begun = state.flag("begun")?;
         // Of a stream only the batches of the pass that it is at are known.
@@ -160,7 +160,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             (state.count("skipped")?, state.count("non_finite")?);
         self.current.sums = Sums::from_state(&state.part("sums"))?;
         self.options.steps.restore(&state.part("steps"))?;
-        self.training.begin_epoch(self.epoch());
+        self.training.epoch.set(self.epoch());
         for (name, value) in logs_from(&state.part("reported"))?.iter() {
             self.training.report(name, value);
         }

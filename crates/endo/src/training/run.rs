@@ -17,7 +17,7 @@ use crate::net::{distinct, first};
 use crate::step::cache::{OutputNames, StepKind};
 use crate::step::{Batch, Runner, Steps};
 
-use super::callbacks::Training;
+use super::callbacks::{Training, tell};
 use super::data::TrainingData;
 use super::feed::{Feed, nothing};
 use super::fit::{Fit, NonFinite};
@@ -116,10 +116,6 @@ enum Done {
 }
 
 impl CurrentEpoch {
-    pub fn begun() -> Self {
-        Self { begun: true, ..Self::new() }
-    }
-
     pub fn new() -> Self {
         let start = Instant::now();
         Self {
@@ -154,16 +150,16 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         data.check(steps)?;
         let TrainingData { train: feed, validation } = data;
         let training = Training::new(&options, validation.is_some(), steps);
-        training.set_batches(options.steps_per_epoch.or(match feed.length() {
+        training.batches.set(options.steps_per_epoch.or(match feed.length() {
             Length::Batches(batches) => Some(batches),
             Length::Unknown | Length::Endless => None,
         }));
-        training.history_mut().first_epoch = options.initial_epoch;
+        training.history.borrow_mut().first_epoch = options.initial_epoch;
         let steps_before = options.initial_epoch * training.batches().unwrap_or(0);
         let mut runner = Runner::new(steps, StepKind::Train);
         runner.deny_warnings = options.deny_warnings;
         runner.unchecked = options.non_finite == NonFinite::Continue;
-        options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
+        tell(&mut options.callbacks, |callback| callback.train_begin(&training))?;
         let mut run = Self {
             steps,
             feed,
@@ -216,7 +212,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
                     continue;
                 }
                 self.end_epoch()?;
-            } else if self.epoch() >= self.options.epochs || self.training.is_stopped() {
+            } else if self.epoch() >= self.options.epochs || self.training.stopped.get() {
                 self.end()?;
                 return Ok(false);
             } else {
@@ -282,24 +278,15 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let (buffer, rows) = (self.feed.batch(), self.feed.rows());
         let started = self.options.recorder.start();
         self.runner.begin(self.options.recorder.due());
-        let result = run_saved(&mut self.runner, Batch { rows, ..buffer.into() }, &mut self.kept);
-        let result = result.map(|(names, values)| {
-            let finite = values[0].is_finite();
-            let values = values.iter().map(|value| value.get(0));
-            self.training.batch().set(&names.terms, values.clone());
-            self.current.sums.add(names, values, buffer.len());
-            finite
-        });
-        match result {
-            Ok(finite) => {
+        match run_saved(&mut self.runner, Batch { rows, ..buffer.into() }, &mut self.kept) {
+            Ok((names, values)) => {
                 self.current.batch = Some(Done::Recorded);
-                self.current.non_finite += usize::from(!finite);
+                self.current.non_finite += usize::from(!values[0].is_finite());
+                let values = values.iter().map(|value| value.get(0));
+                self.training.batch.borrow_mut().set(&names.terms, values.clone());
+                self.current.sums.add(names, values, buffer.len());
                 let Fit { recorder, callbacks, .. } = &mut self.options;
-                recorder.read(
-                    self.runner.shown(),
-                    (started, self.runner.is_traced()),
-                    callbacks,
-                )?;
+                recorder.read(self.runner.shown(), (started, self.runner.traced), callbacks)?;
                 let id = self.steps.net.counter.id();
                 if !self.steps.eager && self.training.lacks_graph(id) {
                     self.training.keep_graph(id, self.steps.training_graph(buffer)?);
@@ -324,7 +311,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         distinct(&mut terms, first, reserved);
         let (names, mut values): (Vec<String>, Vec<f64>) = terms.into_iter().unzip();
         values.insert(0, values.iter().sum());
-        self.training.batch().set(&names, values.iter().copied());
+        self.training.batch.borrow_mut().set(&names, values.iter().copied());
         self.current.sums.add(
             &OutputNames { terms: names, extras: Vec::new() },
             values.into_iter(),
@@ -357,7 +344,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     pub fn finish(mut self) -> Result<History> {
         self.end_batch()?;
         self.end()?;
-        Ok(std::mem::take(&mut *self.training.history_mut()))
+        Ok(std::mem::take(&mut *self.training.history.borrow_mut()))
     }
 
     fn require_unrecorded(&self) -> Result<()> {
@@ -405,15 +392,12 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             return Ok(false);
         }
         self.current.batch = Some(Done::Nothing);
-        self.training.batch().clear();
+        self.training.batch.borrow_mut().clear();
         let at = self.step_at();
-        self.training.begin_step(at.step);
+        self.training.step.set(at.step);
         self.options.recorder.begin(at);
         let batch = self.current.batches;
-        self.options
-            .callbacks
-            .iter_mut()
-            .try_for_each(|callback| callback.batch_begin(batch, &self.training))?;
+        tell(&mut self.options.callbacks, |callback| callback.batch_begin(batch, &self.training))?;
         Ok(true)
     }
 
@@ -423,12 +407,12 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         }
         self.kept.settle();
         self.end_readings()?;
-        self.options.steps.take(self.step_at(), &self.training.batch());
+        self.options.steps.take(self.step_at(), &self.training.batch.borrow());
         let (batch, sums) = (self.current.batches, &self.current.sums);
         self.current.batches += 1;
-        for callback in &mut self.options.callbacks {
-            callback.batch_end(batch, &|| sums.ledger(), &self.training)?;
-        }
+        tell(&mut self.options.callbacks, |callback| {
+            callback.batch_end(batch, &|| sums.ledger(), &self.training)
+        })?;
         self.answer()
     }
 }

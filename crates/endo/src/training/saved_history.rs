@@ -6,7 +6,7 @@
 use crate::error::Result;
 use crate::step::cache::OutputNames;
 
-use super::columns::{TERM, TOTAL, counted_rows, first_row, table};
+use super::columns::{TERM, TOTAL, counted_rows, first_row, table, table_of};
 use super::history::{Epoch, History, Logs, Sums};
 use super::ledger::Ledger;
 use super::state::State;
@@ -39,12 +39,7 @@ fn cells(epoch: &Epoch) -> impl Iterator<Item = (String, f64)> {
 impl History {
     /// The epochs, a row for each. What probes have read is kept by their recorder.
     pub(super) fn state(&self) -> State {
-        let numbered = self.epochs.iter().enumerate();
-        table(
-            self.epochs.len(),
-            numbered
-                .flat_map(|(row, epoch)| cells(epoch).map(move |(name, value)| (row, name, value))),
-        )
+        table_of(&self.epochs, cells)
     }
 
     /// What [`state`](Self::state) was made of, for a number of epochs.

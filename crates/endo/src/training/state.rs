@@ -348,27 +348,7 @@ fn unfinished(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let folder =
-                std::env::temp_dir().join(format!("endo-state-{name}-{}", std::process::id()));
-            fs::create_dir_all(&folder).unwrap();
-            Self(folder)
-        }
-
-        fn path(&self) -> PathBuf {
-            self.0.join("run")
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::files::tests::Folder;
 
     fn state(number: f64) -> State {
         State::new()
@@ -380,10 +360,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let folder = Folder::new("round");
-        assert_eq!(State::read(&folder.path()).unwrap(), None);
-        state(0.1).write(&folder.path()).unwrap();
-        let (read, damage) = State::read(&folder.path()).unwrap().unwrap();
+        let folder = Folder::new("state-round");
+        assert_eq!(State::read(&folder.0.join("run")).unwrap(), None);
+        state(0.1).write(&folder.0.join("run")).unwrap();
+        let (read, damage) = State::read(&folder.0.join("run")).unwrap().unwrap();
         assert_eq!((read.number("a/number").unwrap(), damage), (0.1, None));
         assert!(read.get("b").unwrap().get(1).is_nan());
         assert_eq!(
@@ -397,8 +377,8 @@ mod tests {
 
     #[test]
     fn every_damage_is_found_and_the_file_before_is_used() {
-        let folder = Folder::new("damage");
-        let path = folder.path();
+        let folder = Folder::new("state-damage");
+        let path = folder.0.join("run");
         state(1.0).write(&path).unwrap();
         state(2.0).write(&path).unwrap();
         let whole = fs::read(&path).unwrap();

@@ -14,11 +14,7 @@ fn of_layers() {
     let mut wrong = Vec::new();
     let mut count = 0;
     each_case("layers.json", |name, case| {
-        let Some(apply) =
-            build::layer(case.text("class"), &case.object("config"), &case.object("call"))
-        else {
-            return;
-        };
+        let Ok(apply) = build::layer(case) else { return };
         let inputs = case.arrays("inputs");
         let number_of_places = places(&[1]).len();
         for place in 0..number_of_places {

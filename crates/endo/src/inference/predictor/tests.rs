@@ -13,6 +13,11 @@ fn predictor(text: &str) -> Result<Predictor, String> {
     SavedGraph::read(&format!("scope \nvariable w\n{text}\n"), arrays).and_then(Predictor::new)
 }
 
+/// What is wrong with the graph that these lines add to the input and the variable.
+fn refused(lines: &str) -> String {
+    predictor(&format!("{INPUT}\n{lines}")).err().unwrap_or_else(|| panic!("{lines}"))
+}
+
 const INPUT: &str = "node input | | 0 | f32 n 2 | 0\nnode variable | | 0 | f32 2 | 0";
 
 #[test]
@@ -52,20 +57,12 @@ fn graphs_that_make_no_sense_are_refused_before_anything_is_run() {
             "has 100000000000 elements of one number, and may have 1073741824",
         ),
     ] {
-        let error = predictor(&format!("{INPUT}\nnode {node}\noutput 0 y"))
-            .err()
-            .unwrap_or_else(|| panic!("{node}"));
+        let error = refused(&format!("node {node}\noutput 0 y"));
         let name = node.split(' ').next().unwrap();
         assert_eq!(error, format!("operation 2, `{name}`, {what}"));
     }
-    assert_eq!(
-        predictor(&format!("{INPUT}\noutput 2 y")).err().unwrap(),
-        "operation 2 is an output, and there are 2"
-    );
-    assert_eq!(
-        predictor(&format!("{INPUT}\noutput 1 y")).err().unwrap(),
-        "`variable` has not one row for each row"
-    );
+    assert_eq!(refused("output 2 y"), "operation 2 is an output, and there are 2");
+    assert_eq!(refused("output 1 y"), "`variable` has not one row for each row");
 }
 
 #[test]
@@ -117,19 +114,11 @@ fn a_graph_with_an_occasion_draws_by_call_and_row() {
 #[test]
 fn an_occasion_is_the_last_input_and_there_is_one() {
     let occasion = "node occasion | | 1 | i32 4 | 0";
+    let shape = "operation 2, `occasion`, is not of the type and shape of an occasion";
     for (nodes, what) in [
-        (
-            "node occasion | | 1 | i32 5 | 0",
-            "operation 2, `occasion`, is not of the type and shape of an occasion",
-        ),
-        (
-            "node occasion | | 1 | f32 4 | 0",
-            "operation 2, `occasion`, is not of the type and shape of an occasion",
-        ),
-        (
-            "node occasion | | 1 | i32 n+1 | 0",
-            "operation 2, `occasion`, is not of the type and shape of an occasion",
-        ),
+        ("node occasion | | 1 | i32 5 | 0", shape),
+        ("node occasion | | 1 | f32 4 | 0", shape),
+        ("node occasion | | 1 | i32 n+1 | 0", shape),
         (
             "node occasion | | 0 | i32 4 | 0",
             "operation 2, `occasion`, does not fit its inputs, its type or its shape",
@@ -143,21 +132,20 @@ fn an_occasion_is_the_last_input_and_there_is_one() {
             "operation 3, `input`, comes after the occasion, which is the last input",
         ),
     ] {
-        assert_eq!(predictor(&format!("{INPUT}\n{nodes}\noutput 0 y")).err().unwrap(), what);
+        assert_eq!(refused(&format!("{nodes}\noutput 0 y")), what);
     }
     for counter in [1, 3, 4, 6] {
         let node = format!(
             "node fill | | 0 | i32 {counter} | 0\nnode random_uniform | 2 | 1 1 | f32 n 2 | 0"
         );
         let what = "operation 3, `random_uniform`, does not fit its inputs, its type or its shape";
-        assert_eq!(predictor(&format!("{INPUT}\n{node}\noutput 3 y")).err().unwrap(), what);
+        assert_eq!(refused(&format!("{node}\noutput 3 y")), what);
     }
 }
 
 #[test]
 fn kernels_that_do_not_fit_their_inputs_are_refused_before_anything_is_run() {
-    let inputs =
-        format!("{INPUT}\nnode cast | 0 | | i32 n 2 | 0\nnode reshape | 0 | | f32 n 2 1 | 0");
+    let inputs = "node cast | 0 | | i32 n 2 | 0\nnode reshape | 0 | | f32 n 2 1 | 0";
     for node in [
         "gather | 0 2 | 5 | f32 n 2 2 | 0",
         "gather | 0 2 | 1 | f32 n 2 2 | 0",
@@ -187,9 +175,7 @@ fn kernels_that_do_not_fit_their_inputs_are_refused_before_anything_is_run() {
         "windows | 3 | 0 1 9223372036854775807 1 0 2 | f32 n 2 1 1 | 0",
         "overlap_add | 0 | 1 1 1 0 1 | f32 n 2 | 0",
     ] {
-        let error = predictor(&format!("{inputs}\nnode {node}\noutput 0 y"))
-            .err()
-            .unwrap_or_else(|| panic!("{node}"));
+        let error = refused(&format!("{inputs}\nnode {node}\noutput 0 y"));
         let name = node.split(' ').next().unwrap();
         assert_eq!(
             error,
@@ -199,7 +185,7 @@ fn kernels_that_do_not_fit_their_inputs_are_refused_before_anything_is_run() {
     }
     let fits =
         "concatenate | 0 0 | 1 | f32 n 4 | 0\nnode windows | 3 | 0 1 1 1 0 2 | f32 n 2 1 1 | 0";
-    assert!(predictor(&format!("{inputs}\nnode {fits}\noutput 4 y")).is_ok());
+    assert!(predictor(&format!("{INPUT}\n{inputs}\nnode {fits}\noutput 4 y")).is_ok());
 }
 
 /// Axes of 0 beside long ones: all that a kernel goes through is its result and its inputs.
@@ -259,7 +245,7 @@ fn graphs_of_long_axes_without_elements_take_no_time() {
 fn truth_values_are_not_added_up() {
     let picked = "node cast | 0 | | bool n 2 | 0\nnode fill | | 0 | i32 2 | 0\n\
         node scatter_add | 2 3 | 1 0 n 2 | bool n 2 | 0";
-    let why = predictor(&format!("{INPUT}\n{picked}\noutput 0 y")).err().unwrap();
+    let why = refused(&format!("{picked}\noutput 0 y"));
     assert_eq!(why, "operation 4, `scatter_add`, does not fit its inputs, its type or its shape");
 }
 
@@ -268,20 +254,17 @@ fn a_prediction_that_the_system_has_no_memory_for_is_an_error() {
     let counter = "node fill | | 0 | i32 2 | 0";
     let draw = |long: usize| {
         format!(
-            "{INPUT}\n{counter}\nnode random_uniform | 2 | 0 | f32 {long} | 0\n\
+            "{counter}\nnode random_uniform | 2 | 0 | f32 {long} | 0\n\
                 node cumsum | 3 | 0 0 0 | f32 {long} | 0\n\
              node slice | 4 | 0 1 | f32 1 | 0\nnode reshape | 5 | | f32 1 1 | 0\n\
              node broadcast | 6 | | f32 n 1 | 0\noutput 7 y"
         )
     };
-    let large = predictor(&draw(1 << 39)).unwrap();
+    let large = predictor(&format!("{INPUT}\n{}", draw(1 << 39))).unwrap();
     let error = large.predict(&[[1.0_f32, 2.0]].into()).unwrap_err();
     assert_eq!(
         (error.kind(), error.message().starts_with("a run needs 4398.0 GB of memory")),
         (ErrorKind::Memory, true)
     );
-    assert_eq!(
-        predictor(&draw(1 << 60)).err().unwrap(),
-        "operation 3, `random_uniform`, has an impossible shape"
-    );
+    assert_eq!(refused(&draw(1 << 60)), "operation 3, `random_uniform`, has an impossible shape");
 }

@@ -5,7 +5,8 @@
 
 use std::path::PathBuf;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::training::fit::not_zero;
 
 use super::{Callback, Epoch, Ledger, State, Training};
 
@@ -83,15 +84,9 @@ impl BackupAndRestore {
 
 impl Callback for BackupAndRestore {
     fn train_begin(&mut self, training: &Training) -> Result<()> {
-        if self.save_freq == Some(0) {
-            let help = "give the number of batches between two backups, or leave it out for one \
-                after every epoch";
-            return Err(Error::new(
-                ErrorKind::Argument,
-                "the `save_freq` of `BackupAndRestore` is 0",
-            )
-            .help(help));
-        }
+        let help = "give the number of batches between two backups, or leave it out for one after \
+            every epoch";
+        not_zero(self.save_freq, "the `save_freq` of `BackupAndRestore` is 0", help)?;
         training.resume(&self.path).map(|_| ())
     }
 

@@ -14,6 +14,7 @@ use crate::files::{self, Claim, failure};
 
 use super::{Callback, Epoch, Ledger, State, Training};
 use crate::net::{distinct, first};
+use crate::training::fit::not_zero;
 
 /// Writes the loss, its terms and the metrics of every epoch to a CSV file. Keras's `CSVLogger`.
 ///
@@ -201,11 +202,8 @@ impl Callback for CsvLogger {
                 stand between cells";
             return Err(Error::new(ErrorKind::Argument, message).help("use ',', ';' or '\\t'"));
         }
-        if self.every == Some(0) {
-            let message = "`CsvLogger` is to write a row every 0 steps";
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("steps count from 1: `.every(1)` writes each of them"));
-        }
+        let help = "steps count from 1: `.every(1)` writes each of them";
+        not_zero(self.every, "`CsvLogger` is to write a row every 0 steps", help)?;
         (self.rows, self.claim) = (None, None);
         self.claim = Claim::on(&self.path)?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -259,8 +257,7 @@ impl Callback for CsvLogger {
         if self.every.is_some() {
             return Ok(());
         }
-        let mut logs: Vec<(String, f64)> =
-            report.logs.iter().map(|(name, value)| (name.to_string(), value)).collect();
+        let mut logs = report.logs.0.clone();
         distinct(&mut logs, first, &["epoch"]);
         logs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let cells = logs.iter().map(|(name, value)| (name.as_str(), value.to_string()));
@@ -274,23 +271,7 @@ mod tests {
 
     use super::super::tests::{epoch, training};
     use super::*;
-
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path =
-                std::env::temp_dir().join(format!("endo-csv-logger-{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).unwrap();
-        }
-    }
+    use crate::files::tests::Folder;
 
     fn run(mut logger: CsvLogger, epochs: &[Epoch]) -> String {
         let training = training(Vec::new(), 0.1);
@@ -304,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_line_for_each_epoch_in_keras_s_order_with_all_digits() {
-        let folder = Folder::new("order");
+        let folder = Folder::new("csv-logger-order");
         let path = folder.0.join("deeper/log.csv");
         let epochs =
             [epoch(&[("loss", 0.1), ("a,b", 2.0)]), epoch(&[("loss", 1.0 / 3.0), ("a,b", 1e-9)])];
@@ -318,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_name_that_appears_later_gets_a_column() {
-        let folder = Folder::new("later");
+        let folder = Folder::new("csv-logger-later");
         let epochs = [
             epoch(&[("loss", 1.0)]),
             epoch(&[("loss", 2.0), ("extra", 3.0)]),
@@ -330,7 +311,7 @@ mod tests {
 
     #[test]
     fn appending_keeps_whole_lines_and_drops_an_unfinished_one() {
-        let folder = Folder::new("append");
+        let folder = Folder::new("csv-logger-append");
         let path = folder.0.join("log.csv");
         let again = || run(CsvLogger::new(&path).append(true), &[epoch(&[("loss", 0.5)])]);
         assert_eq!(again(), "epoch,loss\n0,0.5\n");
@@ -342,7 +323,7 @@ mod tests {
     /// Where it is cut, what is left is rows of the whole log, of which none is changed.
     #[test]
     fn of_a_log_that_is_cut_anywhere_whole_rows_remain() {
-        let folder = Folder::new("cut");
+        let folder = Folder::new("csv-logger-cut");
         let path = folder.0.join("log.csv");
         let numbers = [0.6, 0.5760306208, 1e-9, 12.5];
         let epochs = numbers
@@ -393,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_metric_called_epoch_has_a_column_of_its_own() {
-        let folder = Folder::new("epoch");
+        let folder = Folder::new("csv-logger-epoch");
         let text = run(
             CsvLogger::new(folder.0.join("log.csv")),
             &[epoch(&[("epoch", 7.5), ("loss", 1.0)])],
@@ -403,7 +384,7 @@ mod tests {
 
     #[test]
     fn two_loggers_of_one_file_are_told_so_before_training() {
-        let folder = Folder::new("two");
+        let folder = Folder::new("csv-logger-two");
         let (path, training) = (folder.0.join("log.csv"), training(Vec::new(), 0.1));
         let [mut first, mut second] = [(); 2].map(|()| CsvLogger::new(&path).append(true));
         first.train_begin(&training).unwrap();
@@ -417,7 +398,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_written_is_an_error_before_training() {
-        let folder = Folder::new("folder");
+        let folder = Folder::new("csv-logger-folder");
         let error = CsvLogger::new(&folder.0).train_begin(&training(Vec::new(), 0.1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io);
         let error = CsvLogger::new("log.csv")

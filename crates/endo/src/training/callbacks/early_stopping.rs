@@ -172,11 +172,11 @@ mod tests {
         let mut stopping = EarlyStopping::on("loss").patience(2).restore_best_weights(true);
         stopping.train_begin(&training).unwrap();
         for (index, value) in [3.0, 1.0, 2.0, 1.5].into_iter().enumerate() {
-            assert!(!training.is_stopped());
+            assert!(!training.stopped.get());
             weight.set(&Array::scalar(index as f32)).unwrap();
             stopping.epoch_end(index, &epoch(&[("loss", value)]), &training).unwrap();
         }
-        assert!(training.is_stopped());
+        assert!(training.stopped.get());
         stopping.train_end(&training).unwrap();
         assert_eq!((stopping.best(), weight.value().get(0)), (Some((1, 1.0)), 1.0));
     }
@@ -187,7 +187,7 @@ mod tests {
         stopping.train_begin(&training).unwrap();
         losses.into_iter().enumerate().position(|(index, loss)| {
             stopping.epoch_end(index, &epoch(&[("loss", loss)]), &training).unwrap();
-            training.is_stopped()
+            training.stopped.get()
         })
     }
 

@@ -182,6 +182,14 @@ pub trait Callback {
     }
 }
 
+/// Tells callbacks of an event one after the other, up to the first that fails.
+pub(super) fn tell<'c>(
+    callbacks: &mut [Box<dyn Callback + 'c>],
+    mut event: impl FnMut(&mut (dyn Callback + 'c)) -> Result<()>,
+) -> Result<()> {
+    callbacks.iter_mut().try_for_each(|callback| event(&mut **callback))
+}
+
 #[diagnostic::do_not_recommend]
 impl<F: FnMut(usize, &Epoch)> Callback for F {
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, _: &Training) -> Result<()> {
@@ -193,61 +201,25 @@ impl<F: FnMut(usize, &Epoch)> Callback for F {
 /// What the callbacks' own tests share: a training without a model, and epochs of one number.
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::Mutex;
 
-    use super::training::Trained;
     use super::*;
-    use crate::data::Stream;
-    use crate::net::Structure;
-    use crate::optimizers::{Optimizer, Sgd};
+    use crate::prelude::{Context, Model, Sgd, Tensor};
     use crate::training::Fit;
     use crate::variable::Variable;
-
-    /// A model of weights and an optimizer alone.
-    struct Bare {
-        weights: Vec<Variable>,
-        optimizer: Sgd,
-    }
-
-    impl Trained for Bare {
-        fn weights(&self) -> Vec<Variable> {
-            self.weights.clone()
-        }
-
-        fn optimizer(&self) -> Option<&dyn Optimizer> {
-            Some(&self.optimizer)
-        }
-
-        fn structure(&self) -> Structure {
-            Structure::default()
-        }
-
-        fn save(&self, _: &Path) -> Result<()> {
-            Ok(())
-        }
-
-        fn save_weights(&self, _: &Path) -> Result<()> {
-            Ok(())
-        }
-
-        fn predict(&self, _: &[Array]) -> Result<Vec<Array>> {
-            Ok(Vec::new())
-        }
-
-        fn evaluate(&self, _: Stream<'_>) -> Result<Logs> {
-            Ok(Logs::default())
-        }
-    }
 
     /// A training of 100 epochs with these weights and a learning rate.
     pub fn training(weights: Vec<Variable>, learning_rate: f64) -> Training<'static> {
         // They are held here to the end, so that a check for leaks finds them.
-        static MODELS: Mutex<Vec<&Bare>> = Mutex::new(Vec::new());
-        let model: &Bare =
-            Box::leak(Box::new(Bare { weights, optimizer: Sgd::new(learning_rate) }));
+        static MODELS: Mutex<Vec<&Model>> = Mutex::new(Vec::new());
+        let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+            weights.iter().fold(x.clone(), |sum, weight| sum + cx.read(weight))
+        });
+        model.compile(Sgd::new(learning_rate), (), ());
+        model.build([1, 1]).unwrap();
+        let model: &Model = Box::leak(Box::new(model));
         MODELS.lock().unwrap().push(model);
-        Training::new(&Fit::epochs(100), false, model)
+        Training::new(&Fit::epochs(100), false, &model.steps)
     }
 
     /// An epoch that reports these numbers.
@@ -263,9 +235,9 @@ mod tests {
         training.report("beta", 2.0);
         training.report("rate", 3.0);
         assert_eq!(
-            training.take_reported(),
+            training.reported.take(),
             [("beta".to_string(), 2.0), ("rate".to_string(), 3.0)]
         );
-        assert!(training.take_reported().is_empty());
+        assert!(training.reported.take().is_empty());
     }
 }

@@ -3,12 +3,13 @@
 //! In: an epoch's numbers. Out: a file, written beside its place and renamed, so that it is always
 //! whole.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 use super::monitor::{Monitor, monitor_options};
 use super::template::Template;
 use super::{Callback, Epoch, Ledger, State, Training};
 use crate::training::Logs;
+use crate::training::fit::not_zero;
 
 /// Saves the model after every epoch, or only if it is the best so far. Keras's `ModelCheckpoint`,
 /// with its defaults.
@@ -115,15 +116,9 @@ impl ModelCheckpoint {
 
 impl Callback for ModelCheckpoint {
     fn train_begin(&mut self, _: &Training) -> Result<()> {
-        if self.save_freq == Some(0) {
-            let help = "give the number of batches between two saves, or leave it out to save \
-                after every epoch";
-            return Err(Error::new(
-                ErrorKind::Argument,
-                "the `save_freq` of `ModelCheckpoint` is 0",
-            )
-            .help(help));
-        }
+        let help = "give the number of batches between two saves, or leave it out to save after \
+            every epoch";
+        not_zero(self.save_freq, "the `save_freq` of `ModelCheckpoint` is 0", help)?;
         self.batches = 0;
         self.template = Some(Template::parse(&self.path)?);
         Ok(())

@@ -137,7 +137,7 @@ mod tests {
         for (epoch, rate) in [0.5, 0.25, 0.25 / 3.0].into_iter().enumerate() {
             scheduler.epoch_begin(epoch, &training).unwrap();
             assert_eq!(training.learning_rate().unwrap(), rate);
-            assert_eq!(training.take_reported(), [("learning_rate".to_string(), rate)]);
+            assert_eq!(training.reported.take(), [("learning_rate".to_string(), rate)]);
         }
         let error =
             LearningRateScheduler::new(|_, _| f64::NAN).epoch_begin(0, &training).unwrap_err();

@@ -112,20 +112,9 @@ impl Callback for TensorBoard {
     }
 
     fn reading(&mut self, reading: &Reading) -> Result<()> {
-        let statistics = &reading.statistics;
-        let numbers = [
-            ("mean", Some(statistics.mean)),
-            ("standard_deviation", Some(statistics.standard_deviation)),
-            ("norm", Some(statistics.norm)),
-            ("minimum", Some(statistics.minimum)),
-            ("maximum", Some(statistics.maximum)),
-            ("zeros", Some(statistics.zeros)),
-            ("saturated", statistics.saturated),
-        ];
         let tag = |name: &str| format!("{}/{}/{name}", reading.kind, reading.path);
-        let scalars = numbers
-            .into_iter()
-            .filter_map(|(name, value)| Some((tag(name), Value::Scalar(value?))));
+        let numbers = reading.statistics.named();
+        let scalars = numbers.map(|(name, value)| (tag(name), Value::Scalar(value)));
         let histogram = Histogram::of_reading(reading)
             .map(|histogram| (tag("histogram"), Value::Histogram(histogram)));
         let values: Vec<(String, Value)> = scalars.chain(histogram).collect();

@@ -3,7 +3,7 @@
 //! In: from the run, the state of things. Out: to the run, what callbacks ask for: to stop, to
 //! save, to go on from a file.
 
-use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -56,17 +56,17 @@ pub struct Training<'a> {
     initial_epoch: usize,
     /// Whether there is data to validate on.
     validates: bool,
-    batches: Cell<Option<usize>>,
-    step: Cell<usize>,
+    pub(in crate::training) batches: Cell<Option<usize>>,
+    pub(in crate::training) step: Cell<usize>,
     model: &'a dyn Trained,
-    history: RefCell<History>,
-    stopped: Cell<bool>,
-    epoch: Cell<usize>,
-    batch: RefCell<BatchLedger>,
+    pub(in crate::training) history: RefCell<History>,
+    pub(in crate::training) stopped: Cell<bool>,
+    pub(in crate::training) epoch: Cell<usize>,
+    pub(in crate::training) batch: RefCell<BatchLedger>,
     /// The graphs of steps with the identities of these, where they were asked for.
     graphs: RefCell<Option<Vec<(u64, Graph)>>>,
-    reported: RefCell<Vec<(String, f64)>>,
-    requests: RefCell<CallbackRequests>,
+    pub(in crate::training) reported: RefCell<Vec<(String, f64)>>,
+    pub(in crate::training) requests: RefCell<CallbackRequests>,
     /// The files of saved runs that are this one's alone until it ends.
     pub(crate) claims: Claims,
 }
@@ -170,17 +170,9 @@ impl<'a> Training<'a> {
         self.batches.get()
     }
 
-    pub(crate) fn set_batches(&self, batches: Option<usize>) {
-        self.batches.set(batches);
-    }
-
     /// The number of the last step, counted from 0 over all epochs.
     pub fn step(&self) -> usize {
         self.step.get()
-    }
-
-    pub(crate) fn begin_step(&self, step: usize) {
-        self.step.set(step);
     }
 
     /// Whether an epoch has no numbers of validation because others have them
@@ -223,18 +215,10 @@ impl<'a> Training<'a> {
         self.batch.borrow().get().cloned().unwrap_or_default()
     }
 
-    pub(crate) fn batch(&self) -> RefMut<'_, BatchLedger> {
-        self.batch.borrow_mut()
-    }
-
     /// What was done before: the epochs that are done, the one that callbacks are told of at its
     /// end among them. When training is done, it has what probes have read too.
     pub fn history(&self) -> Ref<'_, History> {
         self.history.borrow()
-    }
-
-    pub(crate) fn history_mut(&self) -> RefMut<'_, History> {
-        self.history.borrow_mut()
     }
 
     /// What the model is made of; with the terms of its loss once a batch is done.
@@ -436,7 +420,7 @@ impl<'a> Training<'a> {
     /// Whether all epochs are done, or training was stopped; not so where a loop of one's own was
     /// left early.
     pub fn is_done(&self) -> bool {
-        self.is_stopped() || self.initial_epoch + self.history.borrow().epochs.len() >= self.epochs
+        self.stopped.get() || self.initial_epoch + self.history.borrow().epochs.len() >= self.epochs
     }
 
     /// Ends training after this epoch.
@@ -444,32 +428,9 @@ impl<'a> Training<'a> {
         self.stopped.set(true);
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.get()
-    }
-
-    pub(crate) fn begin_epoch(&self, epoch: usize) {
-        self.epoch.set(epoch);
-    }
-
     /// A model that is tested or predicts with, outside of a training.
     pub(crate) fn of(model: &'a dyn Trained) -> Self {
         Self::new(&Fit::epochs(0), false, model)
-    }
-
-    /// What was requested since the last call.
-    pub(crate) fn take_requests(&self) -> CallbackRequests {
-        self.requests.take()
-    }
-
-    /// What was reported so far.
-    pub(crate) fn reported(&self) -> Vec<(String, f64)> {
-        self.reported.borrow().clone()
-    }
-
-    /// What was reported since the last call.
-    pub(crate) fn take_reported(&self) -> Vec<(String, f64)> {
-        self.reported.take()
     }
 }
 

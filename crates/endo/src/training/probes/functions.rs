@@ -9,7 +9,7 @@ use crate::array::Array;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::step::cache::{StepKey, StepKind, StepOutputs, TracedStep};
-use crate::step::probe_request::{ProbeRequest, UnmatchedProbe};
+use crate::step::probe_request::{ProbeOutput, ProbeRequest, UnmatchedProbe};
 use crate::step::show::{ProbeView, ProbedStep};
 use crate::step::{BatchCounts, conclude};
 use crate::trace::{Context, Function};
@@ -20,7 +20,7 @@ use crate::variable::Variable;
 pub(crate) struct FunctionProbes {
     known: Vec<ProbedFunction>,
     /// What was shown node by node, and the values in which it is.
-    eager: (StepOutputs, Vec<UnmatchedProbe>, Vec<Array>),
+    eager: (Vec<ProbeOutput>, Vec<UnmatchedProbe>, Vec<Array>),
 }
 
 /// What a function shows on arrays of some shapes.
@@ -52,18 +52,15 @@ impl FunctionProbes {
                 conclude(deny_warnings, false, cx);
                 show(due, cx, &found)
             })?;
-            let (made, missing) = found.into_inner();
-            self.eager = (made, missing, values);
-            let (StepOutputs { shown, .. }, missing, values) = &self.eager;
+            let (shown, missing) = found.into_inner();
+            self.eager = (shown, missing, values);
+            let (shown, missing, values) = &self.eager;
             return Ok((outputs, ProbeView { shown, missing, outputs: values }));
         }
         function.lay_out(inputs)?;
         let index = self.find(function, inputs, due)?;
-        let ProbedFunction {
-            step: TracedStep { program, shown, outputs: values, .. },
-            missing,
-            ..
-        } = &mut self.known[index];
+        let ProbedFunction { step, missing, .. } = &mut self.known[index];
+        let TracedStep { program, made: StepOutputs { shown, .. }, outputs: values, .. } = step;
         program.run(&inputs, values, function.pool())?;
         Ok((function.run(inputs)?, ProbeView { shown, missing, outputs: values }))
     }
@@ -89,7 +86,8 @@ impl FunctionProbes {
             self.known.remove(0);
         }
         let key = StepKey::new(StepKind::Train, counts, &inputs, due);
-        let (made, missing) = found.into_inner();
+        let (shown, missing) = found.into_inner();
+        let made = StepOutputs { shown, ..StepOutputs::default() };
         self.known.push(ProbedFunction {
             function: id,
             step: TracedStep::new(key, graph, made, false)?,
@@ -104,7 +102,7 @@ impl FunctionProbes {
 fn show(
     due: &[ProbeRequest],
     cx: &mut Context,
-    found: &RefCell<(StepOutputs, Vec<UnmatchedProbe>)>,
+    found: &RefCell<(Vec<ProbeOutput>, Vec<UnmatchedProbe>)>,
 ) -> Vec<Tensor> {
     let mut weights: Vec<Variable> = cx.weights().cloned().collect();
     for given in cx.given_gradients() {
@@ -114,6 +112,6 @@ fn show(
     }
     let (shown, missing, values) =
         ProbedStep { first: 0, terms: &[], weights: &weights }.show(due, cx);
-    *found.borrow_mut() = (StepOutputs { shown, ..StepOutputs::default() }, missing);
+    found.replace((shown, missing));
     values
 }

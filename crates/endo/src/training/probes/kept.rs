@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::training::columns::{counted_rows, rows, table};
-use crate::training::ledgers::uneven;
+use crate::training::columns::{rows, table, table_of};
 use crate::training::state::State;
 
 use super::readings::{Histogram, Reading, Statistics};
@@ -39,19 +38,11 @@ impl Recorder {
             state = state
                 .with(format!("series/{index}/about"), about)
                 .with(format!("series/{index}/path/{}", series.path), 0.0);
-            let cells = readings.iter().enumerate();
-            let cells = cells.flat_map(|(row, reading)| {
-                cells_of(reading).map(move |(name, value)| (row, name, value))
-            });
-            state.insert(&format!("series/{index}/readings"), table(readings.len(), cells));
+            state.insert(&format!("series/{index}/readings"), table_of(readings, cells_of));
         }
         let (seen, stride, terms) = self.terms.parts();
         state = state.with("terms", [seen, stride, terms.len()].map(|number| number as f64));
-        let cells = terms.iter().enumerate();
-        let cells = cells.flat_map(|(row, reading)| {
-            cells_of_terms(reading).map(move |(name, value)| (row, name, value))
-        });
-        state.insert("term_readings", table(terms.len(), cells));
+        state.insert("term_readings", table_of(terms, cells_of_terms));
         let sums = self.sums.iter().flat_map(|(name, sum, count)| {
             [(0, name.clone(), *sum), (1, name.clone(), *count as f64)]
         });
@@ -79,19 +70,13 @@ impl Recorder {
                 // In the order of the run before.
                 self.folders.of(folder, &watch.kind.to_string(), &path);
             }
-            let kept = counted_rows(&part.part("readings"), count)?.into_iter();
-            let kept = kept
-                .map(|cells| reading(&part, &cells, watch.kind, &path))
-                .collect::<Result<_>>()?;
+            let row = |cells: Vec<_>| reading(&part, &cells, watch.kind, &path);
             let readings =
-                Series::from_parts(seen, stride, kept).ok_or_else(|| uneven(&part, "about"))?;
+                Series::restored(&part, "about", [seen, stride, count], "readings", row)?;
             self.series.push(ValueSeries { probe, path, latest: None, readings });
         }
-        let [seen, stride, count] = state.counts("terms")?;
-        let kept = counted_rows(&state.part("term_readings"), count)?.into_iter();
-        let kept = kept.map(|cells| term_reading(state, &cells)).collect::<Result<_>>()?;
-        self.terms =
-            Series::from_parts(seen, stride, kept).ok_or_else(|| uneven(state, "terms"))?;
+        let (counts, row) = (state.counts("terms")?, |cells: Vec<_>| term_reading(state, &cells));
+        self.terms = Series::restored(state, "terms", counts, "term_readings", row)?;
         let mut sums = rows(&state.part("sums"))?;
         let (counts, totals) = (sums.pop().unwrap_or_default(), sums.pop().unwrap_or_default());
         let sums = totals.into_iter().zip(counts);
@@ -104,20 +89,12 @@ impl Recorder {
 }
 
 fn cells_of(reading: &Reading) -> impl Iterator<Item = (String, f64)> {
-    let Statistics { count, mean, standard_deviation, norm, minimum, maximum, zeros, saturated } =
-        reading.statistics;
-    let numbers = [
+    let places = [
         ("step", reading.step as f64),
         ("epoch", reading.epoch as f64),
-        ("count", count as f64),
-        ("mean", mean),
-        ("standard_deviation", standard_deviation),
-        ("norm", norm),
-        ("minimum", minimum),
-        ("maximum", maximum),
-        ("zeros", zeros),
+        ("count", reading.statistics.count as f64),
     ];
-    let numbers = numbers.into_iter().chain(saturated.map(|share| ("saturated", share)));
+    let numbers = places.into_iter().chain(reading.statistics.named());
     let counts = reading.histogram.iter().flat_map(|histogram| &histogram.counts);
     let bins = counts.enumerate().map(|(index, count)| (format!("bin/{index:08}"), *count as f64));
     numbers.map(|(name, value)| (name.to_string(), value)).chain(bins)

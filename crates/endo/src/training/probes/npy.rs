@@ -70,10 +70,10 @@ fn header(array: &Array) -> Vec<u8> {
         DType::Bool => "b1",
         DType::U8 => "u1",
     };
-    let order = match (array.dtype(), cfg!(target_endian = "little")) {
-        (DType::Bool | DType::U8, _) => '|',
-        (DType::F32 | DType::F64 | DType::I32, true) => '<',
-        (DType::F32 | DType::F64 | DType::I32, false) => '>',
+    let order = match (array.dtype().bytes(), cfg!(target_endian = "little")) {
+        (1, _) => '|',
+        (_, true) => '<',
+        (_, false) => '>',
     };
     let sizes: String = array.shape().iter().map(|size| format!("{size},")).collect();
     let mut text =

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::failure;
 use crate::step::probe_request::{ProbeKind, ProbeRequest};
 use crate::trace::pattern::Pattern;
+use crate::training::fit::not_zero;
 
 /// The steps between two readings unless set.
 const EVERY: usize = 100;
@@ -157,24 +158,15 @@ impl Probe {
     /// Whether it can be done, before anything is run.
     pub(super) fn check(&self) -> Result<()> {
         let kind = self.watch.kind;
-        let fail =
-            |message: String, help: &str| Err(Error::new(ErrorKind::Argument, message).help(help));
-        if self.every == 0 {
-            return fail(
-                format!("a probe of {kind} every 0 steps"),
-                "steps count from 1: `.every(1)` reads each of them",
-            );
-        }
-        if self.histogram == Some(0) {
-            return fail(
-                format!("a histogram of 0 bins in a probe of {kind}"),
-                "give at least one bin, for example 30",
-            );
-        }
+        let message = format!("a probe of {kind} every 0 steps");
+        not_zero(Some(self.every), &message, "steps count from 1: `.every(1)` reads each of them")?;
+        let message = format!("a histogram of 0 bins in a probe of {kind}");
+        not_zero(self.histogram, &message, "give at least one bin, for example 30")?;
         if kind == ProbeKind::Terms && (self.histogram.is_some() || self.folder.is_some()) {
             let help = "leave `histogram` and `raw` out, or probe the gradients: \
                 `Probe::gradients(\"*\").histogram(30)`";
-            return fail("a probe of terms has no histogram and no raw values".to_string(), help);
+            let message = "a probe of terms has no histogram and no raw values";
+            return Err(Error::new(ErrorKind::Argument, message).help(help));
         }
         let make = |folder: &Path| {
             fs::create_dir_all(folder)

@@ -113,6 +113,21 @@ impl Reading {
     }
 }
 
+impl Statistics {
+    /// The numbers but the count by their names.
+    pub(in crate::training) fn named(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let numbers = [
+            ("mean", self.mean),
+            ("standard_deviation", self.standard_deviation),
+            ("norm", self.norm),
+            ("minimum", self.minimum),
+            ("maximum", self.maximum),
+            ("zeros", self.zeros),
+        ];
+        numbers.into_iter().chain(self.saturated.map(|share| ("saturated", share)))
+    }
+}
+
 impl Histogram {
     /// The histogram of these counts, of values between these two.
     pub(super) fn of(counts: impl Iterator<Item = usize>, minimum: f64, maximum: f64) -> Self {

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::step::lints;
 use crate::step::probe_request::{ProbeKind, ProbeOutput, ProbeRequest};
 use crate::step::show::ProbeView;
-use crate::training::callbacks::Callback;
+use crate::training::callbacks::{Callback, tell};
 use crate::training::history::History;
 use crate::training::ledgers::StepAt;
 
@@ -21,7 +21,7 @@ use super::{Probe, Reading, TermReading, npy};
 /// The probes of a training and what they have read.
 #[derive(Default)]
 pub(crate) struct Recorder {
-    pub(super) probes: Vec<Probe>,
+    pub(in crate::training) probes: Vec<Probe>,
     step: StepAt,
     /// Which of the probes are due in it.
     due: Vec<usize>,
@@ -54,20 +54,6 @@ pub(super) struct ValueSeries {
 }
 
 impl Recorder {
-    pub fn add(&mut self, probe: Probe) {
-        self.probes.push(probe);
-    }
-
-    /// All of them.
-    pub fn probes(&self) -> &[Probe] {
-        &self.probes
-    }
-
-    /// Whether there are no probes.
-    pub fn is_empty(&self) -> bool {
-        self.probes.is_empty()
-    }
-
     /// Before anything is run: whether the probes can be as they are.
     pub fn check(&self) -> Result<()> {
         self.probes.iter().try_for_each(Probe::check)
@@ -128,14 +114,12 @@ impl Recorder {
                         );
                         npy::write(&file, &look.outputs[index])?;
                     }
-                    callbacks.iter_mut().try_for_each(|callback| callback.reading(&reading))?;
+                    tell(callbacks, |callback| callback.reading(&reading))?;
                     self.series[place].readings.push(reading);
                 }
                 ProbeOutput::Terms(terms) => {
                     let reading = TermReading::of(terms, look.outputs, self.step);
-                    callbacks
-                        .iter_mut()
-                        .try_for_each(|callback| callback.term_reading(&reading))?;
+                    tell(callbacks, |callback| callback.term_reading(&reading))?;
                     self.add_up(&reading);
                     self.terms.push(reading);
                 }
@@ -200,9 +184,8 @@ impl Recorder {
 
     fn find(&mut self, probe: usize, path: &str) -> usize {
         let count = self.series.len();
-        let places = (0..count).map(|offset| (self.next + offset) % count);
+        let mut places = (0..count).map(|offset| (self.next + offset) % count);
         let known = places
-            .into_iter()
             .find(|&place| (self.series[place].probe, &*self.series[place].path) == (probe, path));
         known.unwrap_or_else(|| {
             self.series.push(ValueSeries {

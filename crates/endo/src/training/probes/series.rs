@@ -3,6 +3,10 @@
 //!
 //! In: readings as they come. Out: at most [`KEPT`] of them, evenly spread over the whole training.
 
+use crate::error::Result;
+use crate::training::State;
+use crate::training::columns::counted_rows;
+
 /// A series of more is thinned out.
 const KEPT: usize = 1000;
 
@@ -49,6 +53,25 @@ impl<T> Series<T> {
         let even =
             stride.is_power_of_two() && kept.len() <= KEPT && kept.len() == seen.div_ceil(stride);
         even.then_some(Self { seen, stride, kept })
+    }
+
+    /// The series whose readings `row` makes of the rows of a table of a saved run, where `counts`
+    /// are how many it has seen, every how many it keeps, and how many it has kept.
+    pub fn restored(
+        state: &State,
+        counts: &str,
+        [seen, stride, count]: [usize; 3],
+        table: &str,
+        row: impl FnMut(Vec<(String, f64)>) -> Result<T>,
+    ) -> Result<Self> {
+        let rows = counted_rows(&state.part(table), count)?.into_iter();
+        Self::from_parts(seen, stride, rows.map(row).collect::<Result<_>>()?).ok_or_else(|| {
+            state.unexpected(
+                counts,
+                "how many readings a series has seen, and every how many it keeps",
+                "at odds with those it keeps",
+            )
+        })
     }
 
     /// Those that are kept, and nothing is kept any more.

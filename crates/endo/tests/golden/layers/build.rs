@@ -1,7 +1,7 @@
 //! Layers made of Keras's configurations.
 //!
-//! In: a case, of which the class and the configuration are the text that makes the layer. Out: what
-//! applies it to tensors. Only options that are given are set, so that defaults are checked, too.
+//! In: a case, of which the class and the configuration are the text that makes the layer. Out:
+//! what applies it to tensors. Only options that are given are set, so that defaults are checked, too.
 
 #[path = "options.rs"]
 mod options;
