@@ -36,23 +36,31 @@ pub(super) trait PartedLayer<P>: DeclaredLayer {
     fn with_part(self, part: P) -> Self;
 }
 
+/// A layer with its part as a text gives them.
+pub(super) fn parted<L: PartedLayer<P>, P: Declared>(given: &mut TextOptions<'_>) -> Result<L> {
+    let first = if L::PART_FIRST { Some(P::of_text(given)?) } else { None };
+    let layer = L::of_text(given)?;
+    let part = if let Some(part) = first { part } else { P::of_text(given)? };
+    layer.with_part(part).with_shared_options(given)
+}
+
+/// The options of a layer with its part, as of [`Named`].
+pub(super) const fn parted_options<L: PartedLayer<P>, P: Declared>() -> [&'static [&'static str]; 3]
+{
+    let own = if L::PART_FIRST { [P::OPTIONS, L::OPTIONS] } else { [L::OPTIONS, P::OPTIONS] };
+    [own[0], own[1], L::SHARED_OPTIONS]
+}
+
 /// The row of a layer with a part, of the part's names.
 pub(super) const fn part_row<L, P>() -> Named<dyn Layer>
 where
     L: PartedLayer<P> + Layer + 'static,
     P: Declared,
 {
-    let [first, second] =
-        if L::PART_FIRST { [P::OPTIONS, L::OPTIONS] } else { [L::OPTIONS, P::OPTIONS] };
     Named {
         names: P::NAMES,
-        options: [first, second, L::SHARED_OPTIONS],
-        make: |given| {
-            let first = if L::PART_FIRST { Some(P::of_text(given)?) } else { None };
-            let layer = L::of_text(given)?;
-            let part = if let Some(part) = first { part } else { P::of_text(given)? };
-            Ok(Arc::new(layer.with_part(part).with_shared_options(given)?))
-        },
+        options: parted_options::<L, P>(),
+        make: |given| Ok(Arc::new(parted::<L, P>(given)?)),
     }
 }
 
@@ -132,12 +140,7 @@ macro_rules! layer {
         }
 
         impl $(<const $N: usize>)? $(<$P: $Bound, $O>)? $Name $(<$N>)? $(<$P, $O>)? {
-            /// The name in errors, weights and summaries; that of the type, numbered, unless set.
-            #[must_use]
-            pub fn name(mut self, name: impl Into<String>) -> Self {
-                self.name = Some(name.into());
-                self
-            }
+            $crate::layers::options::name_option! {}
 
             $($crate::layers::declare::weight_methods! {
                 $($(#[$weight_doc])* $weight $($learned)? = $first
@@ -252,7 +255,8 @@ macro_rules! part {
          $([$Family:ident::$into:ident])? = $default:expr),* $(,)? }) => {
         $crate::named::declare! {
             $(#[$doc])* $Part $names $(#[$new_doc])* ($($arguments)*)
-            { $($(#[$option_doc])* $option: $Option $(as $Given)? $([$Family::$into])? = $default),* }
+            { $($(#[$option_doc])* $option: $Option $(as $Given)? $([$Family::$into])?
+                = $default),* }
         }
 
         impl<O> $Layer<$Part, O> {
@@ -303,6 +307,8 @@ mod tests {
         for text in [
             "activation(leaky_relu(negative_slope=0.1), activity_regularizer=l2(0.5))",
             "activity_regularization(l1=0.5, l2=1.0)",
+            "additive_attention(use_scale=false, use_causal_mask=true)",
+            "attention(dropout=0.5, use_scale=true, score_mode=concat)",
             "batch_normalization(axis=1, momentum=0.5, epsilon=0.0, center=false)",
             "dense(3, use_bias=false)",
             "dropout(0.5, noise_shape=[none, 1, none])",
@@ -310,15 +316,18 @@ mod tests {
             "flatten",
             "gaussian_noise(0.5)",
             "gaussian_dropout(0.5)",
+            "gru(3, recurrent_activation=hard_sigmoid, reset_after=false)",
             "group_normalization(-1, axis=1, scale=false)",
             "layer_normalization(axis=[1, 2])",
             "layer_normalization(axis=1)",
+            "lstm(3, relu, false, return_sequences=true, unit_forget_bias=false)",
             "masking(-1.0)",
             "p_relu(shared_axes=[1, 2])",
             "permute([2, 1])",
             "repeat_vector(3)",
             "rescaling(0.5, offset=1.0)",
             "reshape([-1, 3])",
+            "simple_rnn(3, go_backwards=true, zero_output_for_mask=true)",
             "unit_normalization(axis=[1, 2])",
             "rms_normalization(axis=1, epsilon=0.5)",
         ] {

@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::{Tensor, Tree};
-use crate::named::{self, Hyperparameters, table};
+use crate::named::{self, Hyperparameters, OptionValue, table};
 use crate::trace::Context;
 use crate::variable::Variable;
 
@@ -253,7 +253,21 @@ table! {
         recurrent::ROWS,
         reshape::ROWS,
         resizing::ROWS,
+        time_distributed::ROWS,
         unit_normalization::ROWS
+}
+
+/// A layer that is an option of another, such as that for each step of a sequence.
+impl OptionValue for Arc<dyn Layer> {
+    const EXPECTED: &'static str = "a layer such as `dense(30)`";
+
+    fn parse(text: &str) -> Option<Result<Self>> {
+        Some(get(text))
+    }
+
+    fn text(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The structure in which each tensor is this one; of tensors in a vector there is one.

@@ -1,5 +1,4 @@
-//! The option that layers share which are not declared by [`layer!`](super::declare::layer): their
-//! name.
+//! The option that all layers have: their name.
 //!
 //! In: the field that it sets. Out: a method inside the layer's `impl`.
 

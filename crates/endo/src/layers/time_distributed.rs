@@ -3,14 +3,26 @@
 //! In: `[batch, steps, ..]`. Out: `[batch, steps, ..]`, each step by itself through the same layer.
 
 use std::panic::Location;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::named::Named;
 use crate::shape::Shape;
 use crate::trace::Context;
 
 use super::Layer;
 use super::options::name_option;
+
+/// The row of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[Named {
+    names: &["time_distributed"],
+    options: [&["layer"], &[], &["name"]],
+    make: |given| {
+        let layer: Arc<dyn Layer> = given.required("layer")?;
+        Ok(Arc::new(TimeDistributed { layer, name: given.given("name")? }))
+    },
+}];
 
 /// Applies a layer to every step of `[batch, steps, ..]`: all of them at once, as
 /// `[batch * steps, ..]`. Keras's `TimeDistributed`.
@@ -91,6 +103,7 @@ impl<L: Layer> Layer for TimeDistributed<L> {
 
 #[cfg(test)]
 mod tests {
+    use crate::layers;
     use crate::prelude::*;
 
     #[test]
@@ -102,6 +115,20 @@ mod tests {
             error.message(),
             "`time_distributed` takes inputs of shape [batch, steps, ..], got [4, 2]"
         );
+    }
+
+    #[test]
+    fn text_names_the_layer_with_the_one_within() {
+        let layer = layers::get("time_distributed(dense(2, activation=relu), name=steps)").unwrap();
+        let mut f = Function::new(|[x], cx| {
+            let y = layer.apply(&x, cx);
+            assert_eq!(cx.weights().next().unwrap().name(), "steps/dense/kernel");
+            [y]
+        });
+        let [y] = f.run([&Array::zeros([3, 4, 5], DType::F32)]).unwrap();
+        assert_eq!(y.shape().sizes(), [3, 4, 2]);
+        let error = layers::get("time_distributed(dens(2))").err().unwrap();
+        assert!(error.to_string().contains("did you mean `dense`?"), "{error}");
     }
 
     #[test]

@@ -73,8 +73,8 @@ impl<T: ?Sized> Named<T> {
 ///
 /// How an option is set is said by [`setter!`]; its default may be that of an argument. What stands
 /// after `with` are fields that are no options, and the function after `then` is called whenever an
-/// option was set. After `dyn Family:` the type gets a `ROW` for the table of names, to be listed in
-/// the file's `ROWS`; the compiler warns of one that is not.
+/// option was set. After `dyn Family:` the type gets a `ROW` for the table of names, to be listed
+/// in the file's `ROWS`; the compiler warns of one that is not.
 ///
 /// `Name<const N: usize> ["name1d", "name2d"]` has a name for each `N` from 1. `Name of P: Part, O`
 /// is generic over a part and the type of its outputs: what is made is a `Name<P, Tensor>`, and
@@ -92,8 +92,9 @@ macro_rules! declare {
                 });
         }
     };
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $(of $P:ident: $Bound:ident, $O:ident)?
-     [$($names:tt)+] $(#[$new_doc:meta])* $(fn $new:ident)?
+    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)?
+     $(of $P:ident: $Bound:ident, $O:ident)? [$($names:tt)+]
+     $(#[$new_doc:meta])* $(fn $new:ident)?
      ($(<$K:ident>)? $($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)?
          $(=> $Into:ty)? $([$Trait:ident::$made:ident])?),* $(,)?)
      { $($(#[$option_doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)?
@@ -109,7 +110,7 @@ macro_rules! declare {
         }
 
         impl $(<const $N: usize>)? $(<$P: $Bound>)? $Name $(<$N>)? $(<$P>)? {
-            $crate::named::declare! { @constructor [$($new)?] [$(#[$new_doc])*]
+            $crate::named::constructor! { [$($new)?] [$(#[$new_doc])*]
                 $(<$K>)? ($($argument: $crate::named::setter!(
                     @type $Argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
                 )),*) -> Self {
@@ -118,7 +119,7 @@ macro_rules! declare {
                     );)*
                     let new = Self {
                         $($option: $default,)* $($($field: $initial,)*)? $($argument,)*
-                        $(outputs: $crate::named::declared!(@outputs $O),)?
+                        $(outputs: $crate::named::constructor!(@outputs $O),)?
                     };
                     $crate::named::Declared::changed(new)
                 }
@@ -137,62 +138,19 @@ macro_rules! declare {
             { $($option $option: $Option = $default),* } { $($($field = $initial),*)? } $($changed)?
         }
     };
-    (@constructor [] [$($attribute:tt)*] $($constructor:tt)*) => {
+}
+
+/// How a declared type is made: its constructor, which is private if it has a name of its own; its
+/// default, where it has no arguments; and the same with other outputs.
+macro_rules! constructor {
+    ([] [$($attribute:tt)*] $($constructor:tt)*) => {
         $($attribute)*
         #[allow(clippy::useless_conversion)]
         pub fn new $($constructor)*
     };
-    (@constructor [$new:ident] [$($attribute:tt)*] $($constructor:tt)*) => {
+    ([$new:ident] [$($attribute:tt)*] $($constructor:tt)*) => {
         $($attribute)*
         fn $new $($constructor)*
-    };
-}
-
-/// What a declared type says of itself, and its default where it has no arguments: its arguments,
-/// its options with the fields that hold them, and its other fields.
-macro_rules! declared {
-    ($Name:ident [$(<$N:ident>)? $(of $P:ident: $Bound:ident, $O:ident)?] $names:tt $($new:ident)?
-     ($($argument:ident: $Argument:ty),*)
-     { $($option:ident $field:tt: $Option:ty = $default:expr),* }
-     { $($other:ident = $initial:expr),* } $($changed:path)?) => {
-        $crate::named::declared! {
-            @default $Name [$(<$N>)? $(of $P: $Bound)?] $($new)? $($argument)*
-        }
-        $crate::named::declared! {
-            @with_outputs $Name [$($P: $Bound, $O)?] $($argument)* $($field)* $($other)*
-        }
-
-        impl $(<const $N: usize>)? $(<$P: $Bound, $O>)? $crate::named::Declared
-            for $Name $(<$N>)? $(<$P, $O>)?
-        {
-            const NAMES: &'static [&'static str] = $crate::named::declared!(@names $names $($N)?);
-            const OPTIONS: &'static [&'static str] =
-                &[$(stringify!($argument),)* $(stringify!($option),)*];
-
-            fn of_text(_given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
-                $(let $argument: $Argument =
-                    _given.required(stringify!($argument))?;)*
-                let value = Self {
-                    $($field: _given.take::<$Option>(stringify!($option), $default)?,)*
-                    $($other: $initial,)*
-                    $($argument,)*
-                    $(outputs: $crate::named::declared!(@outputs $O),)?
-                };
-                Ok(value.changed())
-            }
-
-            $(
-                fn changed(self) -> Self {
-                    $changed(self)
-                }
-            )?
-
-            fn noted(&self) -> $crate::named::Hyperparameters {
-                $crate::named::Hyperparameters::new()
-                    $(.with_option(stringify!($argument), &self.$argument))*
-                    $(.with_option(stringify!($option), &self.$field))*
-            }
-        }
     };
     (@default $Name:ident [$(<$N:ident>)? $(of $P:ident: $Bound:ident)?]) => {
         impl $(<const $N: usize>)? $(<$P: $Bound>)? Default for $Name $(<$N>)? $(<$P>)? {
@@ -212,6 +170,53 @@ macro_rules! declared {
             }
         }
     };
+}
+
+/// What a declared type says of itself, of its arguments, its options with the fields that hold
+/// them, and its other fields.
+macro_rules! declared {
+    ($Name:ident [$(<$N:ident>)? $(of $P:ident: $Bound:ident, $O:ident)?] $names:tt $($new:ident)?
+     ($($argument:ident: $Argument:ty),*)
+     { $($option:ident $field:tt: $Option:ty = $default:expr),* }
+     { $($other:ident = $initial:expr),* } $($changed:path)?) => {
+        $crate::named::constructor! {
+            @default $Name [$(<$N>)? $(of $P: $Bound)?] $($new)? $($argument)*
+        }
+        $crate::named::constructor! {
+            @with_outputs $Name [$($P: $Bound, $O)?] $($argument)* $($field)* $($other)*
+        }
+
+        impl $(<const $N: usize>)? $(<$P: $Bound, $O>)? $crate::named::Declared
+            for $Name $(<$N>)? $(<$P, $O>)?
+        {
+            const NAMES: &'static [&'static str] = $crate::named::declared!(@names $names $($N)?);
+            const OPTIONS: &'static [&'static str] =
+                &[$(stringify!($argument),)* $(stringify!($option),)*];
+
+            fn of_text(_given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
+                $(let $argument: $Argument = _given.required(stringify!($argument))?;)*
+                let value = Self {
+                    $($field: _given.take::<$Option>(stringify!($option), $default)?,)*
+                    $($other: $initial,)*
+                    $($argument,)*
+                    $(outputs: $crate::named::constructor!(@outputs $O),)?
+                };
+                Ok(value.changed())
+            }
+
+            $(
+                fn changed(self) -> Self {
+                    $changed(self)
+                }
+            )?
+
+            fn noted(&self) -> $crate::named::Hyperparameters {
+                $crate::named::Hyperparameters::new()
+                    $(.with_option(stringify!($argument), &self.$argument))*
+                    $(.with_option(stringify!($option), &self.$field))*
+            }
+        }
+    };
     (@names [$($name:literal),+]) => { &[$($name),+] };
     (@names [$($name:literal),+] $N:ident) => { &[[$($name),+][$N - 1]] };
 }
@@ -223,7 +228,8 @@ macro_rules! declared {
 /// `option: T [IntoActivation::into_activation]` takes what that trait makes the value of; an
 /// argument does so after `<K>`. `option in part: T` is the option of a field called `part`.
 macro_rules! setter {
-    ($(#[$doc:meta])* $option:ident $(in $part:ident)?: $Option:ty [$Family:ident::$into:ident]) => {
+    ($(#[$doc:meta])* $option:ident $(in $part:ident)?: $Option:ty
+     [$Family:ident::$into:ident]) => {
         $(#[$doc])*
         #[must_use]
         #[allow(clippy::useless_conversion)]
@@ -232,8 +238,8 @@ macro_rules! setter {
             $crate::named::Declared::changed(self)
         }
     };
-    ($(#[$doc:meta])* $option:ident $(in $part:ident)?: $Option:ty $({$range:expr})? $(as $Given:ty)?
-     $(=> $From:ty)?) => {
+    ($(#[$doc:meta])* $option:ident $(in $part:ident)?: $Option:ty $({$range:expr})?
+     $(as $Given:ty)? $(=> $From:ty)?) => {
         $(#[$doc])*
         #[must_use]
         #[track_caller]
@@ -243,7 +249,8 @@ macro_rules! setter {
             $option: $crate::named::setter!(@type $Option $(as $Given)? $(=> $From)?),
         ) -> Self {
             $(self.require(stringify!($option), $option, $range);)?
-            self $(.$part)?.$option = $crate::named::setter!(@value $option $(as $Given)? $(=> $From)?);
+            self $(.$part)?.$option =
+                $crate::named::setter!(@value $option $(as $Given)? $(=> $From)?);
             $crate::named::Declared::changed(self)
         }
     };
@@ -424,4 +431,4 @@ macro_rules! table {
     };
 }
 
-pub(crate) use {declare, declared, family, setter, table, value};
+pub(crate) use {constructor, declare, declared, family, setter, table, value};

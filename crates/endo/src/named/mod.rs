@@ -12,7 +12,9 @@ mod option;
 mod setting;
 mod text;
 
-pub(crate) use declare::{Declared, declare, declared, family, setter, table, text_of, value};
+pub(crate) use declare::{
+    Declared, constructor, declare, declared, family, setter, table, text_of, value,
+};
 pub use hyperparameters::Hyperparameters;
 pub(crate) use hyperparameters::name_of;
 pub(crate) use option::{AxisList, Count, NotNegative, OptionValue, Rate, Unsaved};

@@ -23,6 +23,7 @@ pub(crate) struct Named<T: ?Sized> {
 }
 
 /// The options that a text gives.
+#[derive(Clone)]
 pub(crate) struct TextOptions<'a> {
     name: &'static str,
     text: &'a str,

@@ -33,7 +33,8 @@ words! {
 /// `[batch, steps, features]`, to others; and to any of these with a mask of pairs
 /// `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`. Masks of
 /// values and keys are obeyed, and that of the query is the outputs'. With
-/// [`return_attention_scores`](ScoredAttention::return_attention_scores) it returns `(outputs, weights)`.
+/// [`return_attention_scores`](ScoredAttention::return_attention_scores) it returns
+/// `(outputs, weights)`.
 ///
 /// ```
 /// use endo::prelude::*;

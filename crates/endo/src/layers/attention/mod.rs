@@ -197,9 +197,9 @@ impl Setting for WeightDropout {
 }
 
 layer! {
-    /// `softmax(x)` along the last axis over the positions where a mask holds, and 0 elsewhere: applied
-    /// to `(x, mask)`, where the mask broadcasts to `x`. Keras's `Softmax` with a mask; without one it
-    /// is `Activation::new(Softmax)`.
+    /// `softmax(x)` along the last axis over the positions where a mask holds, and 0 elsewhere:
+    /// applied to `(x, mask)`, where the mask broadcasts to `x`. Keras's `Softmax` with a mask;
+    /// without one it is `Activation::new(Softmax)`.
     ///
     /// ```
     /// use endo::prelude::*;

@@ -29,8 +29,9 @@ use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse};
 /// `[batch, steps, features]`, to others; and to any of these with a mask of pairs
 /// `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`. Masks
 /// of values and keys are obeyed, and that of the query is the outputs'. A query that sees
-/// nothing has means of 0. With [`return_attention_scores`](HeadsAttention::return_attention_scores) it
-/// returns `(outputs, weights)`.
+/// nothing has means of 0. With
+/// [`return_attention_scores`](HeadsAttention::return_attention_scores) it returns
+/// `(outputs, weights)`.
 ///
 /// ```
 /// use endo::prelude::*;

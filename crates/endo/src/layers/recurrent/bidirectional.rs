@@ -5,16 +5,50 @@
 
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
-use crate::named::{Hyperparameters, words};
+use crate::named::{self, Declared, Hyperparameters, Named, words};
 use crate::spelling::snake_case;
 use crate::trace::Context;
 
 use super::super::Layer;
+use super::super::declare::{PartedLayer, parted, parted_options};
 use super::super::options::name_option;
-use super::{Cell, Recurrent};
+use super::{Cell, GruCell, LstmCell, Recurrent, SimpleRnnCell};
+
+/// The row of this file.
+pub(super) const ROW: Named<dyn Layer> = Named {
+    names: &["bidirectional"],
+    options: [&["layer", "merge_mode"], &[], &["name"]],
+    make: |given| {
+        let layer: String = given.required("layer")?;
+        let both = named::get("recurrent layer", &layer, DIRECTIONS.iter())?;
+        let (forward, backward) = (both.forward.clone(), both.backward.clone());
+        let merge_mode = Some(given.take("merge_mode", MergeMode::Concat)?);
+        let name = given.given("name")?;
+        Ok(Arc::new(Bidirectional { name, forward, backward, merge_mode, ..*both }))
+    },
+};
+
+/// Both directions of what text names.
+static DIRECTIONS: &[Named<Bidirectional<Arc<dyn Layer>>>] =
+    &[directions::<SimpleRnnCell>(), directions::<GruCell>(), directions::<LstmCell>()];
+
+const fn directions<C: Cell + Declared>() -> Named<Bidirectional<Arc<dyn Layer>>>
+where
+    Recurrent<C>: PartedLayer<C>,
+{
+    Named {
+        names: <C as Declared>::NAMES,
+        options: parted_options::<Recurrent<C>, C>(),
+        make: |given| {
+            let both = [parted::<Recurrent<C>, C>(&mut given.clone())?, parted(given)?];
+            Ok(Arc::new(Bidirectional::<Arc<dyn Layer>>::of(both, |layer| Arc::new(layer))))
+        },
+    }
+}
 
 words! {
     /// How the outputs of the two directions become one.
@@ -52,6 +86,10 @@ pub struct Bidirectional<L, O = Tensor> {
     forward: L,
     backward: L,
     merge_mode: Option<MergeMode>,
+    /// Whether they return all outputs.
+    sequences: bool,
+    /// Whether the first one goes backwards, too.
+    both_backwards: bool,
     outputs: PhantomData<fn() -> O>,
 }
 
@@ -61,18 +99,28 @@ impl<C: Cell> Bidirectional<Recurrent<C>> {
     /// `forward_` and `backward_` before it. Outputs of masked steps are 0 if all outputs are
     /// returned and only then, whatever `zero_output_for_mask` says, as in Keras.
     pub fn new(layer: impl Fn() -> Recurrent<C>) -> Self {
-        let direction = |layer: Recurrent<C>, direction: &str| {
+        Self::of([layer(), layer()], |layer| layer)
+    }
+}
+
+impl<L> Bidirectional<L> {
+    /// Both directions of two layers of the same options, each made an `L`.
+    fn of<C: Cell>(
+        [forward, backward]: [Recurrent<C>; 2],
+        layer: impl Fn(Recurrent<C>) -> L,
+    ) -> Self {
+        let (sequences, both_backwards) = (forward.return_sequences, forward.go_backwards);
+        let named = |direction: &str, layer: Recurrent<C>| {
             let name = layer.name.clone().unwrap_or_else(|| snake_case(C::kind()));
-            let sequences = layer.return_sequences;
             layer.zero_output_for_mask(sequences).name(format!("{direction}_{name}"))
         };
-        let forward = direction(layer(), "forward");
-        let backward = direction(layer().go_backwards(true), "backward");
         Self {
             name: None,
-            forward,
-            backward,
+            forward: layer(named("forward", forward)),
+            backward: layer(named("backward", backward.go_backwards(true))),
             merge_mode: Some(MergeMode::Concat),
+            sequences,
+            both_backwards,
             outputs: PhantomData,
         }
     }
@@ -86,9 +134,10 @@ impl<C: Cell> Bidirectional<Recurrent<C>> {
 
     /// The same layer with both outputs as they are, as a pair: Keras's `merge_mode=None`.
     #[must_use]
-    pub fn apart(self) -> Bidirectional<Recurrent<C>, (Tensor, Tensor)> {
-        let Self { name, forward, backward, .. } = self;
-        Bidirectional { name, forward, backward, merge_mode: None, outputs: PhantomData }
+    pub fn apart(self) -> Bidirectional<L, (Tensor, Tensor)> {
+        let Self { name, forward, backward, sequences, both_backwards, .. } = self;
+        let (merge_mode, outputs) = (None, PhantomData);
+        Bidirectional { name, forward, backward, merge_mode, sequences, both_backwards, outputs }
     }
 }
 
@@ -106,10 +155,10 @@ impl<L, O> Bidirectional<L, O> {
     }
 }
 
-impl<C: Cell, O: Tree> Layer<Tensor, O> for Bidirectional<Recurrent<C>, O> {
+impl<L: Layer, O: Tree> Layer<Tensor, O> for Bidirectional<L, O> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> O {
-        if self.forward.go_backwards {
+        if self.both_backwards {
             let message = format!("`{}` is of two layers that go backwards", cx.path());
             let help = "leave `go_backwards` out: the first layer goes forward, and the second \
                 one is made to go backwards";
@@ -118,8 +167,7 @@ impl<C: Cell, O: Tree> Layer<Tensor, O> for Bidirectional<Recurrent<C>, O> {
         }
         let forward = self.forward.apply(inputs, cx);
         let mut backward = self.backward.apply(inputs, cx);
-        let sequences = self.forward.return_sequences;
-        if sequences && backward.rank() > 1 {
+        if self.sequences && backward.rank() > 1 {
             backward = backward.flip(1);
         }
         let outputs = match self.merge_mode {
@@ -129,7 +177,7 @@ impl<C: Cell, O: Tree> Layer<Tensor, O> for Bidirectional<Recurrent<C>, O> {
             Some(MergeMode::Ave) => vec![(forward + backward) / 2.0],
             None => vec![forward, backward],
         };
-        if let Some(mask) = cx.mask(inputs).filter(|_| sequences) {
+        if let Some(mask) = cx.mask(inputs).filter(|_| self.sequences) {
             for output in &outputs {
                 cx.set_mask(output, &mask);
             }
@@ -155,6 +203,7 @@ impl<C: Cell, O: Tree> Layer<Tensor, O> for Bidirectional<Recurrent<C>, O> {
 
 #[cfg(test)]
 mod tests {
+    use crate::layers;
     use crate::prelude::*;
 
     #[test]
@@ -170,6 +219,24 @@ mod tests {
             [y]
         });
         f.run([&Array::zeros([1, 3, 2], DType::F32)]).unwrap();
+    }
+
+    #[test]
+    fn text_names_both_directions_of_a_recurrent_layer() {
+        let text = "bidirectional(lstm(3, return_sequences=true), merge_mode=sum, name=both)";
+        let layer = layers::get(text).unwrap();
+        let mut f = Function::new(|[x], cx| {
+            let y = layer.apply(&x, cx);
+            let names: Vec<&str> = cx.weights().map(|weight| weight.name()).collect();
+            assert_eq!(names[5], "both/backward_lstm/bias");
+            [y]
+        });
+        let [y] = f.run([&Array::zeros([2, 5, 4], DType::F32)]).unwrap();
+        assert_eq!(y.shape().sizes(), [2, 5, 3]);
+        let error = layers::get("bidirectional(dense(3))").err().unwrap();
+        assert!(error.message().contains("there is no recurrent layer called `dense`"), "{error}");
+        let error = layers::get("bidirectional(lstm)").err().unwrap();
+        assert!(error.message().contains("`lstm` needs the option `units`"), "{error}");
     }
 
     #[test]

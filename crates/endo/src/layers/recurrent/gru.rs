@@ -20,8 +20,8 @@ use super::{Cell, CellContext, Recurrent};
 /// `[batch, steps, features]`, outputs `[batch, units]`. Keras's `GRU`.
 ///
 /// Applied to `(inputs, h)`, it begins with the state `h`, `[batch, units]`, instead of 0.
-/// Steps that are masked leave the state as it is. With [`return_state`](Recurrent::return_state) it
-/// returns `(outputs, h)`.
+/// Steps that are masked leave the state as it is. With
+/// [`return_state`](Recurrent::return_state) it returns `(outputs, h)`.
 ///
 /// ```
 /// use endo::prelude::*;

@@ -35,6 +35,7 @@ pub use simple_rnn::{SimpleRnn, SimpleRnnCell};
 
 /// The rows of this folder.
 pub(super) static ROWS: &[Named<dyn Layer>] = &[
+    bidirectional::ROW,
     part_row::<SimpleRnn, SimpleRnnCell>(),
     part_row::<Gru, GruCell>(),
     part_row::<Lstm, LstmCell>(),
@@ -61,7 +62,8 @@ layer! {
         /// unless set.
         zero_output_for_mask: bool = false,
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
-        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer] = None,
+        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer] =
+            None,
     }
     weights {
         /// What inputs are multiplied by, `[features, gates]`, once the layer was applied.

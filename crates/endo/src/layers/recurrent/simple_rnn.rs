@@ -12,8 +12,8 @@ use super::{Cell, CellContext, Recurrent};
 /// kernel `[units, units]`, bias `[units]`. Keras's `SimpleRNN`.
 ///
 /// Applied to `(inputs, h)`, it begins with the state `h`, `[batch, units]`, instead of 0.
-/// Steps that are masked leave the state as it is. With [`return_state`](Recurrent::return_state) it
-/// returns `(outputs, h)`.
+/// Steps that are masked leave the state as it is. With
+/// [`return_state`](Recurrent::return_state) it returns `(outputs, h)`.
 ///
 /// ```
 /// use endo::prelude::*;
