@@ -84,10 +84,33 @@ fn convolutions() {
     check("causal Conv1D", &[around_zero([2, 6, 3], 0)], |x, cx| causal.apply(&x[0], cx).sin());
 }
 
+/// A cell of two states and two products, each with a bias of its own.
+#[derive(Default)]
+struct Crossed;
+
+impl Cell for Crossed {
+    type Sequence = (Tensor, Tensor, Tensor);
+
+    fn products(&self) -> &[usize] {
+        &[1, 2]
+    }
+
+    fn has_recurrent_bias(&self) -> bool {
+        true
+    }
+
+    fn step(&self, x: &[Tensor], states: &[Tensor], cx: &mut CellContext<'_>) -> Vec<Tensor> {
+        let (one, two) = (cx.product(0, &states[0]), cx.product(1, &states[1]));
+        let next = cx.activation(&(&x[0] + &one[0] * &two[0]));
+        vec![&next * &x[1] + &two[1], next + &x[2]]
+    }
+}
+
 #[test]
 fn recurrent_layers() {
     let x = [around_zero([2, 3, 2], 0)];
-    let layers: [(&str, Box<dyn Layer>); 7] = [
+    let layers: [(&str, Box<dyn Layer>); 8] = [
+        ("a cell of one's own", Box::new(Recurrent::<Crossed>::new(2).return_sequences(true))),
         ("SimpleRnn", Box::new(SimpleRnn::new(2))),
         (
             "SimpleRnn of all outputs",

@@ -111,3 +111,58 @@ impl CellContext<'_> {
         self.activation.call_in(x, self.context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    /// The products of two gates, each with a factor.
+    #[derive(Default)]
+    struct Scaled {
+        factor: f64,
+    }
+
+    impl Cell for Scaled {
+        type Sequence = (Tensor, Tensor);
+
+        fn products(&self) -> &[usize] {
+            &[1, 1]
+        }
+
+        fn step(&self, x: &[Tensor], states: &[Tensor], cx: &mut CellContext<'_>) -> Vec<Tensor> {
+            let products = [0, 1].map(|which| cx.product(which, &states[0]).remove(0));
+            vec![(&x[0] + &products[0]) * (&x[1] + &products[1]) * self.factor]
+        }
+
+        fn hyperparameters(&self) -> Hyperparameters {
+            Hyperparameters::new().with("factor", self.factor)
+        }
+
+        fn has_recurrent_bias(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_cell_of_ones_own_has_its_options_its_columns_and_its_biases() {
+        let layer = Recurrent::<Scaled>::new(1)
+            .cell(Scaled { factor: 0.5 })
+            .kernel_initializer("ones")
+            .recurrent_initializer("ones")
+            .bias_initializer("ones")
+            .return_state();
+        let mut f = Function::new(|[x, h], cx| {
+            let (_, fresh) = layer.apply(&x, cx);
+            let (_, begun) = layer.apply(&(x, h), cx);
+            [fresh, begun]
+        });
+        let [fresh, begun] = f.run([&[[[1.0_f32], [2.0]]].into(), &[[1.0_f32]].into()]).unwrap();
+        // (1 + 2 biases)^2 / 2 = 4.5 and (2 + 2 + 4.5)^2 / 2; with a first state of 1, 8 and 72.
+        assert_eq!(fresh, Array::from([[36.125_f32]]));
+        assert_eq!(begun, Array::from([[72.0_f32]]));
+        assert_eq!(layer.bias().unwrap().shape().sizes(), [2, 2]);
+        assert_eq!(layer.bias().unwrap().name(), "scaled/bias");
+        let noted = Layer::<Tensor, _>::hyperparameters(&layer).to_string();
+        assert!(noted.ends_with("zero_output_for_mask=false, factor=0.5"), "{noted}");
+    }
+}
