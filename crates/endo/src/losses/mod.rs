@@ -278,7 +278,9 @@ pub fn get(name: &str) -> Result<Arc<dyn Loss>> {
 
 table! {
     /// The names of all losses.
-    dyn Loss: regression::ROWS, cosine_similarity::ROWS, hinge::ROWS, divergence::ROWS, binary::ROWS, categorical::ROWS, sparse::ROWS, segmentation::ROWS, circle::ROWS, ctc::ROWS
+    dyn Loss:
+        regression::ROWS, cosine_similarity::ROWS, hinge::ROWS, divergence::ROWS, binary::ROWS,
+        categorical::ROWS, sparse::ROWS, segmentation::ROWS, circle::ROWS, ctc::ROWS
 }
 
 #[cfg(test)]

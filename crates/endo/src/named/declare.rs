@@ -125,7 +125,8 @@ macro_rules! declare {
     };
     ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $names:tt
      $(#[$new_doc:meta])*
-     ($($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)? $(=> $Into:ty)?),* $(,)?)
+     ($($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)?
+         $(=> $Into:ty)?),* $(,)?)
      { $($(#[$option_doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)?
          $(=> $From:ty)? $([$Family:ident::$into:ident])? = $default:expr),* $(,)? }
      $(with { $($field:ident: $Field:ty = $initial:expr),* $(,)? })?
@@ -144,7 +145,10 @@ macro_rules! declare {
                 $($argument: $crate::named::setter!(@type $Argument $(as $Taken)? $(=> $Into)?)),*
             ) -> Self {
                 let new = Self {
-                    $($argument: $crate::named::setter!(@value $argument $(as $Taken)? $(=> $Into)?),)*
+                    $(
+                        $argument:
+                            $crate::named::setter!(@value $argument $(as $Taken)? $(=> $Into)?),
+                    )*
                     $($option: $default,)*
                     $($($field: $initial,)*)?
                 };
@@ -213,7 +217,8 @@ macro_rules! setter {
             $crate::named::Declared::changed(self)
         }
     };
-    ($(#[$doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)? $(=> $From:ty)?) => {
+    ($(#[$doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)?
+     $(=> $From:ty)?) => {
         $(#[$doc])*
         #[must_use]
         #[track_caller]
@@ -239,9 +244,9 @@ macro_rules! setter {
 }
 
 /// Declares what is both a type and a value of the same name, which has the defaults:
-/// `Name ["name"] {}`, `Name ["name"] { option: f64 = 0.5 }`, or `Name ["name"] (option: f64 = 0.5)`
-/// for a tuple of one. Options take whatever becomes their type, or with `option: T => G` what
-/// becomes a `G`.
+/// `Name ["name"] {}`, `Name ["name"] { option: f64 = 0.5 }`, or for a tuple of one
+/// `Name ["name"] (option: f64 = 0.5)`. Options take whatever becomes their type, or with
+/// `option: T => G` what becomes a `G`.
 macro_rules! value {
     ($(#[$doc:meta])* $Name:ident $names:tt {}) => {
         $(#[$doc])*
@@ -337,7 +342,8 @@ macro_rules! value {
 /// Other methods of the trait stand in braces after the formula and a comma.
 macro_rules! family {
     ($Family:ident: $method:ident $signature:tt -> $Output:ty;
-     $($(#[$doc:meta])* $Name:ident $names:tt $options:tt => $formula:expr $(, { $($item:item)+ })?;)+) => {
+     $($(#[$doc:meta])* $Name:ident $names:tt $options:tt
+         => $formula:expr $(, { $($item:item)+ })?;)+) => {
         $(
             $crate::named::value! { $(#[$doc])* $Name $names $options }
 
@@ -350,7 +356,8 @@ macro_rules! family {
         pub(super) static ROWS: &[$crate::named::Named<dyn $Family>] =
             &[$($crate::named::family!(@row $Family $Name)),+];
     };
-    (@impl $Family:ident $Name:ident $method:ident ($this:ident $(, $x:ident: $Type:ty)*) -> $Output:ty
+    (@impl $Family:ident $Name:ident
+     $method:ident ($this:ident $(, $x:ident: $Type:ty)*) -> $Output:ty
      { $formula:expr } { $($item:item)* }) => {
         impl $Family for $Name {
             #[track_caller]

@@ -1,5 +1,5 @@
-//! Values that text can name, such as `selu` or `l2(0.01)`: activations, initializers, regularizers,
-//! constraints, losses, metrics, schedules, optimizers and layers.
+//! Values that text can name, such as `selu` or `l2(0.01)`: activations, initializers,
+//! regularizers, constraints, losses, metrics, schedules, optimizers and layers.
 //!
 //! In: declarations by [`declare!`] and [`family!`], each with its name, its options and what it
 //! computes. Out: the type that a program uses, and the row by which text becomes the same value,

@@ -80,7 +80,11 @@ macro_rules! optional {
                 const EXPECTED: &'static str = $expected;
 
                 fn read(text: &str) -> Option<Self> {
-                    if text == "none" { Some(None) } else { <$Type as $crate::named::Setting>::read(text).map(Some) }
+                    if text == "none" {
+                        Some(None)
+                    } else {
+                        <$Type as $crate::named::Setting>::read(text).map(Some)
+                    }
                 }
 
                 fn write(&self) -> String {
@@ -259,7 +263,9 @@ impl Setting for Axes {
 
 /// An option that is one of a few words.
 macro_rules! words {
-    ($(#[$doc:meta])* $Name:ident, $expected:literal { $($(#[$variant_doc:meta])* $Variant:ident = $word:literal,)+ }) => {
+    ($(#[$doc:meta])* $Name:ident, $expected:literal {
+        $($(#[$variant_doc:meta])* $Variant:ident = $word:literal,)+
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $Name {
@@ -270,7 +276,10 @@ macro_rules! words {
             const EXPECTED: &'static str = $expected;
 
             fn read(text: &str) -> Option<Self> {
-                [$(($word, Self::$Variant)),+].into_iter().find(|(word, _)| *word == text).map(|(_, variant)| variant)
+                match text {
+                    $($word => Some(Self::$Variant),)+
+                    _ => None,
+                }
             }
 
             fn write(&self) -> String {

@@ -69,7 +69,8 @@ macro_rules! optimizer {
 /// What an optimizer has of the options of all optimizers: the methods, and its row with them.
 macro_rules! shared_options {
     ({ $Name:ident }
-     $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) as $Text:ty => |$settings:ident| $set:expr;)+) => {
+     $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) as $Text:ty
+         => |$settings:ident| $set:expr;)+) => {
         impl $Name {
             $(
                 $(#[$doc])*
