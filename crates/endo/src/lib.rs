@@ -96,7 +96,7 @@ pub mod variable;
 pub use array::Array;
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
-pub use graph::Tensor;
+pub use graph::{Tensor, Transposed};
 pub use named::{Hyperparameters, Setting};
 pub use shape::Shape;
 pub use trace::compute;

@@ -110,7 +110,7 @@ mod tests {
     use super::super::tests::{execute, noise, values};
     use crate::array::Array;
     use crate::dtype::DType;
-    use crate::graph::Op;
+    use crate::graph::{Op, Transposed};
     use crate::plan::Plan;
     use crate::plan::tests::gradient;
 
@@ -198,7 +198,7 @@ mod tests {
             gradient([200, 40, 150], true, |build, _| {
                 let numbers = build.numbers();
                 let (x, z) = (build.input([10, 170]), build.input([10, 180]));
-                let transposed = Op::Matmul { transposed: [true, false] };
+                let transposed = Op::Matmul { transposed: Transposed::LEFT };
                 let gradient = build.push(transposed, &[x, z], [170, 180], DType::F32);
                 build.update(gradient, numbers, false);
             })

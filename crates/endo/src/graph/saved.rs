@@ -17,7 +17,7 @@ use crate::shape::Shape;
 use crate::simd::Reduction;
 use crate::variable::Variable;
 
-use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, View, validity};
+use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, Transposed, View, validity};
 use reading::{GraphReading, NodeLine};
 
 /// A graph for any number of rows, with the values that its variables have.
@@ -339,8 +339,8 @@ impl SavedGraph {
             "fill" => Op::Constant(filled(shape, saved.dtype, *attributes.first()?)),
             "cast" => Op::Cast,
             "matmul" => {
-                let &[a, b] = attributes else { return None };
-                Op::Matmul { transposed: [a != 0, b != 0] }
+                let &[left, right] = attributes else { return None };
+                Op::Matmul { transposed: Transposed { left: left != 0, right: right != 0 } }
             }
             "reshape" => Op::View(View::Reshape),
             "transpose" => Op::View(View::Transpose(sizes()?)),

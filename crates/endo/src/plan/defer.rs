@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::array::Array;
     use crate::dtype::DType;
-    use crate::graph::{NodeId, Op};
+    use crate::graph::{NodeId, Op, Transposed};
 
     fn updates(plan: &Plan) -> usize {
         plan.steps.iter().filter(|Step { action, .. }| matches!(action, Action::Update(_))).count()
@@ -160,7 +160,7 @@ mod tests {
         let numbers = build.numbers();
         let (x, z) =
             (build.variable(Array::full([32, 200], 0.5, DType::F32)), build.input([32, 150]));
-        let transposed = Op::Matmul { transposed: [true, false] };
+        let transposed = Op::Matmul { transposed: Transposed::LEFT };
         let gradient = build.push(transposed, &[x, z], [200, 150], DType::F32);
         build.check(gradient);
         build.update(gradient, numbers, false);

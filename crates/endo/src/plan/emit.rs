@@ -241,15 +241,16 @@ impl Draft {
         let inputs = groups.reads(id);
         match &node.op {
             Op::Matmul { transposed } => {
-                let [left, right] = [0, 1].map(|side| {
+                let sides = [(0, transposed.left), (1, transposed.right)];
+                let [left, right] = sides.map(|(side, is_transposed)| {
                     let shape = &graph.node(node.inputs[side]).shape;
-                    self.matrix(graph, &inputs[side], shape, transposed[side])
+                    self.matrix(graph, &inputs[side], shape, is_transposed)
                 });
                 let bias =
                     inputs.get(2).map(|row| (self.buffer_of(graph, row.base), row.layout.offset));
                 let rank = node.shape.rank();
                 let operand = &graph.node(node.inputs[0]).shape;
-                let terms = operand[if transposed[0] { rank - 2 } else { rank - 1 }];
+                let terms = operand[if transposed.left { rank - 2 } else { rank - 1 }];
                 let sizes = [node.shape[rank - 2], terms, node.shape[rank - 1]];
                 Action::Product(Product {
                     batch: node.shape[..rank - 2].to_vec(),

@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Tensor, Tree};
+use crate::graph::{Tensor, Transposed, Tree};
 use crate::initializers::{GlorotUniform, Ones};
 use crate::named::{Hyperparameters, words};
 use crate::trace::{Context, Weight};
@@ -160,7 +160,7 @@ impl<O> Attention<O> {
         let scale = self.use_scale.then(|| self.scale.get(self, (), &Ones, cx));
         match self.score_mode {
             ScoreMode::Dot => {
-                let scores = parts.query.matmul_transposed(parts.key, [false, true]);
+                let scores = parts.query.matmul_transposed(parts.key, Transposed::RIGHT);
                 scale.map_or(scores.clone(), |scale| scores * scale)
             }
             ScoreMode::Concat => {

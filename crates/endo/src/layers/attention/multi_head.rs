@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::constraints::{Constraint, IntoConstraint};
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Tensor, Tree};
+use crate::graph::{Tensor, Transposed, Tree};
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
 use crate::named::Hyperparameters;
 use crate::regularizers::{IntoRegularizer, Regularizer};
@@ -211,7 +211,7 @@ macro_rules! multi_head {
                     let value = self.project(VALUE, parts.value, groups, self.value_dim, cx);
                     // The queries of all heads that share a key, one after another.
                     let rows = (heads / groups).saturating_mul(queries);
-                    let scores = query.reshape([batch, groups, rows, self.key_dim]).matmul_transposed(&key, [false, true]);
+                    let scores = query.reshape([batch, groups, rows, self.key_dim]).matmul_transposed(&key, Transposed::RIGHT);
                     let scores = scores.reshape([batch, heads, queries, values]);
                     let visible = parts.visible(self.use_causal_mask, cx).map(|mask| mask.expand_dims(1));
                     let weights = masked_softmax(&scores, visible.as_ref());
