@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
-use endo::data::Kind;
+use endo::data::ColumnKind;
 
 use crate::options::definition;
 
@@ -33,7 +33,7 @@ pub struct Training {
     /// A CSV file, or `-` for standard input; the embedded table if there is none.
     pub data: Option<PathBuf>,
     /// How the file is written.
-    pub reading: Reading,
+    pub reading: ReadingOptions,
     /// The columns to predict; that of the embedded table if there is none.
     pub targets: Vec<String>,
     /// Regression or classification; found from the target if there is none.
@@ -77,7 +77,7 @@ pub struct Application {
     /// A CSV file, or `-` for standard input.
     pub data: PathBuf,
     /// How the file is written.
-    pub reading: Reading,
+    pub reading: ReadingOptions,
     /// Where the results go; `-` is standard output.
     pub out: PathBuf,
     /// Threads; all that there are if none is given.
@@ -88,7 +88,7 @@ pub struct Application {
 
 /// How a file is written, as far as it is said and not to be found.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Reading {
+pub struct ReadingOptions {
     /// What separates the columns. A blank stands for any number of blanks.
     pub delimiter: Option<char>,
     /// Whether the first line names the columns.
@@ -100,7 +100,7 @@ pub struct Reading {
     /// More spellings of a cell that is missing.
     pub missing: Vec<String>,
     /// What columns hold.
-    pub kinds: Vec<(String, Kind)>,
+    pub kinds: Vec<(String, ColumnKind)>,
 }
 
 /// What is printed.
@@ -157,7 +157,7 @@ impl Training {
     fn from_matches(matches: &ArgMatches) -> Self {
         Self {
             data: optional(matches, "data"),
-            reading: Reading::from_matches(matches),
+            reading: ReadingOptions::from_matches(matches),
             targets: all(matches, "target"),
             task: optional(matches, "task"),
             model: given(matches, "model"),
@@ -182,7 +182,7 @@ impl Application {
     fn from_matches(matches: &ArgMatches) -> Self {
         Self {
             data: given(matches, "data"),
-            reading: Reading::from_matches(matches),
+            reading: ReadingOptions::from_matches(matches),
             threads: optional(matches, "threads"),
             ..Self::without_data(matches)
         }
@@ -194,7 +194,7 @@ impl Application {
         Self {
             model: given(matches, "model"),
             data: PathBuf::from(STANDARD),
-            reading: Reading::default(),
+            reading: ReadingOptions::default(),
             out: out.unwrap_or_else(|| PathBuf::from(STANDARD)),
             threads: None,
             printing: Printing::from_matches(matches),
@@ -202,7 +202,7 @@ impl Application {
     }
 }
 
-impl Reading {
+impl ReadingOptions {
     fn from_matches(matches: &ArgMatches) -> Self {
         let either = |yes, no| match (matches.get_flag(yes), matches.get_flag(no)) {
             (true, _) => Some(true),
@@ -210,14 +210,17 @@ impl Reading {
             _ => None,
         };
         let ignored =
-            all::<String>(matches, "ignore").into_iter().map(|name| (name, Kind::Ignored));
+            all::<String>(matches, "ignore").into_iter().map(|name| (name, ColumnKind::Ignored));
         Self {
             delimiter: optional(matches, "delimiter"),
             header: either("header", "no-header"),
             day_first: either("day-first", "month-first"),
             decimal: optional(matches, "decimal"),
             missing: all(matches, "missing"),
-            kinds: all::<(String, Kind)>(matches, "type").into_iter().chain(ignored).collect(),
+            kinds: all::<(String, ColumnKind)>(matches, "type")
+                .into_iter()
+                .chain(ignored)
+                .collect(),
         }
     }
 }
@@ -322,7 +325,7 @@ mod tests {
             refusal.contains("--delimiter") && refusal.contains("expected one character"),
             "{refusal}"
         );
-        assert_eq!(training("endo").reading, Reading::default());
+        assert_eq!(training("endo").reading, ReadingOptions::default());
     }
 
     #[test]
@@ -331,7 +334,8 @@ mod tests {
             "endo --target a --target b --type x=y=category --type d=date --ignore id --no-header",
         );
         assert_eq!(training.targets, ["a", "b"]);
-        let kinds = [("x=y", Kind::Word), ("d", Kind::Time), ("id", Kind::Ignored)];
+        let kinds =
+            [("x=y", ColumnKind::Word), ("d", ColumnKind::Time), ("id", ColumnKind::Ignored)];
         assert_eq!(training.reading.kinds, kinds.map(|(name, kind)| (name.to_string(), kind)));
         assert_eq!(training.reading.header, Some(false));
     }

@@ -8,14 +8,14 @@ use endo::prelude::*;
 
 use crate::arguments::{ModelName, Training};
 use crate::definition::Definition;
-use crate::tabular::{self, Encoding, Learned, Problem, Settings, Task};
+use crate::tabular::{self, Encoding, Learned, LearningOptions, Problem, Task};
 
 /// A way to make models.
 pub enum Recipe {
     /// The model for tables.
-    Tabular(Settings),
+    Tabular(LearningOptions),
     /// Layers in a list.
-    Layers(Box<Definition>, Settings),
+    Layers(Box<Definition>, LearningOptions),
 }
 
 /// A model that has learnt.
@@ -63,7 +63,7 @@ impl Recipe {
     /// # Errors
     /// If the file that lists layers cannot be read or makes no sense.
     pub fn new(arguments: &Training, class_weight: Option<Vec<f64>>) -> Result<Self> {
-        let settings = Settings {
+        let options = LearningOptions {
             threads: arguments.threads,
             epochs: arguments.epochs,
             batch_size: arguments.batch_size,
@@ -71,10 +71,10 @@ impl Recipe {
             validation: arguments.validation,
             class_weight,
             reconstruction: arguments.reconstruction,
-            ..Settings::new(arguments.seed)
+            ..LearningOptions::new(arguments.seed)
         };
         let definition = match &arguments.model {
-            ModelName::Tabular => return Ok(Self::Tabular(settings)),
+            ModelName::Tabular => return Ok(Self::Tabular(options)),
             ModelName::Regressor => Definition::regressor(),
             ModelName::File(path) => Definition::read(path)?,
         };
@@ -98,7 +98,7 @@ impl Recipe {
             reconstruction: arguments.reconstruction.unwrap_or(definition.reconstruction),
             ..definition
         };
-        Ok(Self::Layers(Box::new(definition), settings))
+        Ok(Self::Layers(Box::new(definition), options))
     }
 
     /// Learns from rows that are not for the test, and from all rows, if they are given, for the
@@ -115,19 +115,18 @@ impl Recipe {
         callbacks: Vec<Box<dyn Callback + '_>>,
     ) -> Result<(Fitted, Option<Fitted>)> {
         match self {
-            Self::Tabular(settings) => {
-                let tested = |settings: &Settings| {
-                    tabular::learn(rows.problem, rows.all, settings, callbacks)
-                        .map(Fitted::of_table)
+            Self::Tabular(options) => {
+                let tested = |options: &LearningOptions| {
+                    tabular::learn(rows.problem, rows.all, options, callbacks).map(Fitted::of_table)
                 };
-                let (tested, saved) = match (all, halves(settings)) {
-                    (None, _) => (tested(settings), None),
+                let (tested, saved) = match (all, halves(options)) {
+                    (None, _) => (tested(options), None),
                     (Some((problem, all)), None) => {
-                        let tested = tested(settings);
+                        let tested = tested(options);
                         (
                             tested,
                             Some(
-                                tabular::learn(problem, all, settings, Vec::new())
+                                tabular::learn(problem, all, options, Vec::new())
                                     .map(Fitted::of_table),
                             ),
                         )
@@ -149,9 +148,9 @@ impl Recipe {
                 };
                 Ok((tested.map_err(diverged)?, saved.transpose().map_err(diverged)?))
             }
-            Self::Layers(definition, settings) => {
-                let line = tabular::line(rows.problem, rows.all, settings)?;
-                let layers = Layers { definition, settings, problem: rows.problem };
+            Self::Layers(definition, options) => {
+                let line = tabular::line(rows.problem, rows.all, options)?;
+                let layers = Layers { definition, options, problem: rows.problem };
                 let tested =
                     layers.fit(rows.train, rows.validation, definition.epochs, callbacks)?;
                 let saved = match all {
@@ -169,18 +168,18 @@ impl Recipe {
     }
 }
 
-/// The settings of two trainings at once, which share the threads; none where there is but one.
-fn halves(settings: &Settings) -> Option<[Settings; 2]> {
+/// The options of two trainings at once, which share the threads; none where there is but one.
+fn halves(options: &LearningOptions) -> Option<[LearningOptions; 2]> {
     let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = settings.threads.unwrap_or_else(available);
-    let with = |threads| Settings { threads: Some(threads), ..settings.clone() };
+    let threads = options.threads.unwrap_or_else(available);
+    let with = |threads| LearningOptions { threads: Some(threads), ..options.clone() };
     (threads > 1).then(|| [threads - threads / 2, threads / 2].map(with))
 }
 
 /// Layers to be trained.
 struct Layers<'a> {
     definition: &'a Definition,
-    settings: &'a Settings,
+    options: &'a LearningOptions,
     problem: &'a Problem,
 }
 
@@ -192,25 +191,25 @@ impl Layers<'_> {
         epochs: usize,
         callbacks: Vec<Box<dyn Callback + '_>>,
     ) -> Result<Fitted> {
-        let (encoding, _) = Encoding::fit(self.problem, train.inputs(), 0, self.settings.threads)?;
+        let (encoding, _) = Encoding::fit(self.problem, train.inputs(), 0, self.options.threads)?;
         let output = Output::new(self.problem.task, train);
         let scale = output.deviation.clone();
         let layers = Sequential::new()
             .add(encoding)
             .add(self.definition.net(self.problem.task.outputs())?)
             .add(output);
-        let model = Model::new(layers).seed(self.settings.seed);
-        let mut model = match self.settings.threads {
+        let model = Model::new(layers).seed(self.options.seed);
+        let mut model = match self.options.threads {
             Some(threads) => model.threads(threads),
             None => model,
         };
         self.compile(&mut model, scale)?;
         model.build_on(&[Array::zeros([1, self.problem.features.len()], DType::F64)])?;
-        if let (Some(rate), Some(optimizer)) = (self.settings.learning_rate, model.optimizer()) {
+        if let (Some(rate), Some(optimizer)) = (self.options.learning_rate, model.optimizer()) {
             optimizer.settings().set_learning_rate(rate)?;
         }
         let mut fit = Fit::epochs(epochs.max(1)).batch_size(self.definition.batch_size);
-        if let Some(weights) = &self.settings.class_weight {
+        if let Some(weights) = &self.options.class_weight {
             fit = fit.class_weight(weights.iter().copied().enumerate());
         }
         if let Some(validation) = validation {

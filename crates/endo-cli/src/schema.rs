@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use endo::data::{Kind, Table, Values, Words, date, shown};
+use endo::data::{ColumnKind, Table, Values, Words, date, shown};
 use endo::{Array, Error, ErrorKind, Result};
 
 use crate::tabular::Feature;
@@ -103,12 +103,13 @@ impl Schema {
         table: &Table,
         rows: &[usize],
         targets: &[String],
-        said: &[(String, Kind)],
+        said: &[(String, ColumnKind)],
     ) -> Result<(Self, Vec<LeftOut>)> {
         let (mut inputs, mut left_out) = (Vec::new(), Vec::new());
         for name in table.columns().filter(|name| !targets.iter().any(|target| target == name)) {
             let is_said = said.iter().any(|(column, _)| column == name);
-            let is_word = said.iter().any(|(column, kind)| column == name && *kind == Kind::Word);
+            let is_word =
+                said.iter().any(|(column, kind)| column == name && *kind == ColumnKind::Word);
             let role = match (table.values(name)?, table.spelled(name)) {
                 (Values::Words(words), _) => category(words, rows, is_said),
                 (Values::Numbers(_), Some(words)) if is_word => category(words, rows, is_said),
@@ -152,12 +153,12 @@ impl Schema {
     }
 
     /// The kinds of the columns, for reading a table that has them.
-    pub fn kinds(&self) -> impl Iterator<Item = (String, Kind)> + '_ {
+    pub fn kinds(&self) -> impl Iterator<Item = (String, ColumnKind)> + '_ {
         self.inputs.iter().map(|input| {
             let kind = match input.role {
-                Role::Number => Kind::Number,
-                Role::Time => Kind::Time,
-                Role::Category { .. } => Kind::Word,
+                Role::Number => ColumnKind::Number,
+                Role::Time => ColumnKind::Time,
+                Role::Category { .. } => ColumnKind::Word,
             };
             (input.name.clone(), kind)
         })
@@ -385,10 +386,10 @@ mod tests {
 
     use super::*;
 
-    fn fit(text: &str, said: &[(&str, Kind)]) -> (Table, Schema, Vec<LeftOut>) {
+    fn fit(text: &str, said: &[(&str, ColumnKind)]) -> (Table, Schema, Vec<LeftOut>) {
         let csv = said.iter().fold(Csv::new().typed(), |csv, (name, kind)| csv.kind(*name, *kind));
         let table = csv.target("y").read_from(text.as_bytes()).unwrap();
-        let said: Vec<(String, Kind)> =
+        let said: Vec<(String, ColumnKind)> =
             said.iter().map(|(name, kind)| (name.to_string(), *kind)).collect();
         let rows: Vec<usize> = (0..table.len()).collect();
         let (schema, left_out) = Schema::fit(&table, &rows, &["y".to_string()], &said).unwrap();
@@ -422,7 +423,7 @@ mod tests {
         let (_, schema, _) = fit("a,b,y\nu,1,1\nv,2,2\nu,4,3\nv,8,4\nw,16,5\n", &[]);
         let other = Csv::new()
             .typed()
-            .kind("a", Kind::Word)
+            .kind("a", ColumnKind::Word)
             .read_from("b,a,z\n7,x,1\n8,v,2\n9,,3\n".as_bytes())
             .unwrap();
         let x = schema.encode(&other).unwrap();
@@ -435,10 +436,10 @@ mod tests {
 
     #[test]
     fn a_number_is_the_same_category_however_it_is_spelled() {
-        let (_, schema, _) = fit("zip,y\n1,1\n2,2\n1,3\n2,4\n", &[("zip", Kind::Word)]);
+        let (_, schema, _) = fit("zip,y\n1,1\n2,2\n1,3\n2,4\n", &[("zip", ColumnKind::Word)]);
         let other = Csv::new()
             .typed()
-            .kind("zip", Kind::Word)
+            .kind("zip", ColumnKind::Word)
             .read_from("zip\n2.0\n1\n3\n".as_bytes())
             .unwrap();
         let x = schema.encode(&other).unwrap();
@@ -462,7 +463,7 @@ mod tests {
             why,
             [&Why::RowNumber, &Why::Identifier(40), &constants[0], &constants[1], &Why::Empty]
         );
-        let (_, schema, _) = fit(&text, &[("row", Kind::Number), ("name", Kind::Word)]);
+        let (_, schema, _) = fit(&text, &[("row", ColumnKind::Number), ("name", ColumnKind::Word)]);
         assert_eq!(
             schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
             ["row", "name", "x"]

@@ -5,15 +5,15 @@
 //! a page.
 
 use endo::Result;
-use endo::data::{Kind, shown, shown_path};
+use endo::data::{ColumnKind, shown, shown_path};
 use endo::report;
 use toml::{Table as Toml, Value};
 
 use crate::arguments::{ModelName, Training};
 use crate::evaluate::number;
 use crate::output::{Record, aligned, counted};
-use crate::parts::Parts;
 use crate::recipe::Fitted;
+use crate::row_split::RowSplit;
 use crate::run_folder::{MODEL, REPORT, RunFolder, SETTINGS, report_title};
 use crate::schema::{LeftOut, Schema};
 use crate::scores::Scores;
@@ -24,7 +24,7 @@ use crate::task::Goal;
 pub struct Summary<'a> {
     pub source: &'a Source,
     pub goal: &'a Goal,
-    pub parts: &'a Parts,
+    pub parts: &'a RowSplit,
     /// The number of rows that have a target.
     pub rows: usize,
     pub left_out: &'a [LeftOut],
@@ -370,12 +370,12 @@ impl Summary<'_> {
 }
 
 /// The word for a kind, as it is said on the command line.
-fn kind_name(kind: Kind) -> &'static str {
+fn kind_name(kind: ColumnKind) -> &'static str {
     match kind {
-        Kind::Number => "number",
-        Kind::Word => "category",
-        Kind::Time => "date",
-        Kind::Ignored => "ignore",
+        ColumnKind::Number => "number",
+        ColumnKind::Word => "category",
+        ColumnKind::Time => "date",
+        ColumnKind::Ignored => "ignore",
     }
 }
 
@@ -397,7 +397,7 @@ mod tests {
         let source =
             Source { title: "t".to_string(), origin: None, targets: vec!["y".to_string()], table };
         let goal = Goal::Regression(source.targets.clone());
-        let parts = Parts { train: vec![0], validation: vec![], test: vec![0] };
+        let parts = RowSplit { train: vec![0], validation: vec![], test: vec![0] };
         let summary = Summary {
             source: &source,
             goal: &goal,

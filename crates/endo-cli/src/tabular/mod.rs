@@ -19,4 +19,4 @@ mod table_net;
 
 pub use encoding::Encoding;
 pub use learning::{Learned, learn, line};
-pub use problem::{Feature, Problem, Settings, Task};
+pub use problem::{Feature, LearningOptions, Problem, Task};

@@ -10,12 +10,12 @@ use endo::prelude::*;
 use super::ensemble::{Ensemble, Sizes};
 use super::linear::{Base, Rows, add_linear};
 use super::plan::Plan;
-use super::problem::{Settings, Task};
+use super::problem::{LearningOptions, Task};
 
 /// A training of nets.
 pub struct Training<'a> {
     /// The seed and what the user asked for.
-    pub settings: &'a Settings,
+    pub options: &'a LearningOptions,
     /// The sizes.
     pub plan: &'a Plan,
     /// The rows, their targets and folds.
@@ -49,10 +49,10 @@ impl Training<'_> {
         let Self { plan, rows, encoded, .. } = *self;
         let (count, outputs, nets) =
             (encoded.shape().batch(), rows.targets.shape().features(), plan.nets);
-        let reconstruction = self.settings.reconstruction.unwrap_or(0.0);
+        let reconstruction = self.options.reconstruction.unwrap_or(0.0);
         let sizes = Sizes { nets, hidden: plan.hidden.clone(), outputs, reconstruction };
         let layer = Arc::new(Ensemble::new(sizes));
-        let model = Model::new(layer.clone()).seed(self.settings.seed);
+        let model = Model::new(layer.clone()).seed(self.options.seed);
         let mut model = match rows.threads {
             Some(threads) => model.threads(threads),
             None => model,

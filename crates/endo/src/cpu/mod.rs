@@ -16,11 +16,11 @@ mod product;
 mod update;
 
 use crate::array::Array;
-use crate::plan::{Action, Place, Plan};
+use crate::plan::{Action, BufferPlace, Plan};
 use crate::simd::{Level, Memory};
 
 use address::{Bases, Tiles};
-use copy::Copy;
+use copy::ViewCopy;
 use fused::{Body, Spread};
 use guard::Guard;
 use pool::Pool;
@@ -53,7 +53,7 @@ pub struct Workspace {
 enum Resolved {
     /// Repeats a single computed element to a tile.
     Spread(Spread),
-    Copy(Copy),
+    Copy(ViewCopy),
     Loop(Body),
     Product(Batch),
     /// With the index of its step in the plan.
@@ -89,7 +89,7 @@ impl Workspace {
         let mut steps: Vec<Resolved> = Vec::with_capacity(plan.steps.len());
         for (index, step) in plan.steps.iter().enumerate() {
             let resolved = match &step.action {
-                Action::Loop(body) => match Copy::new(plan, body) {
+                Action::Loop(body) => match ViewCopy::new(plan, body) {
                     Some(copy) => Resolved::Copy(copy),
                     None => {
                         let (body, spreads) = Body::new(plan, body, level, &mut tiles);
@@ -149,7 +149,7 @@ impl Workspace {
     /// The bytes of an output of the last run, row-major.
     pub fn output(&self, plan: &Plan, index: usize) -> &[u8] {
         let output = &plan.outputs[index];
-        let Place::Arena(start) = plan.buffers[output.buffer].place else {
+        let BufferPlace::Arena(start) = plan.buffers[output.buffer].place else {
             unreachable!("outputs lie in the arena")
         };
         let size = output.signature.dtype.bytes();

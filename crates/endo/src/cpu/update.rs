@@ -5,7 +5,7 @@
 //! registers.
 
 use crate::plan::{self, LoopRoutine, Plan};
-use crate::simd::{Kind, MOST_RESULTS, MOST_VALUES};
+use crate::simd::{MOST_RESULTS, MOST_VALUES, RoutineKind};
 
 use super::address::{Address, Bases};
 use super::fused::Body;
@@ -25,7 +25,7 @@ pub struct Update {
 
 /// A routine and where its values and results lie.
 struct Routine {
-    kind: Kind,
+    kind: RoutineKind,
     values: Box<[Address]>,
     results: Box<[Address]>,
 }

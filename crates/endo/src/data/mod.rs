@@ -51,7 +51,7 @@ pub use arrays::{Arrays, IntoArrays, IntoOutputArrays, Number, OutputArrays};
 pub use batches::{Batches, Order};
 pub(crate) use checks::{is_covered, place_of};
 pub use class_weight::class_weights;
-pub use csv::{Blocks, Csv, Kind, date};
+pub use csv::{Blocks, ColumnKind, Csv, date};
 pub use dataset::Dataset;
 #[cfg(feature = "images")]
 pub use image_folder::ImageFolder;

@@ -24,7 +24,7 @@ use crate::trace::TensorSpec;
 use crate::variable::Variable;
 
 use super::export::SEAL;
-use super::predict::{Part, predict};
+use super::predict::{RowsRunner, predict};
 
 /// An exported model: computes what its [`predict`](crate::model::Model::predict) computed, bit by
 /// bit, for any number of rows, from a file alone.
@@ -251,7 +251,7 @@ impl Predictor {
         self.check(inputs)?;
         let occasion = Occasion::predict(call).later_by(first_row);
         predict(
-            &mut Rows { predictor: self, used: None, carried: CarriedStates::default() },
+            &mut PredictorRun { predictor: self, used: None, carried: CarriedStates::default() },
             inputs,
             occasion,
             &self.pool,
@@ -349,13 +349,13 @@ impl fmt::Debug for Predictor {
 
 /// One call of [`Predictor::predict_all`], with the step that ran last and the arrays that it wrote
 /// to.
-struct Rows<'p> {
+struct PredictorRun<'p> {
     predictor: &'p Predictor,
     used: Option<(Arc<TracedStep>, Vec<Array>)>,
     carried: CarriedStates<'p>,
 }
 
-impl Part for Rows<'_> {
+impl RowsRunner for PredictorRun<'_> {
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         let step = self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch()))?;
         self.carried.keep(&step.states, &self.predictor.carrying)?;

@@ -40,7 +40,7 @@ pub use layout::Layout;
 /// A function from (inputs, variables) to (outputs, new variables), as a list of steps.
 pub struct Plan {
     /// What is done, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
     /// The stretches of memory that steps read and write.
     pub buffers: Vec<Buffer>,
     /// The run's inputs, by index.
@@ -96,7 +96,7 @@ pub struct Buffer {
     /// The number of its elements.
     pub length: usize,
     /// Where it starts.
-    pub place: Place,
+    pub place: BufferPlace,
 }
 
 impl Buffer {
@@ -108,7 +108,7 @@ impl Buffer {
 
 /// Where a buffer starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum BufferPlace {
     /// At this byte of the arena.
     Arena(usize),
     /// At this byte of the plan's constants.
@@ -121,7 +121,7 @@ pub enum Place {
 
 /// One thing to do, and the layer it belongs to.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct PlanStep {
     /// What is done.
     pub action: Action,
     /// The layer: an index into [`Plan::scopes`].
@@ -441,7 +441,7 @@ fn room_for_constants(graph: &Graph) -> Result<Memory> {
         .ok_or_else(|| Error::out_of_memory("what a plan holds of constants", bytes))
 }
 
-impl Step {
+impl PlanStep {
     /// The buffers it reads.
     pub fn reads(&self) -> Vec<usize> {
         match &self.action {

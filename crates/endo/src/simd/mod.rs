@@ -40,8 +40,8 @@ pub use loops::{Byte, Loop, Loops};
 pub use memory::Memory;
 pub use power::pow;
 pub use routine::{
-    Adam, AdamW, Descent, Formula, Kind, MOST_RESULTS, MOST_VALUES, Momentum, Nadam, ROUTINES,
-    RmsProp, Routine,
+    Adam, AdamW, Descent, Formula, MOST_RESULTS, MOST_VALUES, Momentum, Nadam, ROUTINES, RmsProp,
+    Routine, RoutineKind,
 };
 pub use summary::{Summary, dot, histogram, summary};
 pub use trigonometry::{cos, sin};

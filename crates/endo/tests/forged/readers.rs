@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use endo::data::{Csv, Kind};
+use endo::data::{ColumnKind, Csv};
 use endo::model::Saved;
 use endo::prelude::*;
 use endo::random::Random;
@@ -233,9 +233,9 @@ fn typed_table() -> Reader {
         let csv = Csv::new().typed();
         let csv = match random.below(6) {
             0 => csv.header(false),
-            1 => csv.kind("zip", Kind::Word).only(["rooms"]),
+            1 => csv.kind("zip", ColumnKind::Word).only(["rooms"]),
             2 => csv.day_first(true).decimal(','),
-            3 => csv.missing("x").kind("rooms", Kind::Number),
+            3 => csv.missing("x").kind("rooms", ColumnKind::Number),
             _ => csv,
         };
         let mut rows = 0;

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use super::advice::{self, Row};
 use super::format::Format;
-use super::kinds::Kind;
+use super::kinds::ColumnKind;
 use super::lines::Lines;
 use super::numbers::Refusal;
 use super::packed::Packed;
@@ -43,7 +43,7 @@ pub(super) struct Sheet<R: Read> {
     /// The names of all columns, in order; the name of a column that is left out may be empty.
     pub names: Vec<String>,
     /// What is known of their kinds.
-    pub kinds: Vec<Option<Kind>>,
+    pub kinds: Vec<Option<ColumnKind>>,
     pub notes: Vec<String>,
 }
 
@@ -107,15 +107,16 @@ impl<R: Read> Sheet<R> {
             header::check_names(&names, &wanted, &self.format)?;
         }
         let mut kinds = csv.kinds_of(&names)?;
-        if has_row_names && kinds[0] != Some(Kind::Ignored) {
-            kinds[0] = Some(Kind::Ignored);
+        if has_row_names && kinds[0] != Some(ColumnKind::Ignored) {
+            kinds[0] = Some(ColumnKind::Ignored);
             self.notes.push(
                 "the first column, which has no name in the header, is left out: it \
                 holds names of rows"
                     .to_string(),
             );
         }
-        let wanted: Vec<bool> = kinds.iter().map(|&kind| kind != Some(Kind::Ignored)).collect();
+        let wanted: Vec<bool> =
+            kinds.iter().map(|&kind| kind != Some(ColumnKind::Ignored)).collect();
         if csv.only.is_some() {
             header::check_names(&names, &wanted, &self.format)?;
         }
