@@ -66,7 +66,7 @@ pub struct Training {
     /// Threads; all that there are if none is given.
     pub threads: Option<usize>,
     /// What is printed.
-    pub printing: Printing,
+    pub printing: PrintingOptions,
 }
 
 /// What to do with a model that was trained.
@@ -83,7 +83,7 @@ pub struct Application {
     /// Threads; all that there are if none is given.
     pub threads: Option<usize>,
     /// What is printed.
-    pub printing: Printing,
+    pub printing: PrintingOptions,
 }
 
 /// How a file is written, as far as it is said and not to be found.
@@ -105,7 +105,7 @@ pub struct ReadingOptions {
 
 /// What is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Printing {
+pub struct PrintingOptions {
     /// JSON lines instead of text.
     pub json: bool,
     /// Nothing but results that were asked for, warnings and errors.
@@ -173,7 +173,7 @@ impl Training {
             refit: !matches.get_flag("no-refit"),
             out: given(matches, "out"),
             threads: optional(matches, "threads"),
-            printing: Printing::from_matches(matches),
+            printing: PrintingOptions::from_matches(matches),
         }
     }
 }
@@ -197,7 +197,7 @@ impl Application {
             reading: ReadingOptions::default(),
             out: out.unwrap_or_else(|| PathBuf::from(STANDARD)),
             threads: None,
-            printing: Printing::from_matches(matches),
+            printing: PrintingOptions::from_matches(matches),
         }
     }
 }
@@ -225,7 +225,7 @@ impl ReadingOptions {
     }
 }
 
-impl Printing {
+impl PrintingOptions {
     fn from_matches(matches: &ArgMatches) -> Self {
         Self { json: matches.get_flag("json"), quiet: matches.get_flag("quiet") }
     }

@@ -1,14 +1,14 @@
 //! How a model is made of rows: the model for tables, or layers that a definition lists.
 //!
-//! In: a problem and rows. Out: [`Fitted`]: a model from the numbers of a row to predictions in the
-//! targets' unit or to probabilities, and the line to compare it with.
+//! In: a problem and rows. Out: a [`FittedModel`]: a model from the numbers of a row to predictions
+//! in the targets' unit or to probabilities, and the line to compare it with.
 
 use endo::optimizers;
 use endo::prelude::*;
 
 use crate::arguments::{ModelName, Training};
 use crate::definition::Definition;
-use crate::tabular::{self, Encoding, Learned, LearningOptions, Problem, Task};
+use crate::tabular::{self, Encoding, LearnedModel, LearningOptions, Problem, Task};
 
 /// A way to make models.
 pub enum Recipe {
@@ -19,7 +19,7 @@ pub enum Recipe {
 }
 
 /// A model that has learnt.
-pub struct Fitted {
+pub struct FittedModel {
     /// Predicts `[rows, outputs]` in `f64`.
     pub model: Model,
     /// What the training did.
@@ -31,8 +31,8 @@ pub struct Fitted {
     pub line: Option<Model>,
 }
 
-impl Fitted {
-    fn of_table(learned: Learned) -> Self {
+impl FittedModel {
+    fn of_table(learned: LearnedModel) -> Self {
         Self {
             model: learned.model,
             history: learned.history,
@@ -113,11 +113,12 @@ impl Recipe {
         rows: &Learnable,
         all: Option<(&Problem, &Dataset)>,
         callbacks: Vec<Box<dyn Callback + '_>>,
-    ) -> Result<(Fitted, Option<Fitted>)> {
+    ) -> Result<(FittedModel, Option<FittedModel>)> {
         match self {
             Self::Tabular(options) => {
                 let tested = |options: &LearningOptions| {
-                    tabular::learn(rows.problem, rows.all, options, callbacks).map(Fitted::of_table)
+                    tabular::learn(rows.problem, rows.all, options, callbacks)
+                        .map(FittedModel::of_table)
                 };
                 let (tested, saved) = match (all, halves(options)) {
                     (None, _) => (tested(options), None),
@@ -127,13 +128,14 @@ impl Recipe {
                             tested,
                             Some(
                                 tabular::learn(problem, all, options, Vec::new())
-                                    .map(Fitted::of_table),
+                                    .map(FittedModel::of_table),
                             ),
                         )
                     }
                     (Some((problem, all)), Some([one, other])) => std::thread::scope(|scope| {
                         let saved = scope.spawn(move || {
-                            tabular::learn(problem, all, &other, Vec::new()).map(Fitted::of_table)
+                            tabular::learn(problem, all, &other, Vec::new())
+                                .map(FittedModel::of_table)
                         });
                         let tested = tested(&one);
                         (
@@ -162,7 +164,7 @@ impl Recipe {
                     )?),
                     None => None,
                 };
-                Ok((Fitted { line: Some(line), ..tested }, saved))
+                Ok((FittedModel { line: Some(line), ..tested }, saved))
             }
         }
     }
@@ -190,7 +192,7 @@ impl Layers<'_> {
         validation: Option<&Dataset>,
         epochs: usize,
         callbacks: Vec<Box<dyn Callback + '_>>,
-    ) -> Result<Fitted> {
+    ) -> Result<FittedModel> {
         let (encoding, _) = Encoding::fit(self.problem, train.inputs(), 0, self.options.threads)?;
         let output = Output::new(self.problem.task, train);
         let scale = output.deviation.clone();
@@ -226,7 +228,7 @@ impl Layers<'_> {
         fit = fit.callbacks(callbacks);
         let history = model.fit(train, fit).map_err(diverged)?;
         let epoch = best_epoch(&history);
-        Ok(Fitted { model, history, epoch, line: None })
+        Ok(FittedModel { model, history, epoch, line: None })
     }
 
     fn compile(&self, model: &mut Model, deviation: Vec<f64>) -> Result<()> {

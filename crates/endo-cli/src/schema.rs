@@ -56,16 +56,16 @@ pub enum Role {
 
 /// A column that nothing is learnt of, and why.
 #[derive(Clone, PartialEq, Debug)]
-pub struct LeftOut {
+pub struct LeftOutColumn {
     /// Its name.
     pub name: String,
     /// Why it is left out.
-    pub why: Why,
+    pub why: Exclusion,
 }
 
 /// Why a column is left out.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Why {
+pub enum Exclusion {
     /// It holds this in every row to learn from.
     Constant(String),
     /// No row to learn from has anything in it.
@@ -104,16 +104,15 @@ impl Schema {
         rows: &[usize],
         targets: &[String],
         said: &[(String, ColumnKind)],
-    ) -> Result<(Self, Vec<LeftOut>)> {
+    ) -> Result<(Self, Vec<LeftOutColumn>)> {
         let (mut inputs, mut left_out) = (Vec::new(), Vec::new());
         for name in table.columns().filter(|name| !targets.iter().any(|target| target == name)) {
             let is_said = said.iter().any(|(column, _)| column == name);
-            let is_word =
-                said.iter().any(|(column, kind)| column == name && *kind == ColumnKind::Word);
+            let is_word = said.contains(&(name.to_string(), ColumnKind::Word));
             let role = match (table.values(name)?, table.spelled(name)) {
                 (Values::Words(words), _) => category(words, rows, is_said),
                 (Values::Numbers(_), Some(words)) if is_word => category(words, rows, is_said),
-                (Values::Numbers(_), None) if is_word => Err(Why::Identifier(rows.len())),
+                (Values::Numbers(_), None) if is_word => Err(Exclusion::Identifier(rows.len())),
                 (Values::Numbers(values), _) => {
                     numbers(values, rows, is_said).map(|()| Role::Number)
                 }
@@ -121,7 +120,7 @@ impl Schema {
             };
             match role {
                 Ok(role) => inputs.push(Input { name: name.to_string(), role }),
-                Err(why) => left_out.push(LeftOut { name: name.to_string(), why }),
+                Err(why) => left_out.push(LeftOutColumn { name: name.to_string(), why }),
             }
         }
         let decimal = table.decimal().filter(|&mark| mark == ',');
@@ -248,20 +247,20 @@ impl Schema {
     }
 }
 
-impl fmt::Display for LeftOut {
+impl fmt::Display for LeftOutColumn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = shown(&self.name);
         match &self.why {
-            Why::Constant(value) => {
+            Exclusion::Constant(value) => {
                 write!(f, "{name}, which is {} in every row to train on", shown(value))
             }
-            Why::Empty => write!(f, "{name}, which is missing in every row to train on"),
-            Why::RowNumber => write!(
+            Exclusion::Empty => write!(f, "{name}, which is missing in every row to train on"),
+            Exclusion::RowNumber => write!(
                 f,
                 "{name}, which numbers the rows ({} keeps it)",
                 type_option(&self.name, "number")
             ),
-            Why::Identifier(words) => {
+            Exclusion::Identifier(words) => {
                 let option = type_option(&self.name, "category");
                 write!(
                     f,
@@ -297,22 +296,22 @@ pub fn plain(value: f64) -> String {
 }
 
 /// Whether a column is one of numbers to learn from.
-fn numbers(values: &[f64], rows: &[usize], is_said: bool) -> Result<(), Why> {
+fn numbers(values: &[f64], rows: &[usize], is_said: bool) -> Result<(), Exclusion> {
     let mut known = rows.iter().map(|&row| values[row]).filter(|value| !value.is_nan());
-    let Some(first) = known.next() else { return Err(Why::Empty) };
+    let Some(first) = known.next() else { return Err(Exclusion::Empty) };
     // That a cell is missing says something, also where all others are the same.
     let has_gaps = rows.iter().any(|&row| values[row].is_nan());
     if !has_gaps && known.all(|value| value == first) {
-        return Err(Why::Constant(plain(first)));
+        return Err(Exclusion::Constant(plain(first)));
     }
     let is_numbering = values.len() > 9
         && values.windows(2).all(|pair| pair[1] == pair[0] + 1.0)
         && values[0].abs() <= 1.0;
-    if is_numbering && !is_said { Err(Why::RowNumber) } else { Ok(()) }
+    if is_numbering && !is_said { Err(Exclusion::RowNumber) } else { Ok(()) }
 }
 
 /// The words of a column that are frequent enough to be learnt, the most frequent first.
-fn category(words: &Words, rows: &[usize], is_said: bool) -> Result<Role, Why> {
+fn category(words: &Words, rows: &[usize], is_said: bool) -> Result<Role, Exclusion> {
     let mut counts = vec![0_usize; words.dictionary().len()];
     let mut missing = 0;
     for &row in rows {
@@ -324,12 +323,14 @@ fn category(words: &Words, rows: &[usize], is_said: bool) -> Result<Role, Why> {
     let mut known: Vec<usize> = (0..counts.len()).filter(|&code| counts[code] > 0).collect();
     let alone = known.iter().filter(|&&code| counts[code] == 1).count();
     match known[..] {
-        [] => return Err(Why::Empty),
-        [only] if missing == 0 => return Err(Why::Constant(words.dictionary()[only].clone())),
+        [] => return Err(Exclusion::Empty),
+        [only] if missing == 0 => {
+            return Err(Exclusion::Constant(words.dictionary()[only].clone()));
+        }
         _ => {}
     }
     if !is_said && known.len() > 20 && alone as f64 > ALONE * (rows.len() - missing) as f64 {
-        return Err(Why::Identifier(known.len()));
+        return Err(Exclusion::Identifier(known.len()));
     }
     // Few rows have few words: two of them are learnt even if each is there once.
     let frequent = known.iter().filter(|&&code| counts[code] >= RARE).count();
@@ -386,7 +387,7 @@ mod tests {
 
     use super::*;
 
-    fn fit(text: &str, said: &[(&str, ColumnKind)]) -> (Table, Schema, Vec<LeftOut>) {
+    fn fit(text: &str, said: &[(&str, ColumnKind)]) -> (Table, Schema, Vec<LeftOutColumn>) {
         let csv = said.iter().fold(Csv::new().typed(), |csv, (name, kind)| csv.kind(*name, *kind));
         let table = csv.target("y").read_from(text.as_bytes()).unwrap();
         let said: Vec<(String, ColumnKind)> =
@@ -457,12 +458,10 @@ mod tests {
             schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
             ["x"]
         );
-        let why: Vec<&Why> = left_out.iter().map(|column| &column.why).collect();
-        let constants = [Why::Constant("7".to_string()), Why::Constant("same".to_string())];
-        assert_eq!(
-            why,
-            [&Why::RowNumber, &Why::Identifier(40), &constants[0], &constants[1], &Why::Empty]
-        );
+        use Exclusion::{Empty, Identifier, RowNumber};
+        let why: Vec<&Exclusion> = left_out.iter().map(|column| &column.why).collect();
+        let constants = ["7", "same"].map(|value| Exclusion::Constant(value.to_string()));
+        assert_eq!(why, [&RowNumber, &Identifier(40), &constants[0], &constants[1], &Empty]);
         let (_, schema, _) = fit(&text, &[("row", ColumnKind::Number), ("name", ColumnKind::Word)]);
         assert_eq!(
             schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
@@ -482,8 +481,8 @@ mod tests {
 
     #[test]
     fn options_are_named_as_a_shell_takes_them() {
-        let option =
-            |name: &str| LeftOut { name: name.to_string(), why: Why::RowNumber }.to_string();
+        let why = || Exclusion::RowNumber;
+        let option = |name: &str| LeftOutColumn { name: name.to_string(), why: why() }.to_string();
         assert_eq!(option("id"), "id, which numbers the rows (--type id=number keeps it)");
         assert!(option("my id (1)").ends_with("(--type 'my id (1)=number' keeps it)"));
         assert!(option("a\nb").ends_with("(--type COLUMN=number keeps it)"));

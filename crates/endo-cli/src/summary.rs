@@ -12,10 +12,10 @@ use toml::{Table as Toml, Value};
 use crate::arguments::{ModelName, Training};
 use crate::evaluate::number;
 use crate::output::{Record, aligned, counted};
-use crate::recipe::Fitted;
+use crate::recipe::FittedModel;
 use crate::row_split::RowSplit;
 use crate::run_folder::{MODEL, REPORT, RunFolder, SETTINGS, report_title};
-use crate::schema::{LeftOut, Schema};
+use crate::schema::{LeftOutColumn, Schema};
 use crate::scores::Scores;
 use crate::source::Source;
 use crate::task::Goal;
@@ -27,7 +27,7 @@ pub struct Summary<'a> {
     pub parts: &'a RowSplit,
     /// The number of rows that have a target.
     pub rows: usize,
-    pub left_out: &'a [LeftOut],
+    pub left_out: &'a [LeftOutColumn],
     /// Its name.
     pub run: &'a str,
 }
@@ -37,9 +37,9 @@ pub struct Outcome {
     /// The scores of the model that was tested.
     pub judgement: Judgement,
     /// That model.
-    pub tested: Fitted,
+    pub tested: FittedModel,
     /// The columns that the saved model leaves out.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<LeftOutColumn>,
     /// Whether another is saved, which has learnt from all rows.
     pub is_refit: bool,
     /// How long the run took.
@@ -314,7 +314,7 @@ impl Summary<'_> {
         Ok(all.to_string())
     }
 
-    fn options(&self, arguments: &Training, tested: &Fitted) -> Toml {
+    fn options(&self, arguments: &Training, tested: &FittedModel) -> Toml {
         let model = match &arguments.model {
             ModelName::Tabular => "tabular".to_string(),
             ModelName::Regressor => "regressor".to_string(),

@@ -15,11 +15,11 @@ use crate::arguments::{ModelName, Training};
 use crate::evaluate::scores;
 use crate::model_file::note;
 use crate::output::{EpochRecords, Output, counted};
-use crate::recipe::{Fitted, Learnable, Recipe};
+use crate::recipe::{FittedModel, Learnable, Recipe};
 use crate::row_split::RowSplit;
 use crate::run_folder::{MODEL, RunFolder};
 use crate::run_hash::run_name;
-use crate::schema::{LeftOut, Schema, Why, plain};
+use crate::schema::{Exclusion, LeftOutColumn, Schema, plain};
 use crate::scores::Scores;
 use crate::source::Source;
 use crate::summary::{Judgement, Outcome, Summary};
@@ -131,7 +131,7 @@ struct View<'a> {
 
 impl View<'_> {
     /// What the columns are, from some rows. Where all are left out, all that can be are kept.
-    fn schema(&self, rows: &[usize]) -> Result<(Schema, Vec<LeftOut>)> {
+    fn schema(&self, rows: &[usize]) -> Result<(Schema, Vec<LeftOutColumn>)> {
         let reading = &self.arguments.reading;
         let table = &self.source.table;
         let fit =
@@ -143,7 +143,7 @@ impl View<'_> {
         let (mut schema, mut left_out) = fit(&said)?;
         if schema.inputs.is_empty() {
             // What looks like numbers of rows may be a clock, if there is nothing else.
-            let numbering = left_out.iter().filter(|column| column.why == Why::RowNumber);
+            let numbering = left_out.iter().filter(|column| column.why == Exclusion::RowNumber);
             let kept = numbering.map(|column| (column.name.clone(), ColumnKind::Number));
             (schema, left_out) = fit(&said.iter().cloned().chain(kept).collect::<Vec<_>>())?;
         }
@@ -299,7 +299,7 @@ fn callbacks<'a>(arguments: &Training, output: &'a mut Output) -> Vec<Box<dyn Ca
 
 /// The scores on rows that nobody has seen, of the model, of a line, and of what is true of most
 /// rows.
-fn judge(goal: &Goal, fitted: &Fitted, train: &Dataset, test: &Dataset) -> Result<Judgement> {
+fn judge(goal: &Goal, fitted: &FittedModel, train: &Dataset, test: &Dataset) -> Result<Judgement> {
     let targets = |part: &Dataset| part.targets().map_or_else(Vec::new, Array::to_vec::<f64>);
     let (seen, truth) = (targets(train), targets(test));
     let of = |model: &Model| {

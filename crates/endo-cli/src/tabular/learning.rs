@@ -11,14 +11,14 @@ use super::encoding::Encoding;
 use super::ensemble::Ensemble;
 use super::folds::Folds;
 use super::linear::{self, Base, Rows};
-use super::nets::{Trained, Training};
+use super::nets::{NetTraining, TrainedNets};
 use super::plan::{LARGE, Plan};
 use super::problem::{Feature, LearningOptions, Problem, Task};
 use super::scale::{Scale, is_skewed, smearing, squared_error, standardized};
 use super::table_net::{Mixture, TableNet};
 
 /// A model that was learnt.
-pub struct Learned {
+pub struct LearnedModel {
     /// Predicts `[rows, outputs]` in `f64`.
     pub model: Model,
     /// The line to compare it with, of the same form.
@@ -41,8 +41,8 @@ pub fn learn<'c>(
     rows: &Dataset,
     options: &LearningOptions,
     callbacks: Vec<Box<dyn Callback + 'c>>,
-) -> Result<Learned> {
-    Learning { problem, rows, options }.run(callbacks)
+) -> Result<LearnedModel> {
+    TableLearner { problem, rows, options }.run(callbacks)
 }
 
 /// The line alone: ridge regression, or logistic regression of classes.
@@ -50,21 +50,21 @@ pub fn learn<'c>(
 /// # Errors
 /// If a trace fails.
 pub fn line(problem: &Problem, rows: &Dataset, options: &LearningOptions) -> Result<Model> {
-    let learning = Learning { problem, rows, options };
+    let learning = TableLearner { problem, rows, options };
     let prepared = learning.prepare()?;
     let (scale, targets) = standardized(problem.task, &prepared.truth, false);
     let (line, _) = learning.search(&learning.rows(&prepared, targets), &prepared)?;
     learning.build(&prepared, &line, None, ALONE, scale)
 }
 
-struct Learning<'a> {
+struct TableLearner<'a> {
     problem: &'a Problem,
     rows: &'a Dataset,
     options: &'a LearningOptions,
 }
 
 /// What is made of the rows before anything is learnt.
-struct Prepared {
+struct PreparedRows {
     plan: Plan,
     truth: Vec<f64>,
     /// The classes of the rows, which folds spread.
@@ -78,7 +78,7 @@ struct Prepared {
 }
 
 /// A base and nets that were trained on what it leaves.
-struct Fitted {
+struct FittedNets {
     base: Base,
     scale: Scale,
     nets: Ensemble,
@@ -92,8 +92,8 @@ struct Fitted {
 /// The shares of what is linear alone.
 const ALONE: Mixture = Mixture { base: 1.0, nets: 0.0 };
 
-impl Learning<'_> {
-    fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>) -> Result<Learned> {
+impl TableLearner<'_> {
+    fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>) -> Result<LearnedModel> {
         let (task, prepared) = (self.problem.task, self.prepare()?);
         let (scale, targets) = standardized(task, &prepared.truth, false);
         let rows = self.rows(&prepared, targets);
@@ -115,8 +115,8 @@ impl Learning<'_> {
         };
         let plain = self.fitted(&prepared, &masked, &rows, scale, base, callbacks)?;
         let fitted = curved.filter(|curved| curved.error < GAIN * plain.error).unwrap_or(plain);
-        let Fitted { base, scale, nets, history, epoch, mixture, .. } = fitted;
-        Ok(Learned {
+        let FittedNets { base, scale, nets, history, epoch, mixture, .. } = fitted;
+        Ok(LearnedModel {
             model: self.build(&prepared, &base, Some(nets), mixture, scale)?,
             line,
             history,
@@ -124,7 +124,7 @@ impl Learning<'_> {
         })
     }
 
-    fn prepare(&self) -> Result<Prepared> {
+    fn prepare(&self) -> Result<PreparedRows> {
         let numbers = self
             .problem
             .features
@@ -141,10 +141,10 @@ impl Learning<'_> {
         let (encoding, encoded) =
             Encoding::fit(self.problem, self.rows.inputs(), plan.pieces, self.options.threads)?;
         let (inputs, weights) = (with_ones(&encoded), self.weights(&groups));
-        Ok(Prepared { plan, truth, groups, folds, encoding, encoded, inputs, weights })
+        Ok(PreparedRows { plan, truth, groups, folds, encoding, encoded, inputs, weights })
     }
 
-    fn rows<'p>(&self, prepared: &'p Prepared, targets: Array) -> Rows<'p> {
+    fn rows<'p>(&self, prepared: &'p PreparedRows, targets: Array) -> Rows<'p> {
         Rows {
             inputs: prepared.inputs.clone(),
             line: prepared.encoding.line_width(),
@@ -157,7 +157,7 @@ impl Learning<'_> {
     }
 
     /// The line, and what does better.
-    fn search(&self, rows: &Rows, prepared: &Prepared) -> Result<(Base, Base)> {
+    fn search(&self, rows: &Rows, prepared: &PreparedRows) -> Result<(Base, Base)> {
         if prepared.plan.share > 0.0 {
             return linear::search(rows);
         }
@@ -171,7 +171,7 @@ impl Learning<'_> {
     /// than without.
     fn curved<'p>(
         &self,
-        prepared: &'p Prepared,
+        prepared: &'p PreparedRows,
         plain: &Rows,
         scale: &Scale,
         base: &Base,
@@ -189,16 +189,16 @@ impl Learning<'_> {
     /// Trains the nets on what a base leaves, and mixes them.
     fn fitted(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedRows,
         masked: &Array,
         rows: &Rows,
         mut scale: Scale,
         base: Base,
         callbacks: Vec<Box<dyn Callback + '_>>,
-    ) -> Result<Fitted> {
-        let Prepared { plan, truth, encoded, .. } = prepared;
-        let Trained { nets, history, epoch, out_of_fold } =
-            Training { options: self.options, plan, rows, base: &base, encoded, masked }
+    ) -> Result<FittedNets> {
+        let PreparedRows { plan, truth, encoded, .. } = prepared;
+        let TrainedNets { nets, history, epoch, out_of_fold } =
+            NetTraining { options: self.options, plan, rows, base: &base, encoded, masked }
                 .run(callbacks)?;
         let is_judged = plan.share > 0.0;
         let mixture = if is_judged {
@@ -215,13 +215,13 @@ impl Learning<'_> {
             }
             error = squared_error(&scale, truth, &said);
         }
-        Ok(Fitted { base, scale, nets, history, epoch, mixture, error })
+        Ok(FittedNets { base, scale, nets, history, epoch, mixture, error })
     }
 
     /// The model of what was learnt.
     fn build(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedRows,
         base: &Base,
         nets: Option<Ensemble>,
         mixture: Mixture,

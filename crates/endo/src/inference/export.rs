@@ -20,7 +20,7 @@ use crate::ops::draws::{Draw, DrawLog};
 use crate::shape::Shape;
 use crate::step::Steps;
 use crate::trace::Context;
-use crate::trace::follow::Tracing;
+use crate::trace::follow::TraceOptions;
 use crate::variable::Variable;
 
 use super::predict;
@@ -118,7 +118,11 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     /// What `predict` computes of inputs of the shapes and types of these, and the names of the
     /// outputs.
     #[track_caller]
-    fn predict_graph(&self, inputs: &[&Array], tracing: &Tracing) -> Result<(Graph, Vec<String>)> {
+    fn predict_graph(
+        &self,
+        inputs: &[&Array],
+        tracing: &TraceOptions,
+    ) -> Result<(Graph, Vec<String>)> {
         let names = RefCell::new(Vec::new());
         let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
             let Some(inputs) = structure(inputs, cx) else { return Vec::new() };

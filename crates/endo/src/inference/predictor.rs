@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::failure;
 use crate::graph::saved::SavedNode;
 use crate::graph::{Graph, NodeId, Occasion, SavedGraph};
-use crate::net::sealed::Unsealed;
+use crate::net::sealed::SealMismatch;
 use crate::ops;
 use crate::step::cache::{StepCache, StepKey, StepKind, StepOutputs, TracedStep};
 use crate::step::{BatchCounts, CarriedStates, CarryLock};
@@ -86,9 +86,13 @@ impl Predictor {
         };
         let again = "copy the whole file again, or `export` the model again";
         let (arrays, text) = SEAL.open(&bytes).map_err(|why| match why {
-            Unsealed::Damaged(why) => refuse(format!("this is no whole predictor: {why}"), again),
-            Unsealed::Another(why) => refuse(why, "give a file that `model.export(path)` wrote"),
-            Unsealed::Unknown(why) => refuse(
+            SealMismatch::Damaged(why) => {
+                refuse(format!("this is no whole predictor: {why}"), again)
+            }
+            SealMismatch::Another(why) => {
+                refuse(why, "give a file that `model.export(path)` wrote")
+            }
+            SealMismatch::Unknown(why) => refuse(
                 why,
                 "read it with the version of endo that wrote it, or `export` the model again",
             ),

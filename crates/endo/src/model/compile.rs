@@ -9,10 +9,10 @@ use crate::error::Result;
 use crate::graph::Tree;
 use crate::metrics::{IntoMetrics, Metric};
 use crate::optimizers::Optimizer;
-use crate::step::balance::Balancing;
+use crate::step::balance::BalanceState;
 use crate::step::{
-    Balance, BatchStep, Compiled, IntoLossWeight, IntoLosses, IntoOptimizer, LossStep, Output,
-    PredictStep, Terms,
+    Balance, BatchStep, IntoLossWeight, IntoLosses, IntoOptimizer, LossStep, Output, PredictStep,
+    Terms, TrainingSetup,
 };
 use crate::trace::Context;
 
@@ -29,7 +29,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         metrics: impl IntoMetrics<M>,
     ) -> &mut Self {
         let compiled =
-            |optimizer| Compiled::new(optimizer, loss.into_losses(), metrics.into_metrics());
+            |optimizer| TrainingSetup::new(optimizer, loss.into_losses(), metrics.into_metrics());
         self.steps.compile(optimizer.into_optimizer().map(compiled));
         self
     }
@@ -106,7 +106,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// compiled before. Of a training step with GradNorm: if there is no layer whose weights all
     /// terms depend on, or a term is below 0.
     pub fn balance(&mut self, rule: Balance) -> &mut Self {
-        self.steps.change("balance", |compiled| compiled.balance = Some(Balancing::new(rule)));
+        self.steps.change("balance", |compiled| compiled.balance = Some(BalanceState::new(rule)));
         self
     }
 

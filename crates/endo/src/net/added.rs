@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::graph::{Tensor, Tree};
 use crate::trace::Context;
-use crate::trace::attached::{Addition, Attached, Value};
+use crate::trace::attached::{Addition, AttachedTerm, Value};
 use crate::trace::pattern::Pattern;
 
 use super::Net;
@@ -40,7 +40,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         site: &'static Location<'static>,
     ) {
         let (pattern, name) = (Pattern::new(pattern), name.to_string());
-        self.attached.push(Arc::new(Attached { pattern, name, adds, value, site }));
+        self.attached.push(Arc::new(AttachedTerm { pattern, name, adds, value, site }));
     }
 
     /// Traces the terms that only depend on variables.

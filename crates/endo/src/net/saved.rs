@@ -349,9 +349,9 @@ impl fmt::Display for Saved {
 
 /// The losses and metrics that a net is trained with, as files name them.
 #[derive(Default)]
-pub(crate) struct Training(Vec<SavedPart>);
+pub(crate) struct SavedTraining(Vec<SavedPart>);
 
-impl Training {
+impl SavedTraining {
     /// Adds the loss at a position; without one it is the only loss.
     pub fn add_loss(
         &mut self,
@@ -384,7 +384,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     pub fn save(
         &self,
         path: &Path,
-        training: Training,
+        training: SavedTraining,
         others: Vec<(String, Array)>,
     ) -> Result<()> {
         let noted =
@@ -396,12 +396,12 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// Reads all weights from a file's bytes, if the net and what it is trained with are what the
     /// file says. There have to be weights.
-    pub fn load(&self, path: &Path, bytes: &[u8], training: Training) -> Result<()> {
+    pub fn load(&self, path: &Path, bytes: &[u8], training: SavedTraining) -> Result<()> {
         Saved::from_bytes(path, bytes)?.compare(&self.places(training))?;
         self.read(path, bytes)
     }
 
-    fn places(&self, Training(mut places): Training) -> Vec<SavedPart> {
+    fn places(&self, SavedTraining(mut places): SavedTraining) -> Vec<SavedPart> {
         for layer in self.layers() {
             let LayerRecord { path: name, kind, hyperparameters, .. } = layer;
             places.push(SavedPart { role: PartRole::Layer, name, kind, hyperparameters });

@@ -5,13 +5,13 @@
 //! Values that are needed for something else stay.
 
 use crate::dtype::DType;
-use crate::simd::{COMBINED, Combined, MOST_VALUES, ROUTINES, Routine, Symbol};
+use crate::simd::{COMBINED, CombinedFormula, MOST_VALUES, ROUTINES, Routine, Symbol};
 
 use super::emit::Draft;
 use super::{Action, BufferPlace, FusedLoop, Instruction, LoopFunction, LoopRoutine, algebra};
 
 /// A formula with its symbols, those with the most operations first.
-type Formula = (&'static Combined, Vec<Symbol>);
+type Formula = (&'static CombinedFormula, Vec<Symbol>);
 
 /// Combines the instructions of all loops.
 pub fn combine(draft: &mut Draft) {

@@ -33,7 +33,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Elementwise, Graph, Kernel, Node, Op};
 use crate::shape::Shape;
-use crate::simd::{Combined, Memory, Reduction, Routine};
+use crate::simd::{CombinedFormula, Memory, Reduction, Routine};
 
 pub use layout::Layout;
 
@@ -46,7 +46,7 @@ pub struct Plan {
     /// The run's inputs, by index.
     pub inputs: Vec<Signature>,
     /// The variables, by index in the graph.
-    pub variables: Vec<Named>,
+    pub variables: Vec<PlanVariable>,
     /// The values that a run returns, each in the arena.
     pub outputs: Vec<Output>,
     /// Numbers known beforehand, each at the start of a cache line.
@@ -68,7 +68,7 @@ pub struct Signature {
 
 /// A variable as displays need it.
 #[derive(Clone, Debug)]
-pub struct Named {
+pub struct PlanVariable {
     /// Its name.
     pub name: String,
     /// Its size in bytes.
@@ -236,7 +236,7 @@ pub enum LoopFunction {
     /// An elementwise function.
     Elementwise(&'static Elementwise),
     /// Several of them at once.
-    Combined(&'static Combined),
+    Combined(&'static CombinedFormula),
     /// A conversion between element types.
     Cast,
 }
@@ -392,7 +392,7 @@ impl Plan {
         }
         let arena = place::place(&mut draft, fused);
         let signature = |shape: &Shape, dtype| Signature { shape: shape.clone(), dtype };
-        let named = |(index, variable): (usize, &crate::variable::Variable)| Named {
+        let named = |(index, variable): (usize, &crate::variable::Variable)| PlanVariable {
             name: variable.name().to_string(),
             bytes: variable.shape().len() * variable.dtype().bytes(),
             written: graph.writes.iter().any(|&(written, _)| written == index),

@@ -1,8 +1,8 @@
 //! [`Routine`]: formulas of several results as one loop, which keeps everything in between in
 //! registers.
 //!
-//! A routine is written once, as [`Combined`](super::Combined) is: on floats it computes, on
-//! [`Code`] it writes itself down. Every operation rounds as it does alone.
+//! A routine is written once, as [`CombinedFormula`](super::CombinedFormula) is: on floats it
+//! computes, on [`Code`] it writes itself down. Every operation rounds as it does alone.
 
 use super::Level;
 use super::combined::{Arithmetic, Code};

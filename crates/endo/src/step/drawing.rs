@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::graph::{Graph, Occasion, Tensor, Tree};
 use crate::ops::draws::{Draw, DrawLog};
 use crate::trace::Context;
-use crate::trace::follow::{Closure, Tracing};
+use crate::trace::follow::{Closure, TraceOptions};
 use crate::trace::replay::InputNames;
 use crate::variable::Variable;
 
@@ -181,7 +181,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         request: StepRequest<'_>,
         inputs: &[&Array],
         shared: Vec<Draw>,
-    ) -> (Tracing, Rc<DrawLog>) {
+    ) -> (TraceOptions, Rc<DrawLog>) {
         let log = |occasion| Rc::new(DrawLog::new(rows(inputs), occasion, shared));
         match request.occasion {
             Some(occasion) => {

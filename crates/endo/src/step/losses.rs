@@ -12,9 +12,9 @@ use crate::metrics::take_in;
 use crate::net::{distinct, short_names};
 use crate::trace::{Context, Mark, Term};
 
-use super::balanced::Balanced;
+use super::balanced::BalancedTerms;
 use super::batch_step::BatchStep;
-use super::compiled::Compiled;
+use super::compiled::TrainingSetup;
 use super::output::PlacedLoss;
 use super::{Steps, Terms};
 
@@ -77,7 +77,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     fn terms(
         &self,
-        compiled: &Compiled,
+        compiled: &TrainingSetup,
         [targets, weights]: [&[Tensor]; 2],
         outputs: &[&Tensor],
         (mark, left_out): (Mark, &[Range<usize>]),
@@ -116,8 +116,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         terms.extend(penalties);
         distinct(&mut terms, |term| &mut term.name, &["loss"]);
         let balanced = match &compiled.balance {
-            Some(balancing) => Balanced::weigh(balancing, &mut terms, count, cx),
-            None => Balanced::default(),
+            Some(balancing) => BalancedTerms::weigh(balancing, &mut terms, count, cx),
+            None => BalancedTerms::default(),
         };
         extras.extend(balanced.reported());
         distinct(&mut terms, |term| &mut term.name, &["loss"]);
@@ -146,7 +146,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     fn compiled_terms(
         &self,
-        compiled: &Compiled,
+        compiled: &TrainingSetup,
         targets: &[Tensor],
         outputs: &[&Tensor],
         weights: &[Tensor],
@@ -200,7 +200,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     fn update_metrics(
         &self,
-        compiled: &Compiled,
+        compiled: &TrainingSetup,
         targets: &[Tensor],
         outputs: &[&Tensor],
         weights: &[Tensor],

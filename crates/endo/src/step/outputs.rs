@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::losses::Loss;
 
-use super::compiled::Compiled;
+use super::compiled::TrainingSetup;
 use super::output::{Output, PlacedLoss};
 
 /// The error for what is given partly by name.
@@ -18,7 +18,7 @@ fn mixed(what: &str) -> Error {
     Error::new(ErrorKind::Argument, message).help("give all of them in the same way")
 }
 
-impl Compiled {
+impl TrainingSetup {
     /// Every loss with its output, for outputs of these names.
     pub(super) fn placed_losses(&self, outputs: &[String]) -> Result<Vec<PlacedLoss<'_>>> {
         let entries = &self.losses;

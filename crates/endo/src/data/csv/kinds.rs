@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::missing::Missing;
+use super::missing::MissingScope;
 
 /// One of the different cells: what it may be, how often it is there, and where first.
 #[derive(Clone, Copy)]
@@ -19,7 +19,7 @@ pub(super) struct Entry {
 /// What a cell is by itself; numbers and times are counted from 0.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Class {
-    Missing(Missing),
+    Missing(MissingScope),
     Number(u32),
     Time(u32),
     Word,

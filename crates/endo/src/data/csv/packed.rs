@@ -19,13 +19,13 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 type Source<R> = BufReader<Chain<Cursor<Vec<u8>>, R>>;
 
 /// The bytes of a file, unpacked.
-pub(super) enum Packed<R: Read> {
+pub(super) enum UnpackedReader<R: Read> {
     Plain(Chain<Cursor<Vec<u8>>, R>),
     Gzip(MultiGzDecoder<Source<R>>),
     Zstd(Box<Zstd<R>>),
 }
 
-impl<R: Read> Packed<R> {
+impl<R: Read> UnpackedReader<R> {
     /// Looks at the first bytes.
     pub fn open(mut source: R) -> io::Result<Self> {
         let mut first = Vec::new();
@@ -50,7 +50,7 @@ impl<R: Read> Packed<R> {
     }
 }
 
-impl<R: Read> Read for Packed<R> {
+impl<R: Read> Read for UnpackedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let format = self.format();
         let count = match self {
@@ -159,7 +159,7 @@ mod tests {
 
     fn unpacked(bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut all = Vec::new();
-        Packed::open(bytes)?.read_to_end(&mut all).map(|_| all)
+        UnpackedReader::open(bytes)?.read_to_end(&mut all).map(|_| all)
     }
 
     #[test]

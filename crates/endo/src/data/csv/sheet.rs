@@ -11,7 +11,7 @@ use super::format::Format;
 use super::kinds::ColumnKind;
 use super::lines::Lines;
 use super::numbers::Refusal;
-use super::packed::Packed;
+use super::packed::UnpackedReader;
 use super::rows::{Progress, Record, Tokenizer};
 use super::stop::{Stop, stopped};
 use super::text::{Fault, Text};
@@ -27,7 +27,7 @@ const LONGEST_BLOCK: usize = if cfg!(test) { 1 << 22 } else { 1 << 28 };
 
 /// A table that is being read.
 pub(super) struct Sheet<R: Read> {
-    text: Text<Packed<R>>,
+    text: Text<UnpackedReader<R>>,
     tokenizer: Tokenizer,
     record: Record,
     /// The number of rows read, blank ones left out; 0 in the header.
@@ -56,7 +56,7 @@ impl<R: Read> Sheet<R> {
     /// Reads up to the header and checks it.
     pub fn open(csv: &Csv, source: R) -> Result<Self> {
         let given = csv.delimiter.map(super::format::checked).transpose()?;
-        let packed = Packed::open(source).map_err(unreadable)?;
+        let packed = UnpackedReader::open(source).map_err(unreadable)?;
         let packing = packed.format();
         let mut text = Text::new(packed, signatures::check)?;
         let mut format = Format::find(text.available(), text.is_whole(), given, csv.is_typed);

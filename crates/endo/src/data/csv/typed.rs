@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::dictionary::{Dictionary, key};
 use super::kinds::{Census, Class, ColumnKind, Entry, WordDoubt};
-use super::missing::{Missing, Spellings};
+use super::missing::{MissingScope, Spellings};
 use super::numbers::{self, Ambiguity, Refusal};
 use super::times;
 use super::unclear::CellAt;
@@ -128,7 +128,7 @@ impl Column {
             }
             ColumnState::Words { codes, dictionary } => {
                 let key = key(cell);
-                let is_missing = spellings.find(&key) == Some(Missing::Anywhere);
+                let is_missing = spellings.find(&key) == Some(MissingScope::Anywhere);
                 codes.push(if is_missing { Words::MISSING } else { dictionary.code(&key) });
                 Ok(())
             }
@@ -313,8 +313,8 @@ impl Open {
         spellings: &Spellings,
     ) -> Result<Class, Refusal> {
         let missing = spellings.find(cell);
-        if missing == Some(Missing::Anywhere) {
-            return Ok(Class::Missing(Missing::Anywhere));
+        if missing == Some(MissingScope::Anywhere) {
+            return Ok(Class::Missing(MissingScope::Anywhere));
         }
         let refusal = match kind {
             Some(ColumnKind::Time) => None,
@@ -385,7 +385,7 @@ impl Open {
     fn words(&self) -> (Vec<u32>, Dictionary) {
         let mut dictionary = Dictionary::default();
         let code_of = |(cell, entry): (&str, &Entry)| match entry.class {
-            Class::Missing(Missing::Anywhere) => Words::MISSING,
+            Class::Missing(MissingScope::Anywhere) => Words::MISSING,
             _ => dictionary.code(cell),
         };
         let codes: Vec<u32> =

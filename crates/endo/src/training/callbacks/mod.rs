@@ -196,7 +196,7 @@ mod tests {
     use std::path::Path;
     use std::sync::Mutex;
 
-    use super::training::Trained;
+    use super::training::TrainedModel;
     use super::*;
     use crate::data::Stream;
     use crate::net::Structure;
@@ -205,12 +205,12 @@ mod tests {
     use crate::variable::Variable;
 
     /// A model of weights and an optimizer alone.
-    struct Bare {
+    struct BareModel {
         weights: Vec<Variable>,
         optimizer: Sgd,
     }
 
-    impl Trained for Bare {
+    impl TrainedModel for BareModel {
         fn weights(&self) -> Vec<Variable> {
             self.weights.clone()
         }
@@ -243,9 +243,9 @@ mod tests {
     /// A training of 100 epochs with these weights and a learning rate.
     pub fn training(weights: Vec<Variable>, learning_rate: f64) -> Training<'static> {
         // They are held here to the end, so that a check for leaks finds them.
-        static MODELS: Mutex<Vec<&Bare>> = Mutex::new(Vec::new());
-        let model: &Bare =
-            Box::leak(Box::new(Bare { weights, optimizer: Sgd::new(learning_rate) }));
+        static MODELS: Mutex<Vec<&BareModel>> = Mutex::new(Vec::new());
+        let model: &BareModel =
+            Box::leak(Box::new(BareModel { weights, optimizer: Sgd::new(learning_rate) }));
         MODELS.lock().unwrap().push(model);
         Training::new(&Fit::epochs(100), false, model)
     }

@@ -58,7 +58,7 @@ pub struct Training<'a> {
     validates: bool,
     batches: Cell<Option<usize>>,
     step: Cell<usize>,
-    model: &'a dyn Trained,
+    model: &'a dyn TrainedModel,
     history: RefCell<History>,
     stopped: Cell<bool>,
     epoch: Cell<usize>,
@@ -88,7 +88,7 @@ pub(crate) struct CallbackRequests {
 const GRAPHS: usize = 8;
 
 /// What callbacks see of the model that is trained.
-pub(crate) trait Trained {
+pub(crate) trait TrainedModel {
     fn weights(&self) -> Vec<Variable>;
     fn optimizer(&self) -> Option<&dyn Optimizer>;
     fn structure(&self) -> Structure;
@@ -98,7 +98,7 @@ pub(crate) trait Trained {
     fn evaluate(&self, data: Stream<'_>) -> Result<Logs>;
 }
 
-impl<I: Tree, O: Tree> Trained for Steps<I, O> {
+impl<I: Tree, O: Tree> TrainedModel for Steps<I, O> {
     fn weights(&self) -> Vec<Variable> {
         self.net.weights()
     }
@@ -136,7 +136,7 @@ impl<I: Tree, O: Tree> Trained for Steps<I, O> {
 }
 
 impl<'a> Training<'a> {
-    pub(crate) fn new(options: &Fit<'_>, validates: bool, model: &'a dyn Trained) -> Self {
+    pub(crate) fn new(options: &Fit<'_>, validates: bool, model: &'a dyn TrainedModel) -> Self {
         Self {
             epochs: options.epochs,
             initial_epoch: options.initial_epoch,
@@ -453,7 +453,7 @@ impl<'a> Training<'a> {
     }
 
     /// A model that is tested or predicts with, outside of a training.
-    pub(crate) fn of(model: &'a dyn Trained) -> Self {
+    pub(crate) fn of(model: &'a dyn TrainedModel) -> Self {
         Self::new(&Fit::epochs(0), false, model)
     }
 
