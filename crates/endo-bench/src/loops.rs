@@ -1,5 +1,5 @@
-//! The regressor trained as users train it: by `fit` with all that it reports, and by a loop of
-//! one's own.
+//! The regressor trained as users train it: by `fit` with all that it reports, and by a custom
+//! loop.
 //!
 //! In: options. Out: microseconds a step in the best epoch, to be compared with the bare step and
 //! with each other.

@@ -53,7 +53,7 @@ pub const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "regressor-loop",
-        about: "a step of it in a loop of one's own: `Function`, metrics read at every step",
+        about: "a step of it in a custom loop: `Function`, metrics read at every step",
         takes: &["--batch"],
         measure: loops::custom,
     },

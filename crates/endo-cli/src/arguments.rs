@@ -12,7 +12,7 @@ use endo::data::ColumnKind;
 
 use crate::options::definition;
 
-/// What is to be done.
+/// What to do.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Command {
     /// Trains a model on a table.

@@ -257,6 +257,6 @@ fn from_standard_input(error: Error) -> Error {
 
 fn no_target(path: &Path, names: &[String]) -> Error {
     let names = listed(names.iter().map(String::as_str));
-    let message = format!("{}: which column is to be predicted? There are {names}", title(path));
+    let message = format!("{}: which column should be predicted? There are {names}", title(path));
     Error::new(ErrorKind::Argument, message).help("name it with --target COLUMN")
 }

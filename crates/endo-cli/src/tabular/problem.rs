@@ -1,4 +1,4 @@
-//! What is to be learnt from a table: its columns and its task.
+//! What is learnt from a table: its columns and its task.
 //!
 //! A row is one `f64` for each column: numbers and times as they are, `NaN` where they are missing,
 //! categories as codes.

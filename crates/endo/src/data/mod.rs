@@ -1,7 +1,7 @@
 //! Data on its way to a model: read it, split it, scale it, cut it into batches.
 //!
-//! In: arrays, or a table in a CSV file. Out: a [`Dataset`], which `fit`, `evaluate` and loops of
-//! one's own take. The rule of this folder: data that is wrong is refused here, by row and column,
+//! In: arrays, or a table in a CSV file. Out: a [`Dataset`], which `fit`, `evaluate` and custom
+//! loops take. The rule of this folder: data that is wrong is refused here, by row and column,
 //! before a model sees it.
 //!
 //! ```

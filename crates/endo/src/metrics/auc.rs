@@ -73,7 +73,7 @@ metric! {
         /// Whether each column of labels has a curve of its own; the result is the mean of their
         /// areas. Unless set, all labels draw one curve.
         multi_label: bool = false,
-        /// The number of columns, if it is to be known before the first batch.
+        /// The number of columns, if it has to be known before the first batch.
         num_labels: Option<usize> as usize = None,
         /// The weight of each column of labels: in the mean of the areas, or of its labels if all
         /// draw one curve.

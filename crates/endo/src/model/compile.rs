@@ -1,4 +1,4 @@
-//! What a model is compiled with, and steps of one's own.
+//! What a model is compiled with, and custom steps.
 //!
 //! In: optimizers, losses, metrics, closures. Out: a model whose next step is traced anew.
 
@@ -110,8 +110,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Trains with a step of one's own: what `fit` and `train_on_batch` do with a batch instead of
-    /// the usual. Everything else stays: epochs, validation, callbacks, history, backups. Keras's
+    /// Trains with a custom step: what `fit` and `train_on_batch` do with a batch instead of the
+    /// usual. Everything else stays: epochs, validation, callbacks, history, backups. Keras's
     /// overridden `train_step`.
     ///
     /// Here the inputs are also moved a little in the direction that makes the loss larger, and the
@@ -159,8 +159,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Tests with a step of one's own: what `evaluate`, `test_on_batch` and validation do with a
-    /// batch instead of the usual. Keras's overridden `test_step`. Layers behave as in inference,
+    /// Tests with a custom step: what `evaluate`, `test_on_batch` and validation do with a batch
+    /// instead of the usual. Keras's overridden `test_step`. Layers behave as in inference,
     /// optimizers do nothing, and what the closure assigns itself is undone at the end of the step;
     /// metrics alone are kept.
     ///
@@ -202,7 +202,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Predicts with a step of one's own: what `predict` and `export` do with inputs instead of the
+    /// Predicts with a custom step: what `predict` and `export` do with inputs instead of the
     /// model's `call`. Keras's overridden `predict_step`. Its outputs have the structure of the
     /// model's.
     ///

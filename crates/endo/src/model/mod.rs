@@ -100,8 +100,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// a generator, the teacher of a student. Its weights and layers stand under its
     /// [name](Self::name): they are saved, loaded, listed in the summary, frozen and resumed with
     /// this model. [`minimize`](BatchStep::minimize) trains the weights that `call` uses; those of
-    /// parts are for a step of one's own. A model that applies this one as a layer has what `call`
-    /// uses, and is given the parts itself where it is to have them.
+    /// parts are for a custom step. A model that applies this one as a layer has what `call` uses,
+    /// and is given the parts itself where it is to have them.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -129,7 +129,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// Adds a term to the loss from outside `call`, a scalar computed from variables: what Keras's
     /// `model.add_loss(lambda: ..)` does. It is reported by its name, adds up with the others,
     /// counts once in a step however often the model is applied, and is among `cx.losses()` in
-    /// loops of one's own.
+    /// custom loops.
     ///
     /// ```
     /// use endo::prelude::*;

@@ -21,7 +21,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.take_metrics(mark, batch, false, cx);
     }
 
-    /// The same of the metrics that a step of one's own has added outside of all models.
+    /// The same of the metrics that a custom step has added outside of all models.
     #[track_caller]
     pub fn update_step_metrics(&self, mark: Mark, batch: usize, cx: &mut Context) {
         self.take_metrics(mark, batch, true, cx);

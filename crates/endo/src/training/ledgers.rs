@@ -97,11 +97,8 @@ impl StepLog {
         match self.every {
             Some(0) => {
                 let help = "steps count from 1: `.record_steps(1)` keeps each of them";
-                Err(Error::new(
-                    ErrorKind::Argument,
-                    "the terms of every 0 steps are to be recorded",
-                )
-                .help(help))
+                Err(Error::new(ErrorKind::Argument, "the terms cannot be recorded every 0 steps")
+                    .help(help))
             }
             Some(_) | None => Ok(()),
         }

@@ -100,7 +100,7 @@ pub(crate) fn predict_data<I: Tree, O: Tree>(
     if source.length() == Length::Endless {
         let message = "the data to predict for is a stream without end";
         return Err(Error::new(ErrorKind::Usage, message)
-            .help("predict batch by batch, with `predict`, as long as is wanted"));
+            .help("predict batch by batch, with `predict`, for as many batches as you need"));
     }
     source.sample(Sampling { batch_size: BATCH_SIZE, seed: None })?;
     if source.can_seek() {

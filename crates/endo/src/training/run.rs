@@ -27,7 +27,7 @@ use super::ledger::Ledger;
 use super::ledgers::StepAt;
 use super::saved_variables::SavedVariables;
 
-/// Epochs and batches of a training, for a loop of one's own: everything that
+/// Epochs and batches of a training, for a custom loop: everything that
 /// [`fit`](crate::model::Model::fit) does but the step.
 ///
 /// ```

@@ -1,5 +1,5 @@
-//! Runs that stop in the middle and are resumed within a process: loops of one's own, damaged
-//! files, other data.
+//! Runs that stop in the middle and are resumed within a process: custom loops, damaged files,
+//! other data.
 
 use std::fs;
 
@@ -10,8 +10,8 @@ use endo::training::ForgedFile;
 use super::folder::Folder;
 use super::support::{data, model, numbers, weights};
 
-/// A loop of one's own with an optimizer and a metric of its own. Stops before a batch, as a power
-/// cut would.
+/// A custom loop with an optimizer and a metric of its own. Stops before a batch, as a power cut
+/// would.
 fn custom_loop(
     folder: &Folder,
     stop: Option<(usize, usize)>,

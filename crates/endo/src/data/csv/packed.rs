@@ -173,7 +173,7 @@ mod tests {
                 [&text[..], b"3,4\n"].concat()
             );
         }
-        // A frame of zstd that is to be passed over.
+        // A frame of zstd that readers skip.
         let skipped = [&zstd(b"1\n")[..], b"\x50\x2a\x4d\x18\x02\0\0\0xx", &zstd(b"2\n")].concat();
         assert_eq!(unpacked(&skipped).unwrap(), b"1\n2\n");
         assert_eq!(unpacked(&text).unwrap(), text);

@@ -84,7 +84,7 @@ pub(super) struct FinishedColumn {
 }
 
 impl Column {
-    /// A column of a kind that is given, or is to be found.
+    /// A column of a kind that is given, or that its cells will tell.
     pub fn new(kind: Option<ColumnKind>, options: &Options) -> Self {
         let (numbers, times) =
             (numbers::Column::new(options.decimal), times::Column::new(options.day_first));

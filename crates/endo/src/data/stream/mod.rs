@@ -89,7 +89,7 @@ pub enum Length {
     Endless,
 }
 
-/// What a [`Stream`] reads its batches from, for sources of one's own that can go to any batch.
+/// What a [`Stream`] reads its batches from, for custom sources that can go to any batch.
 ///
 /// A pass goes through all of the data once. Before the first batch of a pass, and where a saved
 /// run is gone on with, [`seek`](Self::seek) is called; then [`next_batch`](Self::next_batch) until
@@ -186,7 +186,7 @@ impl<'a> From<&'a Dataset> for Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// The batches of a source of one's own.
+    /// The batches of a custom source.
     pub fn new(source: impl BatchSource + 'a) -> Self {
         Self { origin: Origin::Batches(Box::new(source)) }
     }

@@ -74,11 +74,11 @@ pub struct Training<'a> {
 /// What callbacks request that the run has not done yet.
 #[derive(Default)]
 pub(crate) struct CallbackRequests {
-    /// Where the run is to be saved.
+    /// Where the run is saved.
     pub save: Option<PathBuf>,
     /// A saved run that this one is to go on from.
     pub resume: Option<State>,
-    /// Variables that are to be saved with the run.
+    /// Variables that are saved with the run.
     pub kept: Vec<Variable>,
     /// What the user should know.
     pub warnings: Vec<String>,
@@ -249,8 +249,8 @@ impl<'a> Training<'a> {
     }
 
     /// The graphs of the steps that were run, each as traced for its first batch: of the model's
-    /// training step, and of the functions of a loop of one's own, eight at most. None before the
-    /// first batch, unless [asked for](Self::keep_graphs), and of steps that run node by node.
+    /// training step, and of the functions of a custom loop, eight at most. None before the first
+    /// batch, unless [asked for](Self::keep_graphs), and of steps that run node by node.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -433,8 +433,8 @@ impl<'a> Training<'a> {
         self.requests.borrow_mut().kept.push(variable.clone());
     }
 
-    /// Whether all epochs are done, or training was stopped; not so where a loop of one's own was
-    /// left early.
+    /// Whether all epochs are done, or training was stopped; not so where a custom loop was left
+    /// early.
     pub fn is_done(&self) -> bool {
         self.is_stopped() || self.initial_epoch + self.history.borrow().epochs.len() >= self.epochs
     }
