@@ -33,8 +33,9 @@ macro_rules! optimizer {
                 stringify!($learning_rate), ".")]
             #[track_caller]
             pub fn new(learning_rate: impl $crate::optimizers::IntoLearningRate) -> Self {
-                let settings = $crate::optimizers::Settings::new(learning_rate);
-                Self { settings: settings$(.weight_decay($weight_decay))?, $($own: $default,)* }
+                let settings = $crate::optimizers::Settings::new(learning_rate)
+                    $(.weight_decay($weight_decay))?;
+                Self { settings, $($own: $default,)* }
             }
 
             $($crate::named::setter! { $(#[$own_doc])* $own: $Own $({$range})? })*
