@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use crate::machine;
-use crate::workloads::{Settings, WORKLOADS, Workload};
+use crate::workloads::{MeasureOptions, WORKLOADS, Workload};
 
 /// What was asked for.
 pub struct Arguments {
@@ -101,9 +101,9 @@ impl Arguments {
     }
 
     /// How a single workload is measured.
-    pub fn settings(&self) -> Settings {
+    pub fn options(&self) -> MeasureOptions {
         let threads = self.threads.unwrap_or_else(machine::cores);
-        Settings { threads, epochs: self.epochs, batch: self.batch, data: self.data.clone() }
+        MeasureOptions { threads, epochs: self.epochs, batch: self.batch, data: self.data.clone() }
     }
 }
 
@@ -158,8 +158,8 @@ mod tests {
         let arguments = parse("").unwrap();
         assert!(!arguments.compare && !arguments.help && arguments.workload.is_none());
         assert_eq!(
-            arguments.settings(),
-            Settings { threads: machine::cores(), epochs: 4, batch: None, data: None }
+            arguments.options(),
+            MeasureOptions { threads: machine::cores(), epochs: 4, batch: None, data: None }
         );
     }
 
@@ -168,9 +168,9 @@ mod tests {
         let arguments =
             parse("--workload regressor --threads 1 --epochs 8 --batch 1024 --data a.csv").unwrap();
         assert_eq!(arguments.workload.map(|workload| workload.name), Some("regressor"));
-        let settings =
-            Settings { threads: 1, epochs: 8, batch: Some(1024), data: Some("a.csv".into()) };
-        assert_eq!(arguments.settings(), settings);
+        let options =
+            MeasureOptions { threads: 1, epochs: 8, batch: Some(1024), data: Some("a.csv".into()) };
+        assert_eq!(arguments.options(), options);
     }
 
     #[test]

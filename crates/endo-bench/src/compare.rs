@@ -5,7 +5,7 @@
 
 use crate::arguments::Arguments;
 use crate::contests::{Contest, Side, chosen, contests};
-use crate::line::Line;
+use crate::json_line::JsonLine;
 use crate::machine;
 use crate::programs::Programs;
 use crate::statistics::{Spread, short};
@@ -113,10 +113,10 @@ impl Result {
         })
     }
 
-    fn lines(&self) -> Vec<Line> {
+    fn lines(&self) -> Vec<JsonLine> {
         let endo = Spread::of(&self.endo).map_or(f64::NAN, |spread| spread.median);
         let line = |(rival, times, ratios): (&Rival, Spread, Spread)| {
-            Line::of(&self.contest.title)
+            JsonLine::of(&self.contest.title)
                 .with("threads", self.contest.threads)
                 .with("peer", rival.name)
                 .with("rounds", self.endo.len())

@@ -1,7 +1,7 @@
-//! The regressor trained as users train it: by `fit` with all that it reports, and by a loop of
-//! one's own.
+//! The regressor trained as users train it: by `fit` with all that it reports, and by a custom
+//! loop.
 //!
-//! In: settings. Out: microseconds a step in the best epoch, to be compared with the bare step and
+//! In: options. Out: microseconds a step in the best epoch, to be compared with the bare step and
 //! with each other.
 
 use std::fmt::Write;
@@ -13,11 +13,11 @@ use endo::prelude::*;
 use endo::training::Training;
 
 use crate::allocations;
-use crate::line::Line;
+use crate::json_line::JsonLine;
 use crate::machine::best_of;
 use crate::nets::{Net, Regressor};
 use crate::statistics::Spread;
-use crate::workloads::{Outcome, Settings};
+use crate::workloads::{MeasureOptions, Outcome};
 
 /// Rows that are validated on after every epoch, as many as those of the housing table.
 const VALIDATION_ROWS: usize = 3_870;
@@ -28,26 +28,26 @@ const VALIDATION_ROWS: usize = 3_870;
 ///
 /// Progress is the library's own, on standard error. Where that is no terminal the library draws no
 /// bar but a line for each epoch; a bar that goes nowhere is drawn then besides.
-pub fn fit(settings: &Settings) -> Outcome<Vec<Line>> {
-    let batch = settings.batch.unwrap_or(Net::Regressor.batch());
+pub fn fit(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    let batch = options.batch.unwrap_or(Net::Regressor.batch());
     let data = Net::Regressor.data(Net::Regressor.rows(batch) / batch * batch)?;
     let validation = Net::Regressor.data(VALIDATION_ROWS)?;
-    let mut model = Model::new(Regressor::new(true)).threads(settings.threads);
+    let mut model = Model::new(Regressor::new(true)).threads(options.threads);
     model.compile(Nadam::default(), MeanSquaredError, [MeanAbsoluteError::new()]);
-    let mut options =
-        Fit::epochs(settings.epochs.max(2)).batch_size(batch).validation(&validation).progress();
+    let mut fit =
+        Fit::epochs(options.epochs.max(2)).batch_size(batch).validation(&validation).progress();
     let terminal = std::io::stderr().is_terminal();
     if !terminal {
-        options = options.callback(Nowhere::default());
+        fit = fit.callback(Nowhere::default());
     }
-    let history = model.fit(&data, options)?;
+    let history = model.fit(&data, fit)?;
     let seconds: Vec<f64> = history.epochs.iter().map(|epoch| epoch.seconds).collect();
     let (evaluation, evaluated) =
         best_of(5, || model.evaluate_with(&validation, Evaluate::new().batch_size(batch)));
     evaluated?;
     let steps = (data.len() / batch) as f64;
-    let line = Line::of("regressor-fit")
-        .with("threads", settings.threads)
+    let line = JsonLine::of("regressor-fit")
+        .with("threads", options.threads)
         .with("batch", batch)
         .measured(
             "us_per_step",
@@ -61,8 +61,8 @@ pub fn fit(settings: &Settings) -> Outcome<Vec<Line>> {
 
 /// A step of the book's loop: batches of a shuffled data set, a traced function, two metrics read
 /// and written to a line at every step.
-pub fn custom(settings: &Settings) -> Outcome<Vec<Line>> {
-    let batch = settings.batch.unwrap_or(Net::Regressor.batch());
+pub fn custom(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    let batch = options.batch.unwrap_or(Net::Regressor.batch());
     let data = Net::Regressor.data(Net::Regressor.rows(batch) / batch * batch)?;
     let model = Model::new(Regressor::new(true));
     let optimizer = Nadam::default();
@@ -78,11 +78,11 @@ pub fn custom(settings: &Settings) -> Outcome<Vec<Line>> {
         mean_absolute_error.update(&y, &y_pred, None, cx);
         [loss]
     })
-    .threads(settings.threads);
+    .threads(options.threads);
 
     let steps = data.len() / batch;
     let (mut best, mut allocated, mut status) = (f64::INFINITY, 0, String::new());
-    for epoch in 0..settings.epochs.max(2) {
+    for epoch in 0..options.epochs.max(2) {
         let before = allocations::count();
         let start = Instant::now();
         for (index, (x, y)) in data.batches(batch)?.shuffled(0, epoch).enumerate() {
@@ -97,14 +97,14 @@ pub fn custom(settings: &Settings) -> Outcome<Vec<Line>> {
         }
         best = best.min(start.elapsed().as_secs_f64() / steps as f64);
         allocated = (allocations::count() - before) / steps;
-        if epoch + 1 < settings.epochs.max(2) {
+        if epoch + 1 < options.epochs.max(2) {
             mean_loss.reset();
             mean_absolute_error.reset();
             model.reset_metrics();
         }
     }
-    let line = Line::of("regressor-loop")
-        .with("threads", settings.threads)
+    let line = JsonLine::of("regressor-loop")
+        .with("threads", options.threads)
         .with("batch", batch)
         .measured("us_per_step", best * 1e6)
         .with("allocations_per_step", allocated)
@@ -152,14 +152,14 @@ impl endo::training::Callback for Nowhere {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::line::number;
+    use crate::json_line::number;
 
     #[test]
     fn fit_and_the_loop_train_the_same_model() {
         // The same first weights, order of rows and update, so the same loss in the last epoch.
-        let settings = Settings { threads: 1, epochs: 2, batch: Some(32), data: None };
+        let options = MeasureOptions { threads: 1, epochs: 2, batch: Some(32), data: None };
         let [fit, custom] =
-            [fit(&settings), custom(&settings)].map(|lines| lines.unwrap().remove(0).to_string());
+            [fit(&options), custom(&options)].map(|lines| lines.unwrap().remove(0).to_string());
         let loss = |line| number(line, "loss").unwrap();
         assert!((loss(&fit) - loss(&custom)).abs() < 1e-3, "{fit}\n{custom}");
         assert!(

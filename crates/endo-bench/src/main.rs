@@ -6,7 +6,7 @@ mod allocations;
 mod arguments;
 mod compare;
 mod contests;
-mod line;
+mod json_line;
 mod loops;
 mod machine;
 mod nets;
@@ -47,7 +47,7 @@ fn run(words: Vec<String>) -> Outcome<bool> {
         return Ok(true);
     }
     let Some(workload) = arguments.workload else { return each(&words, arguments.data.is_some()) };
-    for line in workload.measure(&arguments.settings())? {
+    for line in workload.measure(&arguments.options())? {
         println!("{line}");
     }
     Ok(true)

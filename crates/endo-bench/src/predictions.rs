@@ -1,7 +1,7 @@
 //! `predict`: of a whole table, of one row at a time, and of rows from several threads at once; and
 //! the same of an exported model.
 //!
-//! In: settings. Out: microseconds a table or a row, of the regressor with its first weights;
+//! In: options. Out: microseconds a table or a row, of the regressor with its first weights;
 //! milliseconds to load it.
 
 use std::hint::black_box;
@@ -11,11 +11,11 @@ use std::time::Instant;
 use endo::prelude::*;
 
 use crate::allocations;
-use crate::line::Line;
+use crate::json_line::JsonLine;
 use crate::machine::best_of;
 use crate::nets::Net;
 use crate::statistics::Spread;
-use crate::workloads::{Outcome, Settings};
+use crate::workloads::{MeasureOptions, Outcome};
 
 /// The rows of the housing table.
 const TABLE_ROWS: usize = 20_640;
@@ -25,14 +25,14 @@ const ROWS: usize = 256;
 const CALLS: usize = 16 * ROWS;
 
 /// The best of some calls on the table: ten for each epoch.
-pub fn table(settings: &Settings) -> Outcome<Vec<Line>> {
+pub fn table(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     let data = Net::Regressor.data(TABLE_ROWS)?;
-    let model = Net::Regressor.model(settings.threads);
+    let model = Net::Regressor.model(options.threads);
     model.predict(data.inputs())?;
     let (seconds, predicted) =
-        best_of(10 * settings.epochs, || model.predict(black_box(data.inputs())));
-    let line = Line::of("predict-table")
-        .with("threads", settings.threads)
+        best_of(10 * options.epochs, || model.predict(black_box(data.inputs())));
+    let line = JsonLine::of("predict-table")
+        .with("threads", options.threads)
         .with("rows", predicted?.shape().batch())
         .measured("us_per_table", seconds * 1e6)
         .measured("ns_per_row", seconds * 1e9 / TABLE_ROWS as f64);
@@ -40,16 +40,16 @@ pub fn table(settings: &Settings) -> Outcome<Vec<Line>> {
 }
 
 /// One caller, one row at a time.
-pub fn alone(settings: &Settings) -> Outcome<Vec<Line>> {
-    let (model, rows) = model_and_rows(settings)?;
+pub fn alone(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    let (model, rows) = model_and_rows(options)?;
     calls(&model, &rows)?;
     let before = allocations::count();
     calls(&model, &rows)?;
     let allocated = (allocations::count() - before) / CALLS;
-    let (seconds, called) = best_of(5 * settings.epochs, || calls(&model, &rows));
+    let (seconds, called) = best_of(5 * options.epochs, || calls(&model, &rows));
     called?;
-    let line = Line::of("predict-row")
-        .with("threads", settings.threads)
+    let line = JsonLine::of("predict-row")
+        .with("threads", options.threads)
         .measured("us_per_row", seconds * 1e6 / CALLS as f64)
         .with("allocations_per_row", allocated);
     Ok(vec![line])
@@ -57,18 +57,18 @@ pub fn alone(settings: &Settings) -> Outcome<Vec<Line>> {
 
 /// As many callers as threads, and at least two, of one model: what each of them waits for a row,
 /// and how many rows all of them get in a second.
-pub fn shared(settings: &Settings) -> Outcome<Vec<Line>> {
-    let (model, rows) = model_and_rows(settings)?;
-    let callers = settings.threads.max(2);
+pub fn shared(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    let (model, rows) = model_and_rows(options)?;
+    let callers = options.threads.max(2);
     calls(&model, &rows)?;
     let (mut wait, mut rate) = (f64::INFINITY, 0.0_f64);
-    for _ in 0..5 * settings.epochs {
+    for _ in 0..5 * options.epochs {
         let (waits, seconds) = at_once(&model, &rows, callers)?;
         wait = wait.min(waits);
         rate = rate.max((callers * CALLS) as f64 / seconds);
     }
-    let line = Line::of("predict-row-shared")
-        .with("threads", settings.threads)
+    let line = JsonLine::of("predict-row-shared")
+        .with("threads", options.threads)
         .with("callers", callers)
         .measured("us_per_row", wait * 1e6)
         .measured("rows_per_second", rate);
@@ -77,8 +77,8 @@ pub fn shared(settings: &Settings) -> Outcome<Vec<Line>> {
 
 /// The regressor exported and loaded: `load_ms` is the median of many loads, `first_ms` that of a
 /// load with the first row after it, which is planned then.
-pub fn exported(settings: &Settings) -> Outcome<Vec<Line>> {
-    let (model, rows) = model_and_rows(settings)?;
+pub fn exported(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    let (model, rows) = model_and_rows(options)?;
     let data = Net::Regressor.data(TABLE_ROWS)?;
     model.predict(&rows[0])?;
     let path = std::env::temp_dir().join(format!("endo-bench-{}.endo", std::process::id()));
@@ -86,18 +86,18 @@ pub fn exported(settings: &Settings) -> Outcome<Vec<Line>> {
     let bytes = std::fs::metadata(&path)?.len();
     let load = |first: bool| -> Result<f64> {
         let start = Instant::now();
-        let predictor = Predictor::load(&path)?.threads(settings.threads);
+        let predictor = Predictor::load(&path)?.threads(options.threads);
         if first {
             black_box(predictor.predict(&rows[0])?);
         }
         Ok(start.elapsed().as_secs_f64() * 1e3)
     };
     let median = |first: bool| -> Outcome<f64> {
-        let times = (0..20 * settings.epochs).map(|_| load(first)).collect::<Result<Vec<f64>>>()?;
+        let times = (0..20 * options.epochs).map(|_| load(first)).collect::<Result<Vec<f64>>>()?;
         Ok(Spread::of(&times).map_or(f64::NAN, |spread| spread.median))
     };
     let (load_ms, first_ms) = (median(false)?, median(true)?);
-    let predictor = Predictor::load(&path)?.threads(settings.threads);
+    let predictor = Predictor::load(&path)?.threads(options.threads);
     std::fs::remove_file(&path)?;
     let calls = || -> Result<()> {
         for row in rows.iter().cycle().take(CALLS) {
@@ -105,12 +105,12 @@ pub fn exported(settings: &Settings) -> Outcome<Vec<Line>> {
         }
         Ok(())
     };
-    let (row, called) = best_of(5 * settings.epochs, calls);
+    let (row, called) = best_of(5 * options.epochs, calls);
     called?;
     let (table, predicted) =
-        best_of(10 * settings.epochs, || predictor.predict(black_box(data.inputs())));
-    let line = Line::of("predictor")
-        .with("threads", settings.threads)
+        best_of(10 * options.epochs, || predictor.predict(black_box(data.inputs())));
+    let line = JsonLine::of("predictor")
+        .with("threads", options.threads)
         .with("rows", predicted?.shape().batch())
         .with("bytes", bytes)
         .measured("load_ms", load_ms)
@@ -140,10 +140,10 @@ fn at_once(model: &Model, rows: &[Array], callers: usize) -> Result<(f64, f64)> 
     Ok((wait, times.into_iter().fold(0.0, f64::max)))
 }
 
-fn model_and_rows(settings: &Settings) -> Result<(Model, Vec<Array>)> {
+fn model_and_rows(options: &MeasureOptions) -> Result<(Model, Vec<Array>)> {
     let data = Net::Regressor.data(ROWS)?;
     let rows = (0..ROWS).map(|row| data.inputs().rows(row..row + 1)).collect();
-    Ok((Net::Regressor.model(settings.threads), rows))
+    Ok((Net::Regressor.model(options.threads), rows))
 }
 
 fn calls(model: &Model, rows: &[Array]) -> Result<()> {
@@ -159,8 +159,8 @@ mod tests {
 
     #[test]
     fn a_row_alone_gets_what_it_gets_in_a_table() {
-        let settings = Settings { threads: 2, epochs: 1, batch: None, data: None };
-        let (model, rows) = model_and_rows(&settings).unwrap();
+        let options = MeasureOptions { threads: 2, epochs: 1, batch: None, data: None };
+        let (model, rows) = model_and_rows(&options).unwrap();
         let table = model.predict(Net::Regressor.data(ROWS).unwrap().inputs()).unwrap();
         let alone = model.predict(&rows[7]).unwrap().get(0);
         assert!((alone - table.get(7)).abs() < 1e-5, "{alone} and {}", table.get(7));
@@ -168,8 +168,8 @@ mod tests {
 
     #[test]
     fn callers_at_once_all_finish() {
-        let settings = Settings { threads: 2, epochs: 1, batch: None, data: None };
-        let (model, rows) = model_and_rows(&settings).unwrap();
+        let options = MeasureOptions { threads: 2, epochs: 1, batch: None, data: None };
+        let (model, rows) = model_and_rows(&options).unwrap();
         let (wait, seconds) = at_once(&model, &rows, 2).unwrap();
         assert!(wait > 0.0 && seconds >= wait * CALLS as f64 * 0.99, "{wait} {seconds}");
     }

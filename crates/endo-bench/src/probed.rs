@@ -1,14 +1,14 @@
 //! What probes cost: the regressor in `fit` with all of them every 100 steps, and without, in turn.
 //!
-//! In: settings. Out: microseconds a step in the best run of each, and the median of the ratios of
+//! In: options. Out: microseconds a step in the best run of each, and the median of the ratios of
 //! runs that followed each other.
 
 use endo::prelude::*;
 
-use crate::line::Line;
+use crate::json_line::JsonLine;
 use crate::nets::{Net, Regressor};
 use crate::statistics::Spread;
-use crate::workloads::{Outcome, Settings};
+use crate::workloads::{MeasureOptions, Outcome};
 
 /// Pairs of runs: many short ones, since on a machine that does other things too few long ones are
 /// left alone.
@@ -20,8 +20,8 @@ const STEPS: usize = 400;
 
 /// A line for probes of values, and one for those with probes of terms and histograms besides.
 /// Tracing and planning are done before.
-pub fn measure(settings: &Settings) -> Outcome<Vec<Line>> {
-    let batch = settings.batch.unwrap_or(Net::Regressor.batch());
+pub fn measure(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    let batch = options.batch.unwrap_or(Net::Regressor.batch());
     let data = Net::Regressor.data(STEPS * batch)?;
     let mut lines = Vec::new();
     for (name, bins, terms) in [
@@ -30,11 +30,11 @@ pub fn measure(settings: &Settings) -> Outcome<Vec<Line>> {
         ("values, histograms and terms", 30, true),
     ] {
         // One model for both: two would lie in memory differently.
-        let mut model = Model::new(Regressor::new(true)).threads(settings.threads);
+        let mut model = Model::new(Regressor::new(true)).threads(options.threads);
         model.compile(Nadam::default(), MeanSquaredError, [MeanAbsoluteError::new()]);
-        let options = |watched: bool, epochs: usize| {
-            let options = Fit::epochs(epochs).batch_size(batch);
-            if watched { probes(options, bins, terms) } else { options }
+        let fit = |watched: bool, epochs: usize| {
+            let fit = Fit::epochs(epochs).batch_size(batch);
+            if watched { probes(fit, bins, terms) } else { fit }
         };
         let (mut ratios, mut seconds) = (Vec::new(), [Vec::new(), Vec::new()]);
         for round in 0..=ROUNDS {
@@ -42,7 +42,7 @@ pub fn measure(settings: &Settings) -> Outcome<Vec<Line>> {
             // with probes.
             for watched in [1, 0] {
                 let epochs = if round == 0 { 1 } else { EPOCHS };
-                let history = model.fit(&data, options(watched == 1, epochs))?;
+                let history = model.fit(&data, fit(watched == 1, epochs))?;
                 seconds[watched]
                     .push(history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>());
             }
@@ -53,8 +53,8 @@ pub fn measure(settings: &Settings) -> Outcome<Vec<Line>> {
         let steps = (EPOCHS * STEPS) as f64;
         let [without, with] = seconds
             .map(|seconds| Spread::of(&seconds[1..]).map_or(f64::NAN, |spread| spread.least));
-        let line = Line::of("regressor-probes")
-            .with("threads", settings.threads)
+        let line = JsonLine::of("regressor-probes")
+            .with("threads", options.threads)
             .with("batch", batch)
             .with("probes", name)
             .measured("us_per_step_without", without / steps * 1e6)
@@ -67,10 +67,10 @@ pub fn measure(settings: &Settings) -> Outcome<Vec<Line>> {
 }
 
 /// All probes, every 100 steps.
-fn probes(options: Fit<'_>, bins: usize, terms: bool) -> Fit<'_> {
+fn probes(fit: Fit<'_>, bins: usize, terms: bool) -> Fit<'_> {
     let kinds =
         [Probe::activations("*"), Probe::weights("*"), Probe::gradients("*"), Probe::updates("*")];
     let with = |probe: Probe| if bins > 0 { probe.histogram(bins) } else { probe };
-    let options = kinds.into_iter().fold(options, |options, probe| options.probe(with(probe)));
-    if terms { options.probe(Probe::terms()) } else { options }
+    let fit = kinds.into_iter().fold(fit, |fit, probe| fit.probe(with(probe)));
+    if terms { fit.probe(Probe::terms()) } else { fit }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::arguments::Arguments;
 use crate::contests::{Side, Source};
-use crate::line::number;
+use crate::json_line::number;
 use crate::workloads::Outcome;
 
 /// JAX on the work that `peers.py` does not have: steps of other batch sizes, and predictions.

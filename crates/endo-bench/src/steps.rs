@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use endo::prelude::*;
 
-use crate::line::Line;
+use crate::json_line::JsonLine;
 use crate::nets::Net;
-use crate::workloads::{Outcome, Settings};
+use crate::workloads::{MeasureOptions, Outcome};
 use crate::{allocations, machine};
 
 /// What an epoch of bare steps showed.
@@ -25,9 +25,9 @@ struct Epochs {
 }
 
 /// One line for a net.
-pub fn measure(net: Net, settings: &Settings) -> Outcome<Vec<Line>> {
-    let Settings { threads, epochs, .. } = *settings;
-    let batch = settings.batch.unwrap_or(net.batch());
+pub fn measure(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    let MeasureOptions { threads, epochs, .. } = *options;
+    let batch = options.batch.unwrap_or(net.batch());
     let data = net.data(net.rows(batch))?;
     let mut model = net.model(threads);
     let start = Instant::now();
@@ -36,7 +36,7 @@ pub fn measure(net: Net, settings: &Settings) -> Outcome<Vec<Line>> {
     let arena_bytes = program.plan().arena_bytes();
     drop(program);
     let Epochs { best, allocations, loss } = run(&mut model, &data, batch, epochs)?;
-    let line = Line::of(net.name())
+    let line = JsonLine::of(net.name())
         .with("threads", threads)
         .with("batch", batch)
         .measured("us_per_step", best * 1e6)
@@ -79,7 +79,7 @@ fn run(model: &mut Model, data: &Dataset, batch: usize, epochs: usize) -> Result
 /// Adds the least time that the machine allows for a step,
 /// `max(operations / rate, bytes / bandwidth)`, with both rates measured now, and the share of it
 /// in the time that the step took.
-fn bounded(line: Line, net: Net, batch: usize, threads: usize, seconds: f64) -> Line {
+fn bounded(line: JsonLine, net: Net, batch: usize, threads: usize, seconds: f64) -> JsonLine {
     let (rate, bandwidth) = (machine::peak_rate(threads), machine::bandwidth(threads));
     let bound = (net.operations(batch) / rate).max(net.bytes(batch) / bandwidth);
     line.measured("gflops", net.operations(batch) / seconds / 1e9)
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn a_step_that_takes_as_long_as_the_machine_needs_has_a_share_of_at_most_one() {
-        let line = bounded(Line::default(), Net::MnistMlp, 128, 1, 1.0).to_string();
-        let number = |name| crate::line::number(&line, name).unwrap();
+        let line = bounded(JsonLine::default(), Net::MnistMlp, 128, 1, 1.0).to_string();
+        let number = |name| crate::json_line::number(&line, name).unwrap();
         assert!(number("peak_gflops") > 0.1 && number("bandwidth_gb_per_s") > 0.1, "{line}");
         assert!(number("share_of_bound") > 0.0 && number("share_of_bound") < 1.0, "{line}");
     }

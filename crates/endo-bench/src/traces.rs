@@ -9,19 +9,19 @@ use endo::graph::Graph;
 use endo::plan::Plan;
 use endo::prelude::*;
 
-use crate::line::Line;
+use crate::json_line::JsonLine;
 use crate::machine::best_of;
 use crate::nets::{Net, Regressor};
 use crate::statistics::Spread;
-use crate::workloads::{Outcome, Settings};
+use crate::workloads::{MeasureOptions, Outcome};
 
 /// The regressor's step: `trace_ms` is the first in the process, weights made on the way;
 /// `again_ms` the median of the next ones, each of a new model. Of those, `graph_ms` is tracing and
 /// differentiating, `plan_ms` the passes of the planner.
-pub fn regressor(settings: &Settings) -> Outcome<Vec<Line>> {
+pub fn regressor(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     let data = Net::Regressor.data(32)?;
     let trace = || -> Result<f64> {
-        let model = Net::Regressor.model(settings.threads);
+        let model = Net::Regressor.model(options.threads);
         let start = Instant::now();
         model.training_program(&data)?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
@@ -31,7 +31,7 @@ pub fn regressor(settings: &Settings) -> Outcome<Vec<Line>> {
     let (graph, graph_ms) = graph(&data)?;
     let nodes = graph.nodes.len();
     let (plan, _) = best_of(20, || Plan::new(&graph));
-    let line = Line::of("trace-regressor")
+    let line = JsonLine::of("trace-regressor")
         .measured("trace_ms", first)
         .measured("again_ms", Spread::of(&again).map_or(f64::NAN, |spread| spread.median))
         .measured("graph_ms", graph_ms)
@@ -58,11 +58,11 @@ fn graph(data: &Dataset) -> Outcome<(Graph, f64)> {
 
 /// Layers of 16 units one after another, 10, 100 and 1,000 of them: a line for each. `us_per_layer`
 /// stays as it is where the cost is linear.
-pub fn depth(settings: &Settings) -> Outcome<Vec<Line>> {
-    [10, 100, 1000].into_iter().map(|layers| deep(layers, settings.threads)).collect()
+pub fn depth(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    [10, 100, 1000].into_iter().map(|layers| deep(layers, options.threads)).collect()
 }
 
-fn deep(layers: usize, threads: usize) -> Outcome<Line> {
+fn deep(layers: usize, threads: usize) -> Outcome<JsonLine> {
     const UNITS: usize = 16;
     let data =
         Dataset::new(Array::zeros([32, UNITS], DType::F32), Array::zeros([32, UNITS], DType::F32))?;
@@ -79,7 +79,7 @@ fn deep(layers: usize, threads: usize) -> Outcome<Line> {
         arena_bytes = program.plan().arena_bytes();
     }
     let median = Spread::of(&times).map_or(f64::NAN, |spread| spread.median);
-    let line = Line::of("trace-depth")
+    let line = JsonLine::of("trace-depth")
         .with("layers", layers)
         .measured("trace_ms", median)
         .measured("us_per_layer", median * 1e3 / layers as f64)

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::line::{Line, number};
+use crate::json_line::{JsonLine, number};
 use crate::machine::peak_resident_mb;
 use crate::statistics::Spread;
-use crate::workloads::{Outcome, Settings};
+use crate::workloads::{MeasureOptions, Outcome};
 
 const EPOCHS: usize = 20;
 const TARGET: &str = "MedHouseVal";
@@ -21,8 +21,8 @@ const RUNS: usize = 5;
 
 /// The median of five runs of the program beside this one: read, split, scale, train, validate,
 /// test, save.
-pub fn process(settings: &Settings) -> Outcome<Vec<Line>> {
-    let Some(data) = &settings.data else {
+pub fn process(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    let Some(data) = &options.data else {
         return Err(
             "`whole-process` trains on a table: give that of California housing, with a column \
                     `MedHouseVal`, as --data FILE"
@@ -32,14 +32,14 @@ pub fn process(settings: &Settings) -> Outcome<Vec<Line>> {
     let program = beside(&std::env::current_exe()?)?;
     let folder = std::env::temp_dir().join(format!("endo-bench-{}", std::process::id()));
     let runs = (0..RUNS)
-        .map(|_| once(&program, data, &folder, settings.threads))
+        .map(|_| once(&program, data, &folder, options.threads))
         .collect::<Outcome<Vec<Run>>>();
     // What is left of a run that failed is no use to anyone.
     let _ = fs::remove_dir_all(&folder);
     let runs = runs?;
     let spread = |value: fn(&Run) -> f64| Spread::of(&runs.iter().map(value).collect::<Vec<f64>>());
-    let line = Line::of("whole-process")
-        .with("threads", settings.threads)
+    let line = JsonLine::of("whole-process")
+        .with("threads", options.threads)
         .with("epochs", EPOCHS)
         .measured("seconds", spread(|run| run.seconds).map_or(f64::NAN, |spread| spread.median))
         .measured("test_mse", spread(|run| run.test_mse).map_or(f64::NAN, |spread| spread.median));
@@ -111,8 +111,8 @@ mod tests {
 
     #[test]
     fn without_a_table_it_says_what_is_missing() {
-        let settings = Settings { threads: 1, epochs: 1, batch: None, data: None };
-        let message = process(&settings).err().unwrap().to_string();
+        let options = MeasureOptions { threads: 1, epochs: 1, batch: None, data: None };
+        let message = process(&options).err().unwrap().to_string();
         assert!(message.contains("--data FILE") && message.contains("`MedHouseVal`"), "{message}");
     }
 

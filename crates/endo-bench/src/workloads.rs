@@ -1,12 +1,12 @@
 //! The table of what can be measured.
 //!
-//! In: a name and [`Settings`]. Out: JSON lines, one for each thing measured. The command line, its
-//! help and the comparison all go by this table.
+//! In: a name and [`MeasureOptions`]. Out: JSON lines, one for each thing measured. The command
+//! line, its help and the comparison all go by this table.
 
 use std::error::Error;
 use std::path::PathBuf;
 
-use crate::line::Line;
+use crate::json_line::JsonLine;
 use crate::nets::Net;
 use crate::{loops, machine, predictions, probed, steps, traces, whole};
 
@@ -15,7 +15,7 @@ pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// How to measure.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Settings {
+pub struct MeasureOptions {
     /// Threads of the model, and callers at once where there are several.
     pub threads: usize,
     /// Passes over the data; the best one counts.
@@ -34,7 +34,7 @@ pub struct Workload {
     pub about: &'static str,
     /// The options that not every workload takes, of those that this one does.
     pub takes: &'static [&'static str],
-    measure: fn(&Settings) -> Outcome<Vec<Line>>,
+    measure: fn(&MeasureOptions) -> Outcome<Vec<JsonLine>>,
 }
 
 /// All of them.
@@ -43,7 +43,7 @@ pub const WORKLOADS: &[Workload] = &[
         name: "regressor",
         about: "a bare training step of the book's regressor; --batch ROWS for other sizes than 32",
         takes: &["--batch"],
-        measure: |settings| steps::measure(Net::Regressor, settings),
+        measure: |options| steps::measure(Net::Regressor, options),
     },
     Workload {
         name: "regressor-fit",
@@ -53,7 +53,7 @@ pub const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "regressor-loop",
-        about: "a step of it in a loop of one's own: `Function`, metrics read at every step",
+        about: "a step of it in a custom loop: `Function`, metrics read at every step",
         takes: &["--batch"],
         measure: loops::custom,
     },
@@ -68,14 +68,14 @@ pub const WORKLOADS: &[Workload] = &[
         about: "a bare step of 784-512-512-10, batch 128, with its share of what the machine can \
             do",
         takes: &["--batch"],
-        measure: |settings| steps::measure(Net::MnistMlp, settings),
+        measure: |options| steps::measure(Net::MnistMlp, options),
     },
     Workload {
         name: "wide-mlp",
         about: "a bare step of 1024-4096-4096-1000, batch 256, with its share of what the machine \
             can do",
         takes: &["--batch"],
-        measure: |settings| steps::measure(Net::WideMlp, settings),
+        measure: |options| steps::measure(Net::WideMlp, options),
     },
     Workload {
         name: "predict-table",
@@ -135,10 +135,10 @@ impl Workload {
 
     /// Measures, and adds the greatest memory of this process to each line where the system tells
     /// it.
-    pub fn measure(&self, settings: &Settings) -> Outcome<Vec<Line>> {
-        let lines = (self.measure)(settings)?;
+    pub fn measure(&self, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+        let lines = (self.measure)(options)?;
         let resident = machine::peak_resident_mb("self");
-        let add = |line: Line| match resident {
+        let add = |line: JsonLine| match resident {
             Some(megabytes) if !line.has("resident_mb") => line.measured("resident_mb", megabytes),
             _ => line,
         };
@@ -166,8 +166,8 @@ mod tests {
 
     #[test]
     fn a_line_says_how_much_memory_the_process_took() {
-        let settings = Settings { threads: 1, epochs: 1, batch: None, data: None };
-        let lines = Workload::named("predict-row").unwrap().measure(&settings).unwrap();
+        let options = MeasureOptions { threads: 1, epochs: 1, batch: None, data: None };
+        let lines = Workload::named("predict-row").unwrap().measure(&options).unwrap();
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].has("resident_mb"), cfg!(target_os = "linux"));
         assert!(lines[0].has("us_per_row"));

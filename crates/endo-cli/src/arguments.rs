@@ -8,11 +8,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
-use endo::data::Kind;
+use endo::data::ColumnKind;
 
 use crate::options::definition;
 
-/// What is to be done.
+/// What to do.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Command {
     /// Trains a model on a table.
@@ -33,7 +33,7 @@ pub struct Training {
     /// A CSV file, or `-` for standard input; the embedded table if there is none.
     pub data: Option<PathBuf>,
     /// How the file is written.
-    pub reading: Reading,
+    pub reading: ReadingOptions,
     /// The columns to predict; that of the embedded table if there is none.
     pub targets: Vec<String>,
     /// Regression or classification; found from the target if there is none.
@@ -66,7 +66,7 @@ pub struct Training {
     /// Threads; all that there are if none is given.
     pub threads: Option<usize>,
     /// What is printed.
-    pub printing: Printing,
+    pub printing: PrintingOptions,
 }
 
 /// What to do with a model that was trained.
@@ -77,18 +77,18 @@ pub struct Application {
     /// A CSV file, or `-` for standard input.
     pub data: PathBuf,
     /// How the file is written.
-    pub reading: Reading,
+    pub reading: ReadingOptions,
     /// Where the results go; `-` is standard output.
     pub out: PathBuf,
     /// Threads; all that there are if none is given.
     pub threads: Option<usize>,
     /// What is printed.
-    pub printing: Printing,
+    pub printing: PrintingOptions,
 }
 
 /// How a file is written, as far as it is said and not to be found.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Reading {
+pub struct ReadingOptions {
     /// What separates the columns. A blank stands for any number of blanks.
     pub delimiter: Option<char>,
     /// Whether the first line names the columns.
@@ -100,12 +100,12 @@ pub struct Reading {
     /// More spellings of a cell that is missing.
     pub missing: Vec<String>,
     /// What columns hold.
-    pub kinds: Vec<(String, Kind)>,
+    pub kinds: Vec<(String, ColumnKind)>,
 }
 
 /// What is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Printing {
+pub struct PrintingOptions {
     /// JSON lines instead of text.
     pub json: bool,
     /// Nothing but results that were asked for, warnings and errors.
@@ -157,7 +157,7 @@ impl Training {
     fn from_matches(matches: &ArgMatches) -> Self {
         Self {
             data: optional(matches, "data"),
-            reading: Reading::from_matches(matches),
+            reading: ReadingOptions::from_matches(matches),
             targets: all(matches, "target"),
             task: optional(matches, "task"),
             model: given(matches, "model"),
@@ -173,7 +173,7 @@ impl Training {
             refit: !matches.get_flag("no-refit"),
             out: given(matches, "out"),
             threads: optional(matches, "threads"),
-            printing: Printing::from_matches(matches),
+            printing: PrintingOptions::from_matches(matches),
         }
     }
 }
@@ -182,7 +182,7 @@ impl Application {
     fn from_matches(matches: &ArgMatches) -> Self {
         Self {
             data: given(matches, "data"),
-            reading: Reading::from_matches(matches),
+            reading: ReadingOptions::from_matches(matches),
             threads: optional(matches, "threads"),
             ..Self::without_data(matches)
         }
@@ -194,15 +194,15 @@ impl Application {
         Self {
             model: given(matches, "model"),
             data: PathBuf::from(STANDARD),
-            reading: Reading::default(),
+            reading: ReadingOptions::default(),
             out: out.unwrap_or_else(|| PathBuf::from(STANDARD)),
             threads: None,
-            printing: Printing::from_matches(matches),
+            printing: PrintingOptions::from_matches(matches),
         }
     }
 }
 
-impl Reading {
+impl ReadingOptions {
     fn from_matches(matches: &ArgMatches) -> Self {
         let either = |yes, no| match (matches.get_flag(yes), matches.get_flag(no)) {
             (true, _) => Some(true),
@@ -210,19 +210,22 @@ impl Reading {
             _ => None,
         };
         let ignored =
-            all::<String>(matches, "ignore").into_iter().map(|name| (name, Kind::Ignored));
+            all::<String>(matches, "ignore").into_iter().map(|name| (name, ColumnKind::Ignored));
         Self {
             delimiter: optional(matches, "delimiter"),
             header: either("header", "no-header"),
             day_first: either("day-first", "month-first"),
             decimal: optional(matches, "decimal"),
             missing: all(matches, "missing"),
-            kinds: all::<(String, Kind)>(matches, "type").into_iter().chain(ignored).collect(),
+            kinds: all::<(String, ColumnKind)>(matches, "type")
+                .into_iter()
+                .chain(ignored)
+                .collect(),
         }
     }
 }
 
-impl Printing {
+impl PrintingOptions {
     fn from_matches(matches: &ArgMatches) -> Self {
         Self { json: matches.get_flag("json"), quiet: matches.get_flag("quiet") }
     }
@@ -322,7 +325,7 @@ mod tests {
             refusal.contains("--delimiter") && refusal.contains("expected one character"),
             "{refusal}"
         );
-        assert_eq!(training("endo").reading, Reading::default());
+        assert_eq!(training("endo").reading, ReadingOptions::default());
     }
 
     #[test]
@@ -331,7 +334,8 @@ mod tests {
             "endo --target a --target b --type x=y=category --type d=date --ignore id --no-header",
         );
         assert_eq!(training.targets, ["a", "b"]);
-        let kinds = [("x=y", Kind::Word), ("d", Kind::Time), ("id", Kind::Ignored)];
+        let kinds =
+            [("x=y", ColumnKind::Word), ("d", ColumnKind::Time), ("id", ColumnKind::Ignored)];
         assert_eq!(training.reading.kinds, kinds.map(|(name, kind)| (name.to_string(), kind)));
         assert_eq!(training.reading.header, Some(false));
     }

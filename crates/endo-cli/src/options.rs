@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, value_parser};
-use endo::data::Kind;
+use endo::data::ColumnKind;
 
 use crate::arguments::{ModelName, TaskName};
 
@@ -250,16 +250,16 @@ fn decimal(text: &str) -> Result<char, String> {
 }
 
 /// A name, an equals sign and a type. Names may have equals signs, types have none.
-fn kind(text: &str) -> Result<(String, Kind), String> {
+fn kind(text: &str) -> Result<(String, ColumnKind), String> {
     let expected = || {
         "expected a column, `=`, and `number`, `category` or `date`, as in zip=category".to_string()
     };
     let (name, kind) = text.rsplit_once('=').ok_or_else(expected)?;
     let kind = match kind.trim() {
-        "number" => Kind::Number,
-        "category" => Kind::Word,
-        "date" => Kind::Time,
-        "ignore" => Kind::Ignored,
+        "number" => ColumnKind::Number,
+        "category" => ColumnKind::Word,
+        "date" => ColumnKind::Time,
+        "ignore" => ColumnKind::Ignored,
         _ => return Err(expected()),
     };
     Ok((name.to_string(), kind))

@@ -1,25 +1,25 @@
 //! How a model is made of rows: the model for tables, or layers that a definition lists.
 //!
-//! In: a problem and rows. Out: [`Fitted`]: a model from the numbers of a row to predictions in the
-//! targets' unit or to probabilities, and the line to compare it with.
+//! In: a problem and rows. Out: a [`FittedModel`]: a model from the numbers of a row to predictions
+//! in the targets' unit or to probabilities, and the line to compare it with.
 
 use endo::optimizers;
 use endo::prelude::*;
 
 use crate::arguments::{ModelName, Training};
 use crate::definition::Definition;
-use crate::tabular::{self, Encoding, Learned, Problem, Settings, Task};
+use crate::tabular::{self, Encoding, LearnedModel, LearningOptions, Problem, Task};
 
 /// A way to make models.
 pub enum Recipe {
     /// The model for tables.
-    Tabular(Settings),
+    Tabular(LearningOptions),
     /// Layers in a list.
-    Layers(Box<Definition>, Settings),
+    Layers(Box<Definition>, LearningOptions),
 }
 
 /// A model that has learnt.
-pub struct Fitted {
+pub struct FittedModel {
     /// Predicts `[rows, outputs]` in `f64`.
     pub model: Model,
     /// What the training did.
@@ -31,8 +31,8 @@ pub struct Fitted {
     pub line: Option<Model>,
 }
 
-impl Fitted {
-    fn of_table(learned: Learned) -> Self {
+impl FittedModel {
+    fn of_table(learned: LearnedModel) -> Self {
         Self {
             model: learned.model,
             history: learned.history,
@@ -63,7 +63,7 @@ impl Recipe {
     /// # Errors
     /// If the file that lists layers cannot be read or makes no sense.
     pub fn new(arguments: &Training, class_weight: Option<Vec<f64>>) -> Result<Self> {
-        let settings = Settings {
+        let options = LearningOptions {
             threads: arguments.threads,
             epochs: arguments.epochs,
             batch_size: arguments.batch_size,
@@ -71,10 +71,10 @@ impl Recipe {
             validation: arguments.validation,
             class_weight,
             reconstruction: arguments.reconstruction,
-            ..Settings::new(arguments.seed)
+            ..LearningOptions::new(arguments.seed)
         };
         let definition = match &arguments.model {
-            ModelName::Tabular => return Ok(Self::Tabular(settings)),
+            ModelName::Tabular => return Ok(Self::Tabular(options)),
             ModelName::Regressor => Definition::regressor(),
             ModelName::File(path) => Definition::read(path)?,
         };
@@ -98,7 +98,7 @@ impl Recipe {
             reconstruction: arguments.reconstruction.unwrap_or(definition.reconstruction),
             ..definition
         };
-        Ok(Self::Layers(Box::new(definition), settings))
+        Ok(Self::Layers(Box::new(definition), options))
     }
 
     /// Learns from rows that are not for the test, and from all rows, if they are given, for the
@@ -113,28 +113,29 @@ impl Recipe {
         rows: &Learnable,
         all: Option<(&Problem, &Dataset)>,
         callbacks: Vec<Box<dyn Callback + '_>>,
-    ) -> Result<(Fitted, Option<Fitted>)> {
+    ) -> Result<(FittedModel, Option<FittedModel>)> {
         match self {
-            Self::Tabular(settings) => {
-                let tested = |settings: &Settings| {
-                    tabular::learn(rows.problem, rows.all, settings, callbacks)
-                        .map(Fitted::of_table)
+            Self::Tabular(options) => {
+                let tested = |options: &LearningOptions| {
+                    tabular::learn(rows.problem, rows.all, options, callbacks)
+                        .map(FittedModel::of_table)
                 };
-                let (tested, saved) = match (all, halves(settings)) {
-                    (None, _) => (tested(settings), None),
+                let (tested, saved) = match (all, halves(options)) {
+                    (None, _) => (tested(options), None),
                     (Some((problem, all)), None) => {
-                        let tested = tested(settings);
+                        let tested = tested(options);
                         (
                             tested,
                             Some(
-                                tabular::learn(problem, all, settings, Vec::new())
-                                    .map(Fitted::of_table),
+                                tabular::learn(problem, all, options, Vec::new())
+                                    .map(FittedModel::of_table),
                             ),
                         )
                     }
                     (Some((problem, all)), Some([one, other])) => std::thread::scope(|scope| {
                         let saved = scope.spawn(move || {
-                            tabular::learn(problem, all, &other, Vec::new()).map(Fitted::of_table)
+                            tabular::learn(problem, all, &other, Vec::new())
+                                .map(FittedModel::of_table)
                         });
                         let tested = tested(&one);
                         (
@@ -149,9 +150,9 @@ impl Recipe {
                 };
                 Ok((tested.map_err(diverged)?, saved.transpose().map_err(diverged)?))
             }
-            Self::Layers(definition, settings) => {
-                let line = tabular::line(rows.problem, rows.all, settings)?;
-                let layers = Layers { definition, settings, problem: rows.problem };
+            Self::Layers(definition, options) => {
+                let line = tabular::line(rows.problem, rows.all, options)?;
+                let layers = Layers { definition, options, problem: rows.problem };
                 let tested =
                     layers.fit(rows.train, rows.validation, definition.epochs, callbacks)?;
                 let saved = match all {
@@ -163,24 +164,24 @@ impl Recipe {
                     )?),
                     None => None,
                 };
-                Ok((Fitted { line: Some(line), ..tested }, saved))
+                Ok((FittedModel { line: Some(line), ..tested }, saved))
             }
         }
     }
 }
 
-/// The settings of two trainings at once, which share the threads; none where there is but one.
-fn halves(settings: &Settings) -> Option<[Settings; 2]> {
+/// The options of two trainings at once, which share the threads; none where there is but one.
+fn halves(options: &LearningOptions) -> Option<[LearningOptions; 2]> {
     let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = settings.threads.unwrap_or_else(available);
-    let with = |threads| Settings { threads: Some(threads), ..settings.clone() };
+    let threads = options.threads.unwrap_or_else(available);
+    let with = |threads| LearningOptions { threads: Some(threads), ..options.clone() };
     (threads > 1).then(|| [threads - threads / 2, threads / 2].map(with))
 }
 
 /// Layers to be trained.
 struct Layers<'a> {
     definition: &'a Definition,
-    settings: &'a Settings,
+    options: &'a LearningOptions,
     problem: &'a Problem,
 }
 
@@ -191,26 +192,26 @@ impl Layers<'_> {
         validation: Option<&Dataset>,
         epochs: usize,
         callbacks: Vec<Box<dyn Callback + '_>>,
-    ) -> Result<Fitted> {
-        let (encoding, _) = Encoding::fit(self.problem, train.inputs(), 0, self.settings.threads)?;
+    ) -> Result<FittedModel> {
+        let (encoding, _) = Encoding::fit(self.problem, train.inputs(), 0, self.options.threads)?;
         let output = Output::new(self.problem.task, train);
         let scale = output.deviation.clone();
         let layers = Sequential::new()
             .add(encoding)
             .add(self.definition.net(self.problem.task.outputs())?)
             .add(output);
-        let model = Model::new(layers).seed(self.settings.seed);
-        let mut model = match self.settings.threads {
+        let model = Model::new(layers).seed(self.options.seed);
+        let mut model = match self.options.threads {
             Some(threads) => model.threads(threads),
             None => model,
         };
         self.compile(&mut model, scale)?;
         model.build_on(&[Array::zeros([1, self.problem.features.len()], DType::F64)])?;
-        if let (Some(rate), Some(optimizer)) = (self.settings.learning_rate, model.optimizer()) {
+        if let (Some(rate), Some(optimizer)) = (self.options.learning_rate, model.optimizer()) {
             optimizer.settings().set_learning_rate(rate)?;
         }
         let mut fit = Fit::epochs(epochs.max(1)).batch_size(self.definition.batch_size);
-        if let Some(weights) = &self.settings.class_weight {
+        if let Some(weights) = &self.options.class_weight {
             fit = fit.class_weight(weights.iter().copied().enumerate());
         }
         if let Some(validation) = validation {
@@ -227,7 +228,7 @@ impl Layers<'_> {
         fit = fit.callbacks(callbacks);
         let history = model.fit(train, fit).map_err(diverged)?;
         let epoch = best_epoch(&history);
-        Ok(Fitted { model, history, epoch, line: None })
+        Ok(FittedModel { model, history, epoch, line: None })
     }
 
     fn compile(&self, model: &mut Model, deviation: Vec<f64>) -> Result<()> {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use endo::data::{Kind, Table, Values, Words, date, shown};
+use endo::data::{ColumnKind, Table, Values, Words, date, shown};
 use endo::{Array, Error, ErrorKind, Result};
 
 use crate::tabular::Feature;
@@ -56,16 +56,16 @@ pub enum Role {
 
 /// A column that nothing is learnt of, and why.
 #[derive(Clone, PartialEq, Debug)]
-pub struct LeftOut {
+pub struct LeftOutColumn {
     /// Its name.
     pub name: String,
     /// Why it is left out.
-    pub why: Why,
+    pub why: Exclusion,
 }
 
 /// Why a column is left out.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Why {
+pub enum Exclusion {
     /// It holds this in every row to learn from.
     Constant(String),
     /// No row to learn from has anything in it.
@@ -103,16 +103,16 @@ impl Schema {
         table: &Table,
         rows: &[usize],
         targets: &[String],
-        said: &[(String, Kind)],
-    ) -> Result<(Self, Vec<LeftOut>)> {
+        said: &[(String, ColumnKind)],
+    ) -> Result<(Self, Vec<LeftOutColumn>)> {
         let (mut inputs, mut left_out) = (Vec::new(), Vec::new());
         for name in table.columns().filter(|name| !targets.iter().any(|target| target == name)) {
             let is_said = said.iter().any(|(column, _)| column == name);
-            let is_word = said.iter().any(|(column, kind)| column == name && *kind == Kind::Word);
+            let is_word = said.contains(&(name.to_string(), ColumnKind::Word));
             let role = match (table.values(name)?, table.spelled(name)) {
                 (Values::Words(words), _) => category(words, rows, is_said),
                 (Values::Numbers(_), Some(words)) if is_word => category(words, rows, is_said),
-                (Values::Numbers(_), None) if is_word => Err(Why::Identifier(rows.len())),
+                (Values::Numbers(_), None) if is_word => Err(Exclusion::Identifier(rows.len())),
                 (Values::Numbers(values), _) => {
                     numbers(values, rows, is_said).map(|()| Role::Number)
                 }
@@ -120,7 +120,7 @@ impl Schema {
             };
             match role {
                 Ok(role) => inputs.push(Input { name: name.to_string(), role }),
-                Err(why) => left_out.push(LeftOut { name: name.to_string(), why }),
+                Err(why) => left_out.push(LeftOutColumn { name: name.to_string(), why }),
             }
         }
         let decimal = table.decimal().filter(|&mark| mark == ',');
@@ -152,12 +152,12 @@ impl Schema {
     }
 
     /// The kinds of the columns, for reading a table that has them.
-    pub fn kinds(&self) -> impl Iterator<Item = (String, Kind)> + '_ {
+    pub fn kinds(&self) -> impl Iterator<Item = (String, ColumnKind)> + '_ {
         self.inputs.iter().map(|input| {
             let kind = match input.role {
-                Role::Number => Kind::Number,
-                Role::Time => Kind::Time,
-                Role::Category { .. } => Kind::Word,
+                Role::Number => ColumnKind::Number,
+                Role::Time => ColumnKind::Time,
+                Role::Category { .. } => ColumnKind::Word,
             };
             (input.name.clone(), kind)
         })
@@ -247,20 +247,20 @@ impl Schema {
     }
 }
 
-impl fmt::Display for LeftOut {
+impl fmt::Display for LeftOutColumn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = shown(&self.name);
         match &self.why {
-            Why::Constant(value) => {
+            Exclusion::Constant(value) => {
                 write!(f, "{name}, which is {} in every row to train on", shown(value))
             }
-            Why::Empty => write!(f, "{name}, which is missing in every row to train on"),
-            Why::RowNumber => write!(
+            Exclusion::Empty => write!(f, "{name}, which is missing in every row to train on"),
+            Exclusion::RowNumber => write!(
                 f,
                 "{name}, which numbers the rows ({} keeps it)",
                 type_option(&self.name, "number")
             ),
-            Why::Identifier(words) => {
+            Exclusion::Identifier(words) => {
                 let option = type_option(&self.name, "category");
                 write!(
                     f,
@@ -296,22 +296,22 @@ pub fn plain(value: f64) -> String {
 }
 
 /// Whether a column is one of numbers to learn from.
-fn numbers(values: &[f64], rows: &[usize], is_said: bool) -> Result<(), Why> {
+fn numbers(values: &[f64], rows: &[usize], is_said: bool) -> Result<(), Exclusion> {
     let mut known = rows.iter().map(|&row| values[row]).filter(|value| !value.is_nan());
-    let Some(first) = known.next() else { return Err(Why::Empty) };
+    let Some(first) = known.next() else { return Err(Exclusion::Empty) };
     // That a cell is missing says something, also where all others are the same.
     let has_gaps = rows.iter().any(|&row| values[row].is_nan());
     if !has_gaps && known.all(|value| value == first) {
-        return Err(Why::Constant(plain(first)));
+        return Err(Exclusion::Constant(plain(first)));
     }
     let is_numbering = values.len() > 9
         && values.windows(2).all(|pair| pair[1] == pair[0] + 1.0)
         && values[0].abs() <= 1.0;
-    if is_numbering && !is_said { Err(Why::RowNumber) } else { Ok(()) }
+    if is_numbering && !is_said { Err(Exclusion::RowNumber) } else { Ok(()) }
 }
 
 /// The words of a column that are frequent enough to be learnt, the most frequent first.
-fn category(words: &Words, rows: &[usize], is_said: bool) -> Result<Role, Why> {
+fn category(words: &Words, rows: &[usize], is_said: bool) -> Result<Role, Exclusion> {
     let mut counts = vec![0_usize; words.dictionary().len()];
     let mut missing = 0;
     for &row in rows {
@@ -323,12 +323,14 @@ fn category(words: &Words, rows: &[usize], is_said: bool) -> Result<Role, Why> {
     let mut known: Vec<usize> = (0..counts.len()).filter(|&code| counts[code] > 0).collect();
     let alone = known.iter().filter(|&&code| counts[code] == 1).count();
     match known[..] {
-        [] => return Err(Why::Empty),
-        [only] if missing == 0 => return Err(Why::Constant(words.dictionary()[only].clone())),
+        [] => return Err(Exclusion::Empty),
+        [only] if missing == 0 => {
+            return Err(Exclusion::Constant(words.dictionary()[only].clone()));
+        }
         _ => {}
     }
     if !is_said && known.len() > 20 && alone as f64 > ALONE * (rows.len() - missing) as f64 {
-        return Err(Why::Identifier(known.len()));
+        return Err(Exclusion::Identifier(known.len()));
     }
     // Few rows have few words: two of them are learnt even if each is there once.
     let frequent = known.iter().filter(|&&code| counts[code] >= RARE).count();
@@ -385,10 +387,10 @@ mod tests {
 
     use super::*;
 
-    fn fit(text: &str, said: &[(&str, Kind)]) -> (Table, Schema, Vec<LeftOut>) {
+    fn fit(text: &str, said: &[(&str, ColumnKind)]) -> (Table, Schema, Vec<LeftOutColumn>) {
         let csv = said.iter().fold(Csv::new().typed(), |csv, (name, kind)| csv.kind(*name, *kind));
         let table = csv.target("y").read_from(text.as_bytes()).unwrap();
-        let said: Vec<(String, Kind)> =
+        let said: Vec<(String, ColumnKind)> =
             said.iter().map(|(name, kind)| (name.to_string(), *kind)).collect();
         let rows: Vec<usize> = (0..table.len()).collect();
         let (schema, left_out) = Schema::fit(&table, &rows, &["y".to_string()], &said).unwrap();
@@ -422,7 +424,7 @@ mod tests {
         let (_, schema, _) = fit("a,b,y\nu,1,1\nv,2,2\nu,4,3\nv,8,4\nw,16,5\n", &[]);
         let other = Csv::new()
             .typed()
-            .kind("a", Kind::Word)
+            .kind("a", ColumnKind::Word)
             .read_from("b,a,z\n7,x,1\n8,v,2\n9,,3\n".as_bytes())
             .unwrap();
         let x = schema.encode(&other).unwrap();
@@ -435,10 +437,10 @@ mod tests {
 
     #[test]
     fn a_number_is_the_same_category_however_it_is_spelled() {
-        let (_, schema, _) = fit("zip,y\n1,1\n2,2\n1,3\n2,4\n", &[("zip", Kind::Word)]);
+        let (_, schema, _) = fit("zip,y\n1,1\n2,2\n1,3\n2,4\n", &[("zip", ColumnKind::Word)]);
         let other = Csv::new()
             .typed()
-            .kind("zip", Kind::Word)
+            .kind("zip", ColumnKind::Word)
             .read_from("zip\n2.0\n1\n3\n".as_bytes())
             .unwrap();
         let x = schema.encode(&other).unwrap();
@@ -456,13 +458,11 @@ mod tests {
             schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
             ["x"]
         );
-        let why: Vec<&Why> = left_out.iter().map(|column| &column.why).collect();
-        let constants = [Why::Constant("7".to_string()), Why::Constant("same".to_string())];
-        assert_eq!(
-            why,
-            [&Why::RowNumber, &Why::Identifier(40), &constants[0], &constants[1], &Why::Empty]
-        );
-        let (_, schema, _) = fit(&text, &[("row", Kind::Number), ("name", Kind::Word)]);
+        use Exclusion::{Empty, Identifier, RowNumber};
+        let why: Vec<&Exclusion> = left_out.iter().map(|column| &column.why).collect();
+        let constants = ["7", "same"].map(|value| Exclusion::Constant(value.to_string()));
+        assert_eq!(why, [&RowNumber, &Identifier(40), &constants[0], &constants[1], &Empty]);
+        let (_, schema, _) = fit(&text, &[("row", ColumnKind::Number), ("name", ColumnKind::Word)]);
         assert_eq!(
             schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
             ["row", "name", "x"]
@@ -481,8 +481,8 @@ mod tests {
 
     #[test]
     fn options_are_named_as_a_shell_takes_them() {
-        let option =
-            |name: &str| LeftOut { name: name.to_string(), why: Why::RowNumber }.to_string();
+        let why = || Exclusion::RowNumber;
+        let option = |name: &str| LeftOutColumn { name: name.to_string(), why: why() }.to_string();
         assert_eq!(option("id"), "id, which numbers the rows (--type id=number keeps it)");
         assert!(option("my id (1)").ends_with("(--type 'my id (1)=number' keeps it)"));
         assert!(option("a\nb").ends_with("(--type COLUMN=number keeps it)"));

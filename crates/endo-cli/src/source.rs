@@ -6,10 +6,10 @@
 use std::io;
 use std::path::Path;
 
-use endo::data::{Csv, Kind, Table, listed, shown, shown_path};
+use endo::data::{ColumnKind, Csv, Table, listed, shown, shown_path};
 use endo::{Array, Error, ErrorKind, Result};
 
-use crate::arguments::{Reading, STANDARD, Training};
+use crate::arguments::{ReadingOptions, STANDARD, Training};
 use crate::schema::Schema;
 use crate::task::Goal;
 
@@ -82,18 +82,23 @@ impl Rows {
     ///
     /// # Errors
     /// If the file cannot be read, lacks a column, or holds a class that is not known.
-    pub fn read(path: &Path, reading: &Reading, schema: &Schema, goal: &Goal) -> Result<Self> {
+    pub fn read(
+        path: &Path,
+        reading: &ReadingOptions,
+        schema: &Schema,
+        goal: &Goal,
+    ) -> Result<Self> {
         let csv = csv_of(schema, reading).only(Vec::<String>::new());
         let target_kind = |target: &String| match goal {
-            Goal::Regression(_) if schema.date_targets.contains(target) => Kind::Time,
-            Goal::Regression(_) => Kind::Number,
+            Goal::Regression(_) if schema.date_targets.contains(target) => ColumnKind::Time,
+            Goal::Regression(_) => ColumnKind::Number,
             // Between numbers more spellings are missing than among words.
             Goal::Classes(_, classes)
                 if classes.iter().all(|class| class.parse::<f64>().is_ok()) =>
             {
-                Kind::Number
+                ColumnKind::Number
             }
-            Goal::Classes(..) => Kind::Word,
+            Goal::Classes(..) => ColumnKind::Word,
         };
         let csv = goal
             .targets()
@@ -152,7 +157,12 @@ impl Blocks {
     ///
     /// # Errors
     /// If the file cannot be read or lacks a column.
-    pub fn open(path: &Path, reading: &Reading, schema: &Schema, rows: usize) -> Result<Self> {
+    pub fn open(
+        path: &Path,
+        reading: &ReadingOptions,
+        schema: &Schema,
+        rows: usize,
+    ) -> Result<Self> {
         let csv = csv_of(schema, reading).only(Vec::<String>::new());
         if is_standard_input(path) {
             let mut blocks = csv.blocks_from(io::stdin(), rows).map_err(from_standard_input)?;
@@ -172,11 +182,11 @@ impl Blocks {
 }
 
 /// How tables are read: as they are, unless it is said otherwise.
-fn csv(reading: &Reading) -> Csv {
+fn csv(reading: &ReadingOptions) -> Csv {
     with_kinds(without_kinds(reading), reading)
 }
 
-fn without_kinds(reading: &Reading) -> Csv {
+fn without_kinds(reading: &ReadingOptions) -> Csv {
     let csv = Csv::new()
         .typed()
         .delimiter(reading.delimiter)
@@ -185,13 +195,13 @@ fn without_kinds(reading: &Reading) -> Csv {
     reading.missing.iter().fold(csv.day_first(reading.day_first), Csv::missing)
 }
 
-fn with_kinds(csv: Csv, reading: &Reading) -> Csv {
+fn with_kinds(csv: Csv, reading: &ReadingOptions) -> Csv {
     reading.kinds.iter().fold(csv, |csv, (name, kind)| csv.kind(name, *kind))
 }
 
 /// How a table for a model is read: with the kinds, marks and spellings of missing cells of its
 /// training, unless others are said.
-fn csv_of(schema: &Schema, reading: &Reading) -> Csv {
+fn csv_of(schema: &Schema, reading: &ReadingOptions) -> Csv {
     let csv = without_kinds(reading)
         .decimal(reading.decimal.or(schema.decimal))
         .day_first(reading.day_first.or(schema.day_first));
@@ -247,6 +257,6 @@ fn from_standard_input(error: Error) -> Error {
 
 fn no_target(path: &Path, names: &[String]) -> Error {
     let names = listed(names.iter().map(String::as_str));
-    let message = format!("{}: which column is to be predicted? There are {names}", title(path));
+    let message = format!("{}: which column should be predicted? There are {names}", title(path));
     Error::new(ErrorKind::Argument, message).help("name it with --target COLUMN")
 }

@@ -5,17 +5,17 @@
 //! a page.
 
 use endo::Result;
-use endo::data::{Kind, shown, shown_path};
+use endo::data::{ColumnKind, shown, shown_path};
 use endo::report;
 use toml::{Table as Toml, Value};
 
 use crate::arguments::{ModelName, Training};
 use crate::evaluate::number;
 use crate::output::{Record, aligned, counted};
-use crate::parts::Parts;
-use crate::recipe::Fitted;
+use crate::recipe::FittedModel;
+use crate::row_split::RowSplit;
 use crate::run_folder::{MODEL, REPORT, RunFolder, SETTINGS, report_title};
-use crate::schema::{LeftOut, Schema};
+use crate::schema::{LeftOutColumn, Schema};
 use crate::scores::Scores;
 use crate::source::Source;
 use crate::task::Goal;
@@ -24,10 +24,10 @@ use crate::task::Goal;
 pub struct Summary<'a> {
     pub source: &'a Source,
     pub goal: &'a Goal,
-    pub parts: &'a Parts,
+    pub parts: &'a RowSplit,
     /// The number of rows that have a target.
     pub rows: usize,
-    pub left_out: &'a [LeftOut],
+    pub left_out: &'a [LeftOutColumn],
     /// Its name.
     pub run: &'a str,
 }
@@ -37,9 +37,9 @@ pub struct Outcome {
     /// The scores of the model that was tested.
     pub judgement: Judgement,
     /// That model.
-    pub tested: Fitted,
+    pub tested: FittedModel,
     /// The columns that the saved model leaves out.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<LeftOutColumn>,
     /// Whether another is saved, which has learnt from all rows.
     pub is_refit: bool,
     /// How long the run took.
@@ -314,7 +314,7 @@ impl Summary<'_> {
         Ok(all.to_string())
     }
 
-    fn options(&self, arguments: &Training, tested: &Fitted) -> Toml {
+    fn options(&self, arguments: &Training, tested: &FittedModel) -> Toml {
         let model = match &arguments.model {
             ModelName::Tabular => "tabular".to_string(),
             ModelName::Regressor => "regressor".to_string(),
@@ -370,12 +370,12 @@ impl Summary<'_> {
 }
 
 /// The word for a kind, as it is said on the command line.
-fn kind_name(kind: Kind) -> &'static str {
+fn kind_name(kind: ColumnKind) -> &'static str {
     match kind {
-        Kind::Number => "number",
-        Kind::Word => "category",
-        Kind::Time => "date",
-        Kind::Ignored => "ignore",
+        ColumnKind::Number => "number",
+        ColumnKind::Word => "category",
+        ColumnKind::Time => "date",
+        ColumnKind::Ignored => "ignore",
     }
 }
 
@@ -397,7 +397,7 @@ mod tests {
         let source =
             Source { title: "t".to_string(), origin: None, targets: vec!["y".to_string()], table };
         let goal = Goal::Regression(source.targets.clone());
-        let parts = Parts { train: vec![0], validation: vec![], test: vec![0] };
+        let parts = RowSplit { train: vec![0], validation: vec![], test: vec![0] };
         let summary = Summary {
             source: &source,
             goal: &goal,

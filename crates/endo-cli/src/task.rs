@@ -1,4 +1,4 @@
-//! What is to be predicted: numbers, or one of several classes.
+//! What a model predicts: numbers, or one of several classes.
 //!
 //! In: the columns of the targets. Out: a [`Goal`], with the classes in their order, and each row's
 //! target as a number.
@@ -235,7 +235,7 @@ fn numbers<'t>(table: &'t Table, target: &str) -> Result<&'t [f64]> {
                 .first()
                 .map_or_else(String::new, |word| format!(", such as `{}`", shown(word)));
             let message = format!(
-                "column `{}` holds words{example}, and numbers are to be predicted",
+                "column `{}` holds words{example}, and regression predicts numbers",
                 shown(target)
             );
             let help = "leave --task out to predict classes, or give --type COLUMN=number to find \

@@ -7,7 +7,7 @@
 use std::io::{IsTerminal, stderr, stdout};
 use std::time::Instant;
 
-use endo::data::{Kind, shown};
+use endo::data::{ColumnKind, shown};
 use endo::prelude::*;
 use endo::training::Progress;
 
@@ -15,11 +15,11 @@ use crate::arguments::{ModelName, Training};
 use crate::evaluate::scores;
 use crate::model_file::note;
 use crate::output::{EpochRecords, Output, counted};
-use crate::parts::Parts;
-use crate::recipe::{Fitted, Learnable, Recipe};
+use crate::recipe::{FittedModel, Learnable, Recipe};
+use crate::row_split::RowSplit;
 use crate::run_folder::{MODEL, RunFolder};
 use crate::run_hash::run_name;
-use crate::schema::{LeftOut, Schema, Why, plain};
+use crate::schema::{Exclusion, LeftOutColumn, Schema, plain};
 use crate::scores::Scores;
 use crate::source::Source;
 use crate::summary::{Judgement, Outcome, Summary};
@@ -48,9 +48,13 @@ pub fn train(arguments: &Training) -> Result<()> {
     } else {
         arguments.validation.unwrap_or(0.25)
     };
-    let parts =
-        Parts::split(&rows, classes.as_deref(), [arguments.test, validation], arguments.split_seed)
-            .map_err(in_source)?;
+    let parts = RowSplit::split(
+        &rows,
+        classes.as_deref(),
+        [arguments.test, validation],
+        arguments.split_seed,
+    )
+    .map_err(in_source)?;
     let recipe = Recipe::new(
         arguments,
         class_weight(arguments, &goal, classes.as_deref(), &parts.learnable())?,
@@ -127,19 +131,20 @@ struct View<'a> {
 
 impl View<'_> {
     /// What the columns are, from some rows. Where all are left out, all that can be are kept.
-    fn schema(&self, rows: &[usize]) -> Result<(Schema, Vec<LeftOut>)> {
+    fn schema(&self, rows: &[usize]) -> Result<(Schema, Vec<LeftOutColumn>)> {
         let reading = &self.arguments.reading;
         let table = &self.source.table;
-        let fit = |said: &[(String, Kind)]| Schema::fit(table, rows, self.goal.targets(), said);
+        let fit =
+            |said: &[(String, ColumnKind)]| Schema::fit(table, rows, self.goal.targets(), said);
         // As the table has the names; columns that are ignored are not in it.
         let named =
-            |(name, kind): &(String, Kind)| Some((table.find(name).ok()?.to_string(), *kind));
-        let said: Vec<(String, Kind)> = reading.kinds.iter().filter_map(named).collect();
+            |(name, kind): &(String, ColumnKind)| Some((table.find(name).ok()?.to_string(), *kind));
+        let said: Vec<(String, ColumnKind)> = reading.kinds.iter().filter_map(named).collect();
         let (mut schema, mut left_out) = fit(&said)?;
         if schema.inputs.is_empty() {
             // What looks like numbers of rows may be a clock, if there is nothing else.
-            let numbering = left_out.iter().filter(|column| column.why == Why::RowNumber);
-            let kept = numbering.map(|column| (column.name.clone(), Kind::Number));
+            let numbering = left_out.iter().filter(|column| column.why == Exclusion::RowNumber);
+            let kept = numbering.map(|column| (column.name.clone(), ColumnKind::Number));
             (schema, left_out) = fit(&said.iter().cloned().chain(kept).collect::<Vec<_>>())?;
         }
         schema.missing.clone_from(&reading.missing);
@@ -294,7 +299,7 @@ fn callbacks<'a>(arguments: &Training, output: &'a mut Output) -> Vec<Box<dyn Ca
 
 /// The scores on rows that nobody has seen, of the model, of a line, and of what is true of most
 /// rows.
-fn judge(goal: &Goal, fitted: &Fitted, train: &Dataset, test: &Dataset) -> Result<Judgement> {
+fn judge(goal: &Goal, fitted: &FittedModel, train: &Dataset, test: &Dataset) -> Result<Judgement> {
     let targets = |part: &Dataset| part.targets().map_or_else(Vec::new, Array::to_vec::<f64>);
     let (seen, truth) = (targets(train), targets(test));
     let of = |model: &Model| {

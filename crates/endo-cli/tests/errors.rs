@@ -20,7 +20,7 @@ const CASES: [Case; 40] = [
     (TABLE, "train --data no/such.csv --target y", 1, &["cannot read \
         `no/such.csv`", "help: check the path"]),
     (TABLE, "train --data . --target y", 1, &["cannot read `.`"]),
-    (TABLE, "train --data t.csv", 2, &["which column is to be \
+    (TABLE, "train --data t.csv", 2, &["which column should be \
         predicted?", "`x`, `y`", "--target COLUMN"]),
     (TABLE, "train --data t.csv --target z", 1, &["there is no column `z`; the columns are `x`, \
         `y`"]),

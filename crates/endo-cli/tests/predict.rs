@@ -12,8 +12,8 @@ use endo::prelude::*;
 use endo_cli::model_file::{TableModel, note};
 use program::{Scene, number, text};
 
-/// 240 rows of houses: numbers with gaps, a category with a rare word, a date, a name of one's own,
-/// and a price.
+/// 240 rows of houses: numbers with gaps, a category with a rare word, a date, a name that no other
+/// row has, and a price.
 fn houses() -> String {
     let mut table = "id,rooms,town,sold,agent,price\n".to_string();
     for i in 0..240_usize {

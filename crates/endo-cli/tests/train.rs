@@ -257,7 +257,7 @@ fn a_table_may_come_through_standard_input() {
     let message = text(&run.stderr);
     assert!(
         run.status.code() == Some(2)
-            && message.contains("standard input: which column is to be predicted?"),
+            && message.contains("standard input: which column should be predicted?"),
         "{message}"
     );
 }

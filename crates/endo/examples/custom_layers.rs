@@ -1,5 +1,5 @@
-//! Layers of one's own: with weights, with noise in training alone, and layer normalization,
-//! compared with the library's.
+//! Custom layers: with weights, with noise in training alone, and layer normalization, compared
+//! with the library's.
 //!
 //! `cargo run --release -p endo --example custom_layers`
 

@@ -1,5 +1,5 @@
-//! A classifier of digits in a loop of one's own: one optimizer for the lower layers and another
-//! for the upper ones, with validation after every epoch.
+//! A classifier of digits in a custom loop: one optimizer for the lower layers and another for the
+//! upper ones, with validation after every epoch.
 //!
 //! `cargo run --release -p endo --example digits`
 

@@ -1,5 +1,5 @@
-//! Gradients of plain functions: at one place, of gradients, stopped, by a rule of one's own, and
-//! where the naive way fails.
+//! Gradients of plain functions: at one place, of gradients, stopped, by a custom rule, and where
+//! the naive way fails.
 //!
 //! `cargo run --release -p endo --example gradients`
 

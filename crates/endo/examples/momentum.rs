@@ -1,5 +1,4 @@
-//! An optimizer of one's own: momentum, with a velocity for each weight in a slot, beside the
-//! library's.
+//! A custom optimizer: momentum, with a velocity for each weight in a slot, beside the library's.
 //!
 //! `cargo run --release -p endo --example momentum`
 

@@ -1,5 +1,5 @@
-//! A callback of one's own that predicts with the model while it trains, reports what it finds, and
-//! stops the training when that is good enough; and one that watches what the first reports.
+//! A custom callback that predicts with the model while it trains, reports what it finds, and stops
+//! the training when that is good enough; and one that watches what the first reports.
 //!
 //! `cargo run --release -p endo --example stopping`
 

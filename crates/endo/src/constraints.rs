@@ -90,7 +90,8 @@ family! { Constraint: project(self, x: &Tensor) -> Tensor;
         axis: Axes = Axes::One(0),
     } => {
         let norms = norms(x, &self.axis);
-        let desired = self.rate * norms.clip(self.min_value, self.max_value) + (1.0 - self.rate) * &norms;
+        let clipped = norms.clip(self.min_value, self.max_value);
+        let desired = self.rate * clipped + (1.0 - self.rate) * &norms;
         x * (desired / (norms + EPSILON))
     };
 }

@@ -37,10 +37,10 @@ pub enum ErrorKind {
 /// assert_eq!(error.to_string(), "the batch size is 0\n  help: use a batch size of at least 1");
 /// ```
 #[derive(Clone, PartialEq)]
-pub struct Error(Box<Parts>);
+pub struct Error(Box<ErrorContent>);
 
 #[derive(Clone, PartialEq)]
-struct Parts {
+struct ErrorContent {
     kind: ErrorKind,
     message: String,
     layer: Option<String>,
@@ -54,7 +54,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of a kind; the message says what happened, what was expected and what was got.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Parts { kind, message: message.into(), layer: None, site: None, help: None }))
+        Self(Box::new(ErrorContent {
+            kind,
+            message: message.into(),
+            layer: None,
+            site: None,
+            help: None,
+        }))
     }
 
     /// The error of something that needs more memory than the system gives.
@@ -141,7 +147,7 @@ impl fmt::Debug for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { message, layer, site, help, .. } = &*self.0;
+        let ErrorContent { message, layer, site, help, .. } = &*self.0;
         f.write_str(message)?;
         if let Some(layer) = layer {
             write!(f, "\n  layer: `{layer}`")?;

@@ -104,7 +104,7 @@ pub mod variable;
 /// Tensors: what layers, losses and metrics compute with, and what the methods of tensors take.
 pub mod tensor {
     #[doc(inline)]
-    pub use crate::graph::{Tensor, Tree};
+    pub use crate::graph::{Tensor, Transposed, Tree};
     #[doc(inline)]
     pub use crate::ops::{Argument, AxisList, AxisNumber, NewShape, NewSize, RandomState, Window};
 }
@@ -114,7 +114,7 @@ pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
 pub use named::{Hyperparameters, Setting};
 pub use shape::Shape;
-pub use tensor::Tensor;
+pub use tensor::{Tensor, Transposed};
 pub use trace::compute;
 pub use variable::Variable;
 

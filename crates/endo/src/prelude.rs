@@ -6,7 +6,7 @@ pub use crate::constraints::{Axes, Constraint, MaxNorm, MinMaxNorm, NonNeg, Unit
 pub use crate::data::{Dataset, Samples, StandardScaler, Stream, Table};
 pub use crate::dtype::DType;
 pub use crate::error::{Error, ErrorKind, Result};
-pub use crate::graph::{Tensor, Tree};
+pub use crate::graph::{Tensor, Transposed, Tree};
 pub use crate::initializers::{Initializer, constant::*, orthogonal::*, random::*, scaled::*};
 pub use crate::layers::{Layer, built_in::*};
 pub use crate::losses::{

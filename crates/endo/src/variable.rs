@@ -1,8 +1,8 @@
 //! Named arrays that outlive a run: weights, optimizer slots, metric totals, averages, counters.
 //!
-//! In: a name and a first value. Out: [`Variable`], a handle; its numbers lie in a [`Block`], alone
-//! at first and beside those of its fellows once a plan uses them together, so that one lock and
-//! one stretch of memory serve a whole step.
+//! In: a name and a first value. Out: [`Variable`], a handle; its numbers lie in a
+//! [`VariableBlock`], alone at first and beside those of other variables once a plan uses them
+//! together, so that one lock and one stretch of memory serve a whole step.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -42,16 +42,16 @@ struct Inner {
 
 #[derive(Clone)]
 struct BlockOffset {
-    block: Arc<Block>,
+    block: Arc<VariableBlock>,
     offset: usize,
 }
 
 /// A stretch of memory that holds the numbers of one or more variables.
-pub struct Block {
+pub struct VariableBlock {
     content: RwLock<Content>,
 }
 
-/// What a locked [`Block`] gives access to.
+/// What a locked [`VariableBlock`] gives access to.
 pub struct Content {
     memory: Memory,
     members: Vec<Weak<Inner>>,
@@ -68,7 +68,7 @@ impl Variable {
     pub fn new(name: impl Into<String>, value: impl Into<Array>) -> Self {
         let value: Array = value.into();
         let value = if value.dtype() == DType::U8 { value.cast(DType::I32) } else { value };
-        let block = Block::new();
+        let block = VariableBlock::new();
         block.write().memory.append(value.bytes());
         let variable = Self(Arc::new(Inner {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -253,7 +253,7 @@ impl fmt::Debug for Variable {
     }
 }
 
-impl Block {
+impl VariableBlock {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             content: RwLock::new(Content {
@@ -273,7 +273,7 @@ impl Block {
     /// # Errors
     /// If the system does not give the memory for a larger block; then all variables stay where
     /// they are.
-    pub fn gather(variables: &[Variable]) -> Result<(Arc<Block>, Vec<usize>)> {
+    pub fn gather(variables: &[Variable]) -> Result<(Arc<VariableBlock>, Vec<usize>)> {
         loop {
             let places: Vec<BlockOffset> = variables.iter().map(Variable::place).collect();
             if let Some(first) = places.first()
@@ -285,14 +285,14 @@ impl Block {
                 ));
             }
             if variables.is_empty() {
-                return Ok((Block::new(), Vec::new()));
+                return Ok((VariableBlock::new(), Vec::new()));
             }
             Self::merge(variables)?;
         }
     }
 
     fn merge(variables: &[Variable]) -> Result<()> {
-        let mut blocks: Vec<Arc<Block>> = Vec::new();
+        let mut blocks: Vec<Arc<VariableBlock>> = Vec::new();
         for variable in variables {
             let block = variable.place().block;
             if !blocks.iter().any(|known| Arc::ptr_eq(known, &block)) {
@@ -313,7 +313,7 @@ impl Block {
         let mut seen = std::collections::HashSet::new();
         members.retain(|member| seen.insert(member.id));
 
-        let merged = Block::new();
+        let merged = VariableBlock::new();
         let mut target = merged.write();
         let bytes = |member: &Arc<Inner>| {
             Memory::round_up((member.shape.len() * member.dtype.bytes()).max(1))
@@ -353,8 +353,8 @@ impl Block {
 }
 
 impl Content {
-    /// Whether the variables have moved to a larger block, so that [`Block::gather`] has to be
-    /// asked again.
+    /// Whether the variables have moved to a larger block, so that [`VariableBlock::gather`] has to
+    /// be asked again.
     pub fn is_retired(&self) -> bool {
         self.retired
     }
@@ -377,11 +377,11 @@ mod tests {
     #[test]
     fn gathering_keeps_values_and_brings_block_mates_along() {
         let [a, b, c] = [1.0_f32, 2.0, 3.0].map(|x| Variable::new("x", Array::scalar(x)));
-        let (first, _) = Block::gather(&[a.clone(), b.clone()]).unwrap();
-        let (second, offsets) = Block::gather(&[c.clone(), b.clone()]).unwrap();
+        let (first, _) = VariableBlock::gather(&[a.clone(), b.clone()]).unwrap();
+        let (second, offsets) = VariableBlock::gather(&[c.clone(), b.clone()]).unwrap();
         assert!(first.read().is_retired());
         assert_eq!(offsets, [0, Memory::LINE]);
-        assert!(Arc::ptr_eq(&second, &Block::gather(std::slice::from_ref(&a)).unwrap().0));
+        assert!(Arc::ptr_eq(&second, &VariableBlock::gather(std::slice::from_ref(&a)).unwrap().0));
         assert_eq!([a, b, c].map(|x| x.value().get(0)), [1.0, 2.0, 3.0]);
     }
 
@@ -399,7 +399,7 @@ mod tests {
         std::thread::scope(|scope| {
             for start in 0..4 {
                 let variables = &variables;
-                scope.spawn(move || Block::gather(&variables[start..start + 4]).unwrap());
+                scope.spawn(move || VariableBlock::gather(&variables[start..start + 4]).unwrap());
             }
         });
         let values: Vec<f64> = variables.iter().map(|x| x.value().get(0)).collect();

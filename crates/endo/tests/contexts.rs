@@ -1,7 +1,7 @@
 //! Losses, regularizers, constraints and activations that take a context: they read variables, draw
 //! random numbers and apply nets.
 //!
-//! In: closures and types of one's own in a model's options. Out: the numbers of the same formulas
+//! In: closures and custom types in a model's options. Out: the numbers of the same formulas
 //! written by hand, the same in plans, node by node and in evaluation, and gradients of the weights
 //! inside.
 
@@ -143,7 +143,7 @@ fn a_type_of_ones_own_has_the_method_that_takes_a_context_alone() {
     factor.set(&Array::scalar(0.5_f32)).unwrap();
     let logs = model.evaluate(&data()).unwrap();
     assert!((logs.get("loss").unwrap() - 4.0 * logs.get("mse").unwrap()).abs() < 1e-4, "{logs}");
-    // In a step of one's own, with a context and without one.
+    // In a custom step, with a context and without one.
     let loss = Annealed { factor };
     let mut with = Function::new(|[y, p], cx| [loss.apply_in(&y, &p, None, cx)]);
     assert_eq!(
@@ -454,7 +454,7 @@ fn a_net_that_a_loss_applies_is_not_in_training_and_adds_no_terms() {
     let logs = model.train_on_batch(&same).unwrap();
     assert_eq!(logs.get("loss"), Some(0.0), "{logs}");
     assert_eq!(normal.moving_variance().unwrap().value(), [1.0_f32, 1.0].into());
-    // In Keras's way by hand, too: with a step of one's own.
+    // In Keras's way by hand, too: with a custom step.
     let loss = Reached(Dropout::new(0.5));
     let mut model = Model::new(Sequential::new().add(Dense::new(2)));
     model.compile(Sgd::new(0.1), (), ());

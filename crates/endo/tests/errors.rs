@@ -21,10 +21,10 @@ mod training;
 use endo::prelude::*;
 
 /// A file and a line, or none.
-type Place<'a> = Option<(&'a str, u32)>;
+type MarkedSite<'a> = Option<(&'a str, u32)>;
 
 /// The line of a file that ends with `// <- mark`.
-fn place(file: &'static str, source: &str, mark: &str) -> Place<'static> {
+fn place(file: &'static str, source: &str, mark: &str) -> MarkedSite<'static> {
     let ends = format!("// <- {mark}");
     let line = source.lines().position(|line| line.ends_with(&ends)).expect("a marked line");
     Some((file, line as u32 + 1))
@@ -37,7 +37,7 @@ fn expect<T>(
     result: Result<T>,
     kind: ErrorKind,
     layer: &str,
-    place: Place,
+    place: MarkedSite,
     message: &str,
     help: &str,
 ) {

@@ -218,11 +218,12 @@ fn extremes_share_their_gradient_among_ties() {
 
 #[test]
 fn matrix_products_in_all_transpositions() {
-    for transposed in [[false, false], [false, true], [true, false], [true, true]] {
+    for [left, right] in [[false, false], [false, true], [true, false], [true, true]] {
+        let transposed = Transposed { left, right };
         let sizes = |transposed: bool, rows: usize, columns: usize| {
             if transposed { [columns, rows] } else { [rows, columns] }
         };
-        let [left, right] = [sizes(transposed[0], 2, 3), sizes(transposed[1], 3, 4)];
+        let [left, right] = [sizes(left, 2, 3), sizes(right, 3, 4)];
         let batches: [(&[usize], &[usize]); 6] =
             [(&[], &[]), (&[2], &[2]), (&[2], &[]), (&[], &[2]), (&[2, 1], &[3]), (&[1], &[2])];
         for (before_left, before_right) in batches {

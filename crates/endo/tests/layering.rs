@@ -1,7 +1,8 @@
 //! The rules of the source tree: who may import whom, how files begin and end, what no file may
 //! hold.
 //!
-//! In: every file of the library. Out: a list of those that break a rule, with the line.
+//! In: every file of the library, and for the lengths of files and lines every Rust file of the
+//! workspace. Out: a list of those that break a rule, with the line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -62,10 +63,15 @@ const ONE_THING: &[&[&str]] = &[
 /// Files at the top that only re-export.
 const TOP: &[&str] = &["lib", "prelude"];
 
-const LONGEST: usize = 500;
+/// The most lines that a file has.
+const MOST_LINES: usize = 500;
+
+/// The most characters that a line has. rustfmt keeps to it too, but not within macros, strings and
+/// comments.
+const MOST_COLUMNS: usize = 100;
 
 struct Source {
-    /// Its path below `src`, as in `ops/reduce.rs`.
+    /// Its path below the folder that was read, as in `ops/reduce.rs`.
     path: String,
     text: String,
 }
@@ -84,7 +90,18 @@ impl Source {
     }
 }
 
+/// The files of the library.
 fn sources() -> Vec<Source> {
+    sources_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+}
+
+/// The files of all crates, with their tests and benchmarks.
+fn workspace() -> Vec<Source> {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    sources_below(crates.expect("a crate lies in the folder of crates"))
+}
+
+fn sources_below(root: &Path) -> Vec<Source> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         let entries =
             fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -99,15 +116,14 @@ fn sources() -> Vec<Source> {
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
-    walk(&root, &mut paths);
+    walk(root, &mut paths);
     paths.sort();
     let read = |path: PathBuf| {
         let text =
             fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let path = path
-            .strip_prefix(&root)
+            .strip_prefix(root)
             .expect("found below the root")
             .to_string_lossy()
             .replace('\\', "/");
@@ -265,14 +281,28 @@ fn files_open_by_saying_what_they_are() {
 
 #[test]
 fn no_file_is_longer_than_500_lines() {
-    let long = sources()
+    let long = workspace()
         .into_iter()
         .map(|source| (source.text.lines().count(), source.path))
-        .filter(|(lines, _)| *lines > LONGEST);
+        .filter(|(lines, _)| *lines > MOST_LINES);
     none(
         "files that are too long",
         &long.map(|(lines, path)| format!("{path}: {lines} lines")).collect::<Vec<_>>(),
     );
+}
+
+#[test]
+fn no_line_is_longer_than_100_characters() {
+    let mut offenders = Vec::new();
+    for source in workspace() {
+        for (index, line) in source.text.lines().enumerate() {
+            let columns = line.chars().count();
+            if columns > MOST_COLUMNS {
+                offenders.push(format!("{}:{}: {columns} characters", source.path, index + 1));
+            }
+        }
+    }
+    none("lines that are too long", &offenders);
 }
 
 #[test]

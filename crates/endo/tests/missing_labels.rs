@@ -1,5 +1,4 @@
-//! Missing labels: NaN in targets that a sample weight of 0 covers, in loops of one's own and in
-//! `fit`.
+//! Missing labels: NaN in targets that a sample weight of 0 covers, in custom loops and in `fit`.
 //!
 //! In: three samples, of which the second has no label. Out: the losses and weights that the other
 //! two give, by hand.

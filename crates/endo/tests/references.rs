@@ -1,6 +1,6 @@
-//! Models of several nets and steps of one's own, against PyTorch in double precision: three steps
-//! each of a Wasserstein GAN with gradient penalty, a variational autoencoder, a distillation, a
-//! triplet loss and MAML; and a generator's own losses by hand.
+//! Models of several nets and custom steps, against PyTorch in double precision: three steps each
+//! of a Wasserstein GAN with gradient penalty, a variational autoencoder, a distillation, a triplet
+//! loss and MAML; and a generator's own losses by hand.
 //!
 //! In: `references/references.json`, made by `references/make_references.py`. Every term and every
 //! weight has to agree to 1e-9.

@@ -1,5 +1,4 @@
-//! Runs: the loop of `fit` opened up, steps of one's own, and runs that are interrupted and
-//! resumed.
+//! Runs: the loop of `fit` opened up, custom steps, and runs that are interrupted and resumed.
 
 #[path = "support/folder.rs"]
 mod folder;

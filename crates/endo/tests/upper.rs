@@ -1,5 +1,5 @@
-//! Models of models, steps of one's own, terms by owner, and outputs by name: what real programs
-//! ran into, with its right values.
+//! Models of models, custom steps, terms by owner, and outputs by name: what real programs ran
+//! into, with its right values.
 //!
 //! In: small models with numbers worked out by hand. Out: what each of them must give.
 

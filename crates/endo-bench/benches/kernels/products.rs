@@ -5,6 +5,7 @@
 //! operations a second.
 
 use criterion::Criterion;
+use endo::Transposed;
 
 use crate::{numbers, time};
 
@@ -37,10 +38,10 @@ pub fn measure(criterion: &mut Criterion) {
             [x.matmul(&kernel)]
         });
         time(&mut group, format!("weights/{shape}"), work, [&x, &dy], |[x, dy], _| {
-            [x.matmul_transposed(&dy, [true, false])]
+            [x.matmul_transposed(&dy, Transposed::LEFT)]
         });
         time(&mut group, format!("inputs/{shape}"), work, [&dy, &kernel], |[dy, kernel], _| {
-            [dy.matmul_transposed(&kernel, [false, true])]
+            [dy.matmul_transposed(&kernel, Transposed::RIGHT)]
         });
     }
     group.finish();

@@ -11,14 +11,14 @@ use super::encoding::Encoding;
 use super::ensemble::Ensemble;
 use super::folds::Folds;
 use super::linear::{self, Base, Rows};
-use super::nets::{Trained, Training};
+use super::nets::{NetTraining, TrainedNets};
 use super::plan::{LARGE, Plan};
-use super::problem::{Feature, Problem, Settings, Task};
+use super::problem::{Feature, LearningOptions, Problem, Task};
 use super::scale::{Scale, is_skewed, smearing, squared_error, standardized};
 use super::table_net::{Mixture, TableNet};
 
 /// A model that was learnt.
-pub struct Learned {
+pub struct LearnedModel {
     /// Predicts `[rows, outputs]` in `f64`.
     pub model: Model,
     /// The line to compare it with, of the same form.
@@ -39,32 +39,32 @@ pub struct Learned {
 pub fn learn<'c>(
     problem: &Problem,
     rows: &Dataset,
-    settings: &Settings,
+    options: &LearningOptions,
     callbacks: Vec<Box<dyn Callback + 'c>>,
-) -> Result<Learned> {
-    Learning { problem, rows, settings }.run(callbacks)
+) -> Result<LearnedModel> {
+    TableLearner { problem, rows, options }.run(callbacks)
 }
 
 /// The line alone: ridge regression, or logistic regression of classes.
 ///
 /// # Errors
 /// If a trace fails.
-pub fn line(problem: &Problem, rows: &Dataset, settings: &Settings) -> Result<Model> {
-    let learning = Learning { problem, rows, settings };
+pub fn line(problem: &Problem, rows: &Dataset, options: &LearningOptions) -> Result<Model> {
+    let learning = TableLearner { problem, rows, options };
     let prepared = learning.prepare()?;
     let (scale, targets) = standardized(problem.task, &prepared.truth, false);
     let (line, _) = learning.search(&learning.rows(&prepared, targets), &prepared)?;
     learning.build(&prepared, &line, None, ALONE, scale)
 }
 
-struct Learning<'a> {
+struct TableLearner<'a> {
     problem: &'a Problem,
     rows: &'a Dataset,
-    settings: &'a Settings,
+    options: &'a LearningOptions,
 }
 
 /// What is made of the rows before anything is learnt.
-struct Prepared {
+struct PreparedRows {
     plan: Plan,
     truth: Vec<f64>,
     /// The classes of the rows, which folds spread.
@@ -78,7 +78,7 @@ struct Prepared {
 }
 
 /// A base and nets that were trained on what it leaves.
-struct Fitted {
+struct FittedNets {
     base: Base,
     scale: Scale,
     nets: Ensemble,
@@ -92,15 +92,15 @@ struct Fitted {
 /// The shares of what is linear alone.
 const ALONE: Mixture = Mixture { base: 1.0, nets: 0.0 };
 
-impl Learning<'_> {
-    fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>) -> Result<Learned> {
+impl TableLearner<'_> {
+    fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>) -> Result<LearnedModel> {
         let (task, prepared) = (self.problem.task, self.prepare()?);
         let (scale, targets) = standardized(task, &prepared.truth, false);
         let rows = self.rows(&prepared, targets);
         let (line, base) = self.search(&rows, &prepared)?;
         let line = self.build(&prepared, &line, None, ALONE, scale.clone())?;
         let masked = match self.hidden()? {
-            Some(inputs) => prepared.encoding.renewed().encode(&inputs, self.settings.threads)?,
+            Some(inputs) => prepared.encoding.renewed().encode(&inputs, self.options.threads)?,
             None => prepared.encoded.clone(),
         };
         let may_curve = prepared.plan.share > 0.0
@@ -115,8 +115,8 @@ impl Learning<'_> {
         };
         let plain = self.fitted(&prepared, &masked, &rows, scale, base, callbacks)?;
         let fitted = curved.filter(|curved| curved.error < GAIN * plain.error).unwrap_or(plain);
-        let Fitted { base, scale, nets, history, epoch, mixture, .. } = fitted;
-        Ok(Learned {
+        let FittedNets { base, scale, nets, history, epoch, mixture, .. } = fitted;
+        Ok(LearnedModel {
             model: self.build(&prepared, &base, Some(nets), mixture, scale)?,
             line,
             history,
@@ -124,27 +124,27 @@ impl Learning<'_> {
         })
     }
 
-    fn prepare(&self) -> Result<Prepared> {
+    fn prepare(&self) -> Result<PreparedRows> {
         let numbers = self
             .problem
             .features
             .iter()
             .filter(|feature| !matches!(feature, Feature::Category { .. }))
             .count();
-        let plan = Plan::new(self.rows.len(), numbers, self.settings);
+        let plan = Plan::new(self.rows.len(), numbers, self.options);
         let truth: Vec<f64> = self.rows.targets().map_or_else(Vec::new, Array::to_vec);
         let groups: Vec<usize> = match self.problem.task {
             Task::Classes { .. } => truth.iter().map(|&class| class as usize).collect(),
             Task::Regression { .. } => vec![0; self.rows.len()],
         };
-        let folds = Folds::new(&groups, plan.nets, Some(plan.share), self.settings.seed);
+        let folds = Folds::new(&groups, plan.nets, Some(plan.share), self.options.seed);
         let (encoding, encoded) =
-            Encoding::fit(self.problem, self.rows.inputs(), plan.pieces, self.settings.threads)?;
+            Encoding::fit(self.problem, self.rows.inputs(), plan.pieces, self.options.threads)?;
         let (inputs, weights) = (with_ones(&encoded), self.weights(&groups));
-        Ok(Prepared { plan, truth, groups, folds, encoding, encoded, inputs, weights })
+        Ok(PreparedRows { plan, truth, groups, folds, encoding, encoded, inputs, weights })
     }
 
-    fn rows<'p>(&self, prepared: &'p Prepared, targets: Array) -> Rows<'p> {
+    fn rows<'p>(&self, prepared: &'p PreparedRows, targets: Array) -> Rows<'p> {
         Rows {
             inputs: prepared.inputs.clone(),
             line: prepared.encoding.line_width(),
@@ -152,17 +152,17 @@ impl Learning<'_> {
             weights: prepared.weights.clone(),
             folds: &prepared.folds,
             task: self.problem.task,
-            threads: self.settings.threads,
+            threads: self.options.threads,
         }
     }
 
     /// The line, and what does better.
-    fn search(&self, rows: &Rows, prepared: &Prepared) -> Result<(Base, Base)> {
+    fn search(&self, rows: &Rows, prepared: &PreparedRows) -> Result<(Base, Base)> {
         if prepared.plan.share > 0.0 {
             return linear::search(rows);
         }
         // Nets that leave out nothing cannot choose penalties: folds of the linear part alone do.
-        let folds = Folds::new(&prepared.groups, rows.folds.count(), None, self.settings.seed);
+        let folds = Folds::new(&prepared.groups, rows.folds.count(), None, self.options.seed);
         let (line, base) = linear::search(&Rows { folds: &folds, ..rows.clone() })?;
         Ok((linear::fit(rows, line.penalties)?, linear::fit(rows, base.penalties)?))
     }
@@ -171,7 +171,7 @@ impl Learning<'_> {
     /// than without.
     fn curved<'p>(
         &self,
-        prepared: &'p Prepared,
+        prepared: &'p PreparedRows,
         plain: &Rows,
         scale: &Scale,
         base: &Base,
@@ -189,16 +189,16 @@ impl Learning<'_> {
     /// Trains the nets on what a base leaves, and mixes them.
     fn fitted(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedRows,
         masked: &Array,
         rows: &Rows,
         mut scale: Scale,
         base: Base,
         callbacks: Vec<Box<dyn Callback + '_>>,
-    ) -> Result<Fitted> {
-        let Prepared { plan, truth, encoded, .. } = prepared;
-        let Trained { nets, history, epoch, out_of_fold } =
-            Training { settings: self.settings, plan, rows, base: &base, encoded, masked }
+    ) -> Result<FittedNets> {
+        let PreparedRows { plan, truth, encoded, .. } = prepared;
+        let TrainedNets { nets, history, epoch, out_of_fold } =
+            NetTraining { options: self.options, plan, rows, base: &base, encoded, masked }
                 .run(callbacks)?;
         let is_judged = plan.share > 0.0;
         let mixture = if is_judged {
@@ -215,13 +215,13 @@ impl Learning<'_> {
             }
             error = squared_error(&scale, truth, &said);
         }
-        Ok(Fitted { base, scale, nets, history, epoch, mixture, error })
+        Ok(FittedNets { base, scale, nets, history, epoch, mixture, error })
     }
 
     /// The model of what was learnt.
     fn build(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedRows,
         base: &Base,
         nets: Option<Ensemble>,
         mixture: Mixture,
@@ -230,8 +230,8 @@ impl Learning<'_> {
         let task = self.problem.task;
         let base = mean_of_folds(base, task.outputs());
         let layer = TableNet::new(task, prepared.encoding.renewed(), base, nets, mixture, scale);
-        let model = Model::new(layer).seed(self.settings.seed);
-        let model = match self.settings.threads {
+        let model = Model::new(layer).seed(self.options.seed);
+        let model = match self.options.threads {
             Some(threads) => model.threads(threads),
             None => model,
         };
@@ -252,7 +252,7 @@ impl Learning<'_> {
             return Ok(None);
         }
         let mut values = self.rows.inputs().to_vec::<f64>();
-        let mut random = Random::new(self.settings.seed, MASKING);
+        let mut random = Random::new(self.options.seed, MASKING);
         for (at, value) in values.iter_mut().enumerate() {
             if is_category[at % is_category.len()] && random.uniform_f64() < HIDDEN {
                 *value = 0.0;
@@ -264,7 +264,7 @@ impl Learning<'_> {
     /// The weight of each row, of mean 1.
     fn weights(&self, groups: &[usize]) -> Vec<f32> {
         let factor = |group: &usize| {
-            self.settings.class_weight.as_ref().and_then(|weights| weights.get(*group)).copied()
+            self.options.class_weight.as_ref().and_then(|weights| weights.get(*group)).copied()
         };
         let mut weights: Vec<f32> =
             groups.iter().map(|group| factor(group).unwrap_or(1.0) as f32).collect();
@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn what_bends_is_learnt_in_the_target_s_unit_and_what_is_far_off_stays_sane() {
         let (problem, rows) = wave(200);
-        let learned = learn(&problem, &rows, &Settings::new(1), Vec::new()).unwrap();
+        let learned = learn(&problem, &rows, &LearningOptions::new(1), Vec::new()).unwrap();
         let truth = rows.targets().unwrap();
         let seen = error(&learned.model.predict(rows.inputs()).unwrap(), truth);
         assert!(seen < 5e4, "{seen} of a deviation of 7e5");
@@ -407,9 +407,8 @@ mod tests {
         let problem = Problem { features, task: Task::Regression { targets: 1 } };
         let inputs = Array::from_fn([300, 1], |row| (1 + row % 3) as f64);
         let targets = Array::from_fn([300, 1], |row| [0.0, 10.0, 50.0][row % 3]);
-        let learned =
-            learn(&problem, &Dataset::new(inputs, targets).unwrap(), &Settings::new(1), Vec::new())
-                .unwrap();
+        let data = Dataset::new(inputs, targets).unwrap();
+        let learned = learn(&problem, &data, &LearningOptions::new(1), Vec::new()).unwrap();
         let said = learned
             .model
             .predict(&[[1.0], [3.0], [0.0], [f64::NAN], [9.0]].into())
@@ -422,8 +421,12 @@ mod tests {
     #[test]
     fn the_inputs_may_have_to_be_reconstructed() {
         let (problem, rows) = wave(120);
-        let settings = Settings { epochs: Some(30), reconstruction: Some(0.5), ..Settings::new(1) };
-        let history = learn(&problem, &rows, &settings, Vec::new()).unwrap().history;
+        let options = LearningOptions {
+            epochs: Some(30),
+            reconstruction: Some(0.5),
+            ..LearningOptions::new(1)
+        };
+        let history = learn(&problem, &rows, &options, Vec::new()).unwrap().history;
         let term = history.get("reconstruction");
         assert!(term.first() > term.last() && term.last() > Some(&0.0), "{term:?}");
     }
@@ -432,8 +435,12 @@ mod tests {
     fn the_same_seed_gives_the_same_bits_with_any_number_of_threads_and_in_an_export() {
         let (problem, rows) = wave(120);
         let with = |threads: usize| {
-            let settings = Settings { threads: Some(threads), epochs: Some(3), ..Settings::new(5) };
-            learn(&problem, &rows, &settings, Vec::new()).unwrap()
+            let options = LearningOptions {
+                threads: Some(threads),
+                epochs: Some(3),
+                ..LearningOptions::new(5)
+            };
+            learn(&problem, &rows, &options, Vec::new()).unwrap()
         };
         let (one, two) = (with(1), with(2));
         let said = one.model.predict(rows.inputs()).unwrap();
@@ -455,7 +462,7 @@ mod tests {
             }
             let data = data.with_inputs(Array::new([rows, 2], values).unwrap()).unwrap();
             let said = |problem: &Problem, data: &Dataset| {
-                let learned = learn(problem, data, &Settings::new(3), Vec::new()).unwrap();
+                let learned = learn(problem, data, &LearningOptions::new(3), Vec::new()).unwrap();
                 learned.model.predict(data.inputs()).unwrap()
             };
             assert!(said(&problem, &data).is_finite());
@@ -473,9 +480,9 @@ mod tests {
         problem.task = Task::Classes { count: 3 };
         let classes = Array::from_fn([90, 1], |row| (row / 30) as f64);
         let rows = Dataset::new(rows.inputs().clone(), classes).unwrap();
-        let settings = Settings::new(2);
-        let learned = learn(&problem, &rows, &settings, Vec::new()).unwrap();
-        let alone = line(&problem, &rows, &settings).unwrap();
+        let options = LearningOptions::new(2);
+        let learned = learn(&problem, &rows, &options, Vec::new()).unwrap();
+        let alone = line(&problem, &rows, &options).unwrap();
         assert_eq!(
             alone.predict(rows.inputs()).unwrap(),
             learned.line.predict(rows.inputs()).unwrap()
@@ -487,7 +494,7 @@ mod tests {
                 said.chunks_exact(3).enumerate().filter(|(row, said)| said[row / 30] > 0.4).count();
             assert!(right > 75, "{right} of 90");
         }
-        let none = Settings { validation: Some(0.0), ..settings };
+        let none = LearningOptions { validation: Some(0.0), ..options };
         assert!(learn(&problem, &rows, &none, Vec::new()).is_ok());
     }
 }

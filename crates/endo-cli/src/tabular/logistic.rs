@@ -53,7 +53,7 @@ pub fn fit(
         let truth = y.reshape([rows, 1, count]);
         let loss = ((&sums - (&logits * &truth).sum_axes([-1])) * &weight).sum_axes([0]);
         let error = ((&logits - sums.expand_dims(-1)).exp() - truth) * weight.expand_dims(-1);
-        [loss, x.matmul_transposed(&error.reshape([rows, problems * count]), [true, false])]
+        [loss, x.matmul_transposed(&error.reshape([rows, problems * count]), Transposed::LEFT)]
     };
     let function = Function::new(step);
     let mut function = match threads {

@@ -18,5 +18,5 @@ mod scale;
 mod table_net;
 
 pub use encoding::Encoding;
-pub use learning::{Learned, learn, line};
-pub use problem::{Feature, Problem, Settings, Task};
+pub use learning::{LearnedModel, learn, line};
+pub use problem::{Feature, LearningOptions, Problem, Task};

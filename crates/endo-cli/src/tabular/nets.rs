@@ -10,12 +10,12 @@ use endo::prelude::*;
 use super::ensemble::{Ensemble, Sizes};
 use super::linear::{Base, Rows, add_linear};
 use super::plan::Plan;
-use super::problem::{Settings, Task};
+use super::problem::{LearningOptions, Task};
 
 /// A training of nets.
-pub struct Training<'a> {
+pub struct NetTraining<'a> {
     /// The seed and what the user asked for.
-    pub settings: &'a Settings,
+    pub options: &'a LearningOptions,
     /// The sizes.
     pub plan: &'a Plan,
     /// The rows, their targets and folds.
@@ -29,7 +29,7 @@ pub struct Training<'a> {
 }
 
 /// Nets that were trained.
-pub struct Trained {
+pub struct TrainedNets {
     /// As they were in the epoch that did best.
     pub nets: Ensemble,
     /// The training.
@@ -40,19 +40,19 @@ pub struct Trained {
     pub out_of_fold: Vec<f64>,
 }
 
-impl Training<'_> {
+impl NetTraining<'_> {
     /// Trains for the epochs of the plan; fewer, if there are rows left out and these say so.
     ///
     /// # Errors
     /// If the numbers of the training grow without bound.
-    pub fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>) -> Result<Trained> {
+    pub fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>) -> Result<TrainedNets> {
         let Self { plan, rows, encoded, .. } = *self;
         let (count, outputs, nets) =
             (encoded.shape().batch(), rows.targets.shape().features(), plan.nets);
-        let reconstruction = self.settings.reconstruction.unwrap_or(0.0);
+        let reconstruction = self.options.reconstruction.unwrap_or(0.0);
         let sizes = Sizes { nets, hidden: plan.hidden.clone(), outputs, reconstruction };
         let layer = Arc::new(Ensemble::new(sizes));
-        let model = Model::new(layer.clone()).seed(self.settings.seed);
+        let model = Model::new(layer.clone()).seed(self.options.seed);
         let mut model = match rows.threads {
             Some(threads) => model.threads(threads),
             None => model,
@@ -106,7 +106,7 @@ impl Training<'_> {
                 }
             }
         }
-        Ok(Trained { nets: layer.with_values(layer.values()), history, epoch, out_of_fold })
+        Ok(TrainedNets { nets: layer.with_values(layer.values()), history, epoch, out_of_fold })
     }
 
     /// What the loss takes, for rows as they are encoded: what the base says for each net, the

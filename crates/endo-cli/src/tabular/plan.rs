@@ -4,7 +4,7 @@
 //! training. They were chosen by means over real tables, on splits that no figure of a report comes
 //! from.
 
-use super::problem::Settings;
+use super::problem::LearningOptions;
 
 /// The size of the nets and the length of training, from the number of rows.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct Plan {
 
 impl Plan {
     /// The plan for a number of rows and of columns that hold numbers or times.
-    pub fn new(rows: usize, numbers: usize, settings: &Settings) -> Self {
+    pub fn new(rows: usize, numbers: usize, options: &LearningOptions) -> Self {
         let large = rows > LARGE;
         // Nets, and how many steps they take at most, as multiples of the root of the number of
         // rows.
@@ -41,7 +41,7 @@ impl Plan {
             () if rows > 1000 => (5, 3000.0),
             () => (6, 3000.0),
         };
-        let epochs = settings
+        let epochs = options
             .epochs
             .unwrap_or((length / (rows.max(1) as f64).sqrt()).clamp(8.0, 240.0) as usize);
         let batch_size = (rows / 8).clamp(32, if large { 256 } else { 64 });
@@ -50,11 +50,11 @@ impl Plan {
             hidden: vec![if large { 64 } else { 48 }; 2],
             pieces: (rows / 10).clamp(4, 16).min(MOST_PIECES / numbers.max(1)).max(2),
             epochs,
-            batch_size: settings.batch_size.unwrap_or(batch_size),
-            learning_rate: settings.learning_rate.unwrap_or(if large { 0.008 } else { 0.005 }),
+            batch_size: options.batch_size.unwrap_or(batch_size),
+            learning_rate: options.learning_rate.unwrap_or(if large { 0.008 } else { 0.005 }),
             decay: 0.02,
             patience: (epochs / 16).max(if large { 3 } else { 4 }),
-            share: settings.validation.unwrap_or(if large { 0.1 } else { 1.0 / nets as f64 }),
+            share: options.validation.unwrap_or(if large { 0.1 } else { 1.0 / nets as f64 }),
         }
     }
 }
@@ -74,12 +74,12 @@ mod tests {
 
     #[test]
     fn few_rows_get_more_nets_and_more_epochs() {
-        let plan = |rows: usize| Plan::new(rows, 10, &Settings::new(0));
+        let plan = |rows: usize| Plan::new(rows, 10, &LearningOptions::new(0));
         assert_eq!(
             [plan(400).nets, plan(2000).nets, plan(5000).nets, plan(40_000).nets],
             [6, 5, 3, 2]
         );
         assert_eq!([plan(400).epochs, plan(40_000).epochs], [150, 8]);
-        assert_eq!(Plan::new(400, 100, &Settings::new(0)).pieces, 3);
+        assert_eq!(Plan::new(400, 100, &LearningOptions::new(0)).pieces, 3);
     }
 }

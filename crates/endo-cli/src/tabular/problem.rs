@@ -1,4 +1,4 @@
-//! What is to be learnt from a table: its columns and its task.
+//! What is learnt from a table: its columns and its task.
 //!
 //! A row is one `f64` for each column: numbers and times as they are, `NaN` where they are missing,
 //! categories as codes.
@@ -67,7 +67,7 @@ pub struct Problem {
 
 /// How to learn; what is `None` follows the table.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct LearningOptions {
     /// The seed of parts, first weights and the order of rows.
     pub seed: u64,
     /// The number of threads; results do not depend on it.
@@ -88,7 +88,7 @@ pub struct Settings {
     pub reconstruction: Option<f64>,
 }
 
-impl Settings {
+impl LearningOptions {
     /// The defaults with a seed.
     pub fn new(seed: u64) -> Self {
         let (threads, epochs, batch_size, learning_rate, validation) =

@@ -37,7 +37,7 @@ impl Normal {
             let x = x.cast(DType::F64);
             [x.matmul_transposed(
                 &Tensor::concatenate(&[x.clone(), y.cast(DType::F64)], 1),
-                [true, false],
+                Transposed::LEFT,
             )]
         };
         let function = Function::new(products);

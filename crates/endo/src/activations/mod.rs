@@ -125,7 +125,11 @@ pub trait IntoActivation<K> {
     fn into_activation(self) -> Arc<dyn ActivationFunction>;
 }
 
-tensor_function! { ActivationFunction: call, call_in; IntoActivation: into_activation; |x| x.shape() }
+tensor_function! {
+    ActivationFunction: call, call_in;
+    IntoActivation: into_activation;
+    |x| x.shape()
+}
 
 #[cfg(test)]
 mod tests {

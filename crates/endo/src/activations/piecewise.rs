@@ -30,14 +30,22 @@ family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
         if self.max_value.is_none() && self.threshold == 0.0 {
             return leaky(x, self.negative_slope);
         }
-        let above = if self.threshold == 0.0 { x.relu() } else { x.greater(self.threshold).where_(x, 0.0) };
+        let above = if self.threshold == 0.0 {
+            x.relu()
+        } else {
+            x.greater(self.threshold).where_(x, 0.0)
+        };
         let limited = match self.max_value {
             // TensorFlow's relu6 passes no gradient at 6, while other limits pass it.
             Some(6.0) if self.threshold == 0.0 => above.constant_like(6.0).minimum(&above),
             Some(max_value) => above.clip(0.0, max_value),
             None => above,
         };
-        if self.negative_slope == 0.0 { limited } else { limited - self.negative_slope * (self.threshold - x).relu() }
+        if self.negative_slope == 0.0 {
+            limited
+        } else {
+            limited - self.negative_slope * (self.threshold - x).relu()
+        }
     };
 
     /// `min(max(x, 0), 6)`: Krizhevsky 2010. The same as `Relu.max_value(6.0)`.
@@ -103,7 +111,8 @@ family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
         x.greater(self.threshold).where_(x - self.threshold, &negative)
     };
 
-    /// `x` above the threshold, else a constant. Keras has no defaults here; unless set, both are 0.
+    /// `x` above the threshold, else a constant. Keras has no defaults here; unless set, both are
+    /// 0.
     Threshold ["threshold"] {
         /// Above which values stay; 0 unless set.
         threshold: f64 = 0.0,

@@ -34,7 +34,8 @@ family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
     /// `log(1 + e^x)`, a smooth `max(x, 0)`: Glorot, Bordes and Bengio 2011.
     Softplus ["softplus"] {} => x.softplus();
 
-    /// `(x + sqrt(x^2 + b)) / 2`, a smooth `max(x, 0)` without exponentials: Barron 2021, equation 1.
+    /// `(x + sqrt(x^2 + b)) / 2`, a smooth `max(x, 0)` without exponentials: Barron 2021,
+    /// equation 1.
     Squareplus ["squareplus"] {
         /// How round the bend is; 4 unless set.
         b: f64 = 4.0,
@@ -58,8 +59,8 @@ family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
     } => x.maximum(0.0) + self.alpha * (x.minimum(0.0) / self.alpha).expm1();
 
     /// `scale * x` where positive, else `scale * alpha * (e^x - 1)`, with the scale 1.0507 and the
-    /// alpha 1.6733 that keep activations at mean 0 and variance 1: Klambauer et al. 2017, equation 2.
-    /// Its weights start from [`LecunNormal`](crate::initializers::LecunNormal).
+    /// alpha 1.6733 that keep activations at mean 0 and variance 1: Klambauer et al. 2017,
+    /// equation 2. Its weights start from [`LecunNormal`](crate::initializers::LecunNormal).
     Selu ["selu"] {} => x.selu();
 
     /// `x * Phi(x)` with the normal distribution function `Phi(x) = (1 + erf(x / sqrt(2))) / 2`, or
@@ -69,7 +70,11 @@ family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
         /// Whether to use the approximation; false unless set.
         approximate: bool = false,
     } => {
-        let share = if self.approximate { (FRAC_2_PI.sqrt() * (x + 0.044715 * x.square() * x)).tanh() } else { (x * FRAC_1_SQRT_2).erf() };
+        let share = if self.approximate {
+            (FRAC_2_PI.sqrt() * (x + 0.044715 * x.square() * x)).tanh()
+        } else {
+            (x * FRAC_1_SQRT_2).erf()
+        };
         0.5 * x * (1.0 + share)
     };
 

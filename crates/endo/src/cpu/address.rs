@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::plan::{Place, Plan};
+use crate::plan::{BufferPlace, Plan};
 use crate::simd::Memory;
 
 use super::VariableMemory;
@@ -38,10 +38,10 @@ impl Address {
         let buffer = &plan.buffers[buffer];
         let offset = offset * buffer.dtype.bytes();
         match buffer.place {
-            Place::Arena(start) => Self { base: ARENA, offset: start + offset },
-            Place::Constant(start) => Self { base: CONSTANTS, offset: start + offset },
-            Place::Variable(index) => Self { base: FIRST_VARIABLE + index as u32, offset },
-            Place::Input(index) => {
+            BufferPlace::Arena(start) => Self { base: ARENA, offset: start + offset },
+            BufferPlace::Constant(start) => Self { base: CONSTANTS, offset: start + offset },
+            BufferPlace::Variable(index) => Self { base: FIRST_VARIABLE + index as u32, offset },
+            BufferPlace::Input(index) => {
                 Self { base: FIRST_VARIABLE + (plan.variables.len() + index) as u32, offset }
             }
         }
@@ -200,7 +200,7 @@ mod tests {
     use super::super::{Workspace, run};
     use super::*;
     use crate::plan::tests::optimizer;
-    use crate::variable::Block;
+    use crate::variable::VariableBlock;
 
     #[test]
     fn runs_find_memories_that_have_moved_also_after_one_that_panicked() {
@@ -213,8 +213,8 @@ mod tests {
             let graph = optimizer(&LENGTHS, true);
             let variables: Vec<_> =
                 order.iter().map(|&index| graph.variables[index].clone()).collect();
-            Block::gather(&variables).unwrap();
-            let (block, offsets) = Block::gather(&graph.variables).unwrap();
+            VariableBlock::gather(&variables).unwrap();
+            let (block, offsets) = VariableBlock::gather(&graph.variables).unwrap();
             let content = block.read().bytes().to_vec();
             for round in 0..3 {
                 // New places for everything.

@@ -17,7 +17,7 @@ const TASK: usize = 1 << 14;
 const BLOCK: usize = 16;
 
 /// A copy with its addresses.
-pub struct Copy {
+pub struct ViewCopy {
     to: Address,
     length: usize,
     /// Bytes of an element.
@@ -39,7 +39,7 @@ struct TransposedAxes {
     others: usize,
 }
 
-impl Copy {
+impl ViewCopy {
     /// Resolves a loop of the plan, if it is a copy and no more.
     pub fn new(plan: &Plan, body: &FusedLoop) -> Option<Self> {
         let ([load], [], [store], []) =
@@ -162,7 +162,7 @@ impl Copy {
 ///
 /// # Safety
 /// `from` is valid for reads of all groups, `to` for writes of all rows, and they do not overlap.
-unsafe fn turn<T: std::marker::Copy + Default>(
+unsafe fn turn<T: Copy + Default>(
     from: *const u8,
     stride: isize,
     rows: usize,

@@ -23,7 +23,7 @@ pub struct Guard {
     /// them.
     stretches: Box<[Stretch]>,
     /// Products of later updates.
-    deferred: Box<[Deferred]>,
+    deferred: Box<[DeferredProduct]>,
 }
 
 /// A value to test.
@@ -43,7 +43,7 @@ struct Stretch {
 }
 
 /// A product that is computed later, or here.
-struct Deferred {
+struct DeferredProduct {
     terms: usize,
     operands: [Stretch; 2],
     product: Batch,
@@ -67,7 +67,7 @@ impl Guard {
                 Stretch::of(plan, &product.left, [rows, terms]),
                 Stretch::of(plan, &product.right, [terms, columns]),
             ];
-            Some(Deferred { terms, operands, product: Batch::new(plan, product)? })
+            Some(DeferredProduct { terms, operands, product: Batch::new(plan, product)? })
         };
         let checks: Box<[Check]> = guard.checks.iter().map(check).collect();
         let mut all: Vec<Stretch> =
@@ -116,7 +116,7 @@ impl Guard {
     }
 }
 
-impl Deferred {
+impl DeferredProduct {
     /// Whether the operands show that the result is finite.
     ///
     /// # Safety

@@ -16,11 +16,11 @@ mod product;
 mod update;
 
 use crate::array::Array;
-use crate::plan::{Action, Place, Plan};
+use crate::plan::{Action, BufferPlace, Plan};
 use crate::simd::{Level, Memory};
 
 use address::{Bases, Tiles};
-use copy::Copy;
+use copy::ViewCopy;
 use fused::{Body, Spread};
 use guard::Guard;
 use pool::Pool;
@@ -38,7 +38,7 @@ pub struct Workspace {
     /// The bytes of scratch of one thread.
     stride: usize,
     threads: usize,
-    steps: Vec<Resolved>,
+    steps: Vec<ResolvedStep>,
     /// The number of the plan's steps.
     planned: usize,
     bases: Bases,
@@ -50,10 +50,10 @@ pub struct Workspace {
 }
 
 /// A step as it is run.
-enum Resolved {
+enum ResolvedStep {
     /// Repeats a single computed element to a tile.
     Spread(Spread),
-    Copy(Copy),
+    Copy(ViewCopy),
     Loop(Body),
     Product(Batch),
     /// With the index of its step in the plan.
@@ -86,43 +86,43 @@ impl Workspace {
         let level = Level::detect();
         let threads = threads.max(1);
         let mut tiles = Tiles::default();
-        let mut steps: Vec<Resolved> = Vec::with_capacity(plan.steps.len());
+        let mut steps: Vec<ResolvedStep> = Vec::with_capacity(plan.steps.len());
         for (index, step) in plan.steps.iter().enumerate() {
             let resolved = match &step.action {
-                Action::Loop(body) => match Copy::new(plan, body) {
-                    Some(copy) => Resolved::Copy(copy),
+                Action::Loop(body) => match ViewCopy::new(plan, body) {
+                    Some(copy) => ResolvedStep::Copy(copy),
                     None => {
                         let (body, spreads) = Body::new(plan, body, level, &mut tiles);
-                        steps.extend(spreads.into_iter().map(Resolved::Spread));
-                        Resolved::Loop(body)
+                        steps.extend(spreads.into_iter().map(ResolvedStep::Spread));
+                        ResolvedStep::Loop(body)
                     }
                 },
-                Action::Product(product) => Resolved::Product(Batch::new(plan, product)?),
-                Action::Call(call) => Resolved::Call(call::Call::new(plan, call), index),
-                Action::Guard(guard) => Resolved::Guard(Guard::new(plan, guard)?),
+                Action::Product(product) => ResolvedStep::Product(Batch::new(plan, product)?),
+                Action::Call(call) => ResolvedStep::Call(call::Call::new(plan, call), index),
+                Action::Guard(guard) => ResolvedStep::Guard(Guard::new(plan, guard)?),
                 Action::Update(update) => {
                     let (body, spreads) = Body::new(plan, &update.body, level, &mut tiles);
-                    steps.extend(spreads.into_iter().map(Resolved::Spread));
-                    Resolved::Update(Box::new(Update::new(plan, update, body)?))
+                    steps.extend(spreads.into_iter().map(ResolvedStep::Spread));
+                    ResolvedStep::Update(Box::new(Update::new(plan, update, body)?))
                 }
             };
             steps.push(resolved);
         }
-        let needed = |step: &Resolved| match step {
-            Resolved::Loop(body) => body.scratch_bytes(),
-            Resolved::Product(batch) => batch.scratch_bytes(),
-            Resolved::Guard(guard) => guard.scratch_bytes(),
-            Resolved::Update(update) => update.scratch_bytes(),
-            Resolved::Spread(_) | Resolved::Copy(_) | Resolved::Call(..) => 0,
+        let needed = |step: &ResolvedStep| match step {
+            ResolvedStep::Loop(body) => body.scratch_bytes(),
+            ResolvedStep::Product(batch) => batch.scratch_bytes(),
+            ResolvedStep::Guard(guard) => guard.scratch_bytes(),
+            ResolvedStep::Update(update) => update.scratch_bytes(),
+            ResolvedStep::Spread(_) | ResolvedStep::Copy(_) | ResolvedStep::Call(..) => 0,
         };
-        let partials = |step: &Resolved| match step {
-            Resolved::Loop(body) => body.partial_bytes(),
-            Resolved::Spread(_)
-            | Resolved::Copy(_)
-            | Resolved::Product(_)
-            | Resolved::Call(..)
-            | Resolved::Guard(_)
-            | Resolved::Update(_) => 0,
+        let partials = |step: &ResolvedStep| match step {
+            ResolvedStep::Loop(body) => body.partial_bytes(),
+            ResolvedStep::Spread(_)
+            | ResolvedStep::Copy(_)
+            | ResolvedStep::Product(_)
+            | ResolvedStep::Call(..)
+            | ResolvedStep::Guard(_)
+            | ResolvedStep::Update(_) => 0,
         };
         let stride = Memory::round_up(steps.iter().map(needed).max().unwrap_or(0));
         let partials = steps.iter().map(partials).max().unwrap_or(0);
@@ -149,7 +149,7 @@ impl Workspace {
     /// The bytes of an output of the last run, row-major.
     pub fn output(&self, plan: &Plan, index: usize) -> &[u8] {
         let output = &plan.outputs[index];
-        let Place::Arena(start) = plan.buffers[output.buffer].place else {
+        let BufferPlace::Arena(start) = plan.buffers[output.buffer].place else {
             unreachable!("outputs lie in the arena")
         };
         let size = output.signature.dtype.bytes();
@@ -190,13 +190,13 @@ pub fn run(
     if moved || !bound {
         for step in &mut workspace.steps {
             match step {
-                Resolved::Loop(body) => body.bind(&workspace.bases, scratch),
-                Resolved::Update(update) => update.bind(&workspace.bases, scratch),
-                Resolved::Spread(_)
-                | Resolved::Copy(_)
-                | Resolved::Product(_)
-                | Resolved::Call(..)
-                | Resolved::Guard(_) => {}
+                ResolvedStep::Loop(body) => body.bind(&workspace.bases, scratch),
+                ResolvedStep::Update(update) => update.bind(&workspace.bases, scratch),
+                ResolvedStep::Spread(_)
+                | ResolvedStep::Copy(_)
+                | ResolvedStep::Product(_)
+                | ResolvedStep::Call(..)
+                | ResolvedStep::Guard(_) => {}
             }
         }
     }
@@ -213,13 +213,13 @@ pub fn run(
         // alone, or only to read.
         unsafe {
             match step {
-                Resolved::Spread(spread) => spread.run(bases),
-                Resolved::Copy(copy) => copy.run(&run),
-                Resolved::Loop(body) => body.run(&run),
-                Resolved::Product(batch) => batch.run(&run),
-                Resolved::Call(call, index) => call.run(bases, &plan.steps[*index].action),
-                Resolved::Guard(guard) => computed = guard.run(&run)?,
-                Resolved::Update(update) => update.run(&run, computed),
+                ResolvedStep::Spread(spread) => spread.run(bases),
+                ResolvedStep::Copy(copy) => copy.run(&run),
+                ResolvedStep::Loop(body) => body.run(&run),
+                ResolvedStep::Product(batch) => batch.run(&run),
+                ResolvedStep::Call(call, index) => call.run(bases, &plan.steps[*index].action),
+                ResolvedStep::Guard(guard) => computed = guard.run(&run)?,
+                ResolvedStep::Update(update) => update.run(&run, computed),
             }
         }
     }

@@ -59,11 +59,11 @@ pub struct Pool {
 struct Workers {
     /// The process in which they run.
     process: u32,
-    shared: Arc<Shared>,
+    shared: Arc<PoolState>,
     handles: Vec<JoinHandle<()>>,
 }
 
-struct Shared {
+struct PoolState {
     gate: CacheLine<AtomicU64>,
     /// The index of the next task that nobody has taken.
     next: CacheLine<AtomicUsize>,
@@ -90,9 +90,9 @@ struct CacheLine<T>(T);
 
 // SAFETY: `job` is written only by the caller that set `busy`, while the gate is closed and nobody
 // is inside; workers read it only inside the gate. All other fields are `Sync`.
-unsafe impl Sync for Shared {}
+unsafe impl Sync for PoolState {}
 // SAFETY: the closure in `job` is `Sync`, and is reached only as said above.
-unsafe impl Send for Shared {}
+unsafe impl Send for PoolState {}
 
 impl Pool {
     /// More threads than any machine of today runs at once.
@@ -193,7 +193,7 @@ fn this_process() -> u32 {
 
 impl Workers {
     fn spawn(count: usize) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(PoolState {
             gate: CacheLine(AtomicU64::new(0)),
             next: CacheLine(AtomicUsize::new(0)),
             busy: CacheLine(AtomicBool::new(false)),
@@ -258,7 +258,7 @@ impl Workers {
     }
 }
 
-impl Shared {
+impl PoolState {
     /// A worker's life: wait for an open gate, go in, share the tasks, leave.
     fn work(&self, index: usize) {
         let mut last = 0;

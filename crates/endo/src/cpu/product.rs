@@ -49,7 +49,7 @@ impl Batch {
             c_row: n,
             accumulate: false,
         };
-        // However many products of no elements there are, nothing is to be done.
+        // However many products of no elements there are, there is nothing to do.
         let count = if m * n == 0 { 0 } else { product.batch.iter().product() };
         // Batch strides may be negative, so starts are taken relative to the first byte and wrap
         // around.

@@ -12,7 +12,7 @@ use crate::plan::tests::{
 };
 use crate::shape::Shape;
 use crate::simd::{Memory, Reduction};
-use crate::variable::Block;
+use crate::variable::VariableBlock;
 
 use super::pool::Pool;
 use super::{VariableMemory, Workspace, run};
@@ -24,7 +24,7 @@ pub fn execute(
     inputs: &[&Array],
     threads: usize,
 ) -> Result<Vec<Array>, usize> {
-    let (block, offsets) = Block::gather(&graph.variables).unwrap();
+    let (block, offsets) = VariableBlock::gather(&graph.variables).unwrap();
     let mut content = block.write();
     let mut workspace = Workspace::new(plan, threads);
     let pool = Pool::new(threads);

@@ -5,7 +5,7 @@
 //! registers.
 
 use crate::plan::{self, LoopRoutine, Plan};
-use crate::simd::{Kind, MOST_RESULTS, MOST_VALUES};
+use crate::simd::{MOST_RESULTS, MOST_VALUES, RoutineKind};
 
 use super::address::{Address, Bases};
 use super::fused::Body;
@@ -25,7 +25,7 @@ pub struct Update {
 
 /// A routine and where its values and results lie.
 struct Routine {
-    kind: Kind,
+    kind: RoutineKind,
     values: Box<[Address]>,
     results: Box<[Address]>,
 }
@@ -110,7 +110,7 @@ mod tests {
     use super::super::tests::{execute, noise, values};
     use crate::array::Array;
     use crate::dtype::DType;
-    use crate::graph::Op;
+    use crate::graph::{Op, Transposed};
     use crate::plan::Plan;
     use crate::plan::tests::gradient;
 
@@ -198,7 +198,7 @@ mod tests {
             gradient([200, 40, 150], true, |build, _| {
                 let numbers = build.numbers();
                 let (x, z) = (build.input([10, 170]), build.input([10, 180]));
-                let transposed = Op::Matmul { transposed: [true, false] };
+                let transposed = Op::Matmul { transposed: Transposed::LEFT };
                 let gradient = build.push(transposed, &[x, z], [170, 180], DType::F32);
                 build.update(gradient, numbers, false);
             })

@@ -1,7 +1,7 @@
 //! Data on its way to a model: read it, split it, scale it, cut it into batches.
 //!
-//! In: arrays, or a table in a CSV file. Out: a [`Dataset`], which `fit`, `evaluate` and loops of
-//! one's own take. The rule of this folder: data that is wrong is refused here, by row and column,
+//! In: arrays, or a table in a CSV file. Out: a [`Dataset`], which `fit`, `evaluate` and custom
+//! loops take. The rule of this folder: data that is wrong is refused here, by row and column,
 //! before a model sees it.
 //!
 //! ```
@@ -51,7 +51,7 @@ pub use arrays::{Arrays, IntoArrays, IntoOutputArrays, Number, OutputArrays};
 pub use batches::{Batches, Order};
 pub(crate) use checks::{is_covered, place_of};
 pub use class_weight::class_weights;
-pub use csv::{Blocks, Csv, Kind, date};
+pub use csv::{Blocks, ColumnKind, Csv, date};
 pub use dataset::Dataset;
 #[cfg(feature = "images")]
 pub use image_folder::ImageFolder;

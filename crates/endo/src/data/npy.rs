@@ -48,14 +48,14 @@ pub struct NpyFile {
     /// Where the numbers begin.
     start: u64,
     shape: Shape,
-    stored: Stored,
+    stored: NumberFormat,
     /// The bytes of the rows that were read last.
     bytes: Vec<u8>,
 }
 
 /// How numbers are stored.
 #[derive(Clone, Copy, PartialEq, Debug)]
-struct Stored {
+struct NumberFormat {
     kind: NumberKind,
     /// Bytes of one number.
     size: usize,
@@ -96,7 +96,7 @@ impl NpyFile {
             )
         };
         let stored = entry(&text, "descr").ok_or_else(odd)?;
-        let stored = Stored::read(stored).ok_or_else(|| {
+        let stored = NumberFormat::read(stored).ok_or_else(|| {
             let help = "save numbers: `np.save(path, array.astype(\"float32\"))`";
             refuse(format!("it holds {stored}, and not numbers of up to 64 bits"), help)
         })?;
@@ -179,7 +179,7 @@ impl NpyFile {
 pub(super) fn array_of_bytes(bytes: &[u8]) -> Result<Array, String> {
     let damaged = || "this is no whole `.npy` file".to_string();
     let (start, text) = header(&mut Cursor::new(bytes)).ok().flatten().ok_or_else(damaged)?;
-    let (stored, shape) = (entry(&text, "descr").and_then(Stored::read), sizes(&text));
+    let (stored, shape) = (entry(&text, "descr").and_then(NumberFormat::read), sizes(&text));
     let stored = stored.ok_or_else(|| format!("its numbers are not known: {}", text.trim_end()))?;
     let shape = shape.ok_or_else(damaged)?;
     let is_by_columns = entry(&text, "fortran_order") != Some("False") && shape.rank() > 1;
@@ -208,7 +208,7 @@ fn by_rows(numbers: &[u8], shape: &Shape, size: usize) -> Vec<u8> {
         .collect()
 }
 
-impl Stored {
+impl NumberFormat {
     /// The type of the numbers as they are read.
     fn dtype(self) -> DType {
         match (self.kind, self.size) {
@@ -433,7 +433,7 @@ mod tests {
     use super::*;
 
     fn stored(text: &str, bytes: &[u8]) -> Result<Array, (usize, i128)> {
-        let stored = Stored::read(text).unwrap();
+        let stored = NumberFormat::read(text).unwrap();
         stored.array(Shape::from([bytes.len() / stored.size]), stored.dtype(), bytes)
     }
 
@@ -453,9 +453,9 @@ mod tests {
         let want = [1.0, -2.0, 2.0_f32.powi(-24), 65504.0, f32::INFINITY];
         assert_eq!(stored("<f2", &halves).unwrap(), Array::from(want));
         assert!(
-            Stored::read("<U5").is_none()
-                && Stored::read("<c8").is_none()
-                && Stored::read("f").is_none()
+            NumberFormat::read("<U5").is_none()
+                && NumberFormat::read("<c8").is_none()
+                && NumberFormat::read("f").is_none()
         );
     }
 

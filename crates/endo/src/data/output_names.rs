@@ -33,7 +33,7 @@ impl Dataset {
         if !targets.is_empty() {
             let places =
                 targets.iter().map(|name| place("targets", name)).collect::<Result<Vec<_>>>()?;
-            // A step of one's own may look at all of them.
+            // A custom step may look at all of them.
             let mut all = places.clone();
             all.sort_unstable();
             if let Some(missing) = compared.iter().find(|output| !places.contains(output)) {

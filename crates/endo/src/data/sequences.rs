@@ -43,7 +43,8 @@ pub fn pad_sequences<T: Element>(
     let longest = sequences.iter().map(|sequence| sequence.as_ref().len()).max().unwrap_or(0);
     let length = length.unwrap_or(longest);
     if sequences.is_empty() || length == 0 {
-        let message = format!("{} sequences are to be rows of {length} elements", sequences.len());
+        let message =
+            format!("{} sequences cannot become rows of {length} elements", sequences.len());
         return Err(Error::new(ErrorKind::Data, message)
             .help("give at least one sequence, and a length of at least 1"));
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::csv::Kind;
+use super::csv::ColumnKind;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a column of a table holds.
@@ -36,11 +36,11 @@ pub enum Values {
 impl Values {
     /// What the column holds, for [`Csv::kind`](super::Csv::kind) when rows of the same origin are
     /// read later.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ColumnKind {
         match self {
-            Self::Numbers(_) => Kind::Number,
-            Self::Times(_) => Kind::Time,
-            Self::Words(_) => Kind::Word,
+            Self::Numbers(_) => ColumnKind::Number,
+            Self::Times(_) => ColumnKind::Time,
+            Self::Words(_) => ColumnKind::Word,
         }
     }
 
@@ -188,7 +188,7 @@ mod tests {
     fn gaps_are_counted_and_equal_to_each_other() {
         let numbers = Values::Numbers(vec![1.0, f64::NAN]);
         assert_eq!((numbers.len(), numbers.missing(), numbers.is_missing(1)), (2, 1, true));
-        assert_eq!(numbers.kind(), Kind::Number);
+        assert_eq!(numbers.kind(), ColumnKind::Number);
         assert_eq!(numbers, Values::Numbers(vec![1.0, f64::NAN]));
         assert_ne!(numbers, Values::Times(vec![1.0, f64::NAN]));
         let words = Values::Words(Words::from_cells([None, Some("a")]));

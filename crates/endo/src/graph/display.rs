@@ -46,7 +46,8 @@ impl Graph {
                 write!(f, "reduce_{} {axes:?}", format!("{reduction:?}").to_lowercase())?
             }
             Op::Matmul { transposed } => {
-                let [a, b] = transposed.map(|t| if t { "transposed" } else { "plain" });
+                let [a, b] = [transposed.left, transposed.right]
+                    .map(|t| if t { "transposed" } else { "plain" });
                 write!(f, "matmul {a} {b}")?;
             }
             Op::View(view) => write!(f, "{}", format!("{view:?}").to_lowercase())?,

@@ -26,8 +26,8 @@ use crate::variable::Variable;
 pub(crate) use occasion::Occasion;
 pub(crate) use operation::flag;
 pub use operation::{
-    Elementwise, Form, Kernel, KernelReader, Operand, OperandMut, Output, Rule, Values, ValuesMut,
-    View,
+    Elementwise, Form, Kernel, KernelReader, Operand, OperandMut, Output, Rule, Transposed, Values,
+    ValuesMut, View,
 };
 pub use saved::SavedGraph;
 pub use tensor::Tensor;
@@ -83,7 +83,7 @@ pub enum Op {
     /// last two axes swapped.
     Matmul {
         /// Which of the two operands are transposed.
-        transposed: [bool; 2],
+        transposed: Transposed,
     },
     /// The same numbers looked at in another way; needs no arithmetic, and mostly no copy.
     View(View),

@@ -86,6 +86,24 @@ pub enum View {
     Slice(Vec<(usize, isize)>),
 }
 
+/// Which operands of a matrix product have their last two axes swapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Transposed {
+    /// Whether the left operand is transposed.
+    pub left: bool,
+    /// Whether the right operand is transposed.
+    pub right: bool,
+}
+
+impl Transposed {
+    /// Both operands as they are.
+    pub const NEITHER: Self = Self { left: false, right: false };
+    /// The left operand alone.
+    pub const LEFT: Self = Self { left: true, right: false };
+    /// The right operand alone.
+    pub const RIGHT: Self = Self { left: false, right: true };
+}
+
 /// A gradient that replaces that of the operations behind a value (`stop_gradient`, custom
 /// gradients).
 pub struct Rule {

@@ -17,7 +17,7 @@ use crate::shape::Shape;
 use crate::simd::Reduction;
 use crate::variable::Variable;
 
-use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, View, validity};
+use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, Transposed, View, validity};
 use reading::{GraphReading, NodeLine};
 
 /// A graph for any number of rows, with the values that its variables have.
@@ -72,7 +72,7 @@ pub struct Count {
 
 /// The elementwise operation or kernel of a name with these attributes, if there is one:
 /// `ops::saved::named`.
-pub type Named = fn(name: &str, attributes: &[i64]) -> Option<Op>;
+pub type OperationLookup = fn(name: &str, attributes: &[i64]) -> Option<Op>;
 
 /// The name of the input that tells for what random numbers are drawn: `i32[4]`, after all others.
 const OCCASION: &str = "occasion";
@@ -125,7 +125,7 @@ impl SavedGraph {
     pub fn new(
         traced: &[(usize, Graph)],
         outputs: &[String],
-        named: Named,
+        named: OperationLookup,
         name: impl Fn(&Variable) -> String,
     ) -> Result<Self> {
         let readings: Vec<GraphReading> =
@@ -188,7 +188,7 @@ impl SavedGraph {
     }
 
     /// Fails if the graph for the rows of a reading is not the one that was read.
-    fn is_read_back(&self, reading: &GraphReading, named: Named) -> Result<()> {
+    fn is_read_back(&self, reading: &GraphReading, named: OperationLookup) -> Result<()> {
         let fail = |place: usize, why: &str| {
             let message = format!(
                 "the operation `{}` cannot be saved: nothing makes it again{why}",
@@ -238,7 +238,7 @@ impl SavedGraph {
     pub fn graph(
         &self,
         rows: usize,
-        named: Named,
+        named: OperationLookup,
         variables: &[Variable],
     ) -> Result<Graph, (usize, String)> {
         let site = Location::caller();
@@ -327,7 +327,13 @@ impl SavedGraph {
     }
 
     /// The operation that [`described`] has described so.
-    fn op(&self, saved: &SavedNode, attributes: &[i64], shape: &Shape, named: Named) -> Option<Op> {
+    fn op(
+        &self,
+        saved: &SavedNode,
+        attributes: &[i64],
+        shape: &Shape,
+        named: OperationLookup,
+    ) -> Option<Op> {
         let sizes = || {
             attributes.iter().map(|&number| number.try_into().ok()).collect::<Option<Vec<usize>>>()
         };
@@ -339,8 +345,8 @@ impl SavedGraph {
             "fill" => Op::Constant(filled(shape, saved.dtype, *attributes.first()?)),
             "cast" => Op::Cast,
             "matmul" => {
-                let &[a, b] = attributes else { return None };
-                Op::Matmul { transposed: [a != 0, b != 0] }
+                let &[left, right] = attributes else { return None };
+                Op::Matmul { transposed: Transposed { left: left != 0, right: right != 0 } }
             }
             "reshape" => Op::View(View::Reshape),
             "transpose" => Op::View(View::Transpose(sizes()?)),

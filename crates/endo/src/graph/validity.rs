@@ -7,7 +7,7 @@
 use crate::dtype::DType;
 use crate::shape::Shape;
 
-use super::{Form, Graph, Node, Op, View};
+use super::{Form, Graph, Node, Op, Transposed, View};
 
 /// An array of one number, of which a file has that number alone, is made whole when the graph is.
 /// It has at most this many elements, or a short file could ask for all memory.
@@ -73,11 +73,11 @@ pub fn check(node: &Node, graph: &Graph) -> Result<(), &'static str> {
 }
 
 /// The shape of a matrix product.
-fn product([ta, tb]: [bool; 2], a: &[usize], b: &[usize]) -> Option<Shape> {
+fn product(transposed: Transposed, a: &[usize], b: &[usize]) -> Option<Shape> {
     let (batch, [am, ak]) = a.split_last_chunk::<2>()?;
     let (other, [bk, bn]) = b.split_last_chunk::<2>()?;
-    let (m, k) = if ta { (ak, am) } else { (am, ak) };
-    let (k2, n) = if tb { (bn, bk) } else { (bk, bn) };
+    let (m, k) = if transposed.left { (ak, am) } else { (am, ak) };
+    let (k2, n) = if transposed.right { (bn, bk) } else { (bk, bn) };
     (batch == other && k == k2).then(|| batch.iter().chain([m, n]).copied().collect())
 }
 
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn products_have_one_inner_size() {
-        assert_eq!(product([false, true], &[7, 2, 3], &[7, 4, 3]), Some([7, 2, 4].into()));
-        assert_eq!(product([true, false], &[2, 3], &[3, 4]), None);
-        assert_eq!(product([false, false], &[7, 2, 3], &[3, 4]), None);
+        assert_eq!(product(Transposed::RIGHT, &[7, 2, 3], &[7, 4, 3]), Some([7, 2, 4].into()));
+        assert_eq!(product(Transposed::LEFT, &[2, 3], &[3, 4]), None);
+        assert_eq!(product(Transposed::NEITHER, &[7, 2, 3], &[3, 4]), None);
     }
 }

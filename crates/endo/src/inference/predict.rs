@@ -41,7 +41,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     /// The outputs of the call with this number, computed by something around the usual runner.
     #[track_caller]
-    pub fn predict_through<'s, P: Part>(
+    pub fn predict_through<'s, P: RowsRunner>(
         &'s self,
         call: u64,
         x: &I::Arrays,
@@ -68,7 +68,7 @@ fn structured<O: Tree>(predictions: Vec<Array>) -> Result<O::Arrays> {
 }
 
 /// What computes the outputs for a part of the rows.
-pub(crate) trait Part {
+pub(crate) trait RowsRunner {
     /// The outputs for some rows, with the random numbers of an occasion.
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]>;
@@ -79,7 +79,7 @@ pub(crate) trait Part {
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>>;
 }
 
-impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
+impl<I: Tree, O: Tree> RowsRunner for Runner<'_, I, O> {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         self.occasion = Some(occasion);
@@ -97,7 +97,7 @@ impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
 /// The outputs for all rows, in parts. The occasion is that of the first row.
 #[track_caller]
 pub(super) fn predict(
-    runner: &mut impl Part,
+    runner: &mut impl RowsRunner,
     inputs: &[Array],
     occasion: Occasion,
     pool: &Pool,
@@ -197,7 +197,7 @@ fn samples(inputs: &[Array]) -> Result<usize> {
 /// The outputs for some rows, one row of each for each.
 #[track_caller]
 fn outputs<'r>(
-    runner: &'r mut impl Part,
+    runner: &'r mut impl RowsRunner,
     inputs: &[Array],
     occasion: Occasion,
     rows: usize,

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::failure;
 use crate::graph::saved::SavedNode;
 use crate::graph::{Graph, NodeId, Occasion, SavedGraph};
-use crate::net::sealed::Unsealed;
+use crate::net::sealed::SealMismatch;
 use crate::ops;
 use crate::step::cache::{StepCache, StepKey, StepKind, StepOutputs, TracedStep};
 use crate::step::{BatchCounts, CarriedStates, CarryLock};
@@ -24,7 +24,7 @@ use crate::trace::TensorSpec;
 use crate::variable::Variable;
 
 use super::export::SEAL;
-use super::predict::{Part, predict};
+use super::predict::{RowsRunner, predict};
 
 /// An exported model: computes what its [`predict`](crate::model::Model::predict) computed, bit by
 /// bit, for any number of rows, from a file alone.
@@ -86,9 +86,13 @@ impl Predictor {
         };
         let again = "copy the whole file again, or `export` the model again";
         let (arrays, text) = SEAL.open(&bytes).map_err(|why| match why {
-            Unsealed::Damaged(why) => refuse(format!("this is no whole predictor: {why}"), again),
-            Unsealed::Another(why) => refuse(why, "give a file that `model.export(path)` wrote"),
-            Unsealed::Unknown(why) => refuse(
+            SealMismatch::Damaged(why) => {
+                refuse(format!("this is no whole predictor: {why}"), again)
+            }
+            SealMismatch::Another(why) => {
+                refuse(why, "give a file that `model.export(path)` wrote")
+            }
+            SealMismatch::Unknown(why) => refuse(
                 why,
                 "read it with the version of endo that wrote it, or `export` the model again",
             ),
@@ -239,7 +243,7 @@ impl Predictor {
         self.check(inputs)?;
         let occasion = Occasion::predict(call).later_by(first_row);
         predict(
-            &mut Rows { predictor: self, used: None, carried: CarriedStates::default() },
+            &mut PredictorRun { predictor: self, used: None, carried: CarriedStates::default() },
             inputs,
             occasion,
             &self.pool,
@@ -339,13 +343,13 @@ impl fmt::Debug for Predictor {
 
 /// One call of [`Predictor::predict_all`], with the step that ran last and the arrays that it wrote
 /// to.
-struct Rows<'p> {
+struct PredictorRun<'p> {
     predictor: &'p Predictor,
     used: Option<(Arc<TracedStep>, Vec<Array>)>,
     carried: CarriedStates<'p>,
 }
 
-impl Part for Rows<'_> {
+impl RowsRunner for PredictorRun<'_> {
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         let step = self.predictor.step(inputs)?;
         self.carried.keep(&step.made.states, &self.predictor.carrying)?;

@@ -41,7 +41,8 @@ family! { Initializer: initialize(self, shape: &Shape, _random: &mut Random) -> 
             return Err(Error::new(ErrorKind::Shape, message).help("use it for weights of two \
                 axes, such as kernels of `Dense`"));
         };
-        Array::try_from_fn(shape, |index| if index / columns == index % columns { self.gain as f32 } else { 0.0 })
+        let is_diagonal = |index| index / columns == index % columns;
+        Array::try_from_fn(shape, |index| if is_diagonal(index) { self.gain as f32 } else { 0.0 })
     };
 }
 

@@ -134,9 +134,9 @@ impl Initializer for Array {
 
 /// A borrowed initializer, also one without a size such as a `str`, where a trait object is asked
 /// for.
-pub(crate) struct Borrowed<'a, I: ?Sized>(pub &'a I);
+pub(crate) struct BorrowedInitializer<'a, I: ?Sized>(pub &'a I);
 
-impl<I: ?Sized> std::ops::Deref for Borrowed<'_, I> {
+impl<I: ?Sized> std::ops::Deref for BorrowedInitializer<'_, I> {
     type Target = I;
 
     fn deref(&self) -> &I {
@@ -169,7 +169,7 @@ pointers! {
     [I: Initializer + ?Sized] Arc<I>;
     [] Box<dyn Initializer>;
     [] &'static str;
-    [I: Initializer + ?Sized] Borrowed<'_, I>;
+    [I: Initializer + ?Sized] BorrowedInitializer<'_, I>;
 }
 
 fn checked(what: &str, values: Array, shape: &Shape) -> Result<Array> {

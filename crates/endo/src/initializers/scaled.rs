@@ -46,22 +46,29 @@ family! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> R
     /// use endo::prelude::*;
     /// let layer = Dense::new(30).kernel_initializer(GlorotUniform);
     /// ```
-    GlorotUniform ["glorot_uniform"] {} => scaled(1.0, Fan::Average, Distribution::Uniform).initialize(shape, random);
+    GlorotUniform ["glorot_uniform"] {}
+        => scaled(1.0, Fan::Average, Distribution::Uniform).initialize(shape, random);
 
-    /// Truncated normal with variance `2 / (fan_in + fan_out)`: Glorot and Bengio 2010, equation 12.
-    GlorotNormal ["glorot_normal"] {} => scaled(1.0, Fan::Average, Distribution::TruncatedNormal).initialize(shape, random);
+    /// Truncated normal with variance `2 / (fan_in + fan_out)`: Glorot and Bengio 2010,
+    /// equation 12.
+    GlorotNormal ["glorot_normal"] {}
+        => scaled(1.0, Fan::Average, Distribution::TruncatedNormal).initialize(shape, random);
 
     /// Uniform with variance `2 / fan_in`: He et al. 2015, equation 10. For rectifiers.
-    HeUniform ["he_uniform"] {} => scaled(2.0, Fan::In, Distribution::Uniform).initialize(shape, random);
+    HeUniform ["he_uniform"] {}
+        => scaled(2.0, Fan::In, Distribution::Uniform).initialize(shape, random);
 
     /// Truncated normal with variance `2 / fan_in`: He et al. 2015, equation 10. For rectifiers.
-    HeNormal ["he_normal"] {} => scaled(2.0, Fan::In, Distribution::TruncatedNormal).initialize(shape, random);
+    HeNormal ["he_normal"] {}
+        => scaled(2.0, Fan::In, Distribution::TruncatedNormal).initialize(shape, random);
 
     /// Uniform with variance `1 / fan_in`: LeCun et al. 1998, equation 16.
-    LecunUniform ["lecun_uniform"] {} => scaled(1.0, Fan::In, Distribution::Uniform).initialize(shape, random);
+    LecunUniform ["lecun_uniform"] {}
+        => scaled(1.0, Fan::In, Distribution::Uniform).initialize(shape, random);
 
     /// Truncated normal with variance `1 / fan_in`: LeCun et al. 1998, equation 16. For SELU.
-    LecunNormal ["lecun_normal"] {} => scaled(1.0, Fan::In, Distribution::TruncatedNormal).initialize(shape, random);
+    LecunNormal ["lecun_normal"] {}
+        => scaled(1.0, Fan::In, Distribution::TruncatedNormal).initialize(shape, random);
 
     /// Variance `scale / fan`, of which the others in this file are cases.
     ///
@@ -89,9 +96,14 @@ family! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> R
         };
         let variance = self.scale / fan.max(1.0);
         match self.distribution {
-            Distribution::TruncatedNormal => truncated_normal(shape, 0.0, variance.sqrt() / TRUNCATED_STDDEV, random),
+            Distribution::TruncatedNormal => {
+                truncated_normal(shape, 0.0, variance.sqrt() / TRUNCATED_STDDEV, random)
+            }
             Distribution::UntruncatedNormal => normal(shape, 0.0, variance.sqrt(), random),
-            Distribution::Uniform => uniform(shape, -(3.0 * variance).sqrt(), (3.0 * variance).sqrt(), random),
+            Distribution::Uniform => {
+                let limit = (3.0 * variance).sqrt();
+                uniform(shape, -limit, limit, random)
+            }
         }
     };
 }

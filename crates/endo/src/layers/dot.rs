@@ -6,7 +6,7 @@
 use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, Transposed};
 use crate::shape::{Shape, product};
 use crate::trace::Context;
 
@@ -84,7 +84,7 @@ impl Layer<[Tensor; 2]> for Dot {
         let rows = |x: &Tensor| x.reshape([x.batch(), product(&rest(x)), x.features()]);
         let outputs: Shape = [a.batch()].into_iter().chain(rest(&a)).chain(rest(&b)).collect();
         let outputs = if outputs.rank() == 1 { [a.batch(), 1].into() } else { outputs };
-        rows(&a).matmul_transposed(&rows(&b), [false, true]).reshape(outputs)
+        rows(&a).matmul_transposed(&rows(&b), Transposed::RIGHT).reshape(outputs)
     }
 
     about! {}

@@ -21,7 +21,6 @@ mod layer_normalization;
 mod masking;
 mod merge;
 mod normalization;
-mod options;
 mod p_relu;
 mod pooling;
 mod rearranging;

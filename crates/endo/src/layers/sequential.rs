@@ -11,7 +11,7 @@ use crate::graph::Tensor;
 use crate::trace::Context;
 
 use super::Layer;
-use super::options::name_option;
+use super::declare::name_option;
 
 /// A chain of layers, each of one tensor to one. Without layers it is the identity. Keras's
 /// `Sequential`.

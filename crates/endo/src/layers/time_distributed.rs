@@ -12,7 +12,7 @@ use crate::shape::Shape;
 use crate::trace::Context;
 
 use super::Layer;
-use super::options::name_option;
+use super::declare::name_option;
 
 /// The row of this file.
 pub(super) static ROWS: &[Named<dyn Layer>] = &[Named {

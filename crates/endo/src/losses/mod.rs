@@ -146,11 +146,11 @@ pub trait Loss: Send + Sync {
     }
 
     /// The same loss with another reduction.
-    fn with_reduction(self, reduction: Reduction) -> Reduced<Self>
+    fn with_reduction(self, reduction: Reduction) -> ReducedLoss<Self>
     where
         Self: Sized,
     {
-        Reduced { loss: self, reduction }
+        ReducedLoss { loss: self, reduction }
     }
 }
 
@@ -211,12 +211,12 @@ impl Loss for Arc<dyn Loss> {
 /// assert_eq!((loss.name(), loss.reduction()), ("mean_squared_error", Reduction::Sum));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Reduced<L> {
+pub struct ReducedLoss<L> {
     loss: L,
     reduction: Reduction,
 }
 
-impl<L: Loss> Loss for Reduced<L> {
+impl<L: Loss> Loss for ReducedLoss<L> {
     #[track_caller]
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         self.loss.call(y_true, y_pred)
@@ -278,7 +278,9 @@ pub fn get(name: &str) -> Result<Arc<dyn Loss>> {
 
 table! {
     /// The names of all losses.
-    dyn Loss: regression::ROWS, cosine_similarity::ROWS, hinge::ROWS, divergence::ROWS, binary::ROWS, categorical::ROWS, sparse::ROWS, segmentation::ROWS, circle::ROWS, ctc::ROWS
+    dyn Loss:
+        regression::ROWS, cosine_similarity::ROWS, hinge::ROWS, divergence::ROWS, binary::ROWS,
+        categorical::ROWS, sparse::ROWS, segmentation::ROWS, circle::ROWS, ctc::ROWS
 }
 
 #[cfg(test)]

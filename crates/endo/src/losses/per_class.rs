@@ -1,5 +1,5 @@
-//! Options that losses alone have: one number for all classes or one for each, and axes of which all
-//! may be meant.
+//! Options that only losses have: one number for all classes or one for each, and axes, which may
+//! be all of them.
 //!
 //! In: what a user gives or a text says. Out: the value.
 

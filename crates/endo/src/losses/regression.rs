@@ -104,7 +104,8 @@ family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// assert_eq!(f.run([&[[4.0_f32]].into(), &[[3.0_f32]].into()])?[0], Array::from([25.0_f32]));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    MeanAbsolutePercentageError ["mean_absolute_percentage_error", "mape"] {} => mean_absolute_percentage_error(y_true, y_pred);
+    MeanAbsolutePercentageError ["mean_absolute_percentage_error", "mape"]
+        {} => mean_absolute_percentage_error(y_true, y_pred);
 
     /// [`mean_squared_logarithmic_error`] as a loss, and as a metric: its mean over the epoch.
     ///
@@ -113,7 +114,8 @@ family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// let mut model = Model::new(Dense::new(1));
     /// model.compile(Sgd::new(0.1), MeanSquaredLogarithmicError, ());
     /// ```
-    MeanSquaredLogarithmicError ["mean_squared_logarithmic_error", "msle"] {} => mean_squared_logarithmic_error(y_true, y_pred);
+    MeanSquaredLogarithmicError ["mean_squared_logarithmic_error", "msle"]
+        {} => mean_squared_logarithmic_error(y_true, y_pred);
 
     /// [`log_cosh`] as a loss, and as a metric: its mean over the epoch.
     ///

@@ -2,7 +2,7 @@
 //!
 //! In: class numbers `[batch, ..]` (or with a last axis of size 1), predictions
 //! `[batch, .., classes]`. Out: `[batch, ..]`. A class out of range is found in the data of a
-//! model; in a loop of one's own it gives NaN, which stops training with an error before a weight
+//! model; in a custom loop it gives NaN, which stops training with an error before a weight
 //! changes.
 
 use std::panic::Location;

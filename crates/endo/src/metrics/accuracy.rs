@@ -127,8 +127,14 @@ mean_metric! {
         /// the classes; false unless set.
         from_sorted_ids: bool = false
     },
-    |self, y_true, y_pred| sparse_top_k_categorical_accuracy(y_true, y_pred, self.k, self.from_sorted_ids),
-    targets(y_true, y_pred) => if self.from_sorted_ids { Targets::Any } else { Targets::classes(y_true, y_pred, -1, None) }
+    |self, y_true, y_pred| {
+        sparse_top_k_categorical_accuracy(y_true, y_pred, self.k, self.from_sorted_ids)
+    },
+    targets(y_true, y_pred) => if self.from_sorted_ids {
+        Targets::Any
+    } else {
+        Targets::classes(y_true, y_pred, -1, None)
+    }
 }
 
 mean_metric! {
@@ -142,7 +148,10 @@ mean_metric! {
     /// model.compile(Adam::default(), SparseCategoricalCrossentropy::new(), ["accuracy"]);
     /// ```
     AccuracyByShape ["accuracy", "acc"],
-    |self, y_true, y_pred| match (y_pred.rank() < 2 || y_pred.features() == 1, y_true.shape() == y_pred.shape()) {
+    |self, y_true, y_pred| match (
+        y_pred.rank() < 2 || y_pred.features() == 1,
+        y_true.shape() == y_pred.shape(),
+    ) {
         (true, _) => binary_accuracy(y_true, y_pred, 0.5),
         (false, true) => categorical_accuracy(y_true, y_pred),
         (false, false) => sparse_categorical_accuracy(y_true, y_pred),

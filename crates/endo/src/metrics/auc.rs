@@ -55,8 +55,9 @@ metric! {
     /// use endo::prelude::*;
     /// let (y_true, y_pred) = (Array::from([0, 0, 1, 1]), Array::from([0.0_f32, 0.5, 0.3, 0.9]));
     /// assert_eq!(Auc::new().num_thresholds(3).update_on(&y_true, &y_pred)?.item()?, 0.75);
-    /// assert_eq!(Auc::new().thresholds([0.4]).curve(Curve::Pr).summation_method(SummationMethod::Minoring)
-    ///     .update_on(&y_true, &y_pred)?.item()?, 0.25);
+    /// let curve = Auc::new().thresholds([0.4]).curve(Curve::Pr);
+    /// let lower = curve.summation_method(SummationMethod::Minoring);
+    /// assert_eq!(lower.update_on(&y_true, &y_pred)?.item()?, 0.25);
     /// # Ok::<(), endo::Error>(())
     /// ```
     Auc ["auc"] {
@@ -72,7 +73,7 @@ metric! {
         /// Whether each column of labels has a curve of its own; the result is the mean of their
         /// areas. Unless set, all labels draw one curve.
         multi_label: bool = false,
-        /// The number of columns, if it is to be known before the first batch.
+        /// The number of columns, if it has to be known before the first batch.
         num_labels: Option<usize> as usize = None,
         /// The weight of each column of labels: in the mean of the areas, or of its labels if all
         /// draw one curve.
@@ -80,7 +81,9 @@ metric! {
         /// Whether predictions are log-odds instead of probabilities.
         from_logits: bool = false,
     };
-    totals(self, name) => self.scale().totals(name, if self.multi_label { self.num_labels } else { Some(1) });
+    totals(self, name) => {
+        self.scale().totals(name, if self.multi_label { self.num_labels } else { Some(1) })
+    };
     update(self, y_true, y_pred, sample_weight, cx) => {
         if !self.from_logits {
             warn_of_linear("auc", "sigmoid", y_pred);

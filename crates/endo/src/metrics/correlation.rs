@@ -76,7 +76,8 @@ pub fn concordance_correlation(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> T
     let axes = [axis as isize];
     let [true_mean, pred_mean] = [&y_true, &y_pred].map(|x| x.mean_keep(axes));
     let [true_variance, pred_variance] = [&y_true, &y_pred].map(|x| x.variance_keep(axes));
-    // Any constant may be taken from the targets here: the deviations of the predictions add up to 0.
+    // Any constant may be taken from the targets here: the deviations of the predictions add up to
+    // 0.
     let covariance = (&y_true - &pred_mean) * (&y_pred - &pred_mean);
     let norm = true_variance + pred_variance + (true_mean - pred_mean).square();
     (covariance * 2.0 / (norm + EPSILON)).mean_axes(axes)

@@ -193,7 +193,8 @@ macro_rules! counting_metric {
                 Totals::of_shape(name, [$(stringify!($part)),+], [count])
             };
             update($self, y_true, y_pred, sample_weight, cx) => {
-                let counts = $self.rule().count($name, y_true, y_pred, sample_weight, [$(Outcome::$Outcome),+]);
+                let outcomes = [$(Outcome::$Outcome),+];
+                let counts = $self.rule().count($name, y_true, y_pred, sample_weight, outcomes);
                 $self.totals.add(counts, cx);
             };
             result(self, cx) => match self.totals.get(cx) {

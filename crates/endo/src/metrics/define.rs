@@ -60,7 +60,8 @@ pub(super) const fn row<M: DeclaredMetric>() -> Named<MetricMaker> {
 macro_rules! metric {
     ($(#[$doc:meta])* $Metric:ident [$name:literal $(, $other:literal)*]
      $(($($argument:ident: $Argument:ty $(=> $IntoArgument:ty)?),+))?
-     $({$($(#[$option_doc:meta])* $option:ident: $Option:ty $(as $Given:ty)? $(=> $Into:ty)? = $default:expr),+ $(,)?})?;
+     $({$($(#[$option_doc:meta])* $option:ident: $Option:ty $(as $Given:ty)? $(=> $Into:ty)?
+         = $default:expr),+ $(,)?})?;
      totals($totals_self:ident, $totals_name:ident) => $totals:expr;
      update($self:ident, $y_true:ident, $y_pred:ident, $weight:ident, $cx:ident) => $update:expr;
      result($result_self:ident, $result_cx:ident) => $result:expr;
@@ -129,7 +130,10 @@ macro_rules! implement_metric {
                 $update
             }
 
-            fn result(&$result_self, $result_cx: &mut $crate::trace::Context) -> $crate::graph::Tensor {
+            fn result(
+                &$result_self,
+                $result_cx: &mut $crate::trace::Context,
+            ) -> $crate::graph::Tensor {
                 $result
             }
 

@@ -138,16 +138,27 @@ macro_rules! f_score {
                 threshold: Option<f64> as f64 = None,
             };
             totals(self, name) => {
-                Totals::of_first(name, ["true_positives", "false_positives", "false_negatives", "intermediate_weights"])
+                Totals::of_first(
+                    name,
+                    [
+                        "true_positives",
+                        "false_positives",
+                        "false_negatives",
+                        "intermediate_weights",
+                    ],
+                )
             };
-            update($self, y_true, y_pred, sample_weight, cx) => $self.score().update(y_true, y_pred, sample_weight, cx);
+            update($self, y_true, y_pred, sample_weight, cx) => {
+                $self.score().update(y_true, y_pred, sample_weight, cx)
+            };
             result($self, cx) => $self.score().result(cx);
         }
 
         impl $Metric {
             fn score(&$self) -> Score<'_> {
                 let Self { totals, average, threshold, .. } = $self;
-                Score { metric: $name, totals, average: *average, beta: $beta, threshold: *threshold }
+                let (average, threshold) = (*average, *threshold);
+                Score { metric: $name, totals, average, beta: $beta, threshold }
             }
         }
     };

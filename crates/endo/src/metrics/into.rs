@@ -150,7 +150,9 @@ macro_rules! tuples {
                 }
             }
 
-            impl<$($Kind, $Item: IntoMetrics<$Kind>),+> IntoMetrics<kinds::PerOutput<($($Kind,)+)>> for ($($Item,)+) {
+            impl<$($Kind, $Item: IntoMetrics<$Kind>),+>
+                IntoMetrics<kinds::PerOutput<($($Kind,)+)>> for ($($Item,)+)
+            {
                 fn into_metrics(self) -> Vec<Vec<Arc<dyn Metric>>> {
                     let ($($item,)+) = self;
                     vec![$($item.into_metrics().concat()),+]

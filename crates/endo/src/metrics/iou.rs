@@ -135,13 +135,18 @@ impl Confusion<'_> {
 }
 
 macro_rules! overlap_metric {
-    ($(#[$doc:meta])* $Metric:ident [$($names:tt)+] $(($($arguments:tt)+))? {$($options:tt)+}, |$self:ident| $num_classes:expr,
-     $target_class_ids:expr, { $($option:ident: $value:expr),+ }) => {
+    ($(#[$doc:meta])* $Metric:ident [$($names:tt)+] $(($($arguments:tt)+))? {$($options:tt)+},
+     |$self:ident| $num_classes:expr, $target_class_ids:expr,
+     { $($option:ident: $value:expr),+ $(,)? }) => {
         metric! {
             $(#[$doc])*
             $Metric [$($names)+] $(($($arguments)+))? {$($options)+};
-            totals($self, name) => Totals::of_shape(name, ["total_confusion_matrix"], [$num_classes, $num_classes]);
-            update($self, y_true, y_pred, sample_weight, cx) => $self.confusion().update(y_true, y_pred, sample_weight, cx);
+            totals($self, name) => {
+                Totals::of_shape(name, ["total_confusion_matrix"], [$num_classes, $num_classes])
+            };
+            update($self, y_true, y_pred, sample_weight, cx) => {
+                $self.confusion().update(y_true, y_pred, sample_weight, cx)
+            };
             result(self, cx) => self.confusion().result(cx);
             targets(self, _y_true, _y_pred) => self.confusion().targets();
         }
@@ -186,7 +191,12 @@ overlap_metric! {
         axis: i32 = -1,
     },
     |self| self.num_classes, all_classes(self.num_classes),
-    { ignore_class: self.ignore_class, sparse_y_true: self.sparse_y_true, sparse_y_pred: self.sparse_y_pred, axis: self.axis }
+    {
+        ignore_class: self.ignore_class,
+        sparse_y_true: self.sparse_y_true,
+        sparse_y_pred: self.sparse_y_pred,
+        axis: self.axis,
+    }
 }
 
 overlap_metric! {
@@ -210,7 +220,12 @@ overlap_metric! {
         axis: i32 = -1,
     },
     |self| self.num_classes, self.target_class_ids.clone(),
-    { ignore_class: self.ignore_class, sparse_y_true: self.sparse_y_true, sparse_y_pred: self.sparse_y_pred, axis: self.axis }
+    {
+        ignore_class: self.ignore_class,
+        sparse_y_true: self.sparse_y_true,
+        sparse_y_pred: self.sparse_y_pred,
+        axis: self.axis,
+    }
 }
 
 overlap_metric! {
@@ -224,7 +239,9 @@ overlap_metric! {
     /// assert!((value.item()? - 0.25).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    OneHotIoU ["one_hot_io_u", "one_hot_iou"] (num_classes: usize, target_class_ids: Vec<usize> => Vec<usize>) {
+    OneHotIoU ["one_hot_io_u", "one_hot_iou"]
+        (num_classes: usize, target_class_ids: Vec<usize> => Vec<usize>)
+    {
         /// A class whose places do not count, such as -1 for places without a label. None unless
         /// set.
         ignore_class: Option<i32> as i32 = None,

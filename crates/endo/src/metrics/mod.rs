@@ -66,7 +66,13 @@ pub use totals::*;
 ///     fn totals(&self) -> Option<&Totals> {
 ///         Some(&self.totals)
 ///     }
-///     fn update(&self, y_true: &Tensor, y_pred: &Tensor, _sample_weight: Option<&Tensor>, cx: &mut Context) {
+///     fn update(
+///         &self,
+///         y_true: &Tensor,
+///         y_pred: &Tensor,
+///         _sample_weight: Option<&Tensor>,
+///         cx: &mut Context,
+///     ) {
 ///         self.totals.add([(y_pred - y_true).sum(), y_true.ones_like().sum()], cx);
 ///     }
 ///     fn result(&self, cx: &mut Context) -> Tensor {

@@ -64,7 +64,9 @@ pub fn get(text: &str) -> Result<Arc<dyn Metric>> {
 
 table! {
     /// The names of all metrics that are not the mean of a loss.
-    MetricMaker: accuracy::ROWS, regression::ROWS, correlation::ROWS, cosine_similarity::ROWS, counts::ROWS, f_score::ROWS, auc::ROWS, operating_point::ROWS, iou::ROWS
+    MetricMaker:
+        accuracy::ROWS, regression::ROWS, correlation::ROWS, cosine_similarity::ROWS, counts::ROWS,
+        f_score::ROWS, auc::ROWS, operating_point::ROWS, iou::ROWS
 }
 
 /// What stands in for a metric that a text does not name: the error comes out where the metric is

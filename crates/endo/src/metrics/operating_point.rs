@@ -46,7 +46,8 @@ fn check(metric: &str, ratio: (&str, f64), num_thresholds: usize) -> Result<(), 
 }
 
 macro_rules! operating_point {
-    ($(#[$doc:meta])* $Metric:ident [$name:literal], $constrained:ident: $constraint:ident, best $dependent:ident) => {
+    ($(#[$doc:meta])* $Metric:ident [$name:literal], $constrained:ident: $constraint:ident,
+     best $dependent:ident) => {
         metric! {
             $(#[$doc])*
             $Metric [$name] ($constrained: f64) {
@@ -57,7 +58,8 @@ macro_rules! operating_point {
             };
             totals(self, name) => scale(self.num_thresholds).totals(name, Some(1));
             update(self, y_true, y_pred, sample_weight, cx) => {
-                if let Err(error) = check($name, (stringify!($constrained), self.$constrained), self.num_thresholds) {
+                let constrained = (stringify!($constrained), self.$constrained);
+                if let Err(error) = check($name, constrained, self.num_thresholds) {
                     return cx.trace().record(error.at(Location::caller()));
                 }
                 let (y_true, y_pred) = paired($name, y_true, y_pred);

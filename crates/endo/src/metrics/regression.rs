@@ -90,13 +90,16 @@ metric! {
     R2Score ["r2_score"] {
         /// How the scores of several outputs become one; `None` keeps one for each. Their mean
         /// unless set.
-        class_aggregation: Option<ClassAggregation> => Option<ClassAggregation> = Some(ClassAggregation::UniformAverage),
+        class_aggregation: Option<ClassAggregation> => Option<ClassAggregation> =
+            Some(ClassAggregation::UniformAverage),
         /// The number of independent variables `p` for the adjusted score,
         /// `1 - (1 - r2) (n - 1) / (n - p - 1)`, where `n` counts the elements of the targets; it
         /// is not adjusted while `n` is not above `p + 1`. 0, no adjustment, unless set.
         num_regressors: usize = 0,
     };
-    totals(self, name) => Totals::of_first(name, ["sum", "squared_sum", "residual", "count", "num_samples"]);
+    totals(self, name) => {
+        Totals::of_first(name, ["sum", "squared_sum", "residual", "count", "num_samples"])
+    };
     update(self, y_true, y_pred, sample_weight, cx) => {
         let (y_true, y_pred) = paired("r2_score", y_true, y_pred);
         let outputs = if y_true.rank() < 2 { 1 } else { y_true.features() };
@@ -105,8 +108,11 @@ metric! {
         let rows = [y_true.shape().len() / outputs.max(1), outputs];
         let sum = |x: Tensor| weighted(&x, &weights).reshape(rows).sum_axes([0]);
         let count = weights.reshape(rows).sum_axes([0]);
-        let samples = cx.constant(Array::full([outputs], y_true.shape().len() as f64, count.dtype()));
-        self.totals.add([sum(y_true.clone()), sum(y_true.square()), sum((&y_true - y_pred).square()), count, samples], cx);
+        let samples = Array::full([outputs], y_true.shape().len() as f64, count.dtype());
+        let samples = cx.constant(samples);
+        let (sum_true, sum_squares) = (sum(y_true.clone()), sum(y_true.square()));
+        let residual = sum((&y_true - y_pred).square());
+        self.totals.add([sum_true, sum_squares, residual, count, samples], cx);
     };
     result(self, cx) => {
         let Some([sum, squared_sum, residual, count, samples]) = self.totals.get(cx) else {
@@ -117,7 +123,9 @@ metric! {
         let scores = (raw.is_finite() | raw.is_nan()).where_(&raw, 0.0);
         let score = match self.class_aggregation {
             Some(ClassAggregation::UniformAverage) => scores.mean(),
-            Some(ClassAggregation::VarianceWeightedAverage) => (&total * scores).sum() / total.sum(),
+            Some(ClassAggregation::VarianceWeightedAverage) => {
+                (&total * scores).sum() / total.sum()
+            }
             None => scores,
         };
         if self.num_regressors == 0 {

@@ -1,5 +1,5 @@
-//! [`Streaming`]: a metric of one's own, made of what a batch adds to its totals and of what the
-//! totals come to.
+//! [`Streaming`]: a custom metric, made of what a batch adds to its totals and of what the totals
+//! come to.
 //!
 //! In: two closures. Out: a metric that stands wherever the library's do.
 

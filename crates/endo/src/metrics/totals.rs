@@ -36,7 +36,13 @@ use crate::variable::Variable;
 ///     fn totals(&self) -> Option<&Totals> {
 ///         Some(&self.totals)
 ///     }
-///     fn update(&self, y_true: &Tensor, y_pred: &Tensor, _sample_weight: Option<&Tensor>, cx: &mut Context) {
+///     fn update(
+///         &self,
+///         y_true: &Tensor,
+///         y_pred: &Tensor,
+///         _sample_weight: Option<&Tensor>,
+///         cx: &mut Context,
+///     ) {
 ///         let values = huber(y_true, y_pred, self.threshold);
 ///         self.totals.add([values.sum(), values.ones_like().sum()], cx);
 ///     }

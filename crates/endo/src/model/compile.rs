@@ -1,4 +1,4 @@
-//! What a model is compiled with, and steps of one's own.
+//! What a model is compiled with, and custom steps.
 //!
 //! In: optimizers, losses, metrics, closures. Out: a model whose next step is traced anew.
 
@@ -8,10 +8,10 @@ use crate::error::Result;
 use crate::graph::Tree;
 use crate::metrics::{IntoMetrics, Metric};
 use crate::optimizers::Optimizer;
-use crate::step::balance::Balancing;
+use crate::step::balance::BalanceState;
 use crate::step::{
-    Balance, BatchStep, Compiled, IntoLossWeight, IntoLosses, IntoOptimizer, LossStep, Output,
-    PredictStep, Terms,
+    Balance, BatchStep, IntoLossWeight, IntoLosses, IntoOptimizer, LossStep, Output, PredictStep,
+    Terms, TrainingSetup,
 };
 use crate::trace::Context;
 
@@ -28,7 +28,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         metrics: impl IntoMetrics<M>,
     ) -> &mut Self {
         let compiled =
-            |optimizer| Compiled::new(optimizer, loss.into_losses(), metrics.into_metrics());
+            |optimizer| TrainingSetup::new(optimizer, loss.into_losses(), metrics.into_metrics());
         self.steps.compile(optimizer.into_optimizer().map(compiled));
         self
     }
@@ -105,12 +105,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// compiled before. Of a training step with GradNorm: if there is no layer whose weights all
     /// terms depend on, or a term is below 0.
     pub fn balance(&mut self, rule: Balance) -> &mut Self {
-        self.steps.change("balance", |compiled| compiled.balance = Some(Balancing::new(rule)));
+        self.steps.change("balance", |compiled| compiled.balance = Some(BalanceState::new(rule)));
         self
     }
 
-    /// Trains with a step of one's own: what `fit` and `train_on_batch` do with a batch instead of
-    /// the usual. Everything else stays: epochs, validation, callbacks, history, backups. Keras's
+    /// Trains with a custom step: what `fit` and `train_on_batch` do with a batch instead of the
+    /// usual. Everything else stays: epochs, validation, callbacks, history, backups. Keras's
     /// overridden `train_step`.
     ///
     /// Here the inputs are also moved a little in the direction that makes the loss larger, and the
@@ -156,8 +156,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Tests with a step of one's own: what `evaluate`, `test_on_batch` and validation do with a
-    /// batch instead of the usual. Keras's overridden `test_step`. Layers behave as in inference,
+    /// Tests with a custom step: what `evaluate`, `test_on_batch` and validation do with a batch
+    /// instead of the usual. Keras's overridden `test_step`. Layers behave as in inference,
     /// optimizers do nothing, and what the closure assigns itself is undone at the end of the step;
     /// metrics alone are kept.
     ///
@@ -197,7 +197,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Predicts with a step of one's own: what `predict` and `export` do with inputs instead of the
+    /// Predicts with a custom step: what `predict` and `export` do with inputs instead of the
     /// model's `call`. Keras's overridden `predict_step`. Its outputs have the structure of the
     /// model's.
     ///

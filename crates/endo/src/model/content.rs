@@ -163,9 +163,9 @@ impl<I: Tree, O: Tree> Model<I, O> {
     pub fn set_learning_rate_factor_at(&self, pattern: &str, factor: f64) -> Result<()> {
         if !factor.is_finite() || factor < 0.0 {
             let message =
-                format!("the learning rate of `{pattern}` is to be multiplied by {factor}");
+                format!("the learning rate of `{pattern}` cannot be multiplied by {factor}");
             return Err(Error::new(ErrorKind::Argument, message)
-                .help("give a number from 0 on: 0.1 learns at a tenth of the rate"));
+                .help("give a number of at least 0: 0.1 learns at a tenth of the rate"));
         }
         for weight in self.steps.net.weights_at(pattern)? {
             weight.set_learning_rate_factor(factor);

@@ -18,7 +18,7 @@ use crate::layers::Layer;
 use crate::metrics::Metric;
 use crate::net::{Companion, Net};
 use crate::step::Steps;
-use crate::trace::attached::{Addition, Attached, Value};
+use crate::trace::attached::{Addition, AttachedTerm, Value};
 use crate::trace::pattern::Pattern;
 use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
@@ -101,8 +101,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// a generator, the teacher of a student. Its weights and layers stand under its
     /// [name](Self::name): they are saved, loaded, listed in the summary, frozen and resumed with
     /// this model. [`minimize`](BatchStep::minimize) trains the weights that `call` uses; those of
-    /// parts are for a step of one's own. A model that applies this one as a layer has what `call`
-    /// uses, and is given the parts itself where it is to have them.
+    /// parts are for a custom step. A model that applies this one as a layer has what `call` uses,
+    /// and is given the parts itself where it is to have them.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -130,7 +130,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// Adds a term to the loss from outside `call`, a scalar computed from variables: what Keras's
     /// `model.add_loss(lambda: ..)` does. It is reported by its name, adds up with the others,
     /// counts once in a step however often the model is applied, and is among `cx.losses()` in
-    /// loops of one's own.
+    /// custom loops.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -238,7 +238,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         site: &'static Location<'static>,
     ) -> &mut Self {
         let (pattern, name) = (Pattern::new(pattern), name.to_string());
-        self.steps.net.attached.push(Arc::new(Attached { pattern, name, adds, value, site }));
+        self.steps.net.attached.push(Arc::new(AttachedTerm { pattern, name, adds, value, site }));
         self.steps.cache.clear();
         self
     }

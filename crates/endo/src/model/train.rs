@@ -30,8 +30,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         training::fit::fit(&self.steps, data.into(), options)
     }
 
-    /// The loop of [`fit`](Self::fit) for a step of one's own. A compiled model is built on the
-    /// data; one that is not has to be built, and cannot be validated.
+    /// The loop of [`fit`](Self::fit) for a custom step. A compiled model is built on the data; one
+    /// that is not has to be built, and cannot be validated.
     ///
     /// # Errors
     /// As those of [`fit`](Self::fit) before anything is trained; and if a callback fails.

@@ -274,9 +274,9 @@ macro_rules! setter {
 }
 
 /// Declares what is both a type and a value of the same name, which has the defaults:
-/// `Name ["name"] {}`, `Name ["name"] { option: f64 = 0.5 }`, or `Name ["name"] (option: f64 = 0.5)`
-/// for a tuple of one. Options take whatever becomes their type, or with `option: T => G` what
-/// becomes a `G`.
+/// `Name ["name"] {}`, `Name ["name"] { option: f64 = 0.5 }`, or for a tuple of one
+/// `Name ["name"] (option: f64 = 0.5)`. Options take whatever becomes their type, or with
+/// `option: T => G` what becomes a `G`.
 macro_rules! value {
     ($(#[$doc:meta])* $Name:ident $names:tt {}) => {
         $(#[$doc])*
@@ -348,7 +348,8 @@ macro_rules! value {
 /// Other methods of the trait stand in braces after the formula and a comma.
 macro_rules! family {
     ($Family:ident: $method:ident $signature:tt -> $Output:ty;
-     $($(#[$doc:meta])* $Name:ident $names:tt $options:tt => $formula:expr $(, { $($item:item)+ })?;)+) => {
+     $($(#[$doc:meta])* $Name:ident $names:tt $options:tt
+         => $formula:expr $(, { $($item:item)+ })?;)+) => {
         $(
             $crate::named::value! { $(#[$doc])* $Name $names $options }
 
@@ -361,7 +362,8 @@ macro_rules! family {
         pub(super) static ROWS: &[$crate::named::Named<dyn $Family>] =
             &[$($crate::named::family!(@row $Family $Name)),+];
     };
-    (@impl $Family:ident $Name:ident $method:ident ($this:ident $(, $x:ident: $Type:ty)*) -> $Output:ty
+    (@impl $Family:ident $Name:ident
+     $method:ident ($this:ident $(, $x:ident: $Type:ty)*) -> $Output:ty
      { $formula:expr } { $($item:item)* }) => {
         impl $Family for $Name {
             #[track_caller]

@@ -30,9 +30,9 @@ use crate::layers::Layer;
 use crate::metrics::Metric;
 use crate::ops::draws::DrawLog;
 use crate::shape::Shape;
-use crate::trace::attached::Attached;
+use crate::trace::attached::AttachedTerm;
 use crate::trace::draws::OccasionDraws;
-use crate::trace::follow::Tracing;
+use crate::trace::follow::TraceOptions;
 use crate::trace::models::ModelScope;
 use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
@@ -62,7 +62,7 @@ pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
     /// Terms of the loss that only depend on weights.
     added: Vec<Arc<AddedLoss>>,
     /// Terms of the loss and metrics of the outputs of layers.
-    pub attached: Vec<Arc<Attached>>,
+    pub attached: Vec<Arc<AttachedTerm>>,
     /// Models that belong to it and that its `call` need not apply, by the names under which they
     /// stand.
     companions: Vec<(String, Arc<dyn Companion>)>,
@@ -108,7 +108,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             layer: Arc::new(layer),
             name: None,
             seed: None,
-            counter: Tracing::new(false, 0).counter,
+            counter: TraceOptions::new(false, 0).counter,
             dtype: None,
             added: Vec::new(),
             attached: Vec::new(),
@@ -121,7 +121,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// Sets the seed of first weights, shuffling and dropout.
     pub fn set_seed(&mut self, seed: u64) {
         self.seed = Some(seed);
-        self.counter = Tracing::new(false, seed).counter;
+        self.counter = TraceOptions::new(false, seed).counter;
     }
 
     /// The seed of first weights, shuffling and dropout; 0 unless one was given.
@@ -358,8 +358,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
     }
 
     /// How it is traced in training.
-    pub fn tracing(&self) -> Tracing {
-        Tracing {
+    pub fn tracing(&self) -> TraceOptions {
+        TraceOptions {
             training: true,
             dtype: self.dtype.unwrap_or(DType::F32),
             counter: self.counter.clone(),
@@ -368,8 +368,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
     }
 
     /// How it is traced outside training, with what notes its draws.
-    pub fn tracing_on_occasion(&self, log: &Rc<DrawLog>) -> Tracing {
-        Tracing {
+    pub fn tracing_on_occasion(&self, log: &Rc<DrawLog>) -> TraceOptions {
+        TraceOptions {
             training: false,
             occasion: Some(OccasionDraws::new(self.seed(), log.clone())),
             ..self.tracing()

@@ -31,22 +31,22 @@ pub(super) const ENTRY: &str = "endo.model";
 /// Its first line. Files written before have none, and their lines are those that are printed.
 const FORMAT: &str = "format 2";
 
-/// What a place is.
+/// What a saved part of a model is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Part {
+enum PartRole {
     Loss,
     Metric,
     Layer,
 }
 
-/// What each is called in files, and in the keys of [`Saved::get`].
-const PARTS: [(&str, Part); 3] =
-    [("loss", Part::Loss), ("metric", Part::Metric), ("layer", Part::Layer)];
+/// The word for each role in files, and in the keys of [`Saved::get`].
+const ROLES: [(&str, PartRole); 3] =
+    [("loss", PartRole::Loss), ("metric", PartRole::Metric), ("layer", PartRole::Layer)];
 
 /// Something of a model that has hyperparameters, or a loss.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SavedPart {
-    part: Part,
+    role: PartRole,
     /// The position of a loss among several, the name of a metric in reports, the path of a layer.
     name: String,
     /// What it is: the name of a loss, the type of a layer.
@@ -54,7 +54,7 @@ pub(crate) struct SavedPart {
     hyperparameters: Hyperparameters,
 }
 
-/// A place as a line of a file holds it, in JSON: part, name, kind, and the hyperparameters as
+/// A place as a line of a file holds it, in JSON: role, name, kind, and the hyperparameters as
 /// text.
 type SavedLine = (String, String, String, Vec<(String, String)>);
 
@@ -62,7 +62,7 @@ impl SavedPart {
     /// A compiled loss, with its position where it is one of several.
     pub fn loss(position: Option<usize>, loss: &dyn Loss) -> Self {
         Self {
-            part: Part::Loss,
+            role: PartRole::Loss,
             name: position.map_or_else(String::new, |position| position.to_string()),
             kind: loss.name().to_string(),
             hyperparameters: loss.hyperparameters(),
@@ -72,7 +72,7 @@ impl SavedPart {
     /// A metric by its name in reports.
     pub fn metric(name: String, metric: &dyn Metric) -> Self {
         let (kind, hyperparameters) = (metric.name().to_string(), metric.hyperparameters());
-        Self { part: Part::Metric, name, kind, hyperparameters }
+        Self { role: PartRole::Metric, name, kind, hyperparameters }
     }
 
     fn text(&self) -> String {
@@ -81,60 +81,60 @@ impl SavedPart {
 
     /// What a reader calls it.
     fn noun(&self) -> String {
-        match self.part {
-            Part::Loss if self.name.is_empty() => "the loss".to_string(),
-            Part::Loss => format!("loss {}", self.name),
-            Part::Metric => format!("the metric `{}`", self.name),
-            Part::Layer => format!("the layer `{}`", self.name),
+        match self.role {
+            PartRole::Loss if self.name.is_empty() => "the loss".to_string(),
+            PartRole::Loss => format!("loss {}", self.name),
+            PartRole::Metric => format!("the metric `{}`", self.name),
+            PartRole::Layer => format!("the layer `{}`", self.name),
         }
     }
 
     /// The text that means this place and no other.
     fn key(&self) -> String {
-        let reserved = PARTS.iter().any(|(word, _)| {
+        let reserved = ROLES.iter().any(|(word, _)| {
             self.name
                 .strip_prefix(word)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         });
-        match self.part {
-            Part::Loss if self.name.is_empty() => "loss".to_string(),
-            Part::Layer if !reserved => self.name.clone(),
-            part => format!("{} {}", word(part), self.name),
+        match self.role {
+            PartRole::Loss if self.name.is_empty() => "loss".to_string(),
+            PartRole::Layer if !reserved => self.name.clone(),
+            role => format!("{} {}", word(role), self.name),
         }
     }
 
     fn line(&self) -> String {
         let hyperparameters =
             self.hyperparameters.iter().map(|(name, text)| [name, text]).collect::<Vec<_>>();
-        json!([word(self.part), self.name, self.kind, hyperparameters]).to_string()
+        json!([word(self.role), self.name, self.kind, hyperparameters]).to_string()
     }
 
     fn from_line(line: &str) -> Option<Self> {
-        let (part, name, kind, entries): SavedLine = serde_json::from_str(line).ok()?;
-        let (_, part) = PARTS.into_iter().find(|(word, _)| *word == part)?;
+        let (role, name, kind, entries): SavedLine = serde_json::from_str(line).ok()?;
+        let (_, role) = ROLES.into_iter().find(|(word, _)| *word == role)?;
         let mut hyperparameters = Hyperparameters::new();
         for (name, text) in entries {
             hyperparameters.set(&name, text);
         }
-        Some(Self { part, name, kind, hyperparameters })
+        Some(Self { role, name, kind, hyperparameters })
     }
 
     /// From a line as it is printed: `metric within = within(distance=0.5)`.
     fn from_printed(line: &str) -> Result<Self> {
         let (key, text) = line.split_once(" = ").unwrap_or((line, ""));
-        let (part, name) = match key.split_once(' ') {
-            _ if key == "loss" => (Part::Loss, ""),
-            Some(("loss", number)) if number.parse::<usize>().is_ok() => (Part::Loss, number),
-            Some(("metric", name)) => (Part::Metric, name),
-            Some(_) | None => (Part::Layer, key),
+        let (role, name) = match key.split_once(' ') {
+            _ if key == "loss" => (PartRole::Loss, ""),
+            Some(("loss", number)) if number.parse::<usize>().is_ok() => (PartRole::Loss, number),
+            Some(("metric", name)) => (PartRole::Metric, name),
+            Some(_) | None => (PartRole::Layer, key),
         };
         let (kind, hyperparameters) = Hyperparameters::read(text)?;
-        Ok(Self { part, name: name.to_string(), kind, hyperparameters })
+        Ok(Self { role, name: name.to_string(), kind, hyperparameters })
     }
 }
 
-fn word(part: Part) -> &'static str {
-    PARTS.iter().find(|(_, known)| *known == part).map_or("", |(word, _)| word)
+fn word(role: PartRole) -> &'static str {
+    ROLES.iter().find(|(_, known)| *known == role).map_or("", |(word, _)| word)
 }
 
 /// What a file that [`Model::save`](crate::model::Model::save) wrote says of the model besides its
@@ -264,7 +264,7 @@ impl Saved {
     /// If there is no such place, with those that there are.
     pub fn at(&self, place: &str) -> Result<&Hyperparameters> {
         let layer = |path: &str| {
-            self.places.iter().find(|known| known.part == Part::Layer && known.name == path)
+            self.places.iter().find(|known| known.role == PartRole::Layer && known.name == path)
         };
         let found = self.places.iter().find(|known| known.key() == place);
         let found = found.or_else(|| layer(place)).or_else(|| layer(place.strip_prefix("layer ")?));
@@ -280,7 +280,7 @@ impl Saved {
     fn compare(&self, model: &[SavedPart]) -> Result<()> {
         self.places.iter().try_for_each(|saved| {
             let given =
-                model.iter().find(|given| (given.part, &given.name) == (saved.part, &saved.name));
+                model.iter().find(|given| (given.role, &given.name) == (saved.role, &saved.name));
             match self.difference(saved, given) {
                 Some((message, fix)) => {
                     let help = format!("{fix}; or read the weights alone with `load_weights`");
@@ -296,7 +296,7 @@ impl Saved {
         let (path, noun) = (self.path.display(), saved.noun());
         let name = saved.hyperparameters.iter().next().map_or("..", |(name, _)| name);
         let restore = format!("`Saved::read(path)?.get({:?}, {name:?})?`", saved.key());
-        let fix = if saved.part == Part::Layer {
+        let fix = if saved.role == PartRole::Layer {
             format!(
                 "make the model of the layers it was saved with, a struct of yours with {restore}"
             )
@@ -311,7 +311,7 @@ impl Saved {
                 saved.text()
             );
             // What is measured need not be measured again.
-            return (saved.part != Part::Metric).then_some((message, fix));
+            return (saved.role != PartRole::Metric).then_some((message, fix));
         };
         if given.kind != saved.kind {
             let (saved, given) = (saved.text(), given.text());
@@ -359,7 +359,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         others: Vec<(String, Array)>,
     ) -> Result<()> {
         let noted =
-            |place: &SavedPart| place.part == Part::Loss || !place.hyperparameters.is_empty();
+            |place: &SavedPart| place.role == PartRole::Loss || !place.hyperparameters.is_empty();
         let places = self.places(training).into_iter().filter(noted).map(|place| place.line());
         let lines: Vec<String> = std::iter::once(FORMAT.to_string()).chain(places).collect();
         self.write(path, others, Some(lines.join("\n")))
@@ -375,7 +375,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     fn places(&self, mut places: Vec<SavedPart>) -> Vec<SavedPart> {
         for layer in self.layers() {
             let LayerRecord { path: name, kind, hyperparameters, .. } = layer;
-            places.push(SavedPart { part: Part::Layer, name, kind, hyperparameters });
+            places.push(SavedPart { role: PartRole::Layer, name, kind, hyperparameters });
         }
         places
     }

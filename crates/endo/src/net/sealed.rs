@@ -29,7 +29,7 @@ pub(crate) struct Seal {
 
 /// Why bytes are not what a [`Seal`] was put on.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Unsealed {
+pub(crate) enum SealMismatch {
     /// They are damaged.
     Damaged(String),
     /// They are a safetensors file of another kind.
@@ -38,9 +38,10 @@ pub(crate) enum Unsealed {
     Unknown(String),
 }
 
-impl fmt::Display for Unsealed {
+impl fmt::Display for SealMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Unsealed::Damaged(why) | Unsealed::Another(why) | Unsealed::Unknown(why)) = self;
+        let (SealMismatch::Damaged(why) | SealMismatch::Another(why) | SealMismatch::Unknown(why)) =
+            self;
         f.write_str(why)
     }
 }
@@ -59,15 +60,16 @@ impl Seal {
     }
 
     /// The arrays and the text of a file.
-    pub fn open(&self, bytes: &[u8]) -> Result<(BTreeMap<String, Array>, String), Unsealed> {
-        let broken =
-            |error| Unsealed::Damaged(format!("it is truncated or no safetensors file ({error})"));
+    pub fn open(&self, bytes: &[u8]) -> Result<(BTreeMap<String, Array>, String), SealMismatch> {
+        let broken = |error| {
+            SealMismatch::Damaged(format!("it is truncated or no safetensors file ({error})"))
+        };
         let file = SafeTensors::deserialize(bytes).map_err(broken)?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
         let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(self.entry));
         let entry = entry.and_then(|entry| entry.split_once(' '));
         let (format, rest) = entry.ok_or_else(|| {
-            Unsealed::Another(format!("it holds something else, not {}", self.what))
+            SealMismatch::Another(format!("it holds something else, not {}", self.what))
         })?;
         let known = (self.oldest..=self.format)
             .find(|known| known.to_string() == format)
@@ -77,20 +79,23 @@ impl Seal {
                 } else {
                     format!("formats {} to {}", self.oldest, self.format)
                 };
-                Unsealed::Unknown(format!("it has format {format}, and this program reads {known}"))
+                SealMismatch::Unknown(format!(
+                    "it has format {format}, and this program reads {known}"
+                ))
             })?;
         let (sum, text) = rest.split_once('\n').unwrap_or((rest, ""));
         // Truth values are bytes of 0 and 1: others would become these, and damage go unseen.
         let whole = |view: &TensorView| array(view).filter(|array| array.bytes() == view.data());
         let arrays = file.iter().map(|(name, view)| Some((name.to_string(), whole(&view)?)));
         let arrays = arrays.collect::<Option<BTreeMap<_, _>>>();
-        let arrays = arrays
-            .ok_or_else(|| Unsealed::Damaged("it holds numbers that endo has not".to_string()))?;
+        let arrays = arrays.ok_or_else(|| {
+            SealMismatch::Damaged("it holds numbers that endo has not".to_string())
+        })?;
         let content = arrays.iter().map(|(name, array)| (name.as_str(), array));
         if Checksum::of(sum).sum(&self.kind(known), content, text) == sum {
             Ok((arrays, text.to_string()))
         } else {
-            Err(Unsealed::Damaged("its checksum is not that of its content".to_string()))
+            Err(SealMismatch::Damaged("its checksum is not that of its content".to_string()))
         }
     }
 
@@ -128,16 +133,18 @@ mod tests {
         let place = bytes.windows(4).position(|window| window == b"some").unwrap();
         let mut changed = bytes.clone();
         changed[place] = b'S';
-        assert!(
-            matches!(SEAL.open(&changed), Err(Unsealed::Damaged(why)) if why.contains("checksum"))
-        );
+        let has_wrong_checksum = |seal: &Seal, bytes: &[u8]| match seal.open(bytes) {
+            Err(SealMismatch::Damaged(why)) => why.contains("checksum"),
+            _ => false,
+        };
+        assert!(has_wrong_checksum(&SEAL, &changed));
         assert!(matches!(
             SEAL.open(&bytes[..place]),
-            Err(Unsealed::Damaged(why)) if why.contains("truncated")
+            Err(SealMismatch::Damaged(why)) if why.contains("truncated")
         ));
         let newer = Seal { format: 4, oldest: 4, ..SEAL };
         let unknown =
-            Unsealed::Unknown("it has format 3, and this program reads format 4".to_string());
+            SealMismatch::Unknown("it has format 3, and this program reads format 4".to_string());
         assert_eq!(newer.open(&bytes), Err(unknown));
         // A program that reads both formats finds that the number was changed.
         let both = Seal { format: 4, ..SEAL };
@@ -145,13 +152,11 @@ mod tests {
         let place = bytes.windows(2).position(|window| window == b"3 ").unwrap();
         let mut changed = bytes.clone();
         changed[place] = b'4';
-        assert!(
-            matches!(both.open(&changed), Err(Unsealed::Damaged(why)) if why.contains("checksum"))
-        );
+        assert!(has_wrong_checksum(&both, &changed));
         let other = Seal { entry: "endo.other", what: "another test", ..SEAL };
         assert_eq!(
             other.open(&bytes),
-            Err(Unsealed::Another("it holds something else, not another test".to_string()))
+            Err(SealMismatch::Another("it holds something else, not another test".to_string()))
         );
     }
 }

@@ -131,7 +131,7 @@ pub(super) fn outermost<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'n 
 const NOT_A_NAME: &str = "__metadata__";
 
 /// Arrays by name as the bytes of a safetensors file. One entry of metadata: the format keeps no
-/// order among several, and the same content is to be the same file.
+/// order among several, and the same content must give the same file.
 ///
 /// # Errors
 /// Why there is no such file.

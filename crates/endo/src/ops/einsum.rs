@@ -53,12 +53,12 @@ impl Tensor {
 }
 
 /// A tensor with the letters of its axes.
-struct Lettered {
+struct LetteredTensor {
     letters: Vec<char>,
     value: Tensor,
 }
 
-impl Lettered {
+impl LetteredTensor {
     /// The size of the axis of a letter.
     fn size(&self, letter: char) -> Option<usize> {
         self.letters.iter().position(|&known| known == letter).map(|axis| self.value.shape()[axis])
@@ -188,7 +188,7 @@ fn contracted(equation: &str, operands: &[&Tensor]) -> Result<Tensor, String> {
                 letters.len()
             ));
         }
-        lettered.push(Lettered { letters, value: (*operand).clone() }.diagonals()?);
+        lettered.push(LetteredTensor { letters, value: (*operand).clone() }.diagonals()?);
     }
     let in_result = |letter: char| result.contains(&letter);
     let Some(b) = (lettered.len() == 2).then(|| lettered.pop()).flatten() else {
@@ -214,16 +214,16 @@ fn contracted(equation: &str, operands: &[&Tensor]) -> Result<Tensor, String> {
             .collect()
     };
     let (batch, inner) = (of_both(true), of_both(false));
-    let of_one = |x: &Lettered, other: &Lettered| -> Vec<char> {
+    let of_one = |x: &LetteredTensor, other: &LetteredTensor| -> Vec<char> {
         x.letters.iter().copied().filter(|letter| !other.letters.contains(letter)).collect()
     };
     let (rows, columns) = (of_one(&a, &b), of_one(&b, &a));
-    let sizes = |x: &Lettered, letters: &[char]| {
+    let sizes = |x: &LetteredTensor, letters: &[char]| {
         letters.iter().filter_map(|&letter| x.size(letter)).collect::<Vec<usize>>()
     };
     let shape = [sizes(&a, &batch), sizes(&a, &rows), sizes(&b, &columns)].concat();
     let product =
         a.grouped(&[&batch, &rows, &inner]).matmul(&b.grouped(&[&batch, &inner, &columns]));
     let letters = [batch, rows, columns].concat();
-    Ok(Lettered { letters, value: product.reshape(shape) }.ordered(&result))
+    Ok(LetteredTensor { letters, value: product.reshape(shape) }.ordered(&result))
 }

@@ -5,7 +5,7 @@
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::graph::{Node, Op, Operand, OperandMut, Values, ValuesMut, View};
+use crate::graph::{Node, Op, Operand, OperandMut, Transposed, Values, ValuesMut, View};
 use crate::shape::Shape;
 use crate::simd::{Memory, Reduction};
 
@@ -148,9 +148,9 @@ fn reduce(reduction: Reduction, axes: &[usize], node: &Node, x: &Array) -> Array
     })
 }
 
-fn matmul(transposed: [bool; 2], node: &Node, a: &Array, b: &Array) -> Array {
+fn matmul(transposed: Transposed, node: &Node, a: &Array, b: &Array) -> Array {
     let rank = node.shape.rank();
-    let k = a.shape()[if transposed[0] { rank - 2 } else { rank - 1 }];
+    let k = a.shape()[if transposed.left { rank - 2 } else { rank - 1 }];
     let pick = |x: &Array, position: &[usize], row: usize, column: usize, swap: bool| {
         let last = if swap { [column, row] } else { [row, column] };
         let source: Vec<usize> = position[..rank - 2].iter().copied().chain(last).collect();
@@ -161,7 +161,7 @@ fn matmul(transposed: [bool; 2], node: &Node, a: &Array, b: &Array) -> Array {
         // `sum` of no terms would be -0.
         (0..k)
             .map(|p| {
-                pick(a, position, i, p, transposed[0]) * pick(b, position, p, j, transposed[1])
+                pick(a, position, i, p, transposed.left) * pick(b, position, p, j, transposed.right)
             })
             .fold(0.0, |sum, term| sum + term)
     })

@@ -5,7 +5,7 @@
 use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Node, Op, Tensor};
+use crate::graph::{Node, Op, Tensor, Transposed};
 use crate::shape::Shape;
 
 impl Tensor {
@@ -23,7 +23,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Tensor {
-        self.matmul_transposed(other, [false, false])
+        self.matmul_transposed(other, Transposed::NEITHER)
     }
 
     /// The product with operands whose last two axes are swapped where `transposed` says so,
@@ -31,7 +31,7 @@ impl Tensor {
     ///
     /// ```
     /// # use endo::prelude::*;
-    /// let mut f = Function::new(|[a, b], _cx| [a.matmul_transposed(&b, [false, true])]);
+    /// let mut f = Function::new(|[a, b], _cx| [a.matmul_transposed(&b, Transposed::RIGHT)]);
     /// assert_eq!(
     ///     f.run([&[[1.0_f32, 2.0]].into(), &[[3.0_f32, 4.0]].into()])?[0],
     ///     Array::from([[11.0_f32]])
@@ -39,7 +39,7 @@ impl Tensor {
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
-    pub fn matmul_transposed(&self, other: &Tensor, transposed: [bool; 2]) -> Tensor {
+    pub fn matmul_transposed(&self, other: &Tensor, transposed: Transposed) -> Tensor {
         let site = Location::caller();
         if self.rank() == 0 || other.rank() == 0 {
             let message = format!(
@@ -61,8 +61,11 @@ impl Tensor {
             } else {
                 other.clone()
             };
-            let flags = [transposed[0] && self.rank() > 1, transposed[1] && other.rank() > 1];
-            let product = left.matmul_transposed(&right, flags);
+            let swapped = Transposed {
+                left: transposed.left && self.rank() > 1,
+                right: transposed.right && other.rank() > 1,
+            };
+            let product = left.matmul_transposed(&right, swapped);
             let mut sizes = product.shape().to_vec();
             if other.rank() == 1 {
                 sizes.pop();
@@ -75,7 +78,7 @@ impl Tensor {
         let dtype = self.dtype().promote(other.dtype()).promote(crate::dtype::DType::F32);
         let (a, b) = (self.convert(dtype, site), other.convert(dtype, site));
         let [(m, k), (k2, n)] =
-            [(&a, transposed[0]), (&b, transposed[1])].map(|(x, transposed)| {
+            [(&a, transposed.left), (&b, transposed.right)].map(|(x, transposed)| {
                 let sizes = &x.shape()[x.rank() - 2..];
                 if transposed { (sizes[1], sizes[0]) } else { (sizes[0], sizes[1]) }
             });
@@ -96,7 +99,7 @@ impl Tensor {
             );
         }
         // A plain matrix on the right takes all rows of the left at once.
-        if !transposed[0] && b.rank() == 2 && a.rank() > 2 {
+        if !transposed.left && b.rank() == 2 && a.rank() > 2 {
             let rows = a.reshape([a.shape()[..a.rank() - 1].iter().product(), k]);
             return rows.matmul_transposed(&b, transposed).reshape(result(&batch(&a)));
         }
@@ -124,19 +127,19 @@ impl Tensor {
 /// Gradients of the operands: with `c = a b`, `da = dc b^T` and `db = a^T dc`; transposed operands
 /// get theirs transposed.
 pub fn gradient(node: &Node, inputs: &[Tensor], dy: &Tensor) -> Vec<Option<Tensor>> {
-    let Op::Matmul { transposed: [ta, tb] } = node.op else {
+    let Op::Matmul { transposed: Transposed { left, right } } = node.op else {
         unreachable!("called for matrix products")
     };
     let (a, b) = (&inputs[0], &inputs[1]);
-    let da = if ta {
-        b.matmul_transposed(dy, [tb, true])
+    let da = if left {
+        b.matmul_transposed(dy, Transposed { left: right, right: true })
     } else {
-        dy.matmul_transposed(b, [false, !tb])
+        dy.matmul_transposed(b, Transposed { left: false, right: !right })
     };
-    let db = if tb {
-        dy.matmul_transposed(a, [true, ta])
+    let db = if right {
+        dy.matmul_transposed(a, Transposed { left: true, right: left })
     } else {
-        a.matmul_transposed(dy, [!ta, false])
+        a.matmul_transposed(dy, Transposed { left: !left, right: false })
     };
     vec![Some(da), Some(db)]
 }

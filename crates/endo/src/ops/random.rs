@@ -87,7 +87,7 @@ impl RandomState {
         Self { counter, place, log: Some(log) }
     }
 
-    /// The same steps and place with a seed of one's own.
+    /// The same steps and place with a seed of its own.
     #[must_use]
     #[track_caller]
     pub fn seed(mut self, seed: u64) -> Self {

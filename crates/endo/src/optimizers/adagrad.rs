@@ -49,7 +49,8 @@ optimizer! {
     /// Divides by the running size of gradients and multiplies by that of steps, so that units
     /// agree: Zeiler 2012, "ADADELTA: An Adaptive Learning Rate Method", algorithm 1.
     ///
-    /// `delta = -gradient * sqrt(mean of delta^2 + epsilon) / sqrt(mean of gradient^2 + epsilon); weight += rate * delta`,
+    /// `delta = -gradient * sqrt(mean of delta^2 + epsilon) / sqrt(mean of gradient^2 + epsilon)`,
+    /// `weight += rate * delta`,
     /// with running means `mean = rho * mean + (1 - rho) * value`. The paper has rate 1.
     ///
     /// ```
@@ -91,7 +92,8 @@ optimizer! {
     /// Divides by the running size of gradients: Tieleman and Hinton 2012, lecture 6.5; centered as
     /// in Graves 2013, "Generating Sequences with Recurrent Neural Networks", equations 38 to 41.
     ///
-    /// `velocity = rho * velocity + (1 - rho) * gradient^2; weight -= rate * gradient / sqrt(velocity + epsilon)`;
+    /// `velocity = rho * velocity + (1 - rho) * gradient^2`,
+    /// `weight -= rate * gradient / sqrt(velocity + epsilon)`;
     /// centered, the square of the running mean gradient is subtracted from `velocity` in the root.
     ///
     /// ```

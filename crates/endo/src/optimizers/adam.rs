@@ -28,7 +28,8 @@ optimizer! {
     ///
     /// `momentum = beta_1 * momentum + (1 - beta_1) * gradient`,
     /// `velocity = beta_2 * velocity + (1 - beta_2) * gradient^2`,
-    /// `weight -= rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * momentum / (sqrt(velocity) + epsilon)`.
+    /// `weight -= rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * momentum / (sqrt(velocity) +
+    /// epsilon)`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -109,7 +110,8 @@ optimizer! {
     /// Adam with the largest gradient, decayed, in place of the mean square: Kingma and Ba 2015,
     /// algorithm 2.
     ///
-    /// `norm = max(beta_2 * norm, |gradient|); weight -= rate / (1 - beta_1^t) * momentum / (norm + epsilon)`.
+    /// `norm = max(beta_2 * norm, |gradient|)`,
+    /// `weight -= rate / (1 - beta_1^t) * momentum / (norm + epsilon)`.
     ///
     /// ```
     /// use endo::prelude::*;

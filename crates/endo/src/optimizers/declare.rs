@@ -33,8 +33,9 @@ macro_rules! optimizer {
                 stringify!($learning_rate), ".")]
             #[track_caller]
             pub fn new(learning_rate: impl $crate::optimizers::IntoLearningRate) -> Self {
-                let settings = $crate::optimizers::Settings::new(learning_rate);
-                Self { settings: settings$(.weight_decay($weight_decay))?, $($own: $default,)* }
+                let settings = $crate::optimizers::Settings::new(learning_rate)
+                    $(.weight_decay($weight_decay))?;
+                Self { settings, $($own: $default,)* }
             }
 
             $($crate::named::setter! { $(#[$own_doc])* $own: $Own $({$range})? })*
@@ -69,7 +70,8 @@ macro_rules! optimizer {
 /// What an optimizer has of the options of all optimizers: the methods, and its row with them.
 macro_rules! shared_options {
     ({ $Name:ident }
-     $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) as $Text:ty => |$settings:ident| $set:expr;)+) => {
+     $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) as $Text:ty
+         => |$settings:ident| $set:expr;)+) => {
         impl $Name {
             $(
                 $(#[$doc])*

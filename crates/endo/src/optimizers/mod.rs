@@ -94,7 +94,7 @@ pub trait Optimizer: Send + Sync {
     #[track_caller]
     fn apply(&self, gradients: &Gradients, cx: &mut Context) {
         if !cx.updates() {
-            return; // a step of one's own that is tested
+            return; // a custom step that is tested
         }
         let site = Location::caller();
         let settings = self.settings();

@@ -77,8 +77,9 @@ macro_rules! with_options {
 
             /// Spares weights whose names contain one of these words from weight decay:
             /// `["bias", "gamma"]`.
-            exclude_from_weight_decay(names: impl IntoIterator<Item = impl Into<String>>) as Vec<String> =>
-                |settings| settings.spare(names.into_iter().map(Into::into).collect());
+            exclude_from_weight_decay(names: impl IntoIterator<Item = impl Into<String>>)
+                as Vec<String>
+                => |settings| settings.spare(names.into_iter().map(Into::into).collect());
 
             /// Scales every gradient whose norm exceeds the limit down to it. Of the three ways to
             /// clip, one can be chosen.
@@ -89,7 +90,8 @@ macro_rules! with_options {
 
             /// Scales all gradients when the norm of all together exceeds the limit: Pascanu,
             /// Mikolov and Bengio 2013, algorithm 1.
-            global_clipnorm(limit: f64) as f64 => |settings| settings.clip_by(Clip::GlobalNorm(limit));
+            global_clipnorm(limit: f64) as f64
+                => |settings| settings.clip_by(Clip::GlobalNorm(limit));
 
             /// Whether to keep a moving average of every weight, starting from its value after the
             /// first step: Polyak and Juditsky 1992. [`Settings::finalize_variable_values`] makes
@@ -100,7 +102,8 @@ macro_rules! with_options {
             ema_momentum(momentum: f64) as f64 => |settings| settings.average_with(momentum);
 
             /// Makes the averages the weights once every `updates` updates.
-            ema_overwrite_frequency(steps: usize) as usize => |settings| settings.overwrite_every(steps);
+            ema_overwrite_frequency(steps: usize) as usize
+                => |settings| settings.overwrite_every(steps);
 
             /// What the loss was multiplied by, so that small gradients do not vanish; gradients
             /// are divided by it before anything else. [`Settings::scale_loss`] multiplies.
@@ -109,14 +112,16 @@ macro_rules! with_options {
             /// Updates only once every `steps` calls, with the mean of the gradients of all calls
             /// since the last update. In the calls between nothing changes but the sum of gradients
             /// and the count.
-            gradient_accumulation_steps(steps: usize) as usize => |settings| settings.accumulate(steps);
+            gradient_accumulation_steps(steps: usize) as usize
+                => |settings| settings.accumulate(steps);
         }
     };
 }
 pub(super) use with_options;
 
 macro_rules! settings_methods {
-    ({} $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) as $Text:ty => |$settings:ident| $set:expr;)+) => {
+    ({} $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) as $Text:ty
+         => |$settings:ident| $set:expr;)+) => {
         impl Settings {
             $(
                 $(#[$doc])*

@@ -5,13 +5,13 @@
 //! Values that are needed for something else stay.
 
 use crate::dtype::DType;
-use crate::simd::{COMBINED, Combined, MOST_VALUES, ROUTINES, Routine, Symbol};
+use crate::simd::{COMBINED, CombinedFormula, MOST_VALUES, ROUTINES, Routine, Symbol};
 
 use super::emit::Draft;
-use super::{Action, FusedLoop, Instruction, LoopFunction, LoopRoutine, Place, algebra};
+use super::{Action, BufferPlace, FusedLoop, Instruction, LoopFunction, LoopRoutine, algebra};
 
 /// A formula with its symbols, those with the most operations first.
-type Formula = (&'static Combined, Vec<Symbol>);
+type Formula = (&'static CombinedFormula, Vec<Symbol>);
 
 /// Combines the instructions of all loops.
 pub fn combine(draft: &mut Draft) {
@@ -32,7 +32,7 @@ pub fn combine(draft: &mut Draft) {
             let updates = body
                 .stores
                 .iter()
-                .all(|store| matches!(buffers[store.buffer].place, Place::Variable(_)));
+                .all(|store| matches!(buffers[store.buffer].place, BufferPlace::Variable(_)));
             body.whole =
                 ROUTINES.iter().filter(|_| updates).find_map(|routine| whole(body, routine));
             combine_in(body, &formulas);

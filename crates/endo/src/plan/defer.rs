@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use super::emit::Draft;
 use super::join::LONGEST;
-use super::{Action, FusedLoop, Guard, Place, Product, Update};
+use super::{Action, BufferPlace, FusedLoop, Guard, Product, Update};
 
 /// Moves products to the updates that need them.
 pub fn defer(draft: &mut Draft) {
@@ -79,7 +79,7 @@ fn is_worth_it(draft: &Draft, product: &Product) -> bool {
     let [rows, terms, columns] = product.sizes;
     // What variables hold is another thing when they have been written; and what they are to hold
     // has to be computed.
-    let stays = |buffer: usize| !matches!(draft.buffers[buffer].place, Place::Variable(_));
+    let stays = |buffer: usize| !matches!(draft.buffers[buffer].place, BufferPlace::Variable(_));
     product.batch.is_empty()
         && product.bias.is_none()
         && draft.buffers[product.output].length == rows * columns
@@ -92,14 +92,17 @@ fn is_worth_it(draft: &Draft, product: &Product) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{Builder, gradient, negative};
-    use super::super::{Plan, Step};
+    use super::super::{Plan, PlanStep};
     use super::*;
     use crate::array::Array;
     use crate::dtype::DType;
-    use crate::graph::{NodeId, Op};
+    use crate::graph::{NodeId, Op, Transposed};
 
     fn updates(plan: &Plan) -> usize {
-        plan.steps.iter().filter(|Step { action, .. }| matches!(action, Action::Update(_))).count()
+        plan.steps
+            .iter()
+            .filter(|PlanStep { action, .. }| matches!(action, Action::Update(_)))
+            .count()
     }
 
     #[test]
@@ -160,7 +163,7 @@ mod tests {
         let numbers = build.numbers();
         let (x, z) =
             (build.variable(Array::full([32, 200], 0.5, DType::F32)), build.input([32, 150]));
-        let transposed = Op::Matmul { transposed: [true, false] };
+        let transposed = Op::Matmul { transposed: Transposed::LEFT };
         let gradient = build.push(transposed, &[x, z], [200, 150], DType::F32);
         build.check(gradient);
         build.update(gradient, numbers, false);

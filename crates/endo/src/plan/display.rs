@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::{
-    Action, Argument, FusedLoop, Instruction, Layout, LoopFunction, Matrix, Place, Plan, Product,
-    Step,
+    Action, Argument, BufferPlace, FusedLoop, Instruction, Layout, LoopFunction, Matrix, Plan,
+    PlanStep, Product,
 };
 
 impl fmt::Display for Plan {
@@ -35,7 +35,12 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
-    fn write_step(&self, f: &mut fmt::Formatter<'_>, position: usize, step: &Step) -> fmt::Result {
+    fn write_step(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        position: usize,
+        step: &PlanStep,
+    ) -> fmt::Result {
         let scope = &self.scopes[step.scope as usize];
         let scope = if scope.is_empty() { String::new() } else { format!("  # {scope}") };
         write!(f, "{position:4} ")?;
@@ -143,10 +148,10 @@ impl Plan {
     /// A buffer's name: where it is.
     fn buffer(&self, index: usize) -> String {
         match self.buffers[index].place {
-            Place::Arena(start) => format!("@{start}"),
-            Place::Constant(start) => format!("constant@{start}"),
-            Place::Input(index) => format!("input {index}"),
-            Place::Variable(index) => format!("`{}`", self.variables[index].name),
+            BufferPlace::Arena(start) => format!("@{start}"),
+            BufferPlace::Constant(start) => format!("constant@{start}"),
+            BufferPlace::Input(index) => format!("input {index}"),
+            BufferPlace::Variable(index) => format!("`{}`", self.variables[index].name),
         }
     }
 

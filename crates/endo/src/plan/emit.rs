@@ -13,15 +13,15 @@ use super::fuse::{Group, Groups};
 use super::layout::Layout;
 use super::read::{Read, Reads};
 use super::{
-    Action, Argument, Buffer, Call, CheckedValue, FusedLoop, Guard, Instruction, Load,
-    LoopFunction, Matrix, Output, Place,
+    Action, Argument, Buffer, BufferPlace, Call, CheckedValue, FusedLoop, Guard, Instruction, Load,
+    LoopFunction, Matrix, Output,
 };
-use super::{Product, Reduce, Signature, Step, Store};
+use super::{PlanStep, Product, Reduce, Signature, Store};
 
 /// A plan in the making.
 pub struct Draft {
     /// The steps; from [`super::schedule`] on in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
     /// For each step the last of its operations in the traced order: ties are broken by it.
     pub positions: Vec<usize>,
     /// What steps read and write; from [`super::place`] on with their places.
@@ -58,7 +58,7 @@ impl Draft {
             } else {
                 draft.whole(groups, last)
             };
-            draft.push(Step { action, scope }, last.index());
+            draft.push(PlanStep { action, scope }, last.index());
         }
         for (&id, read) in graph.outputs.iter().zip(&reads.outputs) {
             draft.output(graph, id, read);
@@ -68,14 +68,14 @@ impl Draft {
     }
 
     /// Adds a step.
-    pub fn push(&mut self, step: Step, position: usize) -> usize {
+    pub fn push(&mut self, step: PlanStep, position: usize) -> usize {
         self.steps.push(step);
         self.positions.push(position);
         self.steps.len() - 1
     }
 
     /// Adds a buffer.
-    pub fn buffer(&mut self, dtype: DType, length: usize, place: Place) -> usize {
+    pub fn buffer(&mut self, dtype: DType, length: usize, place: BufferPlace) -> usize {
         self.buffers.push(Buffer { dtype, length, place });
         self.buffers.len() - 1
     }
@@ -92,20 +92,20 @@ impl Draft {
             return buffer;
         }
         let place = match &node.op {
-            Op::Input(index) => Place::Input(*index),
-            Op::Variable(index) => Place::Variable(*index),
-            Op::Constant(array) => Place::Constant(self.constants.append(array.bytes())),
+            Op::Input(index) => BufferPlace::Input(*index),
+            Op::Variable(index) => BufferPlace::Variable(*index),
+            Op::Constant(array) => BufferPlace::Constant(self.constants.append(array.bytes())),
             Op::Elementwise(_)
             | Op::Cast
             | Op::Reduce(..)
             | Op::Matmul { .. }
             | Op::View(_)
             | Op::Kernel(_)
-            | Op::Identity(_) => Place::Arena(0),
+            | Op::Identity(_) => BufferPlace::Arena(0),
         };
         let buffer = self.buffer(node.dtype, node.shape.len(), place);
         self.of[id.index()] = Some(buffer);
-        if let Place::Variable(index) = place {
+        if let BufferPlace::Variable(index) = place {
             self.variables[index] = Some(buffer);
         }
         buffer
@@ -113,15 +113,15 @@ impl Draft {
 
     /// Adds a step that copies what lies in a buffer, in some layout, to another buffer.
     pub fn copy(&mut self, from: usize, layout: Layout, to: usize) -> usize {
-        self.push(Step { action: Action::Loop(copy(from, layout, to)), scope: 0 }, usize::MAX)
+        self.push(PlanStep { action: Action::Loop(copy(from, layout, to)), scope: 0 }, usize::MAX)
     }
 
     fn output(&mut self, graph: &Graph, id: NodeId, read: &Read) {
         let node = graph.node(id);
         let mut buffer = self.buffer_of(graph, read.base);
         let mut offset = read.layout.offset;
-        if !matches!(self.buffers[buffer].place, Place::Arena(_)) {
-            buffer = self.buffer(node.dtype, node.shape.len(), Place::Arena(0));
+        if !matches!(self.buffers[buffer].place, BufferPlace::Arena(_)) {
+            buffer = self.buffer(node.dtype, node.shape.len(), BufferPlace::Arena(0));
             offset = 0;
             let from = self.buffer_of(graph, read.base);
             self.copy(from, read.layout.clone(), buffer);
@@ -149,7 +149,10 @@ impl Draft {
         if !checks.is_empty() {
             let position = reads.checks.iter().map(|read| read.base.index()).max().unwrap_or(0);
             self.push(
-                Step { action: Action::Guard(Guard { checks, deferred: Vec::new() }), scope: 0 },
+                PlanStep {
+                    action: Action::Guard(Guard { checks, deferred: Vec::new() }),
+                    scope: 0,
+                },
                 position,
             );
         }
@@ -241,15 +244,16 @@ impl Draft {
         let inputs = groups.reads(id);
         match &node.op {
             Op::Matmul { transposed } => {
-                let [left, right] = [0, 1].map(|side| {
+                let sides = [(0, transposed.left), (1, transposed.right)];
+                let [left, right] = sides.map(|(side, is_transposed)| {
                     let shape = &graph.node(node.inputs[side]).shape;
-                    self.matrix(graph, &inputs[side], shape, transposed[side])
+                    self.matrix(graph, &inputs[side], shape, is_transposed)
                 });
                 let bias =
                     inputs.get(2).map(|row| (self.buffer_of(graph, row.base), row.layout.offset));
                 let rank = node.shape.rank();
                 let operand = &graph.node(node.inputs[0]).shape;
-                let terms = operand[if transposed[0] { rank - 2 } else { rank - 1 }];
+                let terms = operand[if transposed.left { rank - 2 } else { rank - 1 }];
                 let sizes = [node.shape[rank - 2], terms, node.shape[rank - 1]];
                 Action::Product(Product {
                     batch: node.shape[..rank - 2].to_vec(),

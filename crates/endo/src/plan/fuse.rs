@@ -31,7 +31,7 @@ pub struct Group {
 
 /// A product whose sum with a row is the step's result.
 #[derive(Clone, Debug)]
-pub struct Biased {
+pub struct BiasedProduct {
     /// The product.
     pub product: NodeId,
     /// What it reads, and the row.
@@ -49,7 +49,7 @@ pub struct Groups<'a> {
     /// The group of each operation.
     of: Vec<Option<usize>>,
     /// For the sum of a matrix product and a row, by its position: the two as one.
-    biased: Vec<Option<Biased>>,
+    biased: Vec<Option<BiasedProduct>>,
 }
 
 /// How an operation is computed.
@@ -99,7 +99,7 @@ impl<'a> Groups<'a> {
     }
 
     /// The product and the row that the result of an operation is the sum of, if they are one step.
-    pub fn biased(&self, id: NodeId) -> Option<&Biased> {
+    pub fn biased(&self, id: NodeId) -> Option<&BiasedProduct> {
         self.biased[id.index()].as_ref()
     }
 
@@ -234,7 +234,7 @@ impl<'a> Groups<'a> {
     }
 
     /// Makes a product and its sum with a row one step.
-    fn absorb(&mut self, id: NodeId, biased: Biased, after: bool) {
+    fn absorb(&mut self, id: NodeId, biased: BiasedProduct, after: bool) {
         if let Some(group) = self.of[biased.product.index()].take() {
             self.list[group].members.clear();
         }
@@ -244,7 +244,7 @@ impl<'a> Groups<'a> {
     }
 
     /// The product and the row that a sum adds to it, if the product is used for nothing else.
-    fn bias(&self, id: NodeId, uses: &[u32]) -> Option<Biased> {
+    fn bias(&self, id: NodeId, uses: &[u32]) -> Option<BiasedProduct> {
         let node = self.graph.node(id);
         let (Op::Elementwise(operation), [left, right]) =
             (&node.op, &self.reads.inputs[id.index()][..])
@@ -264,7 +264,8 @@ impl<'a> Groups<'a> {
             let both =
                 self.reads.inputs[product.base.index()].iter().chain([row]).cloned().collect();
             let is_product = matches!(factors.op, Op::Matmul { .. });
-            (is_product && only && is_row).then_some(Biased { product: product.base, reads: both })
+            (is_product && only && is_row)
+                .then_some(BiasedProduct { product: product.base, reads: both })
         };
         if !algebra::is_sum(operation) {
             return None;

@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 
 use super::emit::Draft;
-use super::{Action, FusedLoop, Load, Place, Plan, Repeat, Step};
+use super::{Action, BufferPlace, FusedLoop, Load, Plan, PlanStep, Repeat};
 
 /// Longer sequences are worth a loop of their own.
 pub const LONGEST: usize = 1 << 14;
@@ -33,14 +33,16 @@ struct MemoryAccesses {
 impl MemoryRegion {
     fn of(draft: &Draft, buffer: usize) -> Self {
         match draft.buffers[buffer].place {
-            Place::Variable(index) => MemoryRegion::Variable(index),
-            Place::Arena(_) | Place::Constant(_) | Place::Input(_) => MemoryRegion::Buffer(buffer),
+            BufferPlace::Variable(index) => MemoryRegion::Variable(index),
+            BufferPlace::Arena(_) | BufferPlace::Constant(_) | BufferPlace::Input(_) => {
+                MemoryRegion::Buffer(buffer)
+            }
         }
     }
 }
 
 impl MemoryAccesses {
-    fn by(draft: &Draft, step: &Step) -> Self {
+    fn by(draft: &Draft, step: &PlanStep) -> Self {
         let all = |buffers: Vec<usize>| {
             buffers.into_iter().map(|buffer| MemoryRegion::of(draft, buffer)).collect()
         };
@@ -71,7 +73,7 @@ struct Head {
 /// Joins loops that update variables.
 pub fn join(draft: &mut Draft) {
     let mut heads: Vec<Head> = Vec::new();
-    let mut steps: Vec<Step> = Vec::new();
+    let mut steps: Vec<PlanStep> = Vec::new();
     let mut positions = Vec::new();
     for (step, position) in
         std::mem::take(&mut draft.steps).into_iter().zip(std::mem::take(&mut draft.positions))
@@ -129,7 +131,7 @@ fn updates(draft: &Draft, body: &FusedLoop) -> bool {
     let writes = body
         .stores
         .iter()
-        .any(|store| matches!(draft.buffers[store.buffer].place, Place::Variable(_)));
+        .any(|store| matches!(draft.buffers[store.buffer].place, BufferPlace::Variable(_)));
     let computed = body.stores.iter().all(|store| store.value >= body.loads.len());
     writes
         && computed
@@ -140,7 +142,7 @@ fn updates(draft: &Draft, body: &FusedLoop) -> bool {
 
 /// Whether memory goes on to the end of its last line, and is the plan's own.
 fn is_own(draft: &Draft, load: &Load) -> bool {
-    matches!(draft.buffers[load.buffer].place, Place::Arena(_) | Place::Variable(_))
+    matches!(draft.buffers[load.buffer].place, BufferPlace::Arena(_) | BufferPlace::Variable(_))
 }
 
 /// A loop as a repeat of another, if it does the same.
@@ -201,8 +203,8 @@ pub fn order(plan: &Plan) -> Vec<usize> {
     });
     let buffers = joined.flat_map(|body| sequences(body).flatten().collect::<Vec<_>>());
     let variables = buffers.filter_map(|buffer| match plan.buffers[buffer].place {
-        Place::Variable(index) => Some(index),
-        Place::Arena(_) | Place::Constant(_) | Place::Input(_) => None,
+        BufferPlace::Variable(index) => Some(index),
+        BufferPlace::Arena(_) | BufferPlace::Constant(_) | BufferPlace::Input(_) => None,
     });
     let all = variables.chain(0..plan.variables.len());
     for index in all {

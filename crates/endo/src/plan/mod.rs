@@ -33,20 +33,20 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Elementwise, Graph, Kernel, Node, Op};
 use crate::shape::Shape;
-use crate::simd::{Combined, Memory, Reduction, Routine};
+use crate::simd::{CombinedFormula, Memory, Reduction, Routine};
 
 pub use layout::Layout;
 
 /// A function from (inputs, variables) to (outputs, new variables), as a list of steps.
 pub struct Plan {
     /// What is done, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
     /// The stretches of memory that steps read and write.
     pub buffers: Vec<Buffer>,
     /// The run's inputs, by index.
     pub inputs: Vec<Signature>,
     /// The variables, by index in the graph.
-    pub variables: Vec<Named>,
+    pub variables: Vec<PlanVariable>,
     /// The values that a run returns, each in the arena.
     pub outputs: Vec<Output>,
     /// Numbers known beforehand, each at the start of a cache line.
@@ -68,7 +68,7 @@ pub struct Signature {
 
 /// A variable as displays need it.
 #[derive(Clone, Debug)]
-pub struct Named {
+pub struct PlanVariable {
     /// Its name.
     pub name: String,
     /// Its size in bytes.
@@ -96,7 +96,7 @@ pub struct Buffer {
     /// The number of its elements.
     pub length: usize,
     /// Where it starts.
-    pub place: Place,
+    pub place: BufferPlace,
 }
 
 impl Buffer {
@@ -108,7 +108,7 @@ impl Buffer {
 
 /// Where a buffer starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum BufferPlace {
     /// At this byte of the arena.
     Arena(usize),
     /// At this byte of the plan's constants.
@@ -121,7 +121,7 @@ pub enum Place {
 
 /// One thing to do, and the layer it belongs to.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct PlanStep {
     /// What is done.
     pub action: Action,
     /// The layer: an index into [`Plan::scopes`].
@@ -236,7 +236,7 @@ pub enum LoopFunction {
     /// An elementwise function.
     Elementwise(&'static Elementwise),
     /// Several of them at once.
-    Combined(&'static Combined),
+    Combined(&'static CombinedFormula),
     /// A conversion between element types.
     Cast,
 }
@@ -392,7 +392,7 @@ impl Plan {
         }
         let arena = place::place(&mut draft, fused);
         let signature = |shape: &Shape, dtype| Signature { shape: shape.clone(), dtype };
-        let named = |(index, variable): (usize, &crate::variable::Variable)| Named {
+        let named = |(index, variable): (usize, &crate::variable::Variable)| PlanVariable {
             name: variable.name().to_string(),
             bytes: variable.shape().len() * variable.dtype().bytes(),
             written: graph.writes.iter().any(|&(written, _)| written == index),
@@ -441,7 +441,7 @@ fn room_for_constants(graph: &Graph) -> Result<Memory> {
         .ok_or_else(|| Error::out_of_memory("what a plan holds of constants", bytes))
 }
 
-impl Step {
+impl PlanStep {
     /// The buffers it reads.
     pub fn reads(&self) -> Vec<usize> {
         match &self.action {

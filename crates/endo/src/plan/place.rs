@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use crate::simd::Memory;
 
 use super::emit::Draft;
-use super::{Action, FusedLoop, Place, join};
+use super::{Action, BufferPlace, FusedLoop, join};
 
 /// Buffers, each at an offset from a place that they share, and the steps between which it is
 /// needed.
@@ -51,7 +51,7 @@ pub fn place(draft: &mut Draft, in_place: bool) -> usize {
     }
     for life in placed {
         for &(buffer, offset) in &life.buffers {
-            draft.buffers[buffer].place = Place::Arena(life.start.saturating_add(offset));
+            draft.buffers[buffer].place = BufferPlace::Arena(life.start.saturating_add(offset));
         }
     }
     arena
@@ -66,7 +66,7 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Lifetime> {
     for (index, step) in draft.steps.iter().enumerate() {
         let mut taken: Vec<usize> = Vec::new();
         for buffer in step.writes() {
-            if !matches!(draft.buffers[buffer].place, Place::Arena(_)) {
+            if !matches!(draft.buffers[buffer].place, BufferPlace::Arena(_)) {
                 continue;
             }
             let last = spans[buffer].map_or(index, |(_, last)| last);

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::graph::{Check, Graph, Node, NodeId, Op, View};
+use crate::graph::{Check, Graph, Node, NodeId, Op, Transposed, View};
 use crate::shape::Shape;
 use crate::simd::Reduction;
 
@@ -47,7 +47,7 @@ enum Form {
     Elementwise(usize),
     Cast,
     Reduce(Reduction, Vec<usize>),
-    Matmul([bool; 2]),
+    Matmul(Transposed),
     View(View),
     Kernel(String),
 }
@@ -248,8 +248,9 @@ impl<'a> Rewriter<'a> {
         permutation: &[usize],
         shape: &Shape,
     ) -> Option<NodeId> {
-        let Node { op: Op::Matmul { transposed: [a, b] }, inputs, dtype, .. } =
-            self.node(input).clone()
+        let Node {
+            op: Op::Matmul { transposed: Transposed { left, right } }, inputs, dtype, ..
+        } = self.node(input).clone()
         else {
             return None;
         };
@@ -259,7 +260,7 @@ impl<'a> Rewriter<'a> {
             return None;
         }
         Some(self.push(
-            Op::Matmul { transposed: [!b, !a] },
+            Op::Matmul { transposed: Transposed { left: !right, right: !left } },
             vec![inputs[1], inputs[0]],
             shape.clone(),
             dtype,
@@ -268,16 +269,17 @@ impl<'a> Rewriter<'a> {
 
     fn matmul(
         &mut self,
-        mut transposed: [bool; 2],
+        mut transposed: Transposed,
         mut inputs: Vec<NodeId>,
         node: &Node,
     ) -> NodeId {
-        for (flag, input) in transposed.iter_mut().zip(&mut inputs) {
+        let sides = [&mut transposed.left, &mut transposed.right];
+        for (is_transposed, input) in sides.into_iter().zip(&mut inputs) {
             let operand = self.node(*input);
             if let Op::View(View::Transpose(permutation)) = &operand.op
                 && swaps_last(permutation)
             {
-                *flag = !*flag;
+                *is_transposed = !*is_transposed;
                 *input = operand.inputs[0];
             }
         }

@@ -9,7 +9,7 @@ use crate::dtype::DType;
 use crate::graph::View;
 use crate::simd::Reduction;
 
-use super::{Action, Place, Plan};
+use super::{Action, BufferPlace, Plan};
 
 pub use graphs::*;
 
@@ -100,9 +100,9 @@ fn an_update_is_one_loop_that_writes_the_variables_where_they_live() {
         "{plan}"
     );
     let Action::Loop(body) = &last.action else { panic!("{plan}") };
-    let places: Vec<Place> =
+    let places: Vec<BufferPlace> =
         body.stores.iter().map(|store| plan.buffers[store.buffer].place).collect();
-    assert_eq!(places, [Place::Variable(0), Place::Variable(1)], "{plan}");
+    assert_eq!(places, [BufferPlace::Variable(0), BufferPlace::Variable(1)], "{plan}");
 }
 
 #[test]
@@ -199,8 +199,8 @@ fn updates_that_are_alike_are_one_loop_over_memory_that_lies_side_by_side() {
     );
     let gradients = std::iter::once(body.loads[0].buffer)
         .chain(body.repeats.iter().map(|repeat| repeat.loads[0]));
-    let places: Vec<Place> = gradients.map(|buffer| plan.buffers[buffer].place).collect();
-    assert_eq!(places, [0, 3648, 3776, 3840].map(Place::Arena), "{plan}");
+    let places: Vec<BufferPlace> = gradients.map(|buffer| plan.buffers[buffer].place).collect();
+    assert_eq!(places, [0, 3648, 3776, 3840].map(BufferPlace::Arena), "{plan}");
     assert_eq!(plan.order().len(), 8);
     // Slots after slots and weights after weights.
     assert!(

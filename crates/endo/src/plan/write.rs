@@ -11,7 +11,7 @@ use crate::graph::{Graph, Op};
 use super::emit::Draft;
 use super::layout::Layout;
 use super::read::{Read, Reads};
-use super::{Action, Place, Step};
+use super::{Action, BufferPlace, PlanStep};
 
 /// Decides how each variable is written. Returns pairs of steps, the first of which comes before
 /// the second.
@@ -45,8 +45,8 @@ pub fn write(
         // The step that computes the value can write it to the variable, if that leaves a possible
         // order.
         let whole = layout.is_plain() && draft.buffers[value].length == layout.length();
-        let free =
-            matches!(draft.buffers[value].place, Place::Arena(_)) && !returned.contains(&value);
+        let free = matches!(draft.buffers[value].place, BufferPlace::Arena(_))
+            && !returned.contains(&value);
         if in_place && whole && free {
             let producer = users.writer(value).expect("values are computed");
             let before: Vec<usize> =
@@ -57,12 +57,15 @@ pub fn write(
                 for &step in &before {
                     order.add(step, producer);
                 }
-                draft.buffers[value].place = Place::Variable(*index);
+                draft.buffers[value].place = BufferPlace::Variable(*index);
                 continue;
             }
         }
-        let target =
-            draft.buffer(draft.buffers[value].dtype, layout.length(), Place::Variable(*index));
+        let target = draft.buffer(
+            draft.buffers[value].dtype,
+            layout.length(),
+            BufferPlace::Variable(*index),
+        );
         let step = draft.copy(value, layout, target);
         order.added(users.writer(value), step);
         users.add(step, &draft.steps[step]);
@@ -85,7 +88,7 @@ fn save(draft: &mut Draft, graph: &Graph, read: &Read, written: &HashSet<usize>)
         return None;
     }
     let old = draft.buffer_of(graph, read.base);
-    let saved = draft.buffer(node.dtype, read.layout.length(), Place::Arena(0));
+    let saved = draft.buffer(node.dtype, read.layout.length(), BufferPlace::Arena(0));
     draft.copy(old, read.layout.clone(), saved);
     Some(saved)
 }
@@ -107,7 +110,7 @@ struct Users {
 }
 
 impl Users {
-    fn add(&mut self, index: usize, step: &Step) {
+    fn add(&mut self, index: usize, step: &PlanStep) {
         for buffer in step.reads() {
             let readers = self.readers.entry(buffer).or_default();
             if readers.last() != Some(&index) {

@@ -15,7 +15,7 @@ pub struct Figure {
     pub file: String,
     /// What it shows, above it.
     pub title: String,
-    /// How it is to be read, where the title does not say it.
+    /// How to read it, where the title does not say it.
     pub note: String,
     /// The height in units; all are 420 wide.
     height: f64,

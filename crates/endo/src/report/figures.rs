@@ -9,7 +9,7 @@ use crate::training::{Epoch, History, Ledger};
 
 use super::chart::Figure;
 use super::ridges::ridges;
-use super::series::{Line, lines, stack};
+use super::series::{ChartLine, lines, stack};
 
 /// Every figure.
 pub fn figures(history: &History) -> Vec<Figure> {
@@ -66,16 +66,16 @@ fn loss<'h>(
             history.epochs.iter().enumerate().filter_map(|(place, epoch)| {
                 Some([number_of(history, place), value(ledger(epoch)?)?])
             });
-        Line::new(name, index, false, points.collect())
+        ChartLine::new(name, index, false, points.collect())
     };
-    let lines: Vec<Line> = terms(history).iter().enumerate().map(term).collect();
+    let lines: Vec<ChartLine> = terms(history).iter().enumerate().map(term).collect();
     let totals = history
         .epochs
         .iter()
         .enumerate()
         .filter_map(|(place, epoch)| Some([number_of(history, place), ledger(epoch)?.total]));
     let total =
-        Line { name: "loss".to_string(), class: "ink".to_string(), points: totals.collect() };
+        ChartLine { name: "loss".to_string(), class: "ink".to_string(), points: totals.collect() };
     stack(file, title, &lines, &total)
 }
 
@@ -95,9 +95,10 @@ fn metrics(history: &History) -> Vec<Figure> {
         let both =
             [(name.to_string(), false), (format!("val_{name}"), true)].map(|(name, dashed)| {
                 let points = over_epochs(history, |epoch| epoch.logs.get(&name));
-                Line::new(&name, usize::from(dashed), dashed, points)
+                ChartLine::new(&name, usize::from(dashed), dashed, points)
             });
-        let drawn: Vec<Line> = both.into_iter().filter(|line| !line.points.is_empty()).collect();
+        let drawn: Vec<ChartLine> =
+            both.into_iter().filter(|line| !line.points.is_empty()).collect();
         lines(&format!("metric_{name}"), [&title(name), "", "epoch"], &drawn, None)
     };
     names.into_iter().filter_map(figure).collect()
@@ -121,9 +122,9 @@ fn norms(history: &History) -> Option<Figure> {
                 .find(|term| term.name == **name)
                 .map(|term| [reading.step as f64, term.norm])
         };
-        Line::new(name, index, false, history.term_readings.iter().filter_map(norm).collect())
+        ChartLine::new(name, index, false, history.term_readings.iter().filter_map(norm).collect())
     };
-    let drawn: Vec<Line> = names.iter().enumerate().map(line).collect();
+    let drawn: Vec<ChartLine> = names.iter().enumerate().map(line).collect();
     let note = "norm of each term's gradient over all trainable weights";
     lines("gradient_norms", ["How hard each term pulls", note, "step"], &drawn, None)
 }
@@ -137,9 +138,14 @@ fn cosines(history: &History) -> Option<Figure> {
             Some([reading.step as f64, known.value])
         };
         let name = cosine.terms.join(" and ");
-        Line::new(&name, index, false, history.term_readings.iter().filter_map(value).collect())
+        ChartLine::new(
+            &name,
+            index,
+            false,
+            history.term_readings.iter().filter_map(value).collect(),
+        )
     };
-    let drawn: Vec<Line> = first.cosines.iter().enumerate().map(line).collect();
+    let drawn: Vec<ChartLine> = first.cosines.iter().enumerate().map(line).collect();
     let note = "cosine of two terms' gradients: below 0 one undoes what the other does";
     lines("cosines", ["Whether the terms pull together", note, "step"], &drawn, Some([-1.0, 1.0]))
 }
@@ -155,9 +161,9 @@ fn layers_of_terms(history: &History) -> Vec<Figure> {
                 Some([reading.step as f64, *norm])
             };
             let points = history.term_readings.iter().filter_map(norm).collect();
-            Line::new(layer.rsplit('/').next().unwrap_or(layer), index, index >= 8, points)
+            ChartLine::new(layer.rsplit('/').next().unwrap_or(layer), index, index >= 8, points)
         };
-        let drawn: Vec<Line> = term.layers.iter().enumerate().map(line).collect();
+        let drawn: Vec<ChartLine> = term.layers.iter().enumerate().map(line).collect();
         let name = &term.name;
         lines(
             &format!("gradient_norms_{name}"),

@@ -105,7 +105,7 @@ impl Callback for Report {
     }
 
     fn epoch_begin(&mut self, _: usize, training: &Training) -> Result<()> {
-        // A loop of one's own may have an optimizer that the model does not know.
+        // A custom loop may have an optimizer that the model does not know.
         if let Ok(rate) = training.learning_rate() {
             training.report("learning_rate", rate);
         }
@@ -138,8 +138,8 @@ pub fn html(title: &str, history: &History, structure: &Structure) -> String {
     page::page(title, history, structure, &[])
 }
 
-/// As [`html`], with sections of one's own before all others: a heading and a text whose lines stay
-/// as they are, such as scores or the columns of a table.
+/// As [`html`], with custom sections before all others: a heading and a text whose lines stay as
+/// they are, such as scores or the columns of a table.
 ///
 /// ```
 /// # use endo::prelude::*;

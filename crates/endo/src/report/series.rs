@@ -6,13 +6,13 @@ use super::chart::{Chart, Figure, colour};
 use super::scale::Scale;
 
 /// A number over the epochs: the epoch, counted from 1, and the number.
-pub struct Line {
+pub struct ChartLine {
     pub name: String,
     pub class: String,
     pub points: Vec<[f64; 2]>,
 }
 
-impl Line {
+impl ChartLine {
     /// A line of a colour, solid, or dashed.
     pub fn new(name: &str, index: usize, dashed: bool, points: Vec<[f64; 2]>) -> Self {
         let class = if dashed { format!("{} dashed", colour(index)) } else { colour(index) };
@@ -40,7 +40,7 @@ fn thinned(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
 }
 
 /// The axis of epochs or steps up to the last of all lines.
-fn time(lines: &[Line]) -> Scale {
+fn time(lines: &[ChartLine]) -> Scale {
     let places = || lines.iter().flat_map(|line| line.points.iter().map(|[x, _]| *x));
     Scale::linear(
         places().fold(f64::INFINITY, f64::min),
@@ -52,7 +52,7 @@ fn time(lines: &[Line]) -> Scale {
 pub fn lines(
     file: &str,
     [title, note, time_label]: [&str; 3],
-    lines: &[Line],
+    lines: &[ChartLine],
     within: Option<[f64; 2]>,
 ) -> Option<Figure> {
     let values = lines.iter().flat_map(|line| line.points.iter().map(|[_, value]| *value));
@@ -73,7 +73,7 @@ pub fn lines(
 }
 
 /// Terms stacked on each other, those below 0 downwards, and their total as a line.
-pub fn stack(file: &str, title: &str, terms: &[Line], total: &Line) -> Option<Figure> {
+pub fn stack(file: &str, title: &str, terms: &[ChartLine], total: &ChartLine) -> Option<Figure> {
     let first = total.points.first()?;
     let (low, top, cut) = {
         // What is stacked up and down at each epoch.
@@ -112,7 +112,7 @@ pub fn stack(file: &str, title: &str, terms: &[Line], total: &Line) -> Option<Fi
     legend.push((total.name.clone(), total.class.clone()));
     let mut chart = Chart::new(time(std::slice::from_ref(total)), y, "epoch", &legend);
     let epochs: Vec<f64> = thinned(&total.points).iter().map(|[epoch, _]| *epoch).collect();
-    let at = |line: &Line, epoch: f64| {
+    let at = |line: &ChartLine, epoch: f64| {
         let known =
             line.points.iter().find(|[known, _]| *known == epoch).map_or(0.0, |[_, value]| *value);
         if known.is_finite() { known } else { 0.0 }
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_not_finite_leaves_a_gap() {
-        let line = Line::new(
+        let line = ChartLine::new(
             "mae",
             0,
             false,
@@ -189,14 +189,14 @@ mod tests {
             .map(|(i, v)| [i as f64 + 1.0, v])
             .collect();
         let terms = [
-            Line::new("main", 0, false, points.clone()),
-            Line::new("size", 1, false, vec![[5.0, -0.1]]),
+            ChartLine::new("main", 0, false, points.clone()),
+            ChartLine::new("size", 1, false, vec![[5.0, -0.1]]),
         ];
         let figure = stack(
             "loss",
             "Loss",
             &terms,
-            &Line { class: "ink".into(), ..Line::new("loss", 0, false, points) },
+            &ChartLine { class: "ink".into(), ..ChartLine::new("loss", 0, false, points) },
         )
         .unwrap();
         assert_eq!(figure.note, "cut off above; epoch 1 was at 23.0000");
@@ -206,9 +206,9 @@ mod tests {
     #[test]
     fn terms_below_0_do_not_cut_off_those_above() {
         let line = |name: &str, index: usize, value: f64| {
-            Line::new(name, index, false, vec![[1.0, value], [2.0, value]])
+            ChartLine::new(name, index, false, vec![[1.0, value], [2.0, value]])
         };
-        let total = Line { class: "ink".into(), ..line("loss", 0, 1.0) };
+        let total = ChartLine { class: "ink".into(), ..line("loss", 0, 1.0) };
         let figure =
             stack("loss", "Loss", &[line("main", 0, 5.0), line("entropy", 1, -4.0)], &total)
                 .unwrap()

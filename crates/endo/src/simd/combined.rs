@@ -1,5 +1,5 @@
-//! [`Combined`]: several operations of arithmetic as one loop, which goes through memory once
-//! instead of once for each.
+//! [`CombinedFormula`]: several operations of arithmetic as one loop, which goes through memory
+//! once instead of once for each.
 //!
 //! A formula is written once. On floats it computes; on [`Code`] it writes itself down, so that
 //! plans can find it among their instructions. Every operation rounds as it does alone: a
@@ -13,7 +13,7 @@ use super::formula::{Binary, Ternary};
 use super::loops::Loops;
 
 /// A formula of two or three values, `x`, `y` and `z`.
-pub struct Combined {
+pub struct CombinedFormula {
     /// The formula as it is written.
     pub formula: &'static str,
     /// The formula in prefix notation.
@@ -22,13 +22,13 @@ pub struct Combined {
     pub loops: [Loops; 2],
 }
 
-impl PartialEq for Combined {
+impl PartialEq for CombinedFormula {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
     }
 }
 
-impl std::fmt::Debug for Combined {
+impl std::fmt::Debug for CombinedFormula {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.formula)
     }
@@ -236,9 +236,9 @@ macro_rules! combinations {
         )+
 
         /// All combinations.
-        pub static COMBINED: &[Combined] = &[
+        pub static COMBINED: &[CombinedFormula] = &[
             $(
-                Combined {
+                CombinedFormula {
                     formula: stringify!($formula),
                     code: || $name::formula($(Code::value($number)),+),
                     loops: [

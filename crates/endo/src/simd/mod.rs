@@ -24,7 +24,7 @@ pub mod trigonometry;
 mod accuracy;
 
 pub use cast::Cast;
-pub use combined::{Arithmetic, COMBINED, Combined, Symbol};
+pub use combined::{Arithmetic, COMBINED, CombinedFormula, Symbol};
 pub use error_function::{erf, erfinv};
 pub use exponential::{
     SELU_ALPHA, SELU_SCALE, elu_slope, exp, expm1, expm1_negative, scaled_expm1_negative,
@@ -40,8 +40,8 @@ pub use loops::{Byte, Loop, Loops};
 pub use memory::Memory;
 pub use power::pow;
 pub use routine::{
-    Adam, AdamW, Descent, Formula, Kind, MOST_RESULTS, MOST_VALUES, Momentum, Nadam, ROUTINES,
-    RmsProp, Routine,
+    Adam, AdamW, Descent, Formula, MOST_RESULTS, MOST_VALUES, Momentum, Nadam, ROUTINES, RmsProp,
+    Routine, RoutineKind,
 };
 pub use summary::{Summary, dot, histogram, summary};
 pub use trigonometry::{cos, sin};

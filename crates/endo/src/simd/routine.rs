@@ -1,8 +1,8 @@
 //! [`Routine`]: formulas of several results as one loop, which keeps everything in between in
 //! registers.
 //!
-//! A routine is written once, as [`Combined`](super::Combined) is: on floats it computes, on
-//! [`Code`] it writes itself down. Every operation rounds as it does alone.
+//! A routine is written once, as [`CombinedFormula`](super::CombinedFormula) is: on floats it
+//! computes, on [`Code`] it writes itself down. Every operation rounds as it does alone.
 
 use super::Level;
 use super::combined::{Arithmetic, Code};
@@ -32,7 +32,7 @@ pub struct Routine {
     /// What plans call it.
     pub name: &'static str,
     /// The type that implements its [`Formula`].
-    pub kind: Kind,
+    pub kind: RoutineKind,
     /// The number of values that are sequences, the last of which is the gradient; the others are
     /// single numbers.
     pub sequences: usize,
@@ -76,7 +76,7 @@ macro_rules! routines {
     )+) => {
         /// All formulas.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum Kind {
+        pub enum RoutineKind {
             $(
                 #[doc = concat!("What `", $text, "` does.")]
                 $name,
@@ -177,7 +177,7 @@ macro_rules! routines {
             $(
                 Routine {
                     name: $text,
-                    kind: Kind::$name,
+                    kind: RoutineKind::$name,
                     sequences: $name::SEQUENCES,
                     results: || {
                         $name::formula([$(Code::value($e)),+], [$(Code::value($s)),+]).to_vec()

@@ -104,14 +104,14 @@ impl Balance {
 }
 
 /// A rule with what it has learned.
-pub(crate) struct Balancing {
+pub(crate) struct BalanceState {
     pub rule: Balance,
     /// What updates the weights of GradNorm.
     pub optimizer: Adam,
     variables: Mutex<Vec<Variable>>,
 }
 
-impl Balancing {
+impl BalanceState {
     pub fn new(rule: Balance) -> Self {
         let rate = match rule {
             Balance::Uncertainty => 0.0,

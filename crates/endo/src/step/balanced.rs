@@ -13,14 +13,14 @@ use crate::trace::gradients::Target;
 use crate::trace::{Context, Gradients, Term};
 use crate::variable::Variable;
 
-use super::balance::{Balance, Balancing};
+use super::balance::{Balance, BalanceState};
 
 /// Weights of GradNorm do not fall below this share of what they sum to.
 const LEAST: f64 = 1e-4;
 
 /// Terms under weights.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Balanced {
+pub(crate) struct BalancedTerms {
     /// The names of the terms that are weighted, the terms without their weights, and these.
     entries: Vec<Entry>,
     /// What is learned with the model's weights.
@@ -36,10 +36,15 @@ struct Entry {
     weight: Tensor,
 }
 
-impl Balanced {
+impl BalancedTerms {
     /// Weighs the first terms, of a number.
     #[track_caller]
-    pub fn weigh(balancing: &Balancing, terms: &mut Vec<Term>, count: usize, cx: &Context) -> Self {
+    pub fn weigh(
+        balancing: &BalanceState,
+        terms: &mut Vec<Term>,
+        count: usize,
+        cx: &Context,
+    ) -> Self {
         let mut balanced = Self::default();
         let mut half_logarithms: Option<Tensor> = None;
         for Term { name, value: term, .. } in &mut terms[..count] {
@@ -74,7 +79,7 @@ impl Balanced {
 
     /// Updates the weights that have a rule of their own.
     #[track_caller]
-    pub fn update(&self, balancing: &Balancing, weights: &[Variable], cx: &mut Context) {
+    pub fn update(&self, balancing: &BalanceState, weights: &[Variable], cx: &mut Context) {
         let Balance::GradNorm { alpha, .. } = balancing.rule else { return };
         let Some(norms) = self.shared_norms(weights, cx) else { return };
         let count = self.entries.len() as f64;
@@ -177,7 +182,7 @@ impl Balanced {
     }
 }
 
-fn weight_variable(balancing: &Balancing, name: &str, term: &Tensor) -> Variable {
+fn weight_variable(balancing: &BalanceState, name: &str, term: &Tensor) -> Variable {
     balancing.variable(&format!("weight({name})"), 1.0, term.dtype()).frozen()
 }
 

@@ -17,14 +17,14 @@ use crate::spelling;
 use crate::trace::{Context, Gradients, Mark, Term};
 use crate::variable::Variable;
 
-use super::compiled::Compiled;
+use super::compiled::TrainingSetup;
 use super::{Steps, Terms, lints};
 
 /// A batch while a step is traced, with what the model was compiled with. Keras's `self` and `data`
 /// in `train_step` and `test_step`.
 pub struct BatchStep<'a, I: Tree = Tensor, O: Tree = Tensor> {
     pub(super) steps: &'a Steps<I, O>,
-    pub(super) compiled: &'a Compiled,
+    pub(super) compiled: &'a TrainingSetup,
     inputs: I,
     pub(super) targets: &'a [Tensor],
     pub(super) sample_weights: &'a [Tensor],
@@ -117,7 +117,7 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
     /// A step on inputs, and on targets and sample weights.
     pub(super) fn new(
         steps: &'a Steps<I, O>,
-        compiled: &'a Compiled,
+        compiled: &'a TrainingSetup,
         inputs: I,
         [targets, sample_weights]: [&'a [Tensor]; 2],
         mark: Mark,

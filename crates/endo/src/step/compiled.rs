@@ -8,11 +8,11 @@ use crate::losses::Loss;
 use crate::metrics::Metric;
 use crate::optimizers::Optimizer;
 
-use super::balance::Balancing;
+use super::balance::BalanceState;
 use super::output::{Output, OutputLosses};
 
 /// How a model is trained.
-pub(crate) struct Compiled {
+pub(crate) struct TrainingSetup {
     /// None where a step of the user's own brings its optimizers.
     pub optimizer: Option<Arc<dyn Optimizer>>,
     pub losses: Vec<OutputLosses>,
@@ -20,7 +20,7 @@ pub(crate) struct Compiled {
     pub loss_weights: Vec<(Option<Output>, f64)>,
     pub metrics: Vec<OutputMetric>,
     /// How the weights of the terms follow the training, if they do.
-    pub balance: Option<Balancing>,
+    pub balance: Option<BalanceState>,
 }
 
 /// A metric of one output.
@@ -30,7 +30,7 @@ pub(crate) struct OutputMetric {
     pub metric: Arc<dyn Metric>,
 }
 
-impl Compiled {
+impl TrainingSetup {
     pub fn new(
         optimizer: Option<Arc<dyn Optimizer>>,
         losses: Vec<OutputLosses>,

@@ -1,4 +1,4 @@
-//! Tracing a step, and which of its random numbers belong to rows.
+//! TraceOptions a step, and which of its random numbers belong to rows.
 //!
 //! In: a kind of step and a batch. Out: its graph. A draw outside training belongs to the rows if
 //! its first axis grows with their number, which a second trace, for another number of rows, tells
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::graph::{Graph, Occasion, Tensor, Tree};
 use crate::ops::draws::{Draw, DrawLog};
 use crate::trace::Context;
-use crate::trace::follow::{Closure, Tracing};
+use crate::trace::follow::{Closure, TraceOptions};
 use crate::trace::replay::InputNames;
 use crate::variable::Variable;
 
@@ -50,7 +50,7 @@ pub(super) struct DrawsSeen {
 
 /// How a step is traced, the closure that computes it, and what is noted while it does.
 struct StepTrace<'a> {
-    tracing: Tracing,
+    tracing: TraceOptions,
     closure: Closure<'a>,
     made: Rc<RefCell<StepOutputs>>,
     log: Rc<DrawLog>,

@@ -14,7 +14,7 @@ use crate::trace::{Context, WithContext};
 use super::output::{Output, OutputLosses};
 
 /// The optimizer that a model is compiled with: a value, Keras's name for one with its defaults, or
-/// `()` for none, where a step of one's own brings its optimizers.
+/// `()` for none, where a custom step brings its optimizers.
 ///
 /// ```
 /// use endo::prelude::*;

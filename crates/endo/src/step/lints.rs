@@ -12,7 +12,7 @@ use crate::autodiff;
 use crate::dtype::DType;
 use crate::graph::{Node, NodeId, Op, Tensor};
 use crate::net::nearest_path;
-use crate::trace::attached::Attached;
+use crate::trace::attached::AttachedTerm;
 use crate::trace::{Context, Term};
 use crate::variable::Variable;
 
@@ -95,7 +95,7 @@ pub(super) fn widened_weights(terms: &Terms, weights: &[Variable], cx: &Context)
 }
 
 /// Warns of what a model was given for layers that are not there.
-pub(super) fn unmatched_attachments(attached: &[Arc<Attached>], cx: &Context) {
+pub(super) fn unmatched_attachments(attached: &[Arc<AttachedTerm>], cx: &Context) {
     let paths: Vec<&str> = cx.layers().iter().map(|record| record.path.as_str()).collect();
     for entry in
         attached.iter().filter(|entry| !paths.iter().any(|path| entry.pattern.matches(path)))

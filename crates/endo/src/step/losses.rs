@@ -13,7 +13,7 @@ use crate::net::{distinct, short_names};
 use crate::trace::{Context, Term};
 
 use super::Terms;
-use super::balanced::Balanced;
+use super::balanced::BalancedTerms;
 use super::batch::weight_at;
 use super::batch_step::BatchStep;
 use super::output::PlacedLoss;
@@ -96,8 +96,8 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
         terms.extend(penalties);
         distinct(&mut terms, |term| &mut term.name, &["loss"]);
         let balanced = match &compiled.balance {
-            Some(balancing) => Balanced::weigh(balancing, &mut terms, count, cx),
-            None => Balanced::default(),
+            Some(balancing) => BalancedTerms::weigh(balancing, &mut terms, count, cx),
+            None => BalancedTerms::default(),
         };
         extras.extend(balanced.reported());
         distinct(&mut terms, |term| &mut term.name, &["loss"]);

@@ -50,7 +50,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let compiled = self.compiled.as_ref().map_or(0, |compiled| compiled.metrics.len());
         for (index, (mut name, metric)) in self.metrics().into_iter().enumerate() {
             if index < compiled && name == "loss" {
-                name = "loss_1".to_string(); // that of a step of one's own is the loss itself
+                name = "loss_1".to_string(); // that of a custom step is the loss itself
             }
             let value = metric.value()?;
             if value.shape().is_scalar() {

@@ -40,7 +40,7 @@ use crate::optimizers::Optimizer;
 use batch_step::CustomSteps;
 pub(crate) use batch_step::LossStep;
 use cache::StepCache;
-pub(crate) use compiled::Compiled;
+pub(crate) use compiled::TrainingSetup;
 
 pub use balance::Balance;
 pub(crate) use batch::{BATCH_SIZE, Batch, BatchBuffers, BatchCounts};
@@ -56,7 +56,7 @@ pub use terms::Terms;
 /// A net with what its steps are made of, and the steps that were traced.
 pub(crate) struct Steps<I: Tree, O: Tree> {
     pub net: Net<I, O>,
-    pub compiled: Option<Compiled>,
+    pub compiled: Option<TrainingSetup>,
     /// What was wrong in compiling it: the next step says so.
     misuse: Option<Error>,
     pub custom: CustomSteps<I, O>,
@@ -95,7 +95,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     }
 
     /// Compiles it, or keeps what is wrong for the next step.
-    pub fn compile(&mut self, compiled: Result<Compiled>) {
+    pub fn compile(&mut self, compiled: Result<TrainingSetup>) {
         match compiled {
             Ok(compiled) => {
                 self.compiled = Some(compiled);
@@ -108,7 +108,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     /// Changes what was compiled, by an option of this name. Before `compile` there is nothing to
     /// change, which the next step says.
-    pub fn change(&mut self, option: &str, change: impl FnOnce(&mut Compiled)) {
+    pub fn change(&mut self, option: &str, change: impl FnOnce(&mut TrainingSetup)) {
         match &mut self.compiled {
             Some(compiled) => change(compiled),
             None => {
@@ -127,7 +127,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     ///
     /// # Errors
     /// What was wrong with what it was given.
-    pub fn try_compiled(&self) -> Result<Option<&Compiled>> {
+    pub fn try_compiled(&self) -> Result<Option<&TrainingSetup>> {
         let rule = self
             .compiled
             .as_ref()
@@ -143,7 +143,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     ///
     /// # Errors
     /// If it is not, and those of [`try_compiled`](Self::try_compiled).
-    pub fn compiled(&self) -> Result<&Compiled> {
+    pub fn compiled(&self) -> Result<&TrainingSetup> {
         self.try_compiled()?.ok_or_else(|| {
             let help = "call `model.compile(optimizer, loss, metrics)` first";
             Error::new(ErrorKind::Usage, "the model is not compiled").help(help)

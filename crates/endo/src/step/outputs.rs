@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::losses::Loss;
 
-use super::compiled::Compiled;
+use super::compiled::TrainingSetup;
 use super::output::{Output, PlacedLoss};
 
 /// Whether these are given by the names of outputs, all or none of them.
@@ -29,7 +29,7 @@ fn are_named<'o>(
     Ok(named > 0)
 }
 
-impl Compiled {
+impl TrainingSetup {
     /// Every loss with its output, for outputs of these names.
     pub(super) fn placed_losses(&self, outputs: &[String]) -> Result<Vec<PlacedLoss<'_>>> {
         let entries = &self.losses;

@@ -417,7 +417,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let totals = self.metric_totals(cx);
         let states = assigned_states(&totals, cx);
         if !is_training {
-            // What a step of one's own assigns itself ends with the step.
+            // What a custom step assigns itself ends with the step.
             cx.trace().keep_writes(&totals.iter().chain(&states).collect::<Vec<_>>());
         }
         *made.borrow_mut() =

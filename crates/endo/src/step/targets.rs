@@ -27,7 +27,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         }
         self.build_for(&data)?;
         let names = self.net.output_names();
-        // A step of one's own may look at all targets.
+        // A custom step may look at all targets.
         let compared = match self.custom.train {
             Some(_) => Vec::new(),
             None => self.compiled()?.compared_outputs(&names)?,
@@ -40,8 +40,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     pub fn check_finite(&self, data: &Dataset) -> Result<()> {
         let (names, masked) = (self.net.output_names(), self.net.masked_outputs());
         let places = match &self.compiled {
-            // A step of one's own may have other targets than the outputs: then none of them is
-            // known to be under a mask.
+            // A custom step may have other targets than the outputs: then none of them is known to
+            // be under a mask.
             Some(compiled) if masked.contains(&true) => {
                 compiled.target_places(&names, data.all_targets().len()).unwrap_or_default()
             }

@@ -10,7 +10,7 @@ use crate::graph::Tensor;
 use crate::net::{TermRecord, distinct};
 use crate::trace::Term;
 
-use super::balanced::Balanced;
+use super::balanced::BalancedTerms;
 use super::cache::OutputNames;
 
 /// The loss of a step and its parts: scalars by name, which add up.
@@ -40,7 +40,7 @@ pub struct Terms {
     /// Outputs that no compiled loss looks at, where there is none.
     pub(crate) untrained: Vec<Tensor>,
     /// The weights of the terms, if they follow the training.
-    pub(crate) balanced: Balanced,
+    pub(crate) balanced: BalancedTerms,
 }
 
 impl Terms {
@@ -77,7 +77,7 @@ impl Terms {
             is_given: false,
             extras: Vec::new(),
             untrained: Vec::new(),
-            balanced: Balanced::default(),
+            balanced: BalancedTerms::default(),
         })
     }
 

@@ -12,7 +12,7 @@ use super::Context;
 use super::pattern::Pattern;
 
 /// A term or metric of every layer whose path matches.
-pub(crate) struct Attached {
+pub(crate) struct AttachedTerm {
     pub pattern: Pattern,
     pub name: String,
     pub adds: Addition,
@@ -35,7 +35,7 @@ impl Context {
     /// Adds what is attached to the innermost layer, whose call is about to end with these outputs.
     pub(super) fn add_attached(&mut self, outputs: &[&Tensor]) {
         let path = self.scopes.path();
-        let matching: Vec<Arc<Attached>> =
+        let matching: Vec<Arc<AttachedTerm>> =
             self.attached.iter().filter(|entry| entry.pattern.matches(path)).cloned().collect();
         for entry in matching {
             for (index, output) in outputs.iter().enumerate() {

@@ -11,7 +11,7 @@ use crate::graph::Tensor;
 use crate::ops::{Argument, AxisList};
 
 use super::Context;
-use super::follow::Tracing;
+use super::follow::TraceOptions;
 use super::replay::InputNames;
 
 /// What a closure makes of arrays, computed now, node by node: a loss of two arrays, an activation
@@ -40,7 +40,7 @@ pub fn compute<const N: usize>(
         vec![closure(std::array::from_fn(|_| given.next().expect("a tensor for each array")), cx)]
     });
     let (mut values, ..) =
-        Tracing::new(false, 0).run_eagerly(&inputs, InputNames::NUMBERED, call)?;
+        TraceOptions::new(false, 0).run_eagerly(&inputs, InputNames::NUMBERED, call)?;
     Ok(values.remove(0))
 }
 

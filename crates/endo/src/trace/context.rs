@@ -19,7 +19,7 @@ use crate::initializers::Initializer;
 use crate::ops::RandomState;
 use crate::variable::Variable;
 
-use super::attached::Attached;
+use super::attached::AttachedTerm;
 use super::draws::OccasionDraws;
 use super::models::{ModelFrame, StandIn};
 use super::record::{GivenGradient, HeldMetric, LayerRecord, MetricTerm, UsedWeight, Visit};
@@ -81,7 +81,7 @@ pub struct Context {
     /// The calls of layers that have ended, inner before outer.
     pub(super) visits: Vec<Visit>,
     /// What the models being applied add to the outputs of layers.
-    pub(super) attached: Vec<Arc<Attached>>,
+    pub(super) attached: Vec<Arc<AttachedTerm>>,
     /// The name of the innermost layer that returned a value.
     pub(super) makers: HashMap<NodeId, String>,
     /// Which positions of a value count, where some do not.

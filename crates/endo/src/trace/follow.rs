@@ -25,7 +25,7 @@ pub(crate) type Closure<'a> = Box<dyn FnOnce(&[Tensor], &mut Context) -> Vec<Ten
 
 /// How a closure is traced.
 #[derive(Clone, Debug)]
-pub(crate) struct Tracing {
+pub(crate) struct TraceOptions {
     /// Whether layers behave as in training.
     pub training: bool,
     /// The float type of new weights.
@@ -36,7 +36,7 @@ pub(crate) struct Tracing {
     pub occasion: Option<OccasionDraws>,
 }
 
-impl Tracing {
+impl TraceOptions {
     /// `f32`, and random numbers of a seed.
     pub fn new(training: bool, seed: u64) -> Self {
         Self { training, dtype: DType::F32, counter: new_counter(seed), occasion: None }
@@ -130,7 +130,7 @@ impl Tracing {
 pub fn evaluate_now(closure: impl FnOnce(&mut Context) -> Tensor) -> Result<Array> {
     fn first(closure: Closure<'_>) -> Result<Array> {
         let (mut values, ..) =
-            Tracing::new(false, 0).run_eagerly(&[], InputNames::NUMBERED, closure)?;
+            TraceOptions::new(false, 0).run_eagerly(&[], InputNames::NUMBERED, closure)?;
         Ok(values.remove(0))
     }
     first(Box::new(|_, cx| vec![closure(cx)]))

@@ -16,7 +16,7 @@ use crate::graph::{Graph, Tensor};
 use crate::shape::Shape;
 use crate::variable::Variable;
 
-use super::follow::{Tracing, new_counter};
+use super::follow::{TraceOptions, new_counter};
 use super::program::Failure;
 use super::replay::{InputNames, Replay};
 use super::signature::check;
@@ -49,11 +49,11 @@ const KEPT: usize = 32;
 pub struct Function<'f, const N: usize, const M: usize> {
     #[allow(clippy::type_complexity)]
     closure: Box<dyn Fn([Tensor; N], &mut Context) -> [Tensor; M] + 'f>,
-    tracing: Tracing,
+    tracing: TraceOptions,
     accepted: Option<[TensorSpec; N]>,
     eager: bool,
     pool: Arc<Pool>,
-    traced: Vec<Traced<M>>,
+    traced: Vec<SignatureProgram<M>>,
     warnings: Vec<String>,
     /// The variables of the last run node by node.
     used: Arc<Mutex<Vec<Variable>>>,
@@ -62,7 +62,7 @@ pub struct Function<'f, const N: usize, const M: usize> {
 }
 
 /// What the closure became for one signature, and the arrays that its runs return.
-struct Traced<const M: usize> {
+struct SignatureProgram<const M: usize> {
     signature: Signature,
     program: Option<Program>,
     outputs: [Array; M],
@@ -73,7 +73,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     pub fn new(closure: impl Fn([Tensor; N], &mut Context) -> [Tensor; M] + 'f) -> Self {
         Self {
             closure: Box::new(closure),
-            tracing: Tracing::new(true, 0),
+            tracing: TraceOptions::new(true, 0),
             accepted: None,
             eager: false,
             pool: Arc::new(Pool::default()),
@@ -182,7 +182,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             return self.run_nodes(inputs, |_| Vec::new()).map(|(outputs, _)| outputs);
         }
         let index = self.find_or_trace(inputs)?;
-        let Traced { program, outputs, .. } = &mut self.traced[index];
+        let SignatureProgram { program, outputs, .. } = &mut self.traced[index];
         match program
             .as_ref()
             .map_or(Ok(()), |program| program.attempt(&inputs, outputs, &self.pool))
@@ -203,7 +203,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         if self.traced.len() >= KEPT {
             self.traced.remove(0);
         }
-        self.traced.push(Traced { signature: signature(&inputs), program, outputs });
+        self.traced.push(SignatureProgram { signature: signature(&inputs), program, outputs });
         Ok(self.traced.len() - 1)
     }
 
@@ -335,8 +335,11 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         let mut values = values.into_iter();
         let outputs: [Array; M] =
             std::array::from_fn(|_| values.next().expect("as many values as outputs"));
-        self.traced =
-            vec![Traced { signature: signature(&inputs), program: None, outputs: outputs.clone() }];
+        self.traced = vec![SignatureProgram {
+            signature: signature(&inputs),
+            program: None,
+            outputs: outputs.clone(),
+        }];
         Ok((outputs, values.collect()))
     }
 

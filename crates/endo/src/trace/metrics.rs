@@ -72,15 +72,15 @@ impl Context {
         &self.metrics[mark.metrics..]
     }
 
-    /// Notes a metric that the layer being applied updates, or a step of one's own; in other
-    /// functions a metric outside all layers is the loop's own, and nothing is noted.
+    /// Notes a metric that the layer being applied updates, or a custom step; in other functions a
+    /// metric outside all layers is the loop's own, and nothing is noted.
     #[track_caller]
     pub(crate) fn hold_metric(&mut self, metric: HeldMetric) {
         let is_outside = self.is_outside();
         if is_outside && !self.is_step {
             return;
         }
-        // A step of one's own may say itself what is reported as `loss`.
+        // A custom step may say itself what is reported as `loss`.
         if let Some(error) =
             reserved("metric", &metric.name).filter(|_| !is_outside || metric.name != "loss")
         {

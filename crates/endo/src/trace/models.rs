@@ -16,7 +16,7 @@ use crate::spelling::snake_case;
 use crate::variable::Variable;
 
 use super::Context;
-use super::attached::Attached;
+use super::attached::AttachedTerm;
 
 /// What a trace has to know of a model that is applied.
 pub(crate) struct ModelScope<'m> {
@@ -29,7 +29,7 @@ pub(crate) struct ModelScope<'m> {
     pub dtype: Option<DType>,
     /// What its random numbers follow, if it has a seed of its own or stands alone.
     pub counter: &'m Variable,
-    pub attached: &'m [Arc<Attached>],
+    pub attached: &'m [Arc<AttachedTerm>],
 }
 
 /// A model being applied.

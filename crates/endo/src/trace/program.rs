@@ -11,7 +11,7 @@ use crate::cpu::{self, VariableMemory, Workspace};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Graph;
 use crate::plan::Plan;
-use crate::variable::{Block, Variable};
+use crate::variable::{Variable, VariableBlock};
 
 /// A plan with its variables. Runs allocate nothing after the first; their workspaces stay, as many
 /// as ran at once, for each number of threads.
@@ -41,7 +41,7 @@ struct Ready {
 
 #[derive(Clone)]
 struct Binding {
-    block: Arc<Block>,
+    block: Arc<VariableBlock>,
     offsets: Arc<[usize]>,
 }
 
@@ -179,7 +179,7 @@ impl Program {
         let order = self.plan.order();
         let variables: Vec<Variable> =
             order.iter().map(|&index| self.variables[index].clone()).collect();
-        let (block, placed) = Block::gather(&variables)?;
+        let (block, placed) = VariableBlock::gather(&variables)?;
         let mut offsets = vec![0; placed.len()];
         for (index, offset) in order.into_iter().zip(placed) {
             offsets[index] = offset;

@@ -25,7 +25,7 @@ pub struct MetricTerm {
     /// How many samples it stands for: the size of the first axis of the input of the outermost
     /// layer.
     pub batch: usize,
-    /// Whether it was added outside all models and layers: by a step of one's own.
+    /// Whether it was added outside all models and layers: by a custom step.
     pub(crate) is_outside: bool,
     /// The outermost of the models that were applied.
     pub(crate) outermost: Option<u64>,
@@ -34,7 +34,7 @@ pub struct MetricTerm {
 /// A metric that a layer holds as a field and has updated in its `call`.
 #[derive(Clone)]
 pub struct HeldMetric {
-    /// Whether it was updated outside all models and layers: by a step of one's own.
+    /// Whether it was updated outside all models and layers: by a custom step.
     pub(crate) is_outside: bool,
     /// The metric's own name.
     pub name: String,

@@ -281,7 +281,7 @@ fn is_of_batch(node: &Node, batch: usize, of_batch: &[bool]) -> bool {
             Op::View(View::Slice(parts)) => parts[0] == (0, 1) && inputs.next() == Some(true),
             Op::Reduce(_, axes) => !axes.contains(&0) && inputs.next() == Some(true),
             Op::Matmul { transposed } if node.shape.rank() == 2 => {
-                !transposed[0] && inputs.next() == Some(true)
+                !transposed.left && inputs.next() == Some(true)
             }
             Op::Elementwise(_) | Op::Matmul { .. } | Op::Kernel(_) => {
                 inputs.any(|of_batch| of_batch)

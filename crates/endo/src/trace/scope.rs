@@ -33,8 +33,8 @@ pub(crate) struct Scopes {
 }
 
 impl Scopes {
-    /// The path for a layer of this identity and kind, and the number of its earlier calls. A name given by
-    /// the user that another layer beside it has already is returned as the error.
+    /// The path for a layer of this identity and kind, and the number of its earlier calls. A name
+    /// given by the user that another layer beside it has already is returned as the error.
     pub fn enter(
         &mut self,
         identity: (usize, &'static str),

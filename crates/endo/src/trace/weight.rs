@@ -12,7 +12,7 @@ use crate::constraints::{Constraint, IntoConstraint};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::initializers::{Borrowed, GlorotUniform, Initializer};
+use crate::initializers::{BorrowedInitializer, GlorotUniform, Initializer};
 use crate::named::Hyperparameters;
 use crate::random::Random;
 use crate::regularizers::{IntoRegularizer, Regularizer};
@@ -155,7 +155,13 @@ impl Weight {
         cx: &mut Context,
     ) -> Tensor {
         let stranger = (!cx.is_applying(owner)).then(std::any::type_name::<O>);
-        self.get_in(stranger, shape.into(), &Borrowed(initializer), cx, Location::caller())
+        self.get_in(
+            stranger,
+            shape.into(),
+            &BorrowedInitializer(initializer),
+            cx,
+            Location::caller(),
+        )
     }
 
     /// Its value, as of [`get`](Self::get), made with the initializer that the weight holds.

@@ -27,10 +27,11 @@ pub(crate) fn without_context<T: ?Sized>(family: &str, with_context: &str, x: &T
 }
 
 /// Implements a trait of functions of one tensor, such as `ActivationFunction`, for closures, names
-/// and `Arc`s, and what makes one of a value or a name. `$shape` is the shape of what stands for the
-/// value of a wrong name.
+/// and `Arc`s, and the trait that turns a value or a name into one. `$shape` is the shape of what
+/// stands for the value of a wrong name.
 macro_rules! tensor_function {
-    ($Family:ident: $call:ident, $call_in:ident; $IntoFamily:ident: $into:ident; |$x:ident| $shape:expr) => {
+    ($Family:ident: $call:ident, $call_in:ident; $IntoFamily:ident: $into:ident;
+     |$x:ident| $shape:expr) => {
         impl<F: Fn(&Tensor) -> Tensor + Send + Sync> $Family for F {
             #[track_caller]
             fn $call(&self, x: &Tensor) -> Tensor {

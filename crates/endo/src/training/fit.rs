@@ -305,8 +305,8 @@ impl<'a> Fit<'a> {
 
     /// Makes a warning of the training step an error, before a weight changes: a loss term that no
     /// trainable weight can change, a weight that no term reaches, a metric that is never updated,
-    /// and what the trace of a function in a loop of one's own warns of. Unless denied, warnings
-    /// are printed once and kept in [`Model::warnings`](crate::model::Model::warnings).
+    /// and what the trace of a function in a custom loop warns of. Unless denied, warnings are
+    /// printed once and kept in [`Model::warnings`](crate::model::Model::warnings).
     ///
     /// ```
     /// # use endo::prelude::*;

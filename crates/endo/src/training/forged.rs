@@ -9,7 +9,7 @@ use crate::array::Array;
 use crate::net::sealed::Seal;
 
 /// The content of a predictor's file or of a saved run's.
-pub struct Forged {
+pub struct ForgedFile {
     /// The arrays by name.
     pub arrays: BTreeMap<String, Array>,
     /// The graph of a predictor; of a saved run nothing.
@@ -17,7 +17,7 @@ pub struct Forged {
     seal: Seal,
 }
 
-impl Forged {
+impl ForgedFile {
     /// What is in a file; none if it is damaged or of another kind.
     pub fn open(bytes: &[u8]) -> Option<Self> {
         [crate::inference::export::SEAL, super::state::SEAL].into_iter().find_map(|seal| {

@@ -212,9 +212,9 @@ impl Sums {
     pub fn logs(&self, metrics: Vec<(String, f64)>) -> Vec<(String, f64)> {
         let rest = self.sums.iter().skip(1 + self.names.terms.len()).map(|sum| self.mean(sum));
         let extras = self.names.extras.iter().cloned().zip(rest);
-        // A loop of one's own may not say what its loss was; that is not a loss of 0.
+        // A custom loop may not say what its loss was; that is not a loss of 0.
         let mut loss = if self.samples > 0.0 { self.ledger().logs() } else { Vec::new() };
-        // A step of one's own may say what its loss is by a metric of that name.
+        // A custom step may say what its loss is by a metric of that name.
         if metrics.iter().any(|(name, _)| name == "loss") {
             loss.retain(|(name, _)| name != "loss");
         }

@@ -33,7 +33,7 @@ pub use callbacks::{
 pub use evaluate::Evaluate;
 pub use fit::{Fit, NonFinite};
 #[doc(hidden)]
-pub use forged::Forged;
+pub use forged::ForgedFile;
 pub use history::{Epoch, History, Logs};
 pub use ledger::Ledger;
 pub use ledgers::StepRecord;

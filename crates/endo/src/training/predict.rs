@@ -9,7 +9,7 @@ use crate::data::stream::Origin;
 use crate::data::{BatchAt, Dataset, Length, Sampling, Stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
-use crate::inference::predict::Part;
+use crate::inference::predict::RowsRunner;
 use crate::step::cache::TracedStep;
 use crate::step::{BATCH_SIZE, Runner, Steps};
 
@@ -64,7 +64,7 @@ pub(crate) fn predict<I: Tree, O: Tree>(
     }
     let training = Training::of(steps);
     tell(&mut callbacks, |callback| callback.predict_begin(&training))?;
-    let outputs = steps.predict_through(steps.next_call(), x, |runner| ObservedParts {
+    let outputs = steps.predict_through(steps.next_call(), x, |runner| ObservedRunner {
         runner,
         callbacks: &mut callbacks,
         training: &training,
@@ -100,7 +100,7 @@ pub(crate) fn predict_data<I: Tree, O: Tree>(
     if source.length() == Length::Endless {
         let message = "the data to predict for is a stream without end";
         return Err(Error::new(ErrorKind::Usage, message)
-            .help("predict batch by batch, with `predict`, as long as is wanted"));
+            .help("predict batch by batch, with `predict`, for as many batches as you need"));
     }
     source.sample(Sampling { batch_size: BATCH_SIZE, seed: None })?;
     if source.can_seek() {
@@ -123,20 +123,20 @@ pub(crate) fn predict_data<I: Tree, O: Tree>(
         })
 }
 
-/// Runs parts one after another, and tells callbacks of each.
-struct ObservedParts<'p, 'c, I: Tree, O: Tree> {
+/// Runs parts of the rows one after another, and tells callbacks of each.
+struct ObservedRunner<'p, 'c, I: Tree, O: Tree> {
     runner: Runner<'p, I, O>,
     callbacks: &'p mut [Box<dyn Callback + 'c>],
     training: &'p Training<'p>,
     part: usize,
 }
 
-impl<I: Tree, O: Tree> Part for ObservedParts<'_, '_, I, O> {
+impl<I: Tree, O: Tree> RowsRunner for ObservedRunner<'_, '_, I, O> {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         let Self { runner, callbacks, training, part } = self;
         tell(callbacks, |callback| callback.predict_batch_begin(*part, training))?;
-        let outputs = Part::run(runner, inputs, occasion)?;
+        let outputs = RowsRunner::run(runner, inputs, occasion)?;
         tell(callbacks, |callback| callback.predict_batch_end(*part, outputs, training))?;
         *part += 1;
         Ok(outputs)

@@ -11,7 +11,7 @@ use crate::graph::Tree;
 use crate::variable::Variable;
 
 use super::history::{History, Sums};
-use super::run::{Counted, Run};
+use super::run::{EarlierUse, Run};
 use super::saved_history::{logs_from, logs_state};
 use super::state::{LAYER_IN_NAMES, State};
 
@@ -59,7 +59,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     fn state(&mut self) -> State {
         let identity = self.identity_state();
         let steps = self.steps;
-        let counted = self.resumed.unwrap_or_else(|| Counted {
+        let counted = self.resumed.unwrap_or_else(|| EarlierUse {
             epochs: steps.epochs.load(Ordering::Relaxed),
             predict_calls: steps.predict_calls.load(Ordering::Relaxed),
         });
@@ -100,7 +100,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// the metrics of the loop too.
     #[track_caller]
     pub(super) fn prepare(&mut self) -> Result<()> {
-        let Some(Counted { epochs, predict_calls }) = self.resumed.take() else { return Ok(()) };
+        let Some(EarlierUse { epochs, predict_calls }) = self.resumed.take() else { return Ok(()) };
         if self.usual {
             self.prepare_steps().inspect_err(|_| self.kept.undo())?;
         }
@@ -173,7 +173,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             self.current.error = Some(Error::new(ErrorKind::NotFinite, state.text("error")?));
         }
         self.usual = state.flag("usual")?;
-        self.resumed = Some(Counted { epochs, predict_calls });
+        self.resumed = Some(EarlierUse { epochs, predict_calls });
         self.kept.restore(&state.part("variables"), state.contains(LAYER_IN_NAMES))?;
         let mut callbacks = self.options.callbacks.iter_mut().enumerate();
         let restored = callbacks.try_for_each(|(index, callback)| {

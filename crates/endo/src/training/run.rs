@@ -27,7 +27,7 @@ use super::ledger::Ledger;
 use super::ledgers::StepAt;
 use super::saved_variables::SavedVariables;
 
-/// Epochs and batches of a training, for a loop of one's own: everything that
+/// Epochs and batches of a training, for a custom loop: everything that
 /// [`fit`](crate::model::Model::fit) does but the step.
 ///
 /// ```
@@ -74,7 +74,7 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) usual: bool,
     /// What the model had been used for, if the run goes on from a saved one and has not run a
     /// batch yet.
-    pub(super) resumed: Option<Counted>,
+    pub(super) resumed: Option<EarlierUse>,
     /// The checksums of the data and of the validation data, once they were asked for, and how they
     /// were made.
     pub(super) contents: Option<(Checksum, [String; 2])>,
@@ -84,7 +84,7 @@ pub struct Run<'a, I: Tree, O: Tree> {
 
 /// What a model had been used for before a run.
 #[derive(Clone, Copy)]
-pub(super) struct Counted {
+pub(super) struct EarlierUse {
     /// For how many epochs it had been trained.
     pub epochs: usize,
     /// How often `predict` was called.
@@ -97,7 +97,7 @@ pub(super) struct CurrentEpoch {
     /// The batches done.
     pub batches: usize,
     /// What was done with the batch that is given out now, if one is.
-    batch: Option<Done>,
+    batch: Option<BatchProgress>,
     pub sums: Sums,
     pub skipped: usize,
     /// The batches whose loss was not finite, and was trained on.
@@ -109,9 +109,10 @@ pub(super) struct CurrentEpoch {
     pub before: f64,
 }
 
+/// How far the loop has come with a batch.
 #[derive(Clone, Copy, PartialEq)]
-enum Done {
-    Nothing,
+enum BatchProgress {
+    Begun,
     Recorded,
 }
 
@@ -280,7 +281,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.runner.begin(self.options.recorder.due());
         match run_saved(&mut self.runner, Batch { rows, ..buffer.into() }, &mut self.kept) {
             Ok((names, values)) => {
-                self.current.batch = Some(Done::Recorded);
+                self.current.batch = Some(BatchProgress::Recorded);
                 self.current.non_finite += usize::from(!values[0].is_finite());
                 let values = values.iter().map(|value| value.get(0));
                 self.training.batch.borrow_mut().set(&names.terms, values.clone());
@@ -317,7 +318,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             values.into_iter(),
             samples,
         );
-        self.current.batch = Some(Done::Recorded);
+        self.current.batch = Some(BatchProgress::Recorded);
         Ok(())
     }
 
@@ -349,12 +350,12 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
 
     fn require_unrecorded(&self) -> Result<()> {
         match self.current.batch {
-            Some(Done::Recorded) => {
+            Some(BatchProgress::Recorded) => {
                 let help = "give all terms in one call, once for each batch";
                 Err(Error::new(ErrorKind::Usage, "the loss of this batch was recorded before")
                     .help(help))
             }
-            Some(Done::Nothing) | None => Ok(()),
+            Some(BatchProgress::Begun) | None => Ok(()),
         }
     }
 
@@ -391,7 +392,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             }
             return Ok(false);
         }
-        self.current.batch = Some(Done::Nothing);
+        self.current.batch = Some(BatchProgress::Begun);
         self.training.batch.borrow_mut().clear();
         let at = self.step_at();
         self.training.step.set(at.step);

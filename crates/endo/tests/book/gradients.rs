@@ -1,5 +1,5 @@
 //! Gradients of plain functions: the chapter's `f(w1, w2)` at (5, 3), several at once, of
-//! gradients, stopped, and one's own.
+//! gradients, stopped, and custom.
 //!
 //! In: functions of tensors or variables. Out: the numbers that the chapter prints.
 

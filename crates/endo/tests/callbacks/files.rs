@@ -154,7 +154,7 @@ fn the_model_and_its_step_are_written_once_as_text() {
     );
     assert_eq!((written.matches("## Step").count(), written.ends_with("\n```\n")), (1, true));
 
-    // Two functions in a loop of one's own; a model that runs node by node.
+    // Two functions in a custom loop; a model that runs node by node.
     let folder = Folder::new("text-loop");
     let (model, ..) = reconstructing();
     model.build([8, 3]).unwrap();

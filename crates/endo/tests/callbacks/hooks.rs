@@ -108,7 +108,7 @@ fn callbacks_are_told_of_everything_in_keras_s_order() {
     assert_eq!(log.take().join(", "), want);
     assert_eq!(model.predict_with(&x, Predict::new()).unwrap(), predicted);
 
-    // The same of closures, and of a loop of one's own.
+    // The same of closures, and of a custom loop.
     let count = |name: &'static str| {
         let log = &log;
         move || {

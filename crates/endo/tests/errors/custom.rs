@@ -7,10 +7,10 @@
 use endo::prelude::*;
 
 use super::structs::{File, HuberLoss, MySoftplus};
-use super::{Place, data, expect, place, zeros};
+use super::{MarkedSite, data, expect, place, zeros};
 
 /// The line of this file that ends with `// <- mark`.
-fn marked(mark: &str) -> Place<'static> {
+fn marked(mark: &str) -> MarkedSite<'static> {
     place("custom.rs", include_str!("custom.rs"), mark)
 }
 

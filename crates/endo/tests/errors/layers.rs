@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use endo::prelude::*;
 
-use super::{Place, expect, place, zeros};
+use super::{MarkedSite, expect, place, zeros};
 
 /// The line of this file that ends with `// <- mark`.
-fn marked(mark: &str) -> Place<'static> {
+fn marked(mark: &str) -> MarkedSite<'static> {
     place("layers.rs", include_str!("layers.rs"), mark)
 }
 

@@ -6,10 +6,10 @@
 
 use endo::prelude::*;
 
-use super::{Place, expect, place};
+use super::{MarkedSite, expect, place};
 
 /// The line of this file that ends with `// <- mark`.
-fn marked(mark: &str) -> Place<'static> {
+fn marked(mark: &str) -> MarkedSite<'static> {
     place("numbers.rs", include_str!("numbers.rs"), mark)
 }
 

@@ -7,10 +7,10 @@ use std::cell::RefCell;
 
 use endo::prelude::*;
 
-use super::{Place, expect, place, zeros};
+use super::{MarkedSite, expect, place, zeros};
 
 /// The line of this file that ends with `// <- mark`.
-fn marked(mark: &str) -> Place<'static> {
+fn marked(mark: &str) -> MarkedSite<'static> {
     place("tracing.rs", include_str!("tracing.rs"), mark)
 }
 

@@ -11,13 +11,13 @@ const SIZES: [u64; 13] =
     [0, 0, 0, 1, 1, 2, 3, 1 << 20, 1 << 31, (1 << 40) - 1, 1 << 40, 1 << 53, 1 << 59];
 
 /// The nodes so far, and the shape of the last.
-struct Forging<'r> {
+struct GraphForger<'r> {
     random: &'r mut Random,
     nodes: Vec<String>,
     shape: Vec<u64>,
 }
 
-impl Forging<'_> {
+impl GraphForger<'_> {
     /// Adds a node of `f32` and returns its position.
     fn push(
         &mut self,
@@ -101,7 +101,7 @@ impl Forging<'_> {
 
 /// The text of a graph.
 pub fn graph(random: &mut Random) -> String {
-    let mut forging = Forging {
+    let mut forging = GraphForger {
         random,
         nodes: vec!["node input | | 0 | f32 n 2 | 0".to_string()],
         shape: Vec::new(),

@@ -26,7 +26,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// A number that the environment gives, or another.
 pub fn given(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |number| {
-        number.parse().unwrap_or_else(|_| panic!("{name} is to be a whole number"))
+        number.parse().unwrap_or_else(|_| panic!("{name} must be a whole number"))
     })
 }
 

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use endo::data::{Csv, Kind};
+use endo::data::{ColumnKind, Csv};
 use endo::model::Saved;
 use endo::prelude::*;
 use endo::random::Random;
-use endo::training::Forged;
+use endo::training::ForgedFile;
 use endo::{activations, constraints, initializers, losses, metrics, optimizers, regularizers};
 
 use super::changes;
@@ -102,7 +102,7 @@ fn predictor(path: PathBuf, exported: Vec<Vec<u8>>) -> Reader {
         let bytes = match random.below(10) {
             0 => changes::bytes(random, bytes),
             kind => {
-                let mut forged = Forged::open(bytes).unwrap();
+                let mut forged = ForgedFile::open(bytes).unwrap();
                 match kind {
                     1 => changes::arrays(random, &mut forged.arrays),
                     2..5 => (forged.arrays, forged.text) = (BTreeMap::new(), graph(random)),
@@ -233,9 +233,9 @@ fn typed_table() -> Reader {
         let csv = Csv::new().typed();
         let csv = match random.below(6) {
             0 => csv.header(false),
-            1 => csv.kind("zip", Kind::Word).only(["rooms"]),
+            1 => csv.kind("zip", ColumnKind::Word).only(["rooms"]),
             2 => csv.day_first(true).decimal(','),
-            3 => csv.missing("x").kind("rooms", Kind::Number),
+            3 => csv.missing("x").kind("rooms", ColumnKind::Number),
             _ => csv,
         };
         let mut rows = 0;
@@ -318,7 +318,7 @@ pub fn with_changed_arrays(
     bytes: &[u8],
     select: impl Fn(&str) -> bool,
 ) -> Option<Vec<u8>> {
-    let mut forged = Forged::open(bytes).unwrap();
+    let mut forged = ForgedFile::open(bytes).unwrap();
     let (mut chosen, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
         forged.arrays.into_iter().partition(|(name, _)| select(name));
     changes::arrays(random, &mut chosen);

@@ -101,7 +101,7 @@ fn matrix_products() {
             vec![
                 x[0].matmul(&x[1]),
                 right.matmul(&left),
-                x[0].matmul_transposed(&right, [false, true]),
+                x[0].matmul_transposed(&right, Transposed::RIGHT),
                 left.flip(0).transpose().matmul(&x[1].flip(0)),
             ]
         };

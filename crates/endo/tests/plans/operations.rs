@@ -178,18 +178,15 @@ proptest! {
         seed in any::<u64>(),
     ) {
         for dtype in FLOATS {
-            for transposed in [[false, false], [false, true], [true, false], [true, true]] {
+            for [left, right] in [[false, false], [false, true], [true, false], [true, true]] {
+                let transposed = Transposed { left, right };
                 let shape = |narrow: u8, sizes: [usize; 2], swap: bool| {
                     let sizes = if swap { [sizes[1], sizes[0]] } else { sizes };
                     narrowed(&batch, narrow).into_iter().chain(sizes).collect::<Vec<_>>()
                 };
-                let a = numbers(shape(narrow[0], [m, k], transposed[0]), dtype, AROUND_ZERO, seed);
-                let b = numbers(
-                    shape(narrow[1], [k, n], transposed[1]),
-                    dtype,
-                    AROUND_ZERO,
-                    seed.wrapping_add(1),
-                );
+                let a = numbers(shape(narrow[0], [m, k], left), dtype, AROUND_ZERO, seed);
+                let shape = shape(narrow[1], [k, n], right);
+                let b = numbers(shape, dtype, AROUND_ZERO, seed.wrapping_add(1));
                 // k products of at most 4 each.
                 let bound = Within::Absolute((k as f64 + 1.0) * 4.0 * k as f64 * epsilon(dtype));
                 check(
@@ -199,7 +196,7 @@ proptest! {
                     &[bound],
                 );
                 let outer = |_: &_, x: &[Tensor]| {
-                    let [a, b] = [(&x[0], transposed[0]), (&x[1], transposed[1])]
+                    let [a, b] = [(&x[0], left), (&x[1], right)]
                         .map(|(x, swap)| if swap { x.transpose() } else { x.clone() });
                     vec![a.matmul(&b) * 0.5 + 1.0]
                 };

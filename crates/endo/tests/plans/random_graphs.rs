@@ -169,7 +169,7 @@ impl Garden<'_> {
         match self.find(choice, fits) {
             Some(b) => x.matmul(&b.tensor) * scale,
             None if x.shape().len() / terms.max(1) * rows <= LARGEST => {
-                x.matmul_transposed(x, [false, true]) * scale
+                x.matmul_transposed(x, Transposed::RIGHT) * scale
             }
             None => x.mean_axes([-1]),
         }

@@ -15,7 +15,7 @@ use endo::plan::Plan;
 use endo::prelude::*;
 use endo::random::Random;
 use endo::trace::Program;
-use endo::variable::Block;
+use endo::variable::VariableBlock;
 use proptest::test_runner::{Config, RngSeed};
 
 /// The random cases of a test, the same at every run; the variables `PROPTEST_CASES` and
@@ -81,7 +81,7 @@ pub fn run(
             let (graph, pool) = (graph(closure, inputs)?, Pool::new(1));
             let plan = Plan::unfused(&graph);
             let mut workspace = Workspace::new(&plan, 1);
-            let (block, offsets) = Block::gather(&graph.variables)?;
+            let (block, offsets) = VariableBlock::gather(&graph.variables)?;
             for _ in 0..runs {
                 let mut content = block.write();
                 let memory = VariableMemory::Write(content.bytes_mut());

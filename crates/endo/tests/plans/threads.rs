@@ -88,9 +88,9 @@ fn matrix_products() {
             let product = x[0].matmul(&x[1]);
             vec![
                 x[0].transpose().matmul(&product),
-                product.matmul_transposed(&x[1], [false, true]),
+                product.matmul_transposed(&x[1], Transposed::RIGHT),
                 x[2].matmul(&x[1]),
-                x[2].matmul_transposed(&x[2], [false, true]),
+                x[2].matmul_transposed(&x[2], Transposed::RIGHT),
                 product.slice(0, ..1).matmul(&x[1].transpose()),
                 product,
             ]

@@ -1,4 +1,4 @@
-//! Probes in loops of one's own: what functions compute is read as what `fit` computes, and reading
+//! Probes in custom loops: what functions compute is read as what `fit` computes, and reading
 //! changes nothing.
 
 use endo::prelude::*;

@@ -1,7 +1,7 @@
 //! `evaluate` and validation that draw; and training, which does not depend on them.
 
 use endo::prelude::*;
-use endo::training::Forged;
+use endo::training::ForgedFile;
 
 use super::folder::Folder;
 use super::support::{different, first, noise, zeros};
@@ -171,7 +171,7 @@ fn a_resumed_run_goes_on_counting_calls_of_predict() {
     is_call(&resumed, 3);
 
     // A file of before has no such entry.
-    let mut forged = Forged::open(&saved).unwrap();
+    let mut forged = ForgedFile::open(&saved).unwrap();
     assert_eq!(forged.arrays.remove("predict_calls"), Some(Array::scalar(1.0)));
     std::fs::write(folder.path("run"), forged.seal().unwrap()).unwrap();
     let mut resumed = build();

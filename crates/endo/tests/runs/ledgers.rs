@@ -112,5 +112,5 @@ fn ten_thousand_steps_keep_a_bounded_number_of_records() {
     assert!((500..=1_000).contains(&steps.len()), "{}", steps.len());
     assert!(steps.windows(2).all(|pair| pair[1] - pair[0] == steps[1]), "evenly spread");
     let error = model.fit(&data, Fit::epochs(1).record_steps(0)).unwrap_err();
-    assert_eq!(error.message(), "the terms of every 0 steps are to be recorded");
+    assert_eq!(error.message(), "the terms cannot be recorded every 0 steps");
 }

@@ -1,4 +1,4 @@
-//! The loop of `fit` opened up, and steps of one's own.
+//! The loop of `fit` opened up, and custom steps.
 
 use endo::prelude::*;
 use endo::training::Terms;

@@ -1,17 +1,17 @@
-//! Runs that stop in the middle and are resumed within a process: loops of one's own, damaged
-//! files, other data.
+//! Runs that stop in the middle and are resumed within a process: custom loops, damaged files,
+//! other data.
 
 use std::fs;
 
 use endo::model::Balance;
 use endo::prelude::*;
-use endo::training::Forged;
+use endo::training::ForgedFile;
 
 use super::folder::Folder;
 use super::support::{data, model, numbers, weights};
 
-/// A loop of one's own with an optimizer and a metric of its own. Stops before a batch, as a power
-/// cut would.
+/// A custom loop with an optimizer and a metric of its own. Stops before a batch, as a power cut
+/// would.
 fn custom_loop(
     folder: &Folder,
     stop: Option<(usize, usize)>,
@@ -304,9 +304,9 @@ fn a_saved_number_that_cannot_be_is_named_and_changes_no_weight() {
             .map(|_| ())
     };
     assert!(train(&mut model(), 3).is_err());
-    let whole = Forged::open(&fs::read(folder.path("run")).unwrap()).unwrap();
+    let whole = ForgedFile::open(&fs::read(folder.path("run")).unwrap()).unwrap();
     let refused = |name: &str, value: Array| {
-        let mut forged = Forged::open(&whole.seal().unwrap()).unwrap();
+        let mut forged = ForgedFile::open(&whole.seal().unwrap()).unwrap();
         forged.arrays.insert(name.to_string(), value).expect("an entry of a saved run");
         fs::write(folder.path("run"), forged.seal().unwrap()).unwrap();
         let mut model = model();

@@ -32,10 +32,12 @@ const OPERATIONS: &[Operation] = &[
     ("take_along_axis", |x| x.take_along_axis(&x.slice(1, 0..0).cast(DType::I32), 1)),
     ("segment_sum", |x| x.reshape([0]).segment_sum(&x.reshape([0]).cast(DType::I32), 3)),
     ("one_hot", |x| x.reshape([0]).one_hot(5)),
-    ("matmul", |x| x.matmul_transposed(&x.slice(1, 0..0), [false, true])),
+    ("matmul", |x| x.matmul_transposed(&x.slice(1, 0..0), Transposed::RIGHT)),
     ("matmul of rows", |x| {
-        x.reshape([0, x.shape()[2].max(1)])
-            .matmul_transposed(&x.slice(0, 0..0).reshape([0, x.shape()[2].max(1)]), [false, true])
+        x.reshape([0, x.shape()[2].max(1)]).matmul_transposed(
+            &x.slice(0, 0..0).reshape([0, x.shape()[2].max(1)]),
+            Transposed::RIGHT,
+        )
     }),
     ("windows", |x| {
         x.windows(

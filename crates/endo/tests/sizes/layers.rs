@@ -8,9 +8,9 @@ const ABSURD: [usize; 6] =
     [1 << 40, (1 << 61) + 1, 1 << 62, isize::MAX as usize, 1 << 63, usize::MAX];
 
 /// A layer of a size, and the shape of the inputs it is applied to.
-type Made = (&'static str, &'static [usize], fn(usize) -> Arc<dyn Layer>);
+type SizedLayer = (&'static str, &'static [usize], fn(usize) -> Arc<dyn Layer>);
 
-const LAYERS: &[Made] = &[
+const LAYERS: &[SizedLayer] = &[
     ("Dense", &[2, 8], |n| Arc::new(Dense::new(n))),
     ("Embedding of many", &[2, 8], |n| Arc::new(Embedding::new(n, 8))),
     ("Embedding of long vectors", &[2, 8], |n| Arc::new(Embedding::new(4, n))),

@@ -81,7 +81,7 @@ fn a_finite_value_has_a_slope_that_is_a_number() {
 }
 
 /// Operations whose infinite slopes a clamp may follow. (Of `exp` it is the value, which
-/// multiplies: the guide shows that as a reason for gradients of one's own.)
+/// multiplies: the guide shows that as a reason for custom gradients.)
 fn guarded() -> impl Iterator<Item = &'static endo::graph::Elementwise> {
     differentiable().filter(|operation| !["exp", "expm1"].contains(&operation.name))
 }

@@ -63,12 +63,12 @@ fn batches_that_iterators_yield_in_the_same_order_train_the_same() {
 }
 
 /// A source that says what it is asked.
-struct Asked<'a> {
+struct LoggingSource<'a> {
     log: &'a std::sync::Mutex<Vec<String>>,
     left: usize,
 }
 
-impl BatchSource for Asked<'_> {
+impl BatchSource for LoggingSource<'_> {
     fn length(&self) -> Length {
         Length::Unknown
     }
@@ -107,11 +107,13 @@ fn a_source_is_told_of_each_pass_once() {
     });
     model
         .fit(
-            Stream::new(Asked { log: &log, left: 0 }),
+            Stream::new(LoggingSource { log: &log, left: 0 }),
             Fit::epochs(2).batch_size(7).callback(watch),
         )
         .unwrap();
-    model.fit(Stream::new(Asked { log: &log, left: 0 }), Fit::epochs(1).shuffle(false)).unwrap();
+    model
+        .fit(Stream::new(LoggingSource { log: &log, left: 0 }), Fit::epochs(1).shuffle(false))
+        .unwrap();
     let want = ["in 7s by Some(3)", "to 0 0", "to 1 0", "in 32s by None", "to 2 0"];
     assert_eq!(*log.lock().unwrap(), want);
     assert_eq!(batches, [Some(2), Some(2)]);

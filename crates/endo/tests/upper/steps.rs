@@ -1,4 +1,4 @@
-//! Steps of one's own: validation, metrics, several updates, and what is refused before anything is
+//! Custom steps: validation, metrics, several updates, and what is refused before anything is
 //! trained.
 
 use std::sync::Arc;

@@ -139,7 +139,7 @@ fn names_that_reports_give_themselves_are_refused() {
             assert!(error.message().contains(&format!("is called `{name}`")), "{error}");
         }
     }
-    // In a loop of one's own a metric may have any name.
+    // In a custom loop a metric may have any name.
     let mean = Mean::new("loss");
     let mut step = Function::new(|[x], cx| {
         mean.update(&x, cx);

@@ -7,7 +7,7 @@
 mod sizes;
 
 use crate::dtype::DType;
-use crate::plan::{FusedLoop, Load, LoopRoutine, Place, Plan, Reduce, Repeat};
+use crate::plan::{BufferPlace, FusedLoop, Load, LoopRoutine, Plan, Reduce, Repeat};
 use crate::simd::{Level, Reduction};
 
 use super::super::address::{Address, Tiles};
@@ -111,7 +111,7 @@ impl Lowering<'_> {
                 ValueLocation::Tile(Address::new(self.plan, *buffer, layout.offset))
             } else if layout.is_contiguous() && !self.short {
                 ValueLocation::Sequence(Sequence::Load(value))
-            } else if let (true, Place::Constant(start)) = (layout.is_uniform(), place) {
+            } else if let (true, BufferPlace::Constant(start)) = (layout.is_uniform(), place) {
                 let start = start + layout.offset * size;
                 ValueLocation::Tile(
                     tiles.constant(dtype, &self.plan.constants.bytes()[start..start + size]),
@@ -148,7 +148,7 @@ impl Lowering<'_> {
         let narrow = (0..values).all(|value| self.dtype(value).bytes() <= 4);
         let inside = |load: &Load| !load.layout.is_contiguous() || load.layout.offset == 0;
         let own = |load: &Load| {
-            !matches!(self.plan.buffers[load.buffer].place, Place::Input(_))
+            !matches!(self.plan.buffers[load.buffer].place, BufferPlace::Input(_))
                 || !load.layout.is_contiguous()
         };
         narrow && self.body.loads.iter().all(|load| inside(load) && own(load))

@@ -21,7 +21,7 @@ mod vector;
 mod x86;
 
 use crate::cpu::pool::Pool;
-use crate::simd::{Adam, AdamW, Descent, Kind, Level, Momentum, Nadam, RmsProp};
+use crate::simd::{Adam, AdamW, Descent, Level, Momentum, Nadam, RmsProp, RoutineKind};
 use lanes::Element;
 use std::ptr::null;
 pub use update::Targets;
@@ -203,42 +203,42 @@ impl Matmul {
         // SAFETY: as the caller promises.
         unsafe {
             match targets.kind {
-                Kind::Adam => blocked::run(
+                RoutineKind::Adam => blocked::run(
                     &operands,
                     level,
                     scratch.cast(),
                     pool,
                     &targets.by::<Adam>(self.n),
                 ),
-                Kind::Nadam => blocked::run(
+                RoutineKind::Nadam => blocked::run(
                     &operands,
                     level,
                     scratch.cast(),
                     pool,
                     &targets.by::<Nadam>(self.n),
                 ),
-                Kind::AdamW => blocked::run(
+                RoutineKind::AdamW => blocked::run(
                     &operands,
                     level,
                     scratch.cast(),
                     pool,
                     &targets.by::<AdamW>(self.n),
                 ),
-                Kind::RmsProp => blocked::run(
+                RoutineKind::RmsProp => blocked::run(
                     &operands,
                     level,
                     scratch.cast(),
                     pool,
                     &targets.by::<RmsProp>(self.n),
                 ),
-                Kind::Momentum => blocked::run(
+                RoutineKind::Momentum => blocked::run(
                     &operands,
                     level,
                     scratch.cast(),
                     pool,
                     &targets.by::<Momentum>(self.n),
                 ),
-                Kind::Descent => blocked::run(
+                RoutineKind::Descent => blocked::run(
                     &operands,
                     level,
                     scratch.cast(),

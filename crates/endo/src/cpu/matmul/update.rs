@@ -6,7 +6,7 @@
 //! updated between the terms of the next one, which the processor computes meanwhile.
 use super::lanes::Lanes;
 use super::tile::{End, Tile, edge, prefetch_pair};
-use crate::simd::{Arithmetic, Formula, Kind, MOST_RESULTS, MOST_VALUES};
+use crate::simd::{Arithmetic, Formula, MOST_RESULTS, MOST_VALUES, RoutineKind};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Div, Mul, Sub};
@@ -15,7 +15,7 @@ use std::ops::{Add, Div, Mul, Sub};
 #[derive(Clone, Copy)]
 pub struct Targets {
     /// The routine.
-    pub kind: Kind,
+    pub kind: RoutineKind,
     /// The values of the routine by number, but for the gradient: the weight first, then its slots;
     /// single numbers.
     pub values: [*const f32; MOST_VALUES],

@@ -125,7 +125,7 @@ fn joined_updates_give_the_bits_of_single_ones_wherever_the_variables_lie() {
         // One after the other as one loop goes through them, as they were made, and one by one.
         let order: Vec<_> =
             plan.order().into_iter().map(|index| graphs[0].variables[index].clone()).collect();
-        Block::gather(&order).unwrap();
+        VariableBlock::gather(&order).unwrap();
         execute(&plan, &graphs[0], &inputs, 2).unwrap();
         execute(&plan, &graphs[1], &inputs, 1).unwrap();
         execute(&Plan::unfused(&graphs[2]), &graphs[2], &inputs, 1).unwrap();

@@ -5,7 +5,7 @@
 
 use std::io::Read;
 
-use super::kinds::Kind;
+use super::kinds::ColumnKind;
 use super::notes;
 use super::rows::Record;
 use super::sheet::{Sheet, TakeCells};
@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 /// [`Csv::blocks`](super::Csv::blocks).
 ///
 /// ```
-/// use endo::data::{Csv, Kind};
-/// let csv = Csv::new().typed().kind("rooms", Kind::Number).only(["rooms"]);
+/// use endo::data::{ColumnKind, Csv};
+/// let csv = Csv::new().typed().kind("rooms", ColumnKind::Number).only(["rooms"]);
 /// let mut blocks = csv.blocks_from("rooms,city\n3,Paris\n,Rome\n5,Oslo\n".as_bytes(), 2)?;
 /// assert_eq!(blocks.names(), ["rooms"]);
 /// let mut rows = Vec::new();
@@ -127,8 +127,9 @@ fn common<T: PartialEq>(mut all: impl Iterator<Item = T>) -> Option<T> {
 }
 
 /// The names of columns that are not left out.
-pub(super) fn wanted(names: &[String], kinds: &[Option<Kind>]) -> Vec<String> {
-    let is_wanted = |(_, kind): &(&String, &Option<Kind>)| **kind != Some(Kind::Ignored);
+pub(super) fn wanted(names: &[String], kinds: &[Option<ColumnKind>]) -> Vec<String> {
+    let is_wanted =
+        |(_, kind): &(&String, &Option<ColumnKind>)| **kind != Some(ColumnKind::Ignored);
     names.iter().zip(kinds).filter(is_wanted).map(|(name, _)| name.clone()).collect()
 }
 

@@ -52,7 +52,7 @@ pub(super) fn read(cell: &str) -> Option<DateReading> {
     if cell.len() > LONGEST || !cell.is_ascii() {
         return None;
     }
-    let mut rest = Rest(cell);
+    let mut rest = CellRest(cell);
     let (days, order) = day(&mut rest)?;
     let (seconds, offset) = match rest.0 {
         "" => (0.0, 0.0),
@@ -79,9 +79,9 @@ pub(super) fn swapped(seconds: f64) -> f64 {
 }
 
 /// What is left of a cell.
-struct Rest<'a>(&'a str);
+struct CellRest<'a>(&'a str);
 
-impl Rest<'_> {
+impl CellRest<'_> {
     /// A number with a given count of digits.
     fn number(&mut self, digits: std::ops::RangeInclusive<usize>) -> Option<i64> {
         let count = self.0.bytes().take_while(u8::is_ascii_digit).count();
@@ -123,7 +123,7 @@ impl Rest<'_> {
 }
 
 /// The days of a date since 1970-01-01.
-fn day(rest: &mut Rest) -> Option<(i64, DateOrder)> {
+fn day(rest: &mut CellRest) -> Option<(i64, DateOrder)> {
     if rest.0.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
         let month = rest.month()?;
         let day = rest.blanks().then(|| rest.number(1..=2)).flatten()?;
@@ -164,7 +164,7 @@ fn day(rest: &mut Rest) -> Option<(i64, DateOrder)> {
 
 /// The seconds of a time since the clock's midnight, and how many seconds that clock is ahead of
 /// UTC.
-fn time(rest: &mut Rest) -> Option<(f64, f64)> {
+fn time(rest: &mut CellRest) -> Option<(f64, f64)> {
     let hour = rest.number(1..=2)?;
     let minute = rest.take(":").then(|| rest.number(2..=2)).flatten()?;
     let mut second = 0;
@@ -186,7 +186,7 @@ fn time(rest: &mut Rest) -> Option<(f64, f64)> {
 }
 
 /// The hour, with `AM` or `PM` behind it taken into account.
-fn half_of_day(rest: &mut Rest, hour: i64) -> Option<i64> {
+fn half_of_day(rest: &mut CellRest, hour: i64) -> Option<i64> {
     let is_afternoon = match rest.0.get(..2).map(str::to_ascii_lowercase).as_deref() {
         Some("am") => false,
         Some("pm") => true,
@@ -197,7 +197,7 @@ fn half_of_day(rest: &mut Rest, hour: i64) -> Option<i64> {
 }
 
 /// The seconds that a clock with the offset is ahead of UTC.
-fn offset(rest: &mut Rest) -> Option<i64> {
+fn offset(rest: &mut CellRest) -> Option<i64> {
     let ahead = match () {
         () if rest.0.is_empty()
             || rest.take("Z")

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::missing::Missing;
+use super::missing::MissingScope;
 
 /// One of the different cells: what it may be, how often it is there, and where first.
 #[derive(Clone, Copy)]
@@ -19,7 +19,7 @@ pub(super) struct Entry {
 /// What a cell is by itself; numbers and times are counted from 0.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Class {
-    Missing(Missing),
+    Missing(MissingScope),
     Number(u32),
     Time(u32),
     Word,
@@ -28,8 +28,8 @@ pub(super) enum Class {
 /// What a column holds, where that is said instead of found. See [`Csv::kind`](super::Csv::kind).
 ///
 /// ```
-/// use endo::data::{Csv, Kind, Values, Words};
-/// let csv = Csv::new().typed().kind("zip", Kind::Word);
+/// use endo::data::{ColumnKind, Csv, Values, Words};
+/// let csv = Csv::new().typed().kind("zip", ColumnKind::Word);
 /// let table = csv.read_from("zip,rooms\n01234,3\n98765,4\n".as_bytes())?;
 /// assert_eq!(
 ///     table.values("zip")?,
@@ -38,7 +38,7 @@ pub(super) enum Class {
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum ColumnKind {
     /// Numbers: a cell that is neither a number nor missing is an error.
     Number,
     /// Words, also those that look like numbers or dates.
@@ -98,17 +98,17 @@ impl<'a> Census<'a> {
 
     /// The kind, or else the kind of at least half of the cells, which others are not. None where
     /// no cell has anything in it.
-    pub fn kind(&self) -> Result<Option<Kind>, Kind> {
+    pub fn kind(&self) -> Result<Option<ColumnKind>, ColumnKind> {
         match () {
             () if self.rows == 0 => Ok(None),
-            () if self.numbers == self.rows => Ok(Some(Kind::Number)),
-            () if self.times == self.rows => Ok(Some(Kind::Time)),
+            () if self.numbers == self.rows => Ok(Some(ColumnKind::Number)),
+            () if self.times == self.rows => Ok(Some(ColumnKind::Time)),
             () if self.is_mostly_numbers() => {
                 let are_words = self.are_categories() || self.are_identifiers();
-                if are_words { Ok(Some(Kind::Word)) } else { Err(Kind::Number) }
+                if are_words { Ok(Some(ColumnKind::Word)) } else { Err(ColumnKind::Number) }
             }
-            () if 2 * self.times >= self.rows => Err(Kind::Time),
-            () => Ok(Some(Kind::Word)),
+            () if 2 * self.times >= self.rows => Err(ColumnKind::Time),
+            () => Ok(Some(ColumnKind::Word)),
         }
     }
 

@@ -18,7 +18,7 @@ const LONGEST: usize = 8;
 
 /// Where a cell of some spelling is missing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Missing {
+pub(super) enum MissingScope {
     Anywhere,
     BetweenNumbers,
 }
@@ -38,17 +38,17 @@ impl Spellings {
     }
 
     /// Whether a cell without blanks around it is missing, and where.
-    pub fn find(&self, cell: &str) -> Option<Missing> {
+    pub fn find(&self, cell: &str) -> Option<MissingScope> {
         if cell.is_empty() || self.is_given(cell) || cell == r"\N" {
-            return Some(Missing::Anywhere);
+            return Some(MissingScope::Anywhere);
         }
         let is_one = |spellings: &[&str]| {
             spellings.iter().any(|spelling| spelling.eq_ignore_ascii_case(cell))
         };
         match () {
             () if cell.len() > LONGEST => None,
-            () if is_one(&ANYWHERE) => Some(Missing::Anywhere),
-            () if is_one(&BETWEEN_NUMBERS) => Some(Missing::BetweenNumbers),
+            () if is_one(&ANYWHERE) => Some(MissingScope::Anywhere),
+            () if is_one(&BETWEEN_NUMBERS) => Some(MissingScope::BetweenNumbers),
             () => None,
         }
     }
@@ -65,10 +65,10 @@ mod tests {
         let anywhere = "|NA|na|N/A|N.A.|#N/A|#NA|NaN|-NaN|nan|null|NULL|Null|<NA>|\\N|?|\
                         #DIV/0!|#VALUE!|#REF!|#NUM!|#NAME?|NaT|-999|k. A.";
         for cell in anywhere.split('|') {
-            assert_eq!(found(cell), Some(Missing::Anywhere), "{cell}");
+            assert_eq!(found(cell), Some(MissingScope::Anywhere), "{cell}");
         }
         for cell in "None|nil|.|-|--|missing|NONE|Unknown|..".split('|') {
-            assert_eq!(found(cell), Some(Missing::BetweenNumbers), "{cell}");
+            assert_eq!(found(cell), Some(MissingScope::BetweenNumbers), "{cell}");
         }
         for cell in "Nan cy|no|x|0|-9999|inf|\\n|K. a.|unknowns|N".split('|') {
             assert_eq!(found(cell), None, "{cell}");

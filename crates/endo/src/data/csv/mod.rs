@@ -44,7 +44,7 @@ pub(super) use advice::place;
 pub use blocks::Blocks;
 pub use dates::date;
 pub(super) use header::{check_distinct, position};
-pub use kinds::Kind;
+pub use kinds::ColumnKind;
 pub(super) use lines::Lines;
 
 /// How to read a table from CSV: the first line names the columns, and each line below is a row.
@@ -73,7 +73,7 @@ pub struct Csv {
     header: Option<bool>,
     is_typed: bool,
     options: Options,
-    kinds: Vec<(String, Kind)>,
+    kinds: Vec<(String, ColumnKind)>,
     only: Option<Vec<String>>,
 }
 
@@ -184,7 +184,7 @@ impl Csv {
     /// What a column holds, instead of finding it. Makes the reading [`typed`](Self::typed). A name
     /// that is no column is an error.
     #[must_use]
-    pub fn kind(mut self, name: impl Into<String>, kind: Kind) -> Self {
+    pub fn kind(mut self, name: impl Into<String>, kind: ColumnKind) -> Self {
         self.kinds.push((name.into(), kind));
         self.typed()
     }
@@ -316,13 +316,13 @@ impl Csv {
     }
 
     /// What is said of the kinds of these columns. Fails at a name that is none of them.
-    fn kinds_of(&self, names: &[String]) -> Result<Vec<Option<Kind>>> {
+    fn kinds_of(&self, names: &[String]) -> Result<Vec<Option<ColumnKind>>> {
         let named: Vec<usize> =
             (0..names.len()).filter(|&index| !names[index].is_empty()).collect();
         let place_of = |name: &str| -> Result<usize> {
             Ok(named[position(name, named.iter().map(|&index| names[index].as_str()))?])
         };
-        let mut kinds = vec![self.only.as_ref().map(|_| Kind::Ignored); names.len()];
+        let mut kinds = vec![self.only.as_ref().map(|_| ColumnKind::Ignored); names.len()];
         for name in self.only.iter().flatten().chain(&self.targets) {
             kinds[place_of(name)?] = None;
         }
@@ -330,7 +330,7 @@ impl Csv {
             kinds[place_of(name)?] = Some(*kind);
         }
         for target in &self.targets {
-            if kinds[place_of(target)?] == Some(Kind::Ignored) {
+            if kinds[place_of(target)?] == Some(ColumnKind::Ignored) {
                 let message = format!("column `{}` is the target, and left out", shown(target));
                 return Err(Error::new(ErrorKind::Argument, message)
                     .help("leave out other columns than the target"));

@@ -19,13 +19,13 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 type Source<R> = BufReader<Chain<Cursor<Vec<u8>>, R>>;
 
 /// The bytes of a file, unpacked.
-pub(super) enum Packed<R: Read> {
+pub(super) enum UnpackedReader<R: Read> {
     Plain(Chain<Cursor<Vec<u8>>, R>),
     Gzip(MultiGzDecoder<Source<R>>),
     Zstd(Box<Zstd<R>>),
 }
 
-impl<R: Read> Packed<R> {
+impl<R: Read> UnpackedReader<R> {
     /// Looks at the first bytes.
     pub fn open(mut source: R) -> io::Result<Self> {
         let mut first = Vec::new();
@@ -50,7 +50,7 @@ impl<R: Read> Packed<R> {
     }
 }
 
-impl<R: Read> Read for Packed<R> {
+impl<R: Read> Read for UnpackedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let format = self.format();
         let count = match self {
@@ -159,7 +159,7 @@ mod tests {
 
     fn unpacked(bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut all = Vec::new();
-        Packed::open(bytes)?.read_to_end(&mut all).map(|_| all)
+        UnpackedReader::open(bytes)?.read_to_end(&mut all).map(|_| all)
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
                 [&text[..], b"3,4\n"].concat()
             );
         }
-        // A frame of zstd that is to be passed over.
+        // A frame of zstd that readers skip.
         let skipped = [&zstd(b"1\n")[..], b"\x50\x2a\x4d\x18\x02\0\0\0xx", &zstd(b"2\n")].concat();
         assert_eq!(unpacked(&skipped).unwrap(), b"1\n2\n");
         assert_eq!(unpacked(&text).unwrap(), text);

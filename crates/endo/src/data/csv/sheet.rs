@@ -8,10 +8,10 @@ use std::io::Read;
 
 use super::advice::{self, Row};
 use super::format::Format;
-use super::kinds::Kind;
+use super::kinds::ColumnKind;
 use super::lines::Lines;
 use super::numbers::Refusal;
-use super::packed::Packed;
+use super::packed::UnpackedReader;
 use super::rows::{Progress, Record, Tokenizer};
 use super::stop::{Stop, stopped};
 use super::text::{Fault, Text};
@@ -27,7 +27,7 @@ const LONGEST_BLOCK: usize = if cfg!(test) { 1 << 22 } else { 1 << 28 };
 
 /// A table that is being read.
 pub(super) struct Sheet<R: Read> {
-    text: Text<Packed<R>>,
+    text: Text<UnpackedReader<R>>,
     tokenizer: Tokenizer,
     record: Record,
     /// The number of rows read, blank ones left out; 0 in the header.
@@ -43,7 +43,7 @@ pub(super) struct Sheet<R: Read> {
     /// The names of all columns, in order; the name of a column that is left out may be empty.
     pub names: Vec<String>,
     /// What is known of their kinds.
-    pub kinds: Vec<Option<Kind>>,
+    pub kinds: Vec<Option<ColumnKind>>,
     pub notes: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ impl<R: Read> Sheet<R> {
     /// Reads up to the header and checks it.
     pub fn open(csv: &Csv, source: R) -> Result<Self> {
         let given = csv.delimiter.map(super::format::checked).transpose()?;
-        let packed = Packed::open(source).map_err(unreadable)?;
+        let packed = UnpackedReader::open(source).map_err(unreadable)?;
         let packing = packed.format();
         let mut text = Text::new(packed, signatures::check)?;
         let mut format = Format::find(text.available(), text.is_whole(), given, csv.is_typed);
@@ -107,15 +107,16 @@ impl<R: Read> Sheet<R> {
             header::check_names(&names, &wanted, &self.format)?;
         }
         let mut kinds = csv.kinds_of(&names)?;
-        if has_row_names && kinds[0] != Some(Kind::Ignored) {
-            kinds[0] = Some(Kind::Ignored);
+        if has_row_names && kinds[0] != Some(ColumnKind::Ignored) {
+            kinds[0] = Some(ColumnKind::Ignored);
             self.notes.push(
                 "the first column, which has no name in the header, is left out: it \
                 holds names of rows"
                     .to_string(),
             );
         }
-        let wanted: Vec<bool> = kinds.iter().map(|&kind| kind != Some(Kind::Ignored)).collect();
+        let wanted: Vec<bool> =
+            kinds.iter().map(|&kind| kind != Some(ColumnKind::Ignored)).collect();
         if csv.only.is_some() {
             header::check_names(&names, &wanted, &self.format)?;
         }

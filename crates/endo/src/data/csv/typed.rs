@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use super::dictionary::{Dictionary, key};
-use super::kinds::{Census, Class, Entry, Kind, WordDoubt};
-use super::missing::{Missing, Spellings};
+use super::kinds::{Census, Class, ColumnKind, Entry, WordDoubt};
+use super::missing::{MissingScope, Spellings};
 use super::numbers::{self, Ambiguity, Refusal};
 use super::times;
 use super::unclear::CellAt;
@@ -37,7 +37,7 @@ pub(super) enum Problem {
 /// A column while it is read.
 pub(super) struct Column {
     /// The kind, once it is given or found.
-    kind: Option<Kind>,
+    kind: Option<ColumnKind>,
     state: ColumnState,
     /// The first cell that made words of a column where numbers may be wanted.
     word: Option<DoubtfulWord>,
@@ -84,8 +84,8 @@ pub(super) struct FinishedColumn {
 }
 
 impl Column {
-    /// A column of a kind that is given, or is to be found.
-    pub fn new(kind: Option<Kind>, options: &Options) -> Self {
+    /// A column of a kind that is given, or that its cells will tell.
+    pub fn new(kind: Option<ColumnKind>, options: &Options) -> Self {
         let (numbers, times) =
             (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
         Self { kind, state: ColumnState::open(kind, numbers, times), word: None }
@@ -128,7 +128,7 @@ impl Column {
             }
             ColumnState::Words { codes, dictionary } => {
                 let key = key(cell);
-                let is_missing = spellings.find(&key) == Some(Missing::Anywhere);
+                let is_missing = spellings.find(&key) == Some(MissingScope::Anywhere);
                 codes.push(if is_missing { Words::MISSING } else { dictionary.code(&key) });
                 Ok(())
             }
@@ -154,7 +154,7 @@ impl Column {
         match &self.state {
             ColumnState::Numbers(numbers) => numbers.has_decimal_comma(),
             ColumnState::Open(open) => {
-                self.kind == Some(Kind::Number) && open.numbers.has_decimal_comma()
+                self.kind == Some(ColumnKind::Number) && open.numbers.has_decimal_comma()
             }
             _ => false,
         }
@@ -163,7 +163,9 @@ impl Column {
     fn found_mark(&self) -> Option<char> {
         match &self.state {
             ColumnState::Numbers(numbers) => numbers.found_mark(),
-            ColumnState::Open(open) if self.kind == Some(Kind::Number) => open.numbers.found_mark(),
+            ColumnState::Open(open) if self.kind == Some(ColumnKind::Number) => {
+                open.numbers.found_mark()
+            }
             _ => None,
         }
     }
@@ -171,7 +173,7 @@ impl Column {
     fn doubtful_point(&self) -> Option<CellAt> {
         match &self.state {
             ColumnState::Numbers(numbers) => numbers.doubtful_point().cloned(),
-            ColumnState::Open(open) if self.kind == Some(Kind::Number) => {
+            ColumnState::Open(open) if self.kind == Some(ColumnKind::Number) => {
                 open.numbers.doubtful_point().cloned()
             }
             _ => None,
@@ -208,11 +210,11 @@ impl Column {
                 (Values::Words(Words::of_codes(codes, dictionary.into_cells())), None, None)
             }
             ColumnState::Open(mut open) => match self.kind {
-                Some(Kind::Word) => {
+                Some(ColumnKind::Word) => {
                     let (codes, dictionary) = open.words();
                     (Values::Words(Words::of_codes(codes, dictionary.into_cells())), None, None)
                 }
-                Some(Kind::Time) => {
+                Some(ColumnKind::Time) => {
                     open.times.finish().map_err(unclear)?;
                     let order = open.times.found_order().map(|(seen, day)| (seen.clone(), day));
                     let (values, spelled) = open.spelled(|open, class| match class {
@@ -250,13 +252,13 @@ impl Column {
         let ColumnState::Open(open) = &self.state else { return Ok(()) };
         let indices =
             open.codes.iter().map(|&code| match (self.kind, open.entries[code as usize].class) {
-                (Some(Kind::Time), Class::Time(index))
-                | (Some(Kind::Number), Class::Number(index)) => Some(index),
+                (Some(ColumnKind::Time), Class::Time(index))
+                | (Some(ColumnKind::Number), Class::Number(index)) => Some(index),
                 _ => None,
             });
         self.state = match self.kind {
-            Some(Kind::Number) => ColumnState::Numbers(open.numbers.spread(indices)),
-            Some(Kind::Time) => ColumnState::Times(open.times.spread(indices)),
+            Some(ColumnKind::Number) => ColumnState::Numbers(open.numbers.spread(indices)),
+            Some(ColumnKind::Time) => ColumnState::Times(open.times.spread(indices)),
             _ => {
                 let (codes, dictionary) = open.words();
                 ColumnState::Words { codes, dictionary }
@@ -267,10 +269,10 @@ impl Column {
 }
 
 impl ColumnState {
-    fn open(kind: Option<Kind>, numbers: numbers::Column, times: times::Column) -> Self {
+    fn open(kind: Option<ColumnKind>, numbers: numbers::Column, times: times::Column) -> Self {
         match kind {
-            Some(Kind::Ignored) => Self::Ignored,
-            Some(Kind::Word) => {
+            Some(ColumnKind::Ignored) => Self::Ignored,
+            Some(ColumnKind::Word) => {
                 Self::Words { codes: Vec::new(), dictionary: Dictionary::default() }
             }
             _ => Self::Open(Box::new(Open { numbers, times, ..Open::default() })),
@@ -284,7 +286,7 @@ impl Open {
         cell: &str,
         row: usize,
         line: usize,
-        kind: Option<Kind>,
+        kind: Option<ColumnKind>,
         spellings: &Spellings,
     ) -> Result<(), Refusal> {
         let key = key(cell);
@@ -307,15 +309,15 @@ impl Open {
         cell: &str,
         row: usize,
         line: usize,
-        kind: Option<Kind>,
+        kind: Option<ColumnKind>,
         spellings: &Spellings,
     ) -> Result<Class, Refusal> {
         let missing = spellings.find(cell);
-        if missing == Some(Missing::Anywhere) {
-            return Ok(Class::Missing(Missing::Anywhere));
+        if missing == Some(MissingScope::Anywhere) {
+            return Ok(Class::Missing(MissingScope::Anywhere));
         }
         let refusal = match kind {
-            Some(Kind::Time) => None,
+            Some(ColumnKind::Time) => None,
             _ => match self.numbers.push(cell, row, line) {
                 Ok(()) => return Ok(Class::Number(self.numbers.values.len() as u32 - 1)),
                 Err(refusal) => Some(refusal),
@@ -323,27 +325,30 @@ impl Open {
         };
         match (missing, refusal) {
             (Some(missing), _) => return Ok(Class::Missing(missing)),
-            (None, Some(refusal)) if kind == Some(Kind::Number) => return Err(refusal),
+            (None, Some(refusal)) if kind == Some(ColumnKind::Number) => return Err(refusal),
             _ => {}
         }
         match self.times.push(cell, row, line) {
             Ok(()) => Ok(Class::Time(self.times.values.len() as u32 - 1)),
-            Err(refusal) if kind == Some(Kind::Time) => Err(refusal),
+            Err(refusal) if kind == Some(ColumnKind::Time) => Err(refusal),
             Err(_) => Ok(Class::Word),
         }
     }
 
     /// The kind of the column by the cells seen so far, and the first word among numbers that make
     /// words. None where no cell has anything in it.
-    fn kind(&self, options: &Options) -> Result<(Option<Kind>, Option<DoubtfulWord>), Problem> {
+    fn kind(
+        &self,
+        options: &Options,
+    ) -> Result<(Option<ColumnKind>, Option<DoubtfulWord>), Problem> {
         let census = Census::new(&self.cells.cells(), &self.entries);
         match census.kind() {
             Ok(kind) => {
-                let doubt = census.doubt().filter(|_| kind == Some(Kind::Word));
+                let doubt = census.doubt().filter(|_| kind == Some(ColumnKind::Word));
                 Ok((
                     kind,
                     doubt.map(|why| DoubtfulWord {
-                        seen: self.first_refused(Kind::Number, options).0,
+                        seen: self.first_refused(ColumnKind::Number, options).0,
                         why,
                     }),
                 ))
@@ -356,7 +361,7 @@ impl Open {
     }
 
     /// The first cell that is not of a kind, and why.
-    fn first_refused(&self, expected: Kind, options: &Options) -> (CellAt, Refusal) {
+    fn first_refused(&self, expected: ColumnKind, options: &Options) -> (CellAt, Refusal) {
         let (mut numbers, mut times) =
             (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
         let mut last = CellAt { row: 0, line: 0, cell: String::new() };
@@ -366,7 +371,7 @@ impl Open {
             }
             last = CellAt { row: entry.row, line: entry.line, cell: cell.to_string() };
             let pushed = match expected {
-                Kind::Time => times.push(cell, entry.row, entry.line),
+                ColumnKind::Time => times.push(cell, entry.row, entry.line),
                 _ => numbers.push(cell, entry.row, entry.line),
             };
             if let Err(refusal) = pushed {
@@ -380,7 +385,7 @@ impl Open {
     fn words(&self) -> (Vec<u32>, Dictionary) {
         let mut dictionary = Dictionary::default();
         let code_of = |(cell, entry): (&str, &Entry)| match entry.class {
-            Class::Missing(Missing::Anywhere) => Words::MISSING,
+            Class::Missing(MissingScope::Anywhere) => Words::MISSING,
             _ => dictionary.code(cell),
         };
         let codes: Vec<u32> =

@@ -8,18 +8,18 @@ use crate::error::Result;
 use super::{BatchAt, BatchSource, IntoBatch, Length};
 
 /// What a closure makes of the number of the batch. It has one pass, which does not end.
-pub(super) struct Numbered<F> {
+pub(super) struct NumberedSource<F> {
     batch: F,
     number: usize,
 }
 
-impl<F> Numbered<F> {
+impl<F> NumberedSource<F> {
     pub fn new(batch: F) -> Self {
         Self { batch, number: 0 }
     }
 }
 
-impl<B: IntoBatch, F: FnMut(usize) -> B + Send> BatchSource for Numbered<F> {
+impl<B: IntoBatch, F: FnMut(usize) -> B + Send> BatchSource for NumberedSource<F> {
     fn length(&self) -> Length {
         Length::Endless
     }

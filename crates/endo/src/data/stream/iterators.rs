@@ -11,20 +11,20 @@ use super::closures::length_of;
 use super::{BatchAt, BatchSource, IntoBatch, Length};
 
 /// The batches of an iterator.
-pub(super) struct Once<It> {
+pub(super) struct IteratorSource<It> {
     batches: Fuse<It>,
     length: Length,
     /// The place of the next one.
     next: BatchAt,
 }
 
-impl<It: Iterator> Once<It> {
+impl<It: Iterator> IteratorSource<It> {
     pub fn new(batches: It) -> Self {
         Self { length: length_of(&batches), batches: batches.fuse(), next: BatchAt::default() }
     }
 }
 
-impl<It: Iterator<Item: IntoBatch> + Send> BatchSource for Once<It> {
+impl<It: Iterator<Item: IntoBatch> + Send> BatchSource for IteratorSource<It> {
     fn length(&self) -> Length {
         self.length
     }

@@ -7,7 +7,7 @@ use crate::error::Result;
 
 use super::{BatchAt, BatchSource, IntoBatch, Length, Sampling};
 
-pub(super) struct Mapped<'a, F> {
+pub(super) struct MappedSource<'a, F> {
     source: Box<dyn BatchSource + 'a>,
     change: F,
     next: BatchAt,
@@ -15,13 +15,13 @@ pub(super) struct Mapped<'a, F> {
     keeps_rows: bool,
 }
 
-impl<'a, F> Mapped<'a, F> {
+impl<'a, F> MappedSource<'a, F> {
     pub fn new(source: Box<dyn BatchSource + 'a>, change: F) -> Self {
         Self { source, change, next: BatchAt::default(), keeps_rows: true }
     }
 }
 
-impl<B: IntoBatch, F: FnMut(Dataset, BatchAt) -> B + Send> BatchSource for Mapped<'_, F> {
+impl<B: IntoBatch, F: FnMut(Dataset, BatchAt) -> B + Send> BatchSource for MappedSource<'_, F> {
     fn length(&self) -> Length {
         self.source.length()
     }

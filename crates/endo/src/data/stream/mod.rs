@@ -18,11 +18,11 @@ use crate::error::Result;
 use super::{Arrays, Dataset, OutputArrays};
 
 pub use batch_at::BatchAt;
-use closures::{ByEpoch, Numbered};
-use iterators::Once;
-use mapped::Mapped;
-use prefetched::Prefetched;
-use sampled::Sampled;
+use closures::{ByEpoch, NumberedSource};
+use iterators::IteratorSource;
+use mapped::MappedSource;
+use prefetched::PrefetchedSource;
+use sampled::SampledSource;
 pub use sampled::{Samples, Sampling};
 
 /// Data that is read batch by batch, while a model is trained on it or tested with it. A `&Dataset`
@@ -89,7 +89,7 @@ pub enum Length {
     Endless,
 }
 
-/// What a [`Stream`] reads its batches from, for sources of one's own that can go to any batch.
+/// What a [`Stream`] reads its batches from, for custom sources that can go to any batch.
 ///
 /// A pass goes through all of the data once. Before the first batch of a pass, and where a saved
 /// run is gone on with, [`seek`](Self::seek) is called; then [`next_batch`](Self::next_batch) until
@@ -186,7 +186,7 @@ impl<'a> From<&'a Dataset> for Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// The batches of a source of one's own.
+    /// The batches of a custom source.
     pub fn new(source: impl BatchSource + 'a) -> Self {
         Self { origin: Origin::Batches(Box::new(source)) }
     }
@@ -219,7 +219,7 @@ impl<'a> Stream<'a> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn samples(samples: impl Samples + 'a) -> Self {
-        Self::new(Sampled::new(samples))
+        Self::new(SampledSource::new(samples))
     }
 
     /// What a closure makes of the number of the batch, counted from 0 in each `fit` and on from
@@ -227,7 +227,7 @@ impl<'a> Stream<'a> {
     /// [epoch](crate::training::Fit::steps_per_epoch). A closure that gives the same batch for the
     /// same number makes a run that is gone on with one of the same bits.
     pub fn from_fn<B: IntoBatch>(batch: impl FnMut(usize) -> B + Send + 'a) -> Self {
-        Self::new(Numbered::new(batch))
+        Self::new(NumberedSource::new(batch))
     }
 
     /// The batches of an iterator that a closure makes for each pass through the data, from the
@@ -292,7 +292,7 @@ impl<'a> Stream<'a> {
     where
         It: IntoIterator<Item: IntoBatch, IntoIter: Send + 'a>,
     {
-        Self::new(Once::new(batches.into_iter()))
+        Self::new(IteratorSource::new(batches.into_iter()))
     }
 
     /// Changes each batch on its way: for augmentation, or to make inputs of what was read. Samples
@@ -318,12 +318,12 @@ impl<'a> Stream<'a> {
     /// ```
     #[must_use]
     pub fn map<B: IntoBatch>(self, change: impl FnMut(Dataset, BatchAt) -> B + Send + 'a) -> Self {
-        Self::new(Mapped::new(self.into_source(), change))
+        Self::new(MappedSource::new(self.into_source(), change))
     }
 
     fn into_source(self) -> Box<dyn BatchSource + 'a> {
         match self.origin {
-            Origin::Memory(data) => Box::new(Sampled::new(data.into_owned())),
+            Origin::Memory(data) => Box::new(SampledSource::new(data.into_owned())),
             Origin::Batches(source) => source,
         }
     }
@@ -345,6 +345,6 @@ impl Stream<'static> {
     /// ```
     #[must_use]
     pub fn prefetch(self, batches: usize) -> Self {
-        Self::new(Prefetched::new(self.into_source(), batches))
+        Self::new(PrefetchedSource::new(self.into_source(), batches))
     }
 }

@@ -15,7 +15,7 @@ type Source = Box<dyn BatchSource>;
 /// A batch with its rows, or none at the end of the pass.
 type Read = Result<Option<(Dataset, Vec<usize>)>>;
 
-pub(super) struct Prefetched {
+pub(super) struct PrefetchedSource {
     ahead: usize,
     reader: Reader,
     length: Length,
@@ -35,7 +35,7 @@ enum Reader {
     Lost,
 }
 
-impl Prefetched {
+impl PrefetchedSource {
     pub fn new(source: Source, ahead: usize) -> Self {
         let (length, can_seek) = (source.length(), source.can_seek());
         Self {
@@ -101,7 +101,7 @@ fn lost() -> Error {
         .help("its message says why; without `prefetch` it happens where the batch is asked for")
 }
 
-impl BatchSource for Prefetched {
+impl BatchSource for PrefetchedSource {
     fn length(&self) -> Length {
         self.length
     }

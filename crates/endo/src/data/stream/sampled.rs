@@ -42,7 +42,7 @@ pub struct Sampling {
     pub seed: Option<u64>,
 }
 
-pub(super) struct Sampled<S> {
+pub(super) struct SampledSource<S> {
     samples: S,
     sampling: Sampling,
     order: Order,
@@ -50,7 +50,7 @@ pub(super) struct Sampled<S> {
     rows: Vec<usize>,
 }
 
-impl<S: Samples> Sampled<S> {
+impl<S: Samples> SampledSource<S> {
     pub fn new(samples: S) -> Self {
         let sampling = Sampling { batch_size: 1, seed: None };
         let order = Order::new(samples.count());
@@ -58,7 +58,7 @@ impl<S: Samples> Sampled<S> {
     }
 }
 
-impl<S: Samples> BatchSource for Sampled<S> {
+impl<S: Samples> BatchSource for SampledSource<S> {
     fn length(&self) -> Length {
         Length::Batches(self.order.indices().len().div_ceil(self.sampling.batch_size))
     }

@@ -28,7 +28,9 @@ fn described(op: &Op) -> (&str, Vec<i64>) {
                 .map_or("", |(name, _)| name);
             (name, numbers(axes))
         }
-        Op::Matmul { transposed } => ("matmul", transposed.map(i64::from).to_vec()),
+        Op::Matmul { transposed } => {
+            ("matmul", vec![transposed.left.into(), transposed.right.into()])
+        }
         Op::View(View::Reshape) => ("reshape", Vec::new()),
         Op::View(View::Transpose(permutation)) => ("transpose", numbers(permutation)),
         Op::View(View::Broadcast) => ("broadcast", Vec::new()),

@@ -4,7 +4,7 @@
 //! query.
 
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Tensor, Tree};
+use crate::graph::{Tensor, Transposed, Tree};
 use crate::initializers::{GlorotUniform, Ones};
 use crate::named::{Declared, Hyperparameters, words};
 use crate::trace::{Context, Weight};
@@ -184,7 +184,7 @@ impl Score for DotScore {
         let scale = layer.score.use_scale.then(|| layer.scale.get(layer, (), &Ones, cx));
         match layer.score.score_mode {
             ScoreMode::Dot => {
-                let scores = query.matmul_transposed(key, [false, true]);
+                let scores = query.matmul_transposed(key, Transposed::RIGHT);
                 scale.map_or(scores.clone(), |scale| scores * scale)
             }
             ScoreMode::Concat => {

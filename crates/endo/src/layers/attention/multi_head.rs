@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::constraints::IntoConstraint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Tensor, Tree};
+use crate::graph::{Tensor, Transposed, Tree};
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
 use crate::named::{Declared, Hyperparameters, TextOptions, declare};
 use crate::regularizers::IntoRegularizer;
@@ -15,8 +15,7 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::super::Layer;
-use super::super::declare::{DeclaredLayer, part, weight_of_text};
-use super::super::options::name_option;
+use super::super::declare::{DeclaredLayer, name_option, part, weight_of_text};
 use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse};
 
 /// `concat(head_1, .., head_n) W_o` with `head_i = softmax(Q W_q K^T / sqrt(key_dim)) V W_v`,
@@ -218,7 +217,7 @@ impl<H: Heads, O> HeadsAttention<H, O> {
         // The queries of all heads that share a key, one after another.
         let rows = (heads / groups).saturating_mul(queries);
         let query = query.reshape([batch, groups, rows, key_dim]);
-        let scores = query.matmul_transposed(&key, [false, true]);
+        let scores = query.matmul_transposed(&key, Transposed::RIGHT);
         let scores = scores.reshape([batch, heads, queries, values]);
         let visible = parts.visible(self.use_causal_mask, cx).map(|mask| mask.expand_dims(1));
         let weights = masked_softmax(&scores, visible.as_ref());

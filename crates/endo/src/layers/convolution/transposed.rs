@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::activations::{IntoActivation, Linear};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, Transposed};
 use crate::initializers::{GlorotUniform, Zeros};
 use crate::named::Named;
 use crate::ops::Window;
@@ -200,7 +200,7 @@ fn convolve(
     let rows = inputs.reshape([positions, channels]);
     let made = rows.matmul_transposed(
         &kernel.reshape([size.saturating_mul(filters), channels]),
-        [false, true],
+        Transposed::RIGHT,
     );
     let sizes =
         windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));

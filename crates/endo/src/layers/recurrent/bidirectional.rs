@@ -14,8 +14,7 @@ use crate::spelling::snake_case;
 use crate::trace::Context;
 
 use super::super::Layer;
-use super::super::declare::{PartedLayer, parted, parted_options};
-use super::super::options::name_option;
+use super::super::declare::{PartedLayer, name_option, parted, parted_options};
 use super::{Cell, GruCell, LstmCell, Recurrent, SimpleRnnCell};
 
 /// The row of this file.

@@ -8,7 +8,7 @@ use std::panic::Location;
 
 use crate::autodiff;
 use crate::error::{Error, ErrorKind};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, Transposed};
 use crate::shape::Shape;
 use crate::trace::Context;
 
@@ -198,7 +198,8 @@ fn differentiated(
             let lefts: Vec<Tensor> = product.iter().map(|(state, _)| state.clone()).collect();
             let made: Vec<Tensor> = product.iter().map(|(_, gates)| join(gates)).collect();
             let made = Tensor::concatenate(&made, 0);
-            gradients.push(Tensor::concatenate(&lefts, 0).matmul_transposed(&made, [true, false]));
+            gradients
+                .push(Tensor::concatenate(&lefts, 0).matmul_transposed(&made, Transposed::LEFT));
             of_biases.extend(has_bias.then(|| made.sum_axes([0])));
         }
         gradients.extend(of_biases);

@@ -126,8 +126,8 @@ impl LearningRateSchedule for PiecewiseConstantDecay {
 }
 
 declare! { dyn LearningRateSchedule:
-    /// `(initial_learning_rate - end_learning_rate) * (1 - step / decay_steps)^power + end_learning_rate`,
-    /// and the end rate after `decay_steps`, as Keras's.
+    /// `(initial_learning_rate - end_learning_rate) * (1 - step / decay_steps)^power +
+    /// end_learning_rate`, and the end rate after `decay_steps`, as Keras's.
     ///
     /// ```
     /// use endo::prelude::*;

@@ -7,7 +7,7 @@ use std::panic::Location;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::graph::{Check, Elementwise, Graph, Node, NodeId, Op, Output, View};
+use crate::graph::{Check, Elementwise, Graph, Node, NodeId, Op, Output, Transposed, View};
 use crate::shape::Shape;
 use crate::simd::{Binary, Comparison, Float, Loops, Reduction, Unary};
 use crate::variable::Variable;
@@ -178,7 +178,7 @@ impl Builder {
     }
 
     pub fn matmul(&mut self, a: NodeId, b: NodeId, shape: impl Into<Shape>) -> NodeId {
-        self.push(Op::Matmul { transposed: [false; 2] }, &[a, b], shape, DType::F32)
+        self.push(Op::Matmul { transposed: Transposed::NEITHER }, &[a, b], shape, DType::F32)
     }
 
     pub fn view(&mut self, view: View, input: NodeId, shape: impl Into<Shape>) -> NodeId {
@@ -298,7 +298,7 @@ pub fn gradient(
     let mut build = Builder::default();
     let numbers = build.numbers();
     let (x, z) = (build.input([terms, rows]), build.input([terms, columns]));
-    let transposed = Op::Matmul { transposed: [true, false] };
+    let transposed = Op::Matmul { transposed: Transposed::LEFT };
     let gradient = build.push(transposed, &[x, z], [rows, columns], DType::F32);
     build.check(x);
     build.check(gradient);

@@ -108,7 +108,7 @@ impl Callback for BackupAndRestore {
     }
 
     fn train_end(&mut self, training: &Training) -> Result<()> {
-        // What a loop of one's own has left early can be gone on with.
+        // What a custom loop has left early can be gone on with.
         if self.delete_checkpoint && training.is_done() {
             State::remove(&self.path)
         } else {

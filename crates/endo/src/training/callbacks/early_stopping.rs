@@ -30,7 +30,7 @@ pub struct EarlyStopping {
     restore_best_weights: bool,
     baseline: Option<f64>,
     start_from_epoch: usize,
-    /// The weights of which the best values are kept; none if none are to be restored.
+    /// The weights of which the best values are kept; none if nothing will be restored.
     weights: Vec<Variable>,
     /// The best epoch and its weights.
     best: Option<(usize, Vec<Array>)>,

@@ -72,7 +72,7 @@ impl EventFile {
         }
     }
 
-    /// Adds what is to be shown at a step.
+    /// Adds what is shown at a step.
     pub fn write(&mut self, step: usize, values: &[(String, Value)]) -> Result<()> {
         self.record(&event(now(), step, values))
     }

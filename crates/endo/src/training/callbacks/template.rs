@@ -10,11 +10,11 @@ use super::Epoch;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Template {
     text: String,
-    pieces: Vec<Piece>,
+    pieces: Vec<TemplatePiece>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Piece {
+enum TemplatePiece {
     Text(String),
     Field { name: String, zeros: bool, width: usize, precision: Option<usize> },
 }
@@ -26,7 +26,7 @@ impl Template {
     /// # Errors
     /// If a brace stands alone or a field is written otherwise.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut pieces = vec![Piece::Text(String::new())];
+        let mut pieces = vec![TemplatePiece::Text(String::new())];
         let mut rest = text;
         while let Some(at) = rest.find(['{', '}']) {
             let (before, from) = rest.split_at(at);
@@ -58,8 +58,8 @@ impl Template {
         let mut path = String::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => path.push_str(text),
-                Piece::Field { name, zeros, width, precision } => {
+                TemplatePiece::Text(text) => path.push_str(text),
+                TemplatePiece::Field { name, zeros, width, precision } => {
                     let value =
                         if name == "epoch" { Some(epoch as f64) } else { report.logs.get(name) };
                     let value = value.ok_or_else(|| self.unknown(name, report))?;
@@ -83,15 +83,17 @@ impl Template {
     }
 }
 
-fn append(pieces: &mut Vec<Piece>, more: &str) {
+fn append(pieces: &mut Vec<TemplatePiece>, more: &str) {
     match pieces.last_mut() {
-        Some(Piece::Text(text)) => text.push_str(more),
-        Some(Piece::Field { .. }) | None => pieces.push(Piece::Text(more.to_string())),
+        Some(TemplatePiece::Text(text)) => text.push_str(more),
+        Some(TemplatePiece::Field { .. }) | None => {
+            pieces.push(TemplatePiece::Text(more.to_string()))
+        }
     }
 }
 
 /// The field of a text without its braces.
-fn piece(field: &str) -> Option<Piece> {
+fn piece(field: &str) -> Option<TemplatePiece> {
     let (name, format) = field.split_once(':').unwrap_or((field, ""));
     let (format, fixed) = match (format.strip_suffix('f'), format.strip_suffix('d')) {
         (Some(format), _) => (format, true),
@@ -104,7 +106,12 @@ fn piece(field: &str) -> Option<Piece> {
     };
     let zeros = width.starts_with('0');
     let width = if width.is_empty() { 0 } else { width.parse().ok()? };
-    (!name.is_empty()).then(|| Piece::Field { name: name.to_string(), zeros, width, precision })
+    (!name.is_empty()).then(|| TemplatePiece::Field {
+        name: name.to_string(),
+        zeros,
+        width,
+        precision,
+    })
 }
 
 fn alone(text: &str) -> Error {

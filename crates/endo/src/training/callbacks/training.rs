@@ -58,7 +58,7 @@ pub struct Training<'a> {
     validates: bool,
     pub(in crate::training) batches: Cell<Option<usize>>,
     pub(in crate::training) step: Cell<usize>,
-    model: &'a dyn Trained,
+    model: &'a dyn TrainedModel,
     pub(in crate::training) history: RefCell<History>,
     pub(in crate::training) stopped: Cell<bool>,
     pub(in crate::training) epoch: Cell<usize>,
@@ -74,11 +74,11 @@ pub struct Training<'a> {
 /// What callbacks request that the run has not done yet.
 #[derive(Default)]
 pub(crate) struct CallbackRequests {
-    /// Where the run is to be saved.
+    /// Where the run is saved.
     pub save: Option<PathBuf>,
     /// A saved run that this one is to go on from.
     pub resume: Option<State>,
-    /// Variables that are to be saved with the run.
+    /// Variables that are saved with the run.
     pub kept: Vec<Variable>,
     /// What the user should know.
     pub warnings: Vec<String>,
@@ -88,7 +88,7 @@ pub(crate) struct CallbackRequests {
 const GRAPHS: usize = 8;
 
 /// What callbacks see of the model that is trained.
-pub(crate) trait Trained {
+pub(crate) trait TrainedModel {
     fn weights(&self) -> Vec<Variable>;
     fn optimizer(&self) -> Option<&dyn Optimizer>;
     fn structure(&self) -> Structure;
@@ -98,7 +98,7 @@ pub(crate) trait Trained {
     fn evaluate(&self, data: Stream<'_>) -> Result<Logs>;
 }
 
-impl<I: Tree, O: Tree> Trained for Steps<I, O> {
+impl<I: Tree, O: Tree> TrainedModel for Steps<I, O> {
     fn weights(&self) -> Vec<Variable> {
         self.net.weights()
     }
@@ -136,7 +136,7 @@ impl<I: Tree, O: Tree> Trained for Steps<I, O> {
 }
 
 impl<'a> Training<'a> {
-    pub(crate) fn new(options: &Fit<'_>, validates: bool, model: &'a dyn Trained) -> Self {
+    pub(crate) fn new(options: &Fit<'_>, validates: bool, model: &'a dyn TrainedModel) -> Self {
         Self {
             epochs: options.epochs,
             initial_epoch: options.initial_epoch,
@@ -233,8 +233,8 @@ impl<'a> Training<'a> {
     }
 
     /// The graphs of the steps that were run, each as traced for its first batch: of the model's
-    /// training step, and of the functions of a loop of one's own, eight at most. None before the
-    /// first batch, unless [asked for](Self::keep_graphs), and of steps that run node by node.
+    /// training step, and of the functions of a custom loop, eight at most. None before the first
+    /// batch, unless [asked for](Self::keep_graphs), and of steps that run node by node.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -417,8 +417,8 @@ impl<'a> Training<'a> {
         self.requests.borrow_mut().kept.push(variable.clone());
     }
 
-    /// Whether all epochs are done, or training was stopped; not so where a loop of one's own was
-    /// left early.
+    /// Whether all epochs are done, or training was stopped; not so where a custom loop was left
+    /// early.
     pub fn is_done(&self) -> bool {
         self.stopped.get() || self.initial_epoch + self.history.borrow().epochs.len() >= self.epochs
     }
@@ -429,7 +429,7 @@ impl<'a> Training<'a> {
     }
 
     /// A model that is tested or predicts with, outside of a training.
-    pub(crate) fn of(model: &'a dyn Trained) -> Self {
+    pub(crate) fn of(model: &'a dyn TrainedModel) -> Self {
         Self::new(&Fit::epochs(0), false, model)
     }
 }

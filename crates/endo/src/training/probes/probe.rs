@@ -1,4 +1,4 @@
-//! What is to be looked at, how often, and what is kept of it.
+//! What is read, how often, and what is kept of it.
 //!
 //! In: options. Out: [`Probe`], given to `Fit`.
 
@@ -19,8 +19,7 @@ const EVERY: usize = 100;
 /// or updates of the layers and weights whose path matches a pattern, or what each term of the loss
 /// does. The model's code is not touched.
 ///
-/// In a loop of one's own, [`Run::step`](crate::training::Run::step) says what is read of
-/// functions.
+/// In a custom loop, [`Run::step`](crate::training::Run::step) says what is read of functions.
 ///
 /// Training goes on as without probes, bit by bit. A step that is read computes its values a second
 /// time beside the step itself, with what is to be read of them, and so takes several times as

@@ -59,7 +59,7 @@ impl Recorder {
         self.probes.iter().try_for_each(Probe::check)
     }
 
-    /// Whether what the terms of the loss do is to be read.
+    /// Whether to read what the terms of the loss do.
     pub fn reads_terms(&self) -> bool {
         self.probes.iter().any(|probe| probe.watch.kind == ProbeKind::Terms)
     }
@@ -81,7 +81,7 @@ impl Recorder {
         self.due.iter().map(|&index| self.probes[index].watch.clone()).collect()
     }
 
-    /// When something of the step begins to run, if that is to be measured.
+    /// When something of the step begins to run, if that is measured.
     pub fn start(&self) -> Option<Instant> {
         (self.after || !self.due.is_empty()).then(Instant::now)
     }

@@ -83,7 +83,7 @@ impl Lowering<'_> {
             let [before, middle, kept] = reduce.sizes;
             let row = if before > 1 { middle * kept } else { kept };
             unit = unit.and_then(|unit| least_common_multiple(unit, row));
-            // Partial results are to be few beside what is combined.
+            // There must be few partial results beside what is combined.
             least = least.max(16 * kept);
         }
         match unit {

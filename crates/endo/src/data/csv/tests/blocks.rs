@@ -56,7 +56,7 @@ fn what_the_first_block_shows_holds_for_all() {
     // A column with nothing in the first block is still open.
     let tables = blocks(&csv, "a,b\n,2\nx,4\n", 1).unwrap();
     assert_eq!(tables[1].values("a").unwrap(), &words(["x"]));
-    let given = Csv::new().decimal(',').kind("a", Kind::Number).only(["a"]);
+    let given = Csv::new().decimal(',').kind("a", ColumnKind::Number).only(["a"]);
     assert_eq!(
         blocks(&given, "a;b\n1.299;oops\n2,5;\n", 1).unwrap()[0].values("a").unwrap(),
         &numbers(&[1299.0])
@@ -82,7 +82,7 @@ fn endless_files_are_read_in_blocks() {
 #[test]
 fn long_rows_make_shorter_blocks_and_whole_tables_of_any_size() {
     let text = "a,b\n".to_string() + &format!("{},1\n", "1".repeat(1_000_000)).repeat(6);
-    let csv = Csv::new().kind("a", Kind::Ignored);
+    let csv = Csv::new().kind("a", ColumnKind::Ignored);
     let rows: Vec<usize> = blocks(&csv, &text, 100).unwrap().iter().map(Table::len).collect();
     assert_eq!(rows, [5, 1]);
     assert_eq!(csv.read_from(text.as_bytes()).unwrap().len(), 6);

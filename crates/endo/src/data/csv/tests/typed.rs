@@ -79,7 +79,7 @@ fn categories_and_identifiers_among_numbers_are_words_with_a_note() {
         (line 4) is none";
     assert_eq!(table.notes(), [note]);
     let hours = values(&["<1", "1", "2", "<1", "5+", "1", "5+", "2", "none", "none", "1", "1"]);
-    assert_eq!(hours.kind(), Kind::Word, "bounds that many rows have are categories");
+    assert_eq!(hours.kind(), ColumnKind::Word, "bounds that many rows have are categories");
     let tickets: Vec<String> = (0..200_u32)
         .map(|row| match row % 5 {
             0 => format!(
@@ -172,19 +172,22 @@ fn slips_units_and_bounds_in_numbers_are_refused_where_they_stand() {
 #[test]
 fn kinds_can_be_said() {
     let text = "a,b,c\n01,x,1970-01-02\n2,y,NA\nthree,1,1970-01-01\n";
-    let csv = Csv::new().kind("a", Kind::Word).kind("b", Kind::Ignored).kind("c", Kind::Time);
+    let csv = Csv::new()
+        .kind("a", ColumnKind::Word)
+        .kind("b", ColumnKind::Ignored)
+        .kind("c", ColumnKind::Time);
     let table = csv.read_from(text.as_bytes()).unwrap();
     assert_eq!(table.columns().collect::<Vec<_>>(), ["a", "c"]);
     assert_eq!(table.values("a").unwrap(), &words(["01", "2", "three"]));
     assert_eq!(table.values("c").unwrap(), &Values::Times(vec![86_400.0, GAP, 0.0]));
-    let (message, help) = refusal(&Csv::new().kind("a", Kind::Number), text);
+    let (message, help) = refusal(&Csv::new().kind("a", ColumnKind::Number), text);
     assert_eq!(message, "row 3 (line 4), column `a`: `three` is not a number");
     assert!(help.contains("--type COLUMN=category"), "{help}");
-    let (message, _) = refusal(&Csv::new().kind("b", Kind::Time), text);
+    let (message, _) = refusal(&Csv::new().kind("b", ColumnKind::Time), text);
     assert_eq!(message, "row 1 (line 2), column `b`: `x` is not a date or time");
-    let (message, _) = refusal(&Csv::new().kind("d", Kind::Word), text);
+    let (message, _) = refusal(&Csv::new().kind("d", ColumnKind::Word), text);
     assert_eq!(message, "there is no column `d`; the columns are `a`, `b`, `c`");
-    let (message, _) = refusal(&Csv::new().target("a").kind("a", Kind::Ignored), text);
+    let (message, _) = refusal(&Csv::new().target("a").kind("a", ColumnKind::Ignored), text);
     assert_eq!(message, "column `a` is the target, and left out");
     let (message, _) = refusal(&Csv::new().typed().target("c"), ",a\n0,1\n");
     assert_eq!(message, "there is no column `c`; the columns are `a`");
@@ -214,8 +217,10 @@ fn spellings_of_few_numbers_are_kept() {
         (&["007".to_string(), "8".into()][..], Some("007"), None)
     );
     let many: String = (0..1001).map(|row| format!("{row},0\n")).collect();
-    let table =
-        Csv::new().kind("a", Kind::Number).read_from(format!("a,b\n{many}").as_bytes()).unwrap();
+    let table = Csv::new()
+        .kind("a", ColumnKind::Number)
+        .read_from(format!("a,b\n{many}").as_bytes())
+        .unwrap();
     assert!(
         table.spelled("a").is_none()
             && table.spelled("b").is_some()

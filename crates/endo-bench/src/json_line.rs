@@ -1,7 +1,7 @@
 //! Results as JSON, one object a line, in the form in which the peers print theirs.
 //!
-//! In: names and numbers, or what a program printed. Out: [`Line`], or the number that was looked
-//! for.
+//! In: names and numbers, or what a program printed. Out: a [`JsonLine`], or the number that was
+//! looked for.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 /// Names and values in the order in which they are printed.
 #[derive(Clone, Default, PartialEq, Debug)]
-pub struct Line {
+pub struct JsonLine {
     fields: Vec<(&'static str, Value)>,
 }
 
-impl Line {
+impl JsonLine {
     /// The line of a workload.
     pub fn of(workload: &str) -> Self {
         Self::default().with("workload", workload)
@@ -40,7 +40,7 @@ impl Line {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for JsonLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields: Vec<String> =
             self.fields.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_line_keeps_its_order_and_four_digits() {
-        let line = Line::of("regressor")
+        let line = JsonLine::of("regressor")
             .with("threads", 2)
             .measured("us_per_step", 22.836_12)
             .measured("loss", 0.0);
@@ -84,7 +84,7 @@ mod tests {
             line.to_string(),
             r#"{"workload": "regressor", "threads": 2, "us_per_step": 22.84, "loss": 0.0}"#
         );
-        assert_eq!(Line::default().measured("n", 29_376.4).to_string(), r#"{"n": 29380.0}"#);
+        assert_eq!(JsonLine::default().measured("n", 29_376.4).to_string(), r#"{"n": 29380.0}"#);
     }
 
     #[test]

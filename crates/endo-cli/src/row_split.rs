@@ -1,6 +1,6 @@
 //! The rows to train, validate and test on.
 //!
-//! In: rows, and the class of each if there are classes. Out: [`Parts`]: random by seed, and of
+//! In: rows, and the class of each if there are classes. Out: [`RowSplit`]: random by seed, and of
 //! each class a share.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use endo::{Array, Error, Result};
 
 /// Rows for each purpose; none is in two parts.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Parts {
+pub struct RowSplit {
     /// To learn from.
     pub train: Vec<usize>,
     /// To watch while learning; may be empty.
@@ -19,7 +19,7 @@ pub struct Parts {
     pub test: Vec<usize>,
 }
 
-impl Parts {
+impl RowSplit {
     /// Splits rows at random: for the test a share of all, for validation a share of the rest. With
     /// classes, these shares hold within each class; a class of few rows has at least one to train
     /// on.
@@ -101,21 +101,21 @@ mod tests {
     #[test]
     fn shares_are_of_all_rows_and_of_the_rest() {
         let rows: Vec<usize> = (0..1599).collect();
-        let parts = Parts::split(&rows, None, [0.5, 0.2], 42).unwrap();
+        let parts = RowSplit::split(&rows, None, [0.5, 0.2], 42).unwrap();
         assert_eq!((parts.test.len(), parts.validation.len(), parts.train.len()), (800, 160, 639));
         let mut all: Vec<usize> =
             parts.train.iter().chain(&parts.validation).chain(&parts.test).copied().collect();
         all.sort_unstable();
         assert_eq!(all, rows);
-        assert_eq!(parts, Parts::split(&rows, None, [0.5, 0.2], 42).unwrap());
-        assert!(Parts::split(&rows, None, [0.25, 0.0], 42).unwrap().validation.is_empty());
+        assert_eq!(parts, RowSplit::split(&rows, None, [0.5, 0.2], 42).unwrap());
+        assert!(RowSplit::split(&rows, None, [0.25, 0.0], 42).unwrap().validation.is_empty());
     }
 
     #[test]
     fn every_class_is_in_every_part() {
         let classes: Vec<f64> = (0..100).map(|row| f64::from(u8::from(row % 10 == 0))).collect();
         let rows: Vec<usize> = (0..100).collect();
-        let parts = Parts::split(&rows, Some(&classes), [0.2, 0.25], 7).unwrap();
+        let parts = RowSplit::split(&rows, Some(&classes), [0.2, 0.25], 7).unwrap();
         let rare = |part: &[usize]| part.iter().filter(|&&row| row % 10 == 0).count();
         assert_eq!(
             [&parts.train, &parts.validation, &parts.test].map(|part| rare(part)),
@@ -124,15 +124,18 @@ mod tests {
         // A class of one row is trained on.
         let classes: Vec<f64> =
             (0..40).map(|row| if row == 7 { 2.0 } else { f64::from(row % 2) }).collect();
-        let parts = Parts::split(&rows[..40], Some(&classes), [0.25, 0.25], 7).unwrap();
+        let parts = RowSplit::split(&rows[..40], Some(&classes), [0.25, 0.25], 7).unwrap();
         assert!(parts.train.contains(&7) && parts.learnable().len() == 30, "{parts:?}");
         let pairs: Vec<f64> = (0..20).map(|row| f64::from(row / 2)).collect();
-        assert_eq!(Parts::split(&rows[..20], Some(&pairs), [0.8, 0.0], 7).unwrap().train.len(), 4);
+        assert_eq!(
+            RowSplit::split(&rows[..20], Some(&pairs), [0.8, 0.0], 7).unwrap().train.len(),
+            4
+        );
     }
 
     #[test]
     fn too_few_rows_are_told() {
-        let error = Parts::split(&[3], None, [0.25, 0.0], 1).unwrap_err();
+        let error = RowSplit::split(&[3], None, [0.25, 0.0], 1).unwrap_err();
         assert!(error.message().starts_with("1 row cannot be cut into two parts"), "{error}");
     }
 }
