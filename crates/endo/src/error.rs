@@ -138,6 +138,14 @@ impl Error {
     }
 }
 
+/// Refuses a count of 0.
+pub(crate) fn not_zero(count: Option<usize>, message: &str, help: &str) -> Result<()> {
+    match count {
+        Some(0) => Err(Error::new(ErrorKind::Argument, message).help(help)),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// As it is shown to people, for `unwrap` and for a `main` that returns it print it so.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
