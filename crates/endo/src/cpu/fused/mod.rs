@@ -9,8 +9,6 @@ pub mod gather;
 mod lower;
 mod table;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::simd::Loop;
 
 use super::address::{Address, Bases, REGISTERS};
@@ -207,7 +205,8 @@ impl Body {
     /// It is bound to the memories of the run and its scratch. The addresses hold what the plan
     /// says; nobody else writes what is read or touches what is written meanwhile. The loop was
     /// resolved for the level of the run.
-    pub unsafe fn run(&self, &Run { bases, scratch, threads, pool, .. }: &Run) {
+    pub unsafe fn run(&self, run: &Run) {
+        let &Run { bases, scratch, .. } = run;
         if self.chunk >= self.length {
             for &stretch in &self.stretches {
                 let range = LoopRange { start: 0, end: stretch.length, stretch, chunk: None };
@@ -222,28 +221,15 @@ impl Body {
             }
             return;
         }
-        let next = AtomicUsize::new(0);
-        let work = |thread| {
-            loop {
-                let chunk = next.fetch_add(1, Ordering::Relaxed);
-                let start = chunk * self.chunk;
-                if start >= self.length {
-                    break;
-                }
-                let end = self.length.min(start + self.chunk);
-                let range =
-                    LoopRange { start, end, stretch: self.stretches[0], chunk: Some(chunk) };
-                // SAFETY: as the caller promises; chunks store apart, and each thread has scratch
-                // of its own.
-                unsafe { self.range::<false>(bases, scratch, thread, range) };
-            }
-        };
-        if threads > 1 {
-            pool.run(threads, work)
-        } else {
-            work(0)
-        }
         let chunks = self.length.div_ceil(self.chunk);
+        run.share(chunks, |thread, chunk| {
+            let start = chunk * self.chunk;
+            let end = self.length.min(start + self.chunk);
+            let range = LoopRange { start, end, stretch: self.stretches[0], chunk: Some(chunk) };
+            // SAFETY: as the caller promises; chunks store apart, and each thread has scratch of
+            // its own.
+            unsafe { self.range::<false>(bases, scratch, thread, range) };
+        });
         for fold in &self.folds {
             // SAFETY: all chunks have left their partial results.
             unsafe { fold.combine(bases, scratch.partials(), chunks) };
