@@ -118,11 +118,7 @@ pub fn apply(
                 );
                 let help = "sizes must be equal or 1, axis by axis from the last; `reshape` or \
                     `expand_dims` one of them";
-                return first.fail(
-                    Error::new(ErrorKind::Shape, message).help(help),
-                    first.shape(),
-                    site,
-                );
+                return first.fail(Error::shape(message, help), first.shape(), site);
             }
         }
     }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::variable::Variable;
 
@@ -263,9 +263,7 @@ impl Settings {
     {
         if !range.contains(&value) {
             let message = format!("`{option}` must be in {range:?}, got {value:?}");
-            self.refuse(
-                Error::new(ErrorKind::Argument, message).help("leave it out for Keras's default"),
-            );
+            self.refuse(Error::argument(message, "leave it out for Keras's default"));
         }
     }
 
@@ -291,10 +289,10 @@ impl Settings {
         if let Some((other, _)) = self.clip.map(Clip::option).filter(|(other, _)| *other != option)
         {
             let message = format!("an optimizer was given both `{other}` and `{option}`");
-            self.refuse(
-                Error::new(ErrorKind::Argument, message)
-                    .help("choose one of `clipnorm`, `clipvalue` and `global_clipnorm`"),
-            );
+            self.refuse(Error::argument(
+                message,
+                "choose one of `clipnorm`, `clipvalue` and `global_clipnorm`",
+            ));
         }
         self.clip = Some(clip);
     }

@@ -8,7 +8,7 @@ pub(crate) mod decay;
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::{self, table};
 
@@ -68,7 +68,7 @@ table! {
 /// Records what is wrong with a schedule.
 fn demand(step: &Tensor, holds: bool, message: impl FnOnce() -> String, help: &str) {
     if !holds {
-        step.trace().record(Error::new(ErrorKind::Argument, message()).help(help));
+        step.trace().record(Error::argument(message(), help));
     }
 }
 
