@@ -89,15 +89,14 @@ mod tests {
     use crate::dtype::DType;
     use crate::trace::evaluate_now;
 
+    /// The rate at a step.
+    pub fn rate(schedule: &dyn LearningRateSchedule, step: f64) -> Result<f64> {
+        evaluate_now(|cx| schedule.rate(&cx.constant(step)))?.item()
+    }
+
     #[test]
     fn text_names_schedules_with_nested_options() {
-        let rate = |text: &str, step: f64| -> Result<f64> {
-            let schedule = get(text)?;
-            evaluate_now(|cx| {
-                schedule.rate(&cx.constant(crate::Array::full((), step, DType::F64)))
-            })?
-            .item()
-        };
+        let rate = |text: &str, step: f64| rate(&*get(text)?, step);
         assert_eq!(rate("exponential_decay(0.5, 2, 0.5, staircase=true)", 5.0).unwrap(), 0.125);
         assert_eq!(
             rate("PiecewiseConstantDecay([2, 4], values=[1, 0.5, 0.25])", 3.0).unwrap(),
