@@ -63,6 +63,16 @@ impl Error {
         }))
     }
 
+    /// Sizes or ranks that do not fit, and what would.
+    pub(crate) fn shape(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Shape, message).help(help)
+    }
+
+    /// An argument that makes no sense, and what would.
+    pub(crate) fn argument(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Argument, message).help(help)
+    }
+
     /// The error of something that needs more memory than the system gives.
     pub(crate) fn out_of_memory(what: &str, bytes: usize) -> Self {
         let message = format!(
