@@ -84,9 +84,8 @@ pub enum Data {
 /// A Rust type that can be an array's element: `f32`, `f64`, `i32`, `u8`, `bool`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no element of an array",
-    note = "arrays hold `f32`, `f64`, `i32`, `u8` and `bool`: convert integers of other types \
-        with `as i32` or `i32::try_from`; \
-            `Dataset::new` takes them as they are"
+    note = "arrays hold `f32`, `f64`, `i32`, `u8` and `bool`: convert integers of other types with \
+        `as i32` or `i32::try_from`; `Dataset::new` takes them as they are"
 )]
 pub trait Element: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
     /// Its [`DType`].

@@ -63,6 +63,16 @@ impl Error {
         }))
     }
 
+    /// Sizes or ranks that do not fit, and what would.
+    pub(crate) fn shape(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Shape, message).help(help)
+    }
+
+    /// An argument that makes no sense, and what would.
+    pub(crate) fn argument(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Argument, message).help(help)
+    }
+
     /// The error of something that needs more memory than the system gives.
     pub(crate) fn out_of_memory(what: &str, bytes: usize) -> Self {
         let message = format!(
@@ -135,6 +145,14 @@ impl Error {
     /// How to fix it.
     pub fn advice(&self) -> Option<&str> {
         self.0.help.as_deref()
+    }
+}
+
+/// Refuses a count of 0.
+pub(crate) fn not_zero(count: Option<usize>, message: &str, help: &str) -> Result<()> {
+    match count {
+        Some(0) => Err(Error::new(ErrorKind::Argument, message).help(help)),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -31,14 +31,9 @@ const FORGOTTEN: Duration = Duration::from_secs(3600);
 /// `/dev/null`, is written to.
 pub fn write(path: &Path, pieces: &[&[u8]]) -> Result<()> {
     let write = || -> io::Result<()> {
-        if is_stream(path)? {
-            let mut stream = open_stream(path)?;
-            return pieces.iter().try_for_each(|piece| stream.write_all(piece));
-        }
-        let path = &end_of_links(path);
-        let (temporary, file) = create_temporary(make_folder(path)?)?;
-        fill(file, &temporary, pieces)?;
-        fs::rename(&temporary, path).inspect_err(|_| discard(&temporary))
+        let mut draft = Draft::begin(path)?;
+        pieces.iter().try_for_each(|piece| draft.write_all(piece))?;
+        draft.place()
     };
     write().map_err(|error| failure("cannot write", path, &error))
 }
@@ -56,32 +51,38 @@ pub struct Draft {
 impl Draft {
     /// Begins a file of this path. Missing folders are made.
     pub fn new(path: &Path) -> Result<Self> {
-        let begin = || -> io::Result<_> {
-            if is_stream(path)? {
-                return Ok((path.to_path_buf(), None, open_stream(path)?));
-            }
-            let path = end_of_links(path);
-            let folder = make_folder(&path)?;
+        let draft = Self::begin(path).map_err(|error| failure("cannot write", path, &error))?;
+        if let Some(folder) = draft.temporary.as_ref().and_then(|temporary| temporary.parent()) {
             remove_leftovers(folder, FORGOTTEN);
-            let (temporary, file) = create_temporary(folder)?;
-            Ok((path, Some(temporary), file))
+        }
+        Ok(draft)
+    }
+
+    fn begin(path: &Path) -> io::Result<Self> {
+        let (path, temporary, file) = if is_stream(path)? {
+            (path.to_path_buf(), None, open_stream(path)?)
+        } else {
+            let path = end_of_links(path);
+            let (temporary, file) = create_temporary(make_folder(&path)?)?;
+            (path, Some(temporary), file)
         };
-        let (path, temporary, file) =
-            begin().map_err(|error| failure("cannot write", path, &error))?;
         Ok(Self { path, temporary, file: Some(io::BufWriter::new(file)) })
     }
 
     /// Puts it in its place, when all is on the disk.
-    pub fn finish(mut self) -> Result<()> {
-        let file = self.file.take().expect("a draft has its file until it is finished");
+    pub fn finish(self) -> Result<()> {
+        let path = self.path.clone();
+        self.place().map_err(|error| failure("cannot write", &path, &error))
+    }
+
+    fn place(mut self) -> io::Result<()> {
+        let file = self.file.take().expect("a draft has its file until it is in its place");
         let written = file.into_inner().map_err(io::IntoInnerError::into_error);
         let placed = written.and_then(|file| match &self.temporary {
             Some(temporary) => file.sync_all().and_then(|()| fs::rename(temporary, &self.path)),
             None => Ok(()),
         });
-        placed
-            .inspect_err(|_| self.discard())
-            .map_err(|error| failure("cannot write", &self.path, &error))
+        placed.inspect_err(|_| self.discard())
     }
 
     fn discard(&self) {
@@ -138,13 +139,14 @@ fn is_older(entry: &fs::DirEntry, age: Duration) -> bool {
     modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|elapsed| elapsed >= age)
 }
 
-/// Writes these pieces to a temporary file that nobody else writes or reads, to be renamed by the
-/// caller.
-pub(crate) fn write_temporary(path: &Path, pieces: &[&[u8]]) -> Result<()> {
-    let write = || {
-        make_folder(path).and_then(|_| File::create(path)).and_then(|file| fill(file, path, pieces))
-    };
-    write().map_err(|error| failure("cannot write", path, &error))
+/// Writes a temporary file that nobody else writes or reads, to be renamed by the caller; when all
+/// is on the disk, or removes it.
+pub(crate) fn write_temporary(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fill = |mut file: File| file.write_all(bytes).and_then(|()| file.sync_all());
+    make_folder(path)
+        .and_then(|_| File::create(path))
+        .and_then(|file| fill(file).inspect_err(|_| discard(path)))
+        .map_err(|error| failure("cannot write", path, &error))
 }
 
 /// Fails now if a file could not be written later: makes missing folders, and a file beside it,
@@ -210,14 +212,6 @@ fn create_temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
     }
 }
 
-/// Writes to a file and closes it, when all is on the disk; or removes it.
-fn fill(mut file: File, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
-    let written =
-        pieces.iter().try_for_each(|piece| file.write_all(piece)).and_then(|()| file.sync_all());
-    drop(file);
-    written.inspect_err(|_| discard(path))
-}
-
 /// Removes a file that was not put in its place. What hindered its writing may hinder its removal
 /// too; that is said already.
 fn discard(path: &Path) {
@@ -229,6 +223,11 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(suffix);
     path.with_file_name(name)
+}
+
+/// The error of a file whose content is not what is needed.
+pub(crate) fn unfit(path: &Path, what: impl std::fmt::Display, help: &str) -> Error {
+    Error::new(ErrorKind::Data, format!("{}: {what}", shown_path(path))).help(help)
 }
 
 /// The error of a file that cannot be read, written, or whatever else was tried.
@@ -252,10 +251,12 @@ pub(crate) mod tests {
         }
 
         pub fn names(&self) -> Vec<String> {
-            let names = fs::read_dir(&self.0)
+            let mut names: Vec<String> = fs::read_dir(&self.0)
                 .unwrap()
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-            names.collect()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
         }
     }
 
@@ -274,9 +275,7 @@ pub(crate) mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"one two");
         write(&folder.0.join("deeper/b/c"), &[]).unwrap();
         try_out(&folder.0.join("d")).unwrap();
-        let mut names = folder.names();
-        names.sort();
-        assert_eq!(names, ["a", "deeper"]);
+        assert_eq!(folder.names(), ["a", "deeper"]);
     }
 
     #[test]
@@ -361,16 +360,11 @@ pub(crate) mod tests {
         remove_leftovers(&folder.0, FORGOTTEN);
         assert_eq!(folder.names().len(), 4, "another machine may write it");
         remove_leftovers(&folder.0, Duration::ZERO);
-        let left = || {
-            let mut names = folder.names();
-            names.sort();
-            names
-        };
-        assert_eq!(left(), [mine.as_str(), ".endo-x-1.tmp", "a.tmp"].map(String::from));
+        assert_eq!(folder.names(), [mine.as_str(), ".endo-x-1.tmp", "a.tmp"].map(String::from));
         let old = File::create(folder.0.join(&dead)).unwrap();
         old.set_modified(std::time::SystemTime::now() - 2 * FORGOTTEN).unwrap();
         drop(Draft::new(&folder.0.join("b")).unwrap());
-        assert_eq!(left(), [mine.as_str(), ".endo-x-1.tmp", "a.tmp"].map(String::from));
+        assert_eq!(folder.names(), [mine.as_str(), ".endo-x-1.tmp", "a.tmp"].map(String::from));
         remove_leftovers(&folder.0.join("none"), Duration::ZERO);
     }
 

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::{self, Hyperparameters, family, kinds, table, words};
 use crate::trace::{Context, tensor_function, with_context, without_context};
@@ -114,8 +114,8 @@ fn mean_cosine(x: &Tensor, vectors: Vectors) -> Tensor {
     const SHORTEST_SQUARED: f64 = 1e-14;
     if x.rank() != 2 {
         let message = format!("`orthogonal_regularizer` takes matrices, got shape {}", x.shape());
-        let error = Error::new(ErrorKind::Shape, message)
-            .help("use it for weights of two axes, such as the kernel of `Dense`");
+        let error =
+            Error::shape(message, "use it for weights of two axes, such as the kernel of `Dense`");
         return x.fail(error, (), Location::caller());
     }
     let rows = match vectors {

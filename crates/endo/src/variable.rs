@@ -183,7 +183,7 @@ impl Variable {
                 return Array::from_bytes(
                     self.shape(),
                     self.dtype(),
-                    &content.bytes()[place.offset..][..self.bytes()],
+                    &content.bytes()[place.offset..][..self.0.bytes()],
                 );
             }
         }
@@ -224,18 +224,21 @@ impl Variable {
             let place = self.place();
             let mut content = place.block.write();
             if !content.retired {
-                content.bytes_mut()[place.offset..][..self.bytes()].copy_from_slice(value.bytes());
+                content.bytes_mut()[place.offset..][..self.0.bytes()]
+                    .copy_from_slice(value.bytes());
                 return Ok(());
             }
         }
     }
 
-    fn bytes(&self) -> usize {
-        self.0.shape.len() * self.0.dtype.bytes()
-    }
-
     fn place(&self) -> BlockOffset {
         self.0.place.lock().expect("no thread panics while it moves a variable").clone()
+    }
+}
+
+impl Inner {
+    fn bytes(&self) -> usize {
+        self.shape.len() * self.dtype.bytes()
     }
 }
 
@@ -315,10 +318,8 @@ impl VariableBlock {
 
         let merged = VariableBlock::new();
         let mut target = merged.write();
-        let bytes = |member: &Arc<Inner>| {
-            Memory::round_up((member.shape.len() * member.dtype.bytes()).max(1))
-        };
-        let bytes = members.iter().map(bytes).fold(0, usize::saturating_add);
+        let bytes = members.iter().map(|member| Memory::round_up(member.bytes().max(1)));
+        let bytes = bytes.fold(0, usize::saturating_add);
         let out_of_memory =
             || Error::out_of_memory("what a run keeps of weights and other variables", bytes);
         target.memory = Memory::try_with_room(bytes).ok_or_else(out_of_memory)?;
@@ -329,8 +330,8 @@ impl VariableBlock {
             else {
                 continue; // it moved between the two looks: the caller looks again
             };
-            let bytes = member.shape.len() * member.dtype.bytes();
-            let offset = target.memory.append(&contents[source].bytes()[place.offset..][..bytes]);
+            let numbers = &contents[source].bytes()[place.offset..][..member.bytes()];
+            let offset = target.memory.append(numbers);
             target.members.push(Arc::downgrade(&member));
             *place = BlockOffset { block: merged.clone(), offset };
         }

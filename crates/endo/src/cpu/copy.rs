@@ -3,8 +3,6 @@
 //! In: a loop of the plan that computes nothing. Out: the elements in the order of the view. Long
 //! copies are shared among threads.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::plan::{FusedLoop, Plan};
 
 use super::Run;
@@ -76,7 +74,7 @@ impl ViewCopy {
     /// # Safety
     /// The addresses hold what the plan says; nobody else writes what is read or touches what is
     /// written meanwhile.
-    pub unsafe fn run(&self, &Run { bases, threads, pool, .. }: &Run) {
+    pub unsafe fn run(&self, run: &Run) {
         if self.length == 0 {
             return;
         }
@@ -88,7 +86,8 @@ impl ViewCopy {
             }
             None => (self.length.div_ceil(TASK), TASK),
         };
-        let task = |task: usize| {
+        let bases = run.bases;
+        run.share(tasks, |_, task| {
             // SAFETY: as the caller promises; tasks write apart.
             unsafe {
                 match &self.turned {
@@ -105,19 +104,6 @@ impl ViewCopy {
                         self.gather.run_to(bases, to, start, per_task.min(self.length - start));
                     }
                 }
-            }
-        };
-        if threads == 1 || tasks == 1 {
-            return (0..tasks).for_each(task);
-        }
-        let next = AtomicUsize::new(0);
-        pool.run(threads, |_| {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= tasks {
-                    break;
-                }
-                task(index);
             }
         });
     }

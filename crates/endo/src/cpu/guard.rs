@@ -5,7 +5,7 @@
 //! number on the left times the largest on the right. Where that could be too large, the products
 //! are computed, and tested as everything else is.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::dtype::DType;
 use crate::plan::{self, CheckedValue, Matrix, Plan, Product};
@@ -170,31 +170,28 @@ impl Stretch {
     /// As for [`Guard::run`].
     unsafe fn largest(&self, &Run { bases, level, threads, pool, .. }: &Run) -> f64 {
         // Numbers without a sign are in the order of their bits, and NaN are above all of them.
-        let (single, double) = (AtomicU32::new(0), AtomicU64::new(0));
+        let all = AtomicU64::new(0);
         let part = |part: usize, size: usize| {
             let (start, first) = (bases.at(self.address).cast_const(), part * size);
             let length = size.min(self.length - first);
             // SAFETY: as the caller promises; the part is one of the value's.
-            unsafe {
+            let bits = unsafe {
                 if self.wide {
                     let bits = std::slice::from_raw_parts(start.cast::<u64>().add(first), length);
-                    double.fetch_max(largest_wide(bits), Ordering::Relaxed);
+                    largest_wide(bits)
                 } else {
                     let bits = std::slice::from_raw_parts(start.cast::<u32>().add(first), length);
-                    single.fetch_max(largest(bits, level), Ordering::Relaxed);
+                    f64::from(f32::from_bits(largest(bits, level))).to_bits()
                 }
-            }
+            };
+            all.fetch_max(bits, Ordering::Relaxed);
         };
         if threads == 1 || self.length <= PART {
             part(0, self.length);
         } else {
             pool.run(self.length.div_ceil(PART), |number| part(number, PART));
         }
-        if self.wide {
-            f64::from_bits(double.into_inner())
-        } else {
-            f32::from_bits(single.into_inner()).into()
-        }
+        f64::from_bits(all.into_inner())
     }
 }
 

@@ -15,6 +15,8 @@ pub mod pool;
 mod product;
 mod update;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::array::Array;
 use crate::plan::{Action, BufferPlace, Plan};
 use crate::simd::{Level, Memory};
@@ -88,21 +90,21 @@ impl Workspace {
         let mut tiles = Tiles::default();
         let mut steps: Vec<ResolvedStep> = Vec::with_capacity(plan.steps.len());
         for (index, step) in plan.steps.iter().enumerate() {
+            let mut lowered = |body| {
+                let (body, spreads) = Body::new(plan, body, level, &mut tiles);
+                steps.extend(spreads.into_iter().map(ResolvedStep::Spread));
+                body
+            };
             let resolved = match &step.action {
                 Action::Loop(body) => match ViewCopy::new(plan, body) {
                     Some(copy) => ResolvedStep::Copy(copy),
-                    None => {
-                        let (body, spreads) = Body::new(plan, body, level, &mut tiles);
-                        steps.extend(spreads.into_iter().map(ResolvedStep::Spread));
-                        ResolvedStep::Loop(body)
-                    }
+                    None => ResolvedStep::Loop(lowered(body)),
                 },
                 Action::Product(product) => ResolvedStep::Product(Batch::new(plan, product)?),
                 Action::Call(call) => ResolvedStep::Call(call::Call::new(plan, call), index),
                 Action::Guard(guard) => ResolvedStep::Guard(Guard::new(plan, guard)?),
                 Action::Update(update) => {
-                    let (body, spreads) = Body::new(plan, &update.body, level, &mut tiles);
-                    steps.extend(spreads.into_iter().map(ResolvedStep::Spread));
+                    let body = lowered(&update.body);
                     ResolvedStep::Update(Box::new(Update::new(plan, update, body)?))
                 }
             };
@@ -115,14 +117,8 @@ impl Workspace {
             ResolvedStep::Update(update) => update.scratch_bytes(),
             ResolvedStep::Spread(_) | ResolvedStep::Copy(_) | ResolvedStep::Call(..) => 0,
         };
-        let partials = |step: &ResolvedStep| match step {
-            ResolvedStep::Loop(body) => body.partial_bytes(),
-            ResolvedStep::Spread(_)
-            | ResolvedStep::Copy(_)
-            | ResolvedStep::Product(_)
-            | ResolvedStep::Call(..)
-            | ResolvedStep::Guard(_)
-            | ResolvedStep::Update(_) => 0,
+        let partials = |step: &ResolvedStep| {
+            if let ResolvedStep::Loop(body) = step { body.partial_bytes() } else { 0 }
         };
         let stride = Memory::round_up(steps.iter().map(needed).max().unwrap_or(0));
         let partials = steps.iter().map(partials).max().unwrap_or(0);
@@ -237,6 +233,25 @@ struct Run<'a> {
     pool: &'a Pool,
     /// For products of one task among several.
     alone: &'a Pool,
+}
+
+impl Run<'_> {
+    /// Runs all tasks, shared among the threads. Each is given its thread and its number.
+    fn share(&self, tasks: usize, task: impl Fn(usize, usize) + Sync) {
+        if self.threads == 1 || tasks < 2 {
+            return (0..tasks).for_each(|number| task(0, number));
+        }
+        let next = AtomicUsize::new(0);
+        self.pool.run(self.threads, |thread| {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= tasks {
+                    break;
+                }
+                task(thread, number);
+            }
+        });
+    }
 }
 
 /// The threads' scratch memory: a stretch for each, then one for partial results.

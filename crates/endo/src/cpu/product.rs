@@ -2,8 +2,6 @@
 //!
 //! In: a product of the plan. Out: its result; large batches are shared among threads.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::dtype::DType;
 use crate::plan::{Matrix, Plan, Product};
 use crate::simd::Level;
@@ -88,7 +86,8 @@ impl Batch {
     /// # Safety
     /// The addresses hold what the plan says; nobody else writes the operands or touches the output
     /// meanwhile.
-    pub unsafe fn run(&self, &Run { bases, scratch, level, threads, pool, alone }: &Run) {
+    pub unsafe fn run(&self, run: &Run) {
+        let &Run { bases, scratch, level, threads, pool, alone } = run;
         let Matmul { m, n, k, .. } = self.matmul;
         let shared =
             self.starts.len() > 1 && threads > 1 && m * n * k * self.starts.len() > SHARED_WORK;
@@ -100,12 +99,9 @@ impl Batch {
             }
             return;
         }
-        let next = AtomicUsize::new(0);
-        pool.run(threads, |thread| {
-            while let Some(starts) = self.starts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                // SAFETY: as the caller promises; each thread has scratch of its own.
-                unsafe { self.product(bases, starts, scratch.of(thread), level, alone) };
-            }
+        run.share(self.starts.len(), |thread, index| {
+            // SAFETY: as the caller promises; each thread has scratch of its own.
+            unsafe { self.product(bases, &self.starts[index], scratch.of(thread), level, alone) };
         });
     }
 

@@ -52,6 +52,21 @@ fn unfused(graph: &Graph, inputs: &[&Array]) -> Vec<Array> {
     execute(&Plan::unfused(graph), graph, inputs, 1).expect("all is finite")
 }
 
+/// The plan of a graph, and what the variables hold after a run on one thread, on two, and as
+/// single operations.
+pub fn run_in_three_ways(
+    graph: impl Fn() -> Graph,
+    inputs: &[Array],
+) -> (Plan, [Vec<Vec<f32>>; 3]) {
+    let inputs: Vec<&Array> = inputs.iter().collect();
+    let graphs = [(); 3].map(|()| graph());
+    let plan = Plan::new(&graphs[0]);
+    execute(&plan, &graphs[0], &inputs, 1).unwrap();
+    execute(&plan, &graphs[1], &inputs, 2).unwrap();
+    execute(&Plan::unfused(&graphs[2]), &graphs[2], &inputs, 1).unwrap();
+    (plan, graphs.each_ref().map(values))
+}
+
 /// Numbers between -1 and 1 without a pattern.
 pub fn noise(shape: impl Into<Shape>) -> Array {
     Array::from_fn(shape, |index| {

@@ -107,7 +107,7 @@ impl Routine {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{execute, noise, values};
+    use super::super::tests::{execute, noise, run_in_three_ways, values};
     use crate::array::Array;
     use crate::dtype::DType;
     use crate::graph::{Op, Transposed};
@@ -129,17 +129,12 @@ mod tests {
         ] {
             let [rows, terms, columns] = size;
             let inputs = [noise([terms, rows]), noise([terms, columns])];
-            let inputs: Vec<&Array> = inputs.iter().collect();
             for ahead in [false, true] {
-                let graphs = [(); 3].map(|()| gradient(size, ahead, |_, _| {}));
-                let plan = Plan::new(&graphs[0]);
+                let graph = || gradient(size, ahead, |_, _| {});
+                let (plan, [one, two, single]) = run_in_three_ways(graph, &inputs);
                 assert!(plan.to_string().contains("with each part of it"), "{plan}");
-                execute(&plan, &graphs[0], &inputs, 1).unwrap();
-                execute(&plan, &graphs[1], &inputs, 2).unwrap();
-                execute(&Plan::unfused(&graphs[2]), &graphs[2], &inputs, 1).unwrap();
-                let [one, two, single] = graphs.each_ref().map(values);
                 assert!(one == single && two == single, "{size:?}");
-                assert_ne!(single, values(&gradient(size, ahead, |_, _| {})));
+                assert_ne!(single, values(&graph()));
             }
         }
     }
@@ -149,16 +144,12 @@ mod tests {
         let unchecked = |size| gradient(size, false, |build, _| build.graph.checks.clear());
         for size @ [rows, terms, columns] in [[200, 32, 150], [1000, 300, 900]] {
             let inputs = [noise([terms, rows]), noise([terms, columns])];
-            let inputs: Vec<&Array> = inputs.iter().collect();
-            let graphs = [(); 2].map(|()| unchecked(size));
-            let plan = Plan::new(&graphs[0]);
+            let (plan, [one, two, single]) = run_in_three_ways(|| unchecked(size), &inputs);
             assert!(
                 plan.steps.len() == 1 && plan.to_string().contains("with each part of it"),
                 "{plan}"
             );
-            execute(&plan, &graphs[0], &inputs, 2).unwrap();
-            execute(&Plan::unfused(&graphs[1]), &graphs[1], &inputs, 1).unwrap();
-            assert!(values(&graphs[0]) == values(&graphs[1]), "{size:?}");
+            assert!(one == single && two == single, "{size:?}");
         }
     }
 
@@ -179,15 +170,9 @@ mod tests {
         // In other rows of the batch, the numbers never meet: the gradient is finite, though the
         // operands do not show it.
         let inputs = with_large([1e20, 1e25], [7, 8]);
-        let inputs: Vec<&Array> = inputs.iter().collect();
-        let graphs = [(); 3].map(|()| gradient(size, true, |_, _| {}));
-        let plan = Plan::new(&graphs[0]);
-        execute(&plan, &graphs[0], &inputs, 1).unwrap();
-        execute(&plan, &graphs[1], &inputs, 2).unwrap();
-        execute(&Plan::unfused(&graphs[2]), &graphs[2], &inputs, 1).unwrap();
-        let [one, two, single] = graphs
-            .each_ref()
-            .map(|graph| values(graph).concat().iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+        let (_, left) = run_in_three_ways(|| gradient(size, true, |_, _| {}), &inputs);
+        let bits = |values: Vec<Vec<f32>>| values.concat().into_iter().map(f32::to_bits);
+        let [one, two, single] = left.map(|values| bits(values).collect::<Vec<_>>());
         assert!(one == single && two == single);
     }
 
@@ -207,14 +192,11 @@ mod tests {
             .into_iter()
             .chain([noise([10, 170]), noise([10, 180])])
             .collect::<Vec<_>>();
-        let inputs: Vec<&Array> = inputs.iter().collect();
-        let graphs = [(); 2].map(|()| both());
-        let plan = Plan::new(&graphs[0]);
+        let (plan, left) = run_in_three_ways(both, &inputs);
         assert_eq!(plan.to_string().matches("with each part of it").count(), 2, "{plan}");
-        execute(&plan, &graphs[0], &inputs, 1).unwrap();
-        execute(&Plan::unfused(&graphs[1]), &graphs[1], &inputs, 1).unwrap();
-        assert!(values(&graphs[0])[3..] == values(&graphs[1])[3..]);
-        assert_ne!(values(&graphs[0])[3..], values(&both())[3..]);
+        let [one, two, single] = left.each_ref().map(|values| &values[3..]);
+        assert!(one == single && two == single);
+        assert_ne!(single, &values(&both())[3..]);
     }
 
     #[test]

@@ -12,12 +12,11 @@ use flate2::read::DeflateDecoder;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
-use crate::files::failure;
+use crate::error::Result;
+use crate::files::{failure, unfit};
 use crate::shape::Shape;
-use crate::shown::shown_path;
 
-use super::npy::array_of_bytes;
+use super::npy::{NumberFormat, NumberKind, array_of_bytes};
 
 /// The arrays of a file by name: of a safetensors file, an `.npz` archive (`np.savez`,
 /// `np.savez_compressed`), or a `.npy` file, whose only array is called `""`. What they hold is
@@ -54,11 +53,9 @@ pub fn read_arrays(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>> {
         }
         _ => tensors(&bytes),
     };
-    arrays.map_err(|what| {
-        let help = "safetensors, `.npz` and `.npy` files are read; of another kind, write it anew \
-            with `np.savez`";
-        Error::new(ErrorKind::Data, format!("{}: {what}", shown_path(path))).help(help)
-    })
+    let help = "safetensors, `.npz` and `.npy` files are read; of another kind, write it anew with \
+        `np.savez`";
+    arrays.map_err(|what| unfit(path, what, help))
 }
 
 /// The arrays of a safetensors file.
@@ -82,63 +79,24 @@ fn tensors(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
 /// The array of a tensor, unless it is of a type or shape, or has an integer, that no array of endo
 /// has.
 fn tensor(view: &TensorView) -> Option<Array> {
-    let shape: Shape = view.shape().into();
-    let data = view.data();
-    fn numbers<const N: usize>(data: &[u8]) -> &[[u8; N]] {
-        data.as_chunks::<N>().0
-    }
-    let integers = |numbers: Vec<Option<i32>>| {
-        Array::new(shape.clone(), numbers.into_iter().collect::<Option<Vec<i32>>>()?).ok()
+    let (kind, size) = match view.dtype() {
+        Dtype::BF16 => (NumberKind::UpperHalf, 2),
+        Dtype::F16 => (NumberKind::Float, 2),
+        Dtype::F32 => (NumberKind::Float, 4),
+        Dtype::F64 => (NumberKind::Float, 8),
+        Dtype::I8 => (NumberKind::Signed, 1),
+        Dtype::I16 => (NumberKind::Signed, 2),
+        Dtype::I32 => (NumberKind::Signed, 4),
+        Dtype::I64 => (NumberKind::Signed, 8),
+        Dtype::U8 => (NumberKind::Unsigned, 1),
+        Dtype::U16 => (NumberKind::Unsigned, 2),
+        Dtype::U32 => (NumberKind::Unsigned, 4),
+        Dtype::U64 => (NumberKind::Unsigned, 8),
+        Dtype::BOOL => (NumberKind::Bool, 1),
+        _ => return None,
     };
-    shape.is_possible().then_some(())?;
-    match view.dtype() {
-        Dtype::F32 => Array::new(
-            shape,
-            numbers(data).iter().map(|&bytes| f32::from_le_bytes(bytes)).collect::<Vec<_>>(),
-        )
-        .ok(),
-        Dtype::F64 => Array::new(
-            shape,
-            numbers(data).iter().map(|&bytes| f64::from_le_bytes(bytes)).collect::<Vec<_>>(),
-        )
-        .ok(),
-        Dtype::F16 => {
-            let halves =
-                numbers(data).iter().map(|&bytes| super::npy::half(u16::from_le_bytes(bytes)));
-            Array::new(shape, halves.collect::<Vec<_>>()).ok()
-        }
-        // The upper half of an f32.
-        Dtype::BF16 => {
-            let upper = numbers(data)
-                .iter()
-                .map(|&bytes| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16));
-            Array::new(shape, upper.collect::<Vec<_>>()).ok()
-        }
-        Dtype::U8 => Array::new(shape, data.to_vec()).ok(),
-        Dtype::BOOL => {
-            Array::new(shape, data.iter().map(|&byte| byte != 0).collect::<Vec<_>>()).ok()
-        }
-        Dtype::I8 => integers(data.iter().map(|&byte| Some((byte as i8).into())).collect()),
-        Dtype::I16 => integers(
-            numbers(data).iter().map(|&bytes| Some(i16::from_le_bytes(bytes).into())).collect(),
-        ),
-        Dtype::U16 => integers(
-            numbers(data).iter().map(|&bytes| Some(u16::from_le_bytes(bytes).into())).collect(),
-        ),
-        Dtype::I32 => {
-            integers(numbers(data).iter().map(|&bytes| Some(i32::from_le_bytes(bytes))).collect())
-        }
-        Dtype::U32 => integers(
-            numbers(data).iter().map(|&bytes| u32::from_le_bytes(bytes).try_into().ok()).collect(),
-        ),
-        Dtype::I64 => integers(
-            numbers(data).iter().map(|&bytes| i64::from_le_bytes(bytes).try_into().ok()).collect(),
-        ),
-        Dtype::U64 => integers(
-            numbers(data).iter().map(|&bytes| u64::from_le_bytes(bytes).try_into().ok()).collect(),
-        ),
-        _ => None,
-    }
+    let shape = Some(Shape::from(view.shape())).filter(Shape::is_possible)?;
+    NumberFormat { kind, size, is_big_endian: false }.array(shape, view.data()).ok()
 }
 
 /// Where an entry of an archive is, and how it is packed.

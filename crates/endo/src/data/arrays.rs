@@ -4,6 +4,7 @@
 //! order, or what cannot be one.
 
 use crate::array::Array;
+use crate::dtype::Element;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 
@@ -129,19 +130,12 @@ pub trait Number: Copy + 'static {
     fn array(shape: Shape, values: Vec<Self>) -> Result<Array>;
 }
 
-macro_rules! as_they_are {
-    ($($Type:ty)+) => {
-        $(
-            impl Number for $Type {
-                fn array(shape: Shape, values: Vec<Self>) -> Result<Array> {
-                    Array::new(shape, values)
-                }
-            }
-        )+
-    };
+#[diagnostic::do_not_recommend]
+impl<T: Element> Number for T {
+    fn array(shape: Shape, values: Vec<Self>) -> Result<Array> {
+        Array::new(shape, values)
+    }
 }
-
-as_they_are! { f32 f64 i32 u8 bool }
 
 macro_rules! converted {
     ($($Type:ty)+) => {

@@ -7,6 +7,8 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 
+use super::dataset::Dataset;
+
 /// Fails when a number of the array is not finite, naming the first one's row and column, counted
 /// from 0.
 pub(super) fn check_finite(name: &str, array: &Array) -> Result<()> {
@@ -15,12 +17,7 @@ pub(super) fn check_finite(name: &str, array: &Array) -> Result<()> {
 
 /// The same, but for numbers that a weight of 0 covers, and for NaN that a mask of a model may
 /// cover.
-pub(super) fn check_uncovered(
-    name: &str,
-    array: &Array,
-    weight: Option<&Array>,
-    masked: bool,
-) -> Result<()> {
+fn check_uncovered(name: &str, array: &Array, weight: Option<&Array>, masked: bool) -> Result<()> {
     if array.is_finite() {
         return Ok(());
     }
@@ -37,6 +34,20 @@ pub(super) fn check_uncovered(
         _ => "remove or replace the rows whose numbers are missing or infinite",
     };
     Err(Error::new(ErrorKind::NotFinite, message).help(help))
+}
+
+impl Dataset {
+    /// Fails when a number is not finite, but for targets that a weight of 0 covers, and for NaN in
+    /// those at some places, which a mask of the model may cover.
+    pub(crate) fn check_finite_but(&self, masked: &[usize]) -> Result<()> {
+        self.inputs.iter().try_for_each(|array| check_finite("inputs", array))?;
+        let weights = &self.sample_weights;
+        for (place, targets) in self.targets.iter().enumerate() {
+            let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
+            check_uncovered("targets", targets, weight, masked.contains(&place))?;
+        }
+        weights.iter().try_for_each(|array| check_finite("sample_weight", array))
+    }
 }
 
 /// Whether a number of targets has a weight of 0: that of its sample, or of its step where there is
@@ -77,6 +88,16 @@ pub(super) fn check_fraction(fraction: f64) -> Result<()> {
     }
     let message = format!("a split needs a fraction between 0 and 1, got {fraction}");
     Err(Error::new(ErrorKind::Argument, message).help("0.2 sets a fifth of the samples apart"))
+}
+
+/// Fails when a split leaves one of its two parts without samples, or whatever they are called.
+pub(super) fn check_split(what: &str, first: usize, all: usize, fraction: f64) -> Result<()> {
+    if first > 0 && first < all {
+        return Ok(());
+    }
+    let message = format!("a split of {all} {what} by {fraction} leaves a part without {what}");
+    Err(Error::new(ErrorKind::Argument, message)
+        .help(format!("give a fraction nearer to 0.5, or more {what}")))
 }
 
 pub(super) fn samples_of(name: &str, array: &Array) -> Result<usize> {

@@ -79,15 +79,7 @@ impl Dataset {
         self,
         weights: impl IntoIterator<Item = (usize, f64)>,
     ) -> Result<Self> {
-        if !self.sample_weights.is_empty() {
-            let error = Error::new(
-                ErrorKind::Usage,
-                "the dataset has sample weights already: class weights would replace them",
-            );
-            return Err(error.help(
-                "give one of the two, or multiply them and give the product as sample weights",
-            ));
-        }
+        self.require_no_weights()?;
         if self.targets.len() > 1 {
             let message = format!(
                 "class weights are for one output, and the data has targets for {}",
@@ -108,15 +100,7 @@ impl Dataset {
         weights: &[(usize, Vec<(usize, f64)>)],
         is_whole: bool,
     ) -> Result<Self> {
-        if !self.sample_weights.is_empty() {
-            let error = Error::new(
-                ErrorKind::Usage,
-                "the dataset has sample weights already: class weights would replace them",
-            );
-            return Err(error.help(
-                "give one of the two, or multiply them and give the product as sample weights",
-            ));
-        }
+        self.require_no_weights()?;
         self.require_targets()?;
         let ones = Array::full(self.len(), 1.0, DType::F32);
         let mut all = vec![ones; self.targets.len()];
@@ -125,30 +109,39 @@ impl Dataset {
         }
         Ok(Self { sample_weights: all, ..self.clone() })
     }
+
+    fn require_no_weights(&self) -> Result<()> {
+        if self.sample_weights.is_empty() {
+            return Ok(());
+        }
+        let error = Error::new(
+            ErrorKind::Usage,
+            "the dataset has sample weights already: class weights would replace them",
+        );
+        Err(error
+            .help("give one of the two, or multiply them and give the product as sample weights"))
+    }
 }
 
 /// The class of each sample, and how many classes there are.
 fn classes_of(targets: &Array) -> Result<(Vec<usize>, usize)> {
-    match *targets.shape().sizes() {
-        [samples] | [samples, 1] if samples > 0 => {
-            let classes =
-                (0..samples).map(|row| class_at(targets, row)).collect::<Result<Vec<_>>>()?;
-            let count = classes.iter().max().map_or(0, |largest| largest + 1);
-            Ok((classes, count))
-        }
-        [samples, width] if samples > 0 && width > 1 => {
-            let classes =
-                (0..samples).map(|row| hot_of(targets, row, width)).collect::<Result<Vec<_>>>()?;
-            Ok((classes, width))
-        }
+    let (samples, width) = match *targets.shape().sizes() {
+        [samples] | [samples, 1] if samples > 0 => (samples, 1),
+        [samples, width] if samples > 0 && width > 1 => (samples, width),
         _ => {
             let message = format!(
                 "class weights need targets of shape [samples] or [samples, classes], got {}",
                 targets.shape()
             );
-            Err(Error::new(ErrorKind::Shape, message).help("give sample weights instead"))
+            return Err(Error::new(ErrorKind::Shape, message).help("give sample weights instead"));
         }
-    }
+    };
+    let class = |row| {
+        if width == 1 { class_at(targets, row) } else { hot_of(targets, row, width) }
+    };
+    let classes = (0..samples).map(class).collect::<Result<Vec<_>>>()?;
+    let count = classes.iter().max().map_or(0, |largest| largest + 1);
+    Ok((classes, if width == 1 { count } else { width }))
 }
 
 fn class_at(targets: &Array, row: usize) -> Result<usize> {

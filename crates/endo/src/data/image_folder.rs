@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::failure;
+use crate::files::{failure, unfit};
 use crate::random::Random;
-use crate::shown::shown_path;
 
 use super::Dataset;
-use super::checks::check_fraction;
+use super::checks::{check_fraction, check_split};
 use super::stream::Samples;
 
 /// Images in folders as samples: each folder within the one that is given is a class, by its name
@@ -77,10 +76,9 @@ impl ImageFolder {
             classes.push(folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
         }
         if images.is_empty() {
-            let message = format!("{}: there is no image in the folders within", shown_path(path));
             let help = "put the images of each class into a folder of its own: \
                 `flowers/rose/1.png`; PNG, JPEG and BMP are read";
-            return Err(Error::new(ErrorKind::Data, message).help(help));
+            return Err(unfit(path, "there is no image in the folders within", help));
         }
         Ok(Self { height, width, channels: 3, classes, images })
     }
@@ -110,14 +108,7 @@ impl ImageFolder {
     pub fn split(mut self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
         check_fraction(fraction)?;
         let part = (self.images.len() as f64 * fraction).round() as usize;
-        if part == 0 || part == self.images.len() {
-            let message = format!(
-                "a split of {} images by {fraction} leaves a part without images",
-                self.images.len()
-            );
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("give a fraction nearer to 0.5, or more images"));
-        }
+        check_split("images", part, self.images.len(), fraction)?;
         let order = Random::new(seed, 0).permutation(self.images.len());
         self.images = order.into_iter().map(|place| self.images[place].clone()).collect();
         let others = self.images.split_off(self.images.len() - part);
@@ -128,8 +119,8 @@ impl ImageFolder {
     fn read(&self, path: &Path) -> Result<Vec<u8>> {
         let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
         let image = image::load_from_memory(&bytes).map_err(|error| {
-            let message = format!("{}: this image cannot be read: {error}", shown_path(path));
-            Error::new(ErrorKind::Data, message).help("remove it, or write it anew as PNG")
+            let what = format!("this image cannot be read: {error}");
+            unfit(path, what, "remove it, or write it anew as PNG")
         })?;
         let (width, height) = (image.width() as usize, image.height() as usize);
         let bytes = if self.channels == 1 {
@@ -138,8 +129,7 @@ impl ImageFolder {
             image.into_rgb8().into_raw()
         };
         if width == 0 || height == 0 {
-            let message = format!("{}: the image has no pixel", shown_path(path));
-            return Err(Error::new(ErrorKind::Data, message).help("remove it"));
+            return Err(unfit(path, "the image has no pixel", "remove it"));
         }
         Ok(self.resized(&bytes, [height, width]))
     }

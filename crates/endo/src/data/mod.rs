@@ -31,7 +31,6 @@ mod checks;
 mod class_weight;
 mod csv;
 mod dataset;
-mod finite;
 #[cfg(feature = "images")]
 mod image_folder;
 mod npy;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::failure;
+use crate::files::{failure, unfit};
 use crate::shape::Shape;
 use crate::shown::shown_path;
 
@@ -55,16 +55,18 @@ pub struct NpyFile {
 
 /// How numbers are stored.
 #[derive(Clone, Copy, PartialEq, Debug)]
-struct NumberFormat {
-    kind: NumberKind,
+pub(super) struct NumberFormat {
+    pub kind: NumberKind,
     /// Bytes of one number.
-    size: usize,
-    is_big_endian: bool,
+    pub size: usize,
+    pub is_big_endian: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum NumberKind {
+pub(super) enum NumberKind {
     Float,
+    /// The upper half of an `f32`: `bfloat16`.
+    UpperHalf,
     Signed,
     Unsigned,
     Bool,
@@ -79,47 +81,37 @@ impl NpyFile {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let unreadable = |error: std::io::Error| failure("cannot read", &path, &error);
-        let refuse = |what: String, help: &str| {
-            Error::new(ErrorKind::Data, format!("{}: {what}", shown_path(&path))).help(help)
-        };
+        let refuse = |what: &str, help: &str| unfit(&path, what, help);
         let mut file = File::open(&path).map_err(unreadable)?;
         let (start, text) = header(&mut file).map_err(unreadable)?.ok_or_else(|| {
-            refuse(
-                "this is no `.npy` file".to_string(),
-                "write one with `np.save`; of an `.npz` archive, save each array by itself",
-            )
+            let help = "write one with `np.save`; of an `.npz` archive, save each array by itself";
+            refuse("this is no `.npy` file", help)
         })?;
         let odd = || {
-            refuse(
-                format!("its header cannot be read: {}", text.trim_end()),
-                "write the file anew with `np.save`",
-            )
+            let what = format!("its header cannot be read: {}", text.trim_end());
+            refuse(&what, "write the file anew with `np.save`")
         };
         let stored = entry(&text, "descr").ok_or_else(odd)?;
         let stored = NumberFormat::read(stored).ok_or_else(|| {
             let help = "save numbers: `np.save(path, array.astype(\"float32\"))`";
-            refuse(format!("it holds {stored}, and not numbers of up to 64 bits"), help)
+            refuse(&format!("it holds {stored}, and not numbers of up to 64 bits"), help)
         })?;
         if entry(&text, "fortran_order") != Some("False") {
             let help = "save it row by row: `np.save(path, np.ascontiguousarray(array))`";
-            return Err(refuse(
-                "it lies column by column, so that no row of it can be read by itself".to_string(),
-                help,
-            ));
+            let what = "it lies column by column, so that no row of it can be read by itself";
+            return Err(refuse(what, help));
         }
         let shape = sizes(&text).ok_or_else(odd)?;
         if shape.is_scalar() || shape.contains(&0) {
-            return Err(refuse(
-                format!("its shape is {shape}, without a row"),
-                "the first axis counts the samples",
-            ));
+            let what = format!("its shape is {shape}, without a row");
+            return Err(refuse(&what, "the first axis counts the samples"));
         }
         let length = file.metadata().map_err(unreadable)?.len();
         let needed = (shape.len() as u64).saturating_mul(stored.size as u64).saturating_add(start);
         if length < needed {
             let message =
                 format!("it has {length} bytes, and an array of shape {shape} needs {needed}");
-            return Err(refuse(message, "copy the whole file again"));
+            return Err(refuse(&message, "copy the whole file again"));
         }
         Ok(Self { path, file, start, shape, stored, bytes: Vec::new() })
     }
@@ -163,14 +155,12 @@ impl NpyFile {
             done += run;
         }
         let shape = self.shape.with(0, rows.len());
-        self.stored.array(shape, self.dtype(), &self.bytes).map_err(|(place, number)| {
+        self.stored.array(shape, &self.bytes).map_err(|(place, number)| {
             let row = rows[place / (self.shape.len() / count)];
-            let message = format!(
-                "{}: row {row} has the integer {number}; data holds integers of 32 bits",
-                shown_path(&self.path)
-            );
-            Error::new(ErrorKind::Data, message)
-                .help("save it as `float32` or `float64`, or number classes anew from 0")
+            let what =
+                format!("row {row} has the integer {number}; data holds integers of 32 bits");
+            let help = "save it as `float32` or `float64`, or number classes anew from 0";
+            unfit(&self.path, what, help)
         })
     }
 }
@@ -189,7 +179,7 @@ pub(super) fn array_of_bytes(bytes: &[u8]) -> Result<Array, String> {
         .ok_or_else(damaged)?;
     let numbers = &numbers[..shape.len() * stored.size];
     let by_rows = is_by_columns.then(|| by_rows(numbers, &shape, stored.size));
-    let array = stored.array(shape, stored.dtype(), by_rows.as_deref().unwrap_or(numbers));
+    let array = stored.array(shape, by_rows.as_deref().unwrap_or(numbers));
     array.map_err(|(_, number)| format!("the integer {number} does not fit into 32 bits"))
 }
 
@@ -213,7 +203,7 @@ impl NumberFormat {
     fn dtype(self) -> DType {
         match (self.kind, self.size) {
             (NumberKind::Float, 8) => DType::F64,
-            (NumberKind::Float, _) => DType::F32,
+            (NumberKind::Float | NumberKind::UpperHalf, _) => DType::F32,
             (NumberKind::Unsigned, 1) => DType::U8,
             (NumberKind::Signed | NumberKind::Unsigned, _) => DType::I32,
             (NumberKind::Bool, _) => DType::Bool,
@@ -224,20 +214,15 @@ impl NumberFormat {
     fn read(text: &str) -> Option<Self> {
         let (order, rest) = text.split_at_checked(1)?;
         let (kind, size) = rest.split_at_checked(1)?;
-        let kind = match kind {
-            "f" => NumberKind::Float,
-            "i" => NumberKind::Signed,
-            "u" => NumberKind::Unsigned,
-            "b" => NumberKind::Bool,
+        let (kind, sizes): (_, &[usize]) = match kind {
+            "f" => (NumberKind::Float, &[2, 4, 8]),
+            "i" => (NumberKind::Signed, &[1, 2, 4, 8]),
+            "u" => (NumberKind::Unsigned, &[1, 2, 4, 8]),
+            "b" => (NumberKind::Bool, &[1]),
             _ => return None,
         };
         let size = size.parse().ok()?;
-        let is_known = match kind {
-            NumberKind::Float => [2, 4, 8].contains(&size),
-            NumberKind::Signed | NumberKind::Unsigned => [1, 2, 4, 8].contains(&size),
-            NumberKind::Bool => size == 1,
-        };
-        (is_known && ["<", ">", "|"].contains(&order)).then_some(Self {
+        (sizes.contains(&size) && ["<", ">", "|"].contains(&order)).then_some(Self {
             kind,
             size,
             is_big_endian: order == ">",
@@ -245,7 +230,7 @@ impl NumberFormat {
     }
 
     /// The array of such numbers; or the place of an integer that does not fit, and the integer.
-    fn array(self, shape: Shape, dtype: DType, bytes: &[u8]) -> Result<Array, (usize, i128)> {
+    pub fn array(self, shape: Shape, bytes: &[u8]) -> Result<Array, (usize, i128)> {
         let number = |index: usize| {
             let mut number = [0; 8];
             number[..self.size].copy_from_slice(&bytes[index * self.size..][..self.size]);
@@ -261,17 +246,20 @@ impl NumberFormat {
                     let unused = 64 - 8 * self.size as u32;
                     i128::from(((bits << unused) as i64) >> unused)
                 }
-                NumberKind::Unsigned | NumberKind::Float | NumberKind::Bool => i128::from(bits),
+                _ => i128::from(bits),
             }
         };
-        Ok(match dtype {
+        Ok(match self.dtype() {
             DType::F64 => Array::from_fn(shape, |index| f64::from_bits(number(index))),
+            DType::F32 if self.kind == NumberKind::UpperHalf => {
+                Array::from_fn(shape, |index| f32::from_bits((number(index) as u32) << 16))
+            }
             DType::F32 if self.size == 2 => {
                 Array::from_fn(shape, |index| half(number(index) as u16))
             }
             DType::F32 => Array::from_fn(shape, |index| f32::from_bits(number(index) as u32)),
             DType::Bool => Array::from_fn(shape, |index| number(index) != 0),
-            DType::U8 => Array::from_bytes(shape, dtype, bytes),
+            DType::U8 => Array::from_bytes(shape, DType::U8, bytes),
             DType::I32 => {
                 let numbers = (0..shape.len()).map(integer);
                 if let Some((place, number)) =
@@ -286,7 +274,7 @@ impl NumberFormat {
 }
 
 /// The number of a half float: IEEE 754-2008, binary16.
-pub(super) fn half(bits: u16) -> f32 {
+fn half(bits: u16) -> f32 {
     let (sign, exponent, fraction) = (bits >> 15, (bits >> 10) & 31, f32::from(bits & 1023));
     let size = match exponent {
         0 => fraction * 2.0_f32.powi(-24),
@@ -299,14 +287,15 @@ pub(super) fn half(bits: u16) -> f32 {
 
 /// The length of the header and its text; none of a file of another kind.
 fn header(file: &mut (impl Read + Seek)) -> std::io::Result<Option<(u64, String)>> {
-    let mut begin = [0; 12];
-    let read = read_most(file, &mut begin)?;
-    if read < 10 || begin[..6] != *b"\x93NUMPY" {
-        return Ok(None);
-    }
-    let (before, length) = match begin[6] {
-        1 => (10, u32::from(u16::from_le_bytes([begin[8], begin[9]]))),
-        2 | 3 if read == 12 => (12, u32::from_le_bytes([begin[8], begin[9], begin[10], begin[11]])),
+    let mut begin = Vec::new();
+    file.by_ref().take(12).read_to_end(&mut begin)?;
+    let (before, length) = match begin[..] {
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => {
+            (10, u32::from(u16::from_le_bytes([a, b])))
+        }
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d] => {
+            (12, u32::from_le_bytes([a, b, c, d]))
+        }
         _ => return Ok(None),
     };
     file.seek(SeekFrom::Start(before))?;
@@ -314,18 +303,6 @@ fn header(file: &mut (impl Read + Seek)) -> std::io::Result<Option<(u64, String)
     let read = file.take(length.into()).read_to_end(&mut text)?;
     Ok((read == length as usize)
         .then(|| (before + u64::from(length), String::from_utf8_lossy(&text).into_owned())))
-}
-
-/// As many bytes as there are, at most those that fit.
-fn read_most(file: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<usize> {
-    let mut done = 0;
-    while done < bytes.len() {
-        match file.read(&mut bytes[done..])? {
-            0 => break,
-            read => done += read,
-        }
-    }
-    Ok(done)
 }
 
 /// The value of an entry of a header, without quotes.
@@ -397,20 +374,17 @@ impl NpySamples {
     fn checked(self) -> Result<Self> {
         let count = self.count();
         let mut others = self.inputs.iter().chain(&self.targets);
-        match others.find(|file| file.shape.batch() != count) {
-            Some(other) => {
-                let (first, other) = (&self.inputs[0], other);
-                let message = format!(
-                    "{} has {count} rows, and {} has {}",
-                    shown_path(&first.path),
-                    shown_path(&other.path),
-                    other.shape.batch()
-                );
-                Err(Error::new(ErrorKind::Shape, message)
-                    .help("the first axis counts the samples and must be the same"))
-            }
-            None => Ok(self),
+        if let Some(other) = others.find(|file| file.shape.batch() != count) {
+            let message = format!(
+                "{} has {count} rows, and {} has {}",
+                shown_path(&self.inputs[0].path),
+                shown_path(&other.path),
+                other.shape.batch()
+            );
+            return Err(Error::new(ErrorKind::Shape, message)
+                .help("the first axis counts the samples and must be the same"));
         }
+        Ok(self)
     }
 }
 
@@ -434,7 +408,7 @@ mod tests {
 
     fn stored(text: &str, bytes: &[u8]) -> Result<Array, (usize, i128)> {
         let stored = NumberFormat::read(text).unwrap();
-        stored.array(Shape::from([bytes.len() / stored.size]), stored.dtype(), bytes)
+        stored.array(Shape::from([bytes.len() / stored.size]), bytes)
     }
 
     #[test]

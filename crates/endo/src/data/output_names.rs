@@ -23,6 +23,17 @@ impl Dataset {
                 Error::new(ErrorKind::Argument, message).help(format!("the outputs are {names}"))
             })
         };
+        let places = |what: &str, names: &[String]| {
+            names.iter().map(|name| place(what, name)).collect::<Result<Vec<_>>>()
+        };
+        // The array of an output, of those that are for the outputs at these places.
+        fn array_for<'a>(
+            output: usize,
+            places: &[usize],
+            arrays: &'a [Array],
+        ) -> Option<&'a Array> {
+            places.iter().position(|&known| known == output).map(|index| &arrays[index])
+        }
         let mut arranged = Self { names: Names::default(), ..self.clone() };
         // The outputs that the arranged targets are for.
         let mut of: Vec<usize> = if self.targets.len() == outputs.len() {
@@ -31,8 +42,7 @@ impl Dataset {
             compared.to_vec()
         };
         if !targets.is_empty() {
-            let places =
-                targets.iter().map(|name| place("targets", name)).collect::<Result<Vec<_>>>()?;
+            let places = places("targets", targets)?;
             // A custom step may look at all of them.
             let mut all = places.clone();
             all.sort_unstable();
@@ -48,37 +58,22 @@ impl Dataset {
                 return Err(Error::new(ErrorKind::Usage, message).help(help));
             }
             of = if compared.is_empty() { all } else { compared.to_vec() };
-            let target = |output: &usize| {
-                places
-                    .iter()
-                    .position(|known| known == output)
-                    .map(|index| self.targets[index].clone())
+            let chosen = |arrays: &[Array]| {
+                of.iter()
+                    .filter_map(|&output| array_for(output, &places, arrays).cloned())
+                    .collect()
             };
-            arranged.targets = of.iter().filter_map(target).collect();
+            arranged.targets = chosen(&self.targets);
             if self.sample_weights.len() > 1 && sample_weights.is_empty() {
-                let weight = |output: &usize| {
-                    places
-                        .iter()
-                        .position(|known| known == output)
-                        .map(|index| self.sample_weights[index].clone())
-                };
-                arranged.sample_weights = of.iter().filter_map(weight).collect();
+                arranged.sample_weights = chosen(&self.sample_weights);
             }
         }
         if !sample_weights.is_empty() {
-            let places = sample_weights
-                .iter()
-                .map(|name| place("sample weights", name))
-                .collect::<Result<Vec<_>>>()?;
+            let places = places("sample weights", sample_weights)?;
             let ones = Array::full(self.len(), 1.0, DType::F32);
-            let weight = |output: &usize| {
-                places
-                    .iter()
-                    .position(|known| known == output)
-                    .map(|index| &self.sample_weights[index])
-            };
-            arranged.sample_weights =
-                of.iter().map(|output| weight(output).unwrap_or(&ones).clone()).collect();
+            let weight =
+                |&output: &usize| array_for(output, &places, &self.sample_weights).unwrap_or(&ones);
+            arranged.sample_weights = of.iter().map(weight).cloned().collect();
         }
         Ok(arranged)
     }

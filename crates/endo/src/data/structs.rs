@@ -165,17 +165,9 @@ mod tests {
             (a + h, (i * &rest[0], rest.len() as f64 * a))
         });
         let [one, two, three] = [1.0, 2.0, 3.0].map(column);
+        let [a, b, c, d, e, f] = std::array::from_fn(|_| one.clone());
         let (sum, (product, count)) = model
-            .predict(&(
-                one.clone(),
-                one.clone(),
-                one.clone(),
-                one.clone(),
-                one.clone(),
-                one.clone(),
-                two.clone(),
-                (two.clone(), vec![three.clone(), one]),
-            ))
+            .predict(&(a, b, c, d, e, f, two.clone(), (two.clone(), vec![three.clone(), one])))
             .unwrap();
         assert_eq!((sum, product, count), (three, column(6.0), two));
     }

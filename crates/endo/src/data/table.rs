@@ -33,12 +33,12 @@ use crate::shown::{listed, shown};
 pub struct Table {
     columns: Vec<Column>,
     /// The path of the file it was read from, as messages show it.
-    origin: Option<String>,
+    pub(super) origin: Option<String>,
     /// The lines of its rows in that file.
     lines: Lines,
     /// What was decided or passed over while it was read.
-    notes: Vec<String>,
-    conventions: Conventions,
+    pub(super) notes: Vec<String>,
+    pub(super) conventions: Conventions,
 }
 
 /// What a file shows of how numbers and dates are written in it.
@@ -107,19 +107,7 @@ impl Table {
     ) -> Result<Self> {
         let values = columns.into_iter().map(|(name, values)| (name, Values::Numbers(values)));
         let table = Self::from_values(values)?;
-        for Column { name, values, .. } in &table.columns {
-            let Values::Numbers(values) = values else { continue };
-            if let Some(row) = values.iter().position(|value| !value.is_finite()) {
-                let message = format!(
-                    "row {}, column `{}`: {} is not a finite number",
-                    row + 1,
-                    shown(name),
-                    values[row]
-                );
-                return Err(Error::new(ErrorKind::NotFinite, message)
-                    .help("fill it, or remove the row or column"));
-            }
-        }
+        table.columns.iter().try_for_each(|column| column.refuse(|value| !value.is_finite()))?;
         Ok(table)
     }
 
@@ -153,24 +141,6 @@ impl Table {
         };
         table.check()?;
         Ok(table)
-    }
-
-    /// The table, with what is to be said of how it was read.
-    pub(super) fn with_notes(mut self, notes: Vec<String>) -> Self {
-        self.notes = notes;
-        self
-    }
-
-    /// The table, as read from the file of this path.
-    pub(super) fn with_origin(mut self, path: String) -> Self {
-        self.origin = Some(path);
-        self
-    }
-
-    /// The table, with how numbers and dates were written.
-    pub(super) fn with_conventions(mut self, conventions: Conventions) -> Self {
-        self.conventions = conventions;
-        self
     }
 
     /// Where a row, counted from 0, is, for messages: `houses.csv: row 3 (line 4)`, or as much of
@@ -363,33 +333,36 @@ impl Table {
                 .help("give columns of at least one number"));
         }
         check_distinct(&self.columns().collect::<Vec<_>>())?;
-        for Column { name, values, .. } in &self.columns {
-            let name = shown(name);
-            if values.len() != rows {
+        for column in &self.columns {
+            let (name, count) = (shown(&column.name), column.values.len());
+            if count != rows {
                 let (first, all) = (&self.columns[0], &self.columns);
                 let are_numbers =
                     all.iter().all(|column| matches!(column.values, Values::Numbers(_)));
                 let (unit, first) =
                     (if are_numbers { "number" } else { "cell" }, shown(&first.name));
-                let message = format!(
-                    "column `{first}` has {rows} {unit}s, but column `{name}` has {}",
-                    values.len()
-                );
+                let message =
+                    format!("column `{first}` has {rows} {unit}s, but column `{name}` has {count}");
                 return Err(
                     data(message).help(format!("every column needs one {unit} for every row"))
                 );
             }
-            if let Values::Numbers(values) | Values::Times(values) = values
-                && let Some(row) = values.iter().position(|value| value.is_infinite())
-            {
-                let message = format!(
-                    "row {}, column `{name}`: {} is not a finite number",
-                    row + 1,
-                    values[row]
-                );
-                return Err(Error::new(ErrorKind::NotFinite, message)
-                    .help("fill it, or remove the row or column"));
-            }
+            column.refuse(f64::is_infinite)?;
+        }
+        Ok(())
+    }
+}
+
+impl Column {
+    /// Fails at the first number or time that is refused.
+    fn refuse(&self, is_refused: impl Fn(f64) -> bool) -> Result<()> {
+        if let Values::Numbers(values) | Values::Times(values) = &self.values
+            && let Some(row) = values.iter().position(|&value| is_refused(value))
+        {
+            let (row, name, value) = (row + 1, shown(&self.name), values[row]);
+            let message = format!("row {row}, column `{name}`: {value} is not a finite number");
+            return Err(Error::new(ErrorKind::NotFinite, message)
+                .help("fill it, or remove the row or column"));
         }
         Ok(())
     }

@@ -6,9 +6,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::files::failure;
-use crate::shown::shown_path;
+use crate::error::Result;
+use crate::files::{failure, unfit};
 
 use super::Dataset;
 use super::stream::{IntoBatch, Samples};
@@ -89,9 +88,8 @@ impl<B: IntoBatch, F: FnMut(&[String]) -> B> TextLines<F> {
             start += read as u64;
         }
         if lines.is_empty() {
-            let message = format!("{}: there is no line in it", shown_path(&path));
-            return Err(Error::new(ErrorKind::Data, message)
-                .help("give a file of text with a sample in each line"));
+            let help = "give a file of text with a sample in each line";
+            return Err(unfit(&path, "there is no line in it", help));
         }
         Ok(Self { path, file, batch, lines })
     }
@@ -113,9 +111,8 @@ impl<B: IntoBatch, F: FnMut(&[String]) -> B + Send> Samples for TextLines<F> {
                 .and_then(|_| self.file.read_exact(&mut bytes));
             read.map_err(|error| failure("cannot read", &self.path, &error))?;
             texts.push(String::from_utf8(bytes).map_err(|_| {
-                let message = format!("{}: line {number} is not UTF-8", shown_path(&self.path));
-                Error::new(ErrorKind::Data, message)
-                    .help("convert the file: `iconv -f WINDOWS-1252 -t UTF-8`, say")
+                let help = "convert the file: `iconv -f WINDOWS-1252 -t UTF-8`, say";
+                unfit(&self.path, format!("line {number} is not UTF-8"), help)
             })?);
         }
         (self.batch)(&texts).into_batch()

@@ -130,15 +130,17 @@ impl Graph {
         &self.nodes[id.index()]
     }
 
+    /// The nodes of outputs, writes and checks.
+    pub fn roots(&self) -> impl Iterator<Item = NodeId> {
+        let written = self.writes.iter().map(|&(_, id)| id);
+        let checked = self.checks.iter().map(|check| check.node);
+        self.outputs.iter().copied().chain(written).chain(checked)
+    }
+
     /// The nodes that outputs, writes and checks depend on, by position.
     pub fn needed(&self) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];
-        let roots = self
-            .outputs
-            .iter()
-            .chain(self.writes.iter().map(|(_, id)| id))
-            .chain(self.checks.iter().map(|c| &c.node));
-        for id in roots {
+        for id in self.roots() {
             needed[id.index()] = true;
         }
         for position in (0..self.nodes.len()).rev() {

@@ -84,8 +84,7 @@ impl Tensor {
                 tensors with `where_`";
             let error = Error::new(
                 ErrorKind::Usage,
-                "the numbers of a tensor are not known while \
-                a graph is traced",
+                "the numbers of a tensor are not known while a graph is traced",
             );
             self.trace.record(error.help(help).at(site));
             Array::zeros(self.shape.clone(), self.dtype)

@@ -39,7 +39,7 @@ struct TraceState {
     /// The variables that formulas have read beside a tensor.
     beside: Vec<Variable>,
     /// Values that stand for variables' own.
-    stand_ins: Vec<(Variable, Tensor)>,
+    stand_ins: Vec<StandIn>,
     eager: Option<Eager>,
 }
 
@@ -47,6 +47,13 @@ struct TraceState {
 struct Warning {
     site: Option<&'static Location<'static>>,
     text: String,
+}
+
+/// A value that stands for a variable's own.
+struct StandIn {
+    variable: Variable,
+    value: Tensor,
+    is_read: bool,
 }
 
 struct CurrentValue {
@@ -215,29 +222,29 @@ impl Trace {
         site: &'static Location<'static>,
     ) -> Tensor {
         self.state.borrow_mut().beside.push(variable.clone());
-        let stand_in = self
-            .state
-            .borrow()
-            .stand_ins
-            .iter()
-            .rev()
-            .find(|(known, _)| known == variable)
-            .map(|(_, value)| value.clone());
-        stand_in.unwrap_or_else(|| self.read(variable, site))
+        self.stand_in(variable).unwrap_or_else(|| self.read(variable, site))
     }
 
-    /// Gives formulas other values for variables than their own, until they are taken back.
-    pub(crate) fn push_stand_ins(&self, values: impl IntoIterator<Item = (Variable, Tensor)>) {
-        self.state.borrow_mut().stand_ins.extend(values);
+    /// The value that stands for a variable's own, where one does.
+    pub(crate) fn stand_in(&self, variable: &Variable) -> Option<Tensor> {
+        let mut state = self.state.borrow_mut();
+        let known = state.stand_ins.iter_mut().rev().find(|known| known.variable == *variable)?;
+        known.is_read = true;
+        Some(known.value.clone())
     }
 
-    /// Takes back all of them but the first `count`.
-    pub(crate) fn keep_stand_ins(&self, count: usize) {
-        self.state.borrow_mut().stand_ins.truncate(count);
+    /// Gives variables other values than their own, until these are taken back.
+    pub(crate) fn push_stand_ins(&self, values: Vec<(Variable, Tensor)>) {
+        let stand_in = |(variable, value)| StandIn { variable, value, is_read: false };
+        self.state.borrow_mut().stand_ins.extend(values.into_iter().map(stand_in));
     }
 
-    pub(crate) fn stand_in_count(&self) -> usize {
-        self.state.borrow().stand_ins.len()
+    /// Takes back the last `count` of them, and returns the variables whose value nothing has read.
+    pub(crate) fn pop_stand_ins(&self, count: usize) -> Vec<Variable> {
+        let mut state = self.state.borrow_mut();
+        let kept = state.stand_ins.len() - count;
+        let taken = state.stand_ins.split_off(kept);
+        taken.into_iter().filter(|known| !known.is_read).map(|known| known.variable).collect()
     }
 
     /// How many variables were read by formulas so far.
@@ -264,7 +271,7 @@ impl Trace {
             let message =
                 format!("cannot assign {got} to variable `{}`, which is {want}", variable.name());
             let help = "reduce, reshape or cast the value to the variable's shape and type";
-            return self.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+            return self.refuse(ErrorKind::Shape, message, help, site);
         }
         if let Some(error) = self.stranger(&[value]) {
             return self.record(error.at(site));
@@ -333,6 +340,17 @@ impl Trace {
         let shape =
             if shape.is_possible() && shape.len() <= LARGEST { shape } else { shape.stand_in() };
         self.constant(Array::zeros(shape, dtype), site)
+    }
+
+    /// Records a mistake at a line, with how to fix it.
+    pub(crate) fn refuse(
+        &self,
+        kind: ErrorKind,
+        message: String,
+        help: &str,
+        site: &'static Location<'static>,
+    ) {
+        self.record(Error::new(kind, message).help(help).at(site));
     }
 
     /// Records an error; the first one counts.

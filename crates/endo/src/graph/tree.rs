@@ -40,9 +40,8 @@ use super::Tensor;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no structure of tensors",
     note = "layers take and return a `Tensor`, or arrays, vectors, options and tuples of up to \
-        eight of them; for a struct of your own \
-            write `struct Outputs<T = Tensor> {{ mean: T, deviation: T }}` and `tree!(Outputs {{ \
-            mean, deviation }});`"
+        eight of them; for a struct of your own write `struct Outputs<T = Tensor> {{ mean: T, \
+        deviation: T }}` and `tree!(Outputs {{ mean, deviation }});`"
 )]
 pub trait Tree: Sized + 'static {
     /// The same structure of arrays: what goes into a run, or comes out of it.

@@ -4,7 +4,7 @@
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::named::family;
 use crate::random::Random;
 use crate::shape::Shape;
@@ -38,7 +38,7 @@ family! { Initializer: initialize(self, shape: &Shape, _random: &mut Random) -> 
     } => {
         let [_, columns] = shape[..] else {
             let message = format!("`identity` makes matrices, and the weight has shape {shape}");
-            return Err(Error::new(ErrorKind::Shape, message).help("use it for weights of two \
+            return Err(Error::shape(message, "use it for weights of two \
                 axes, such as kernels of `Dense`"));
         };
         let is_diagonal = |index| index / columns == index % columns;

@@ -13,7 +13,7 @@ pub(crate) mod scaled;
 use std::sync::Arc;
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::named::{self, Hyperparameters, table};
 use crate::random::Random;
 use crate::shape::Shape;
@@ -177,8 +177,7 @@ fn checked(what: &str, values: Array, shape: &Shape) -> Result<Array> {
         return Ok(values);
     }
     let message = format!("{what} of shape {}, and the weight has shape {shape}", values.shape());
-    Err(Error::new(ErrorKind::Shape, message)
-        .help("give one value for every element of the weight, in its shape"))
+    Err(Error::shape(message, "give one value for every element of the weight, in its shape"))
 }
 
 #[cfg(test)]

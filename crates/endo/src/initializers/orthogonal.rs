@@ -5,7 +5,7 @@
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::named::family;
 use crate::random::Random;
 use crate::shape::Shape;
@@ -29,7 +29,7 @@ family! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> R
         if shape.rank() < 2 {
             let message = format!("`orthogonal` makes matrices, and the weight has shape {shape}");
             let help = "use it for weights of two or more axes, such as recurrent kernels";
-            return Err(Error::new(ErrorKind::Shape, message).help(help));
+            return Err(Error::shape(message, help));
         }
         Array::require_room(shape, DType::F64)?;
         let columns = shape.features();

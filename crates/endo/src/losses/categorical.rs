@@ -7,7 +7,7 @@
 use std::panic::Location;
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::family;
 
@@ -110,8 +110,7 @@ fn per_class(numbers: &[f64], like: &Tensor, axis: i32) -> Tensor {
     let classes = like.shape().get(position).copied().unwrap_or(1);
     if numbers.len() != classes {
         let message = format!("{} values of `alpha` for {classes} classes", numbers.len());
-        let error = Error::new(ErrorKind::Shape, message)
-            .help("give one number for each class, or one for all");
+        let error = Error::shape(message, "give one number for each class, or one for all");
         return like.fail(error, like.shape(), site);
     }
     let sizes: Vec<usize> =

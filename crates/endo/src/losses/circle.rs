@@ -6,7 +6,7 @@
 use std::panic::Location;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::family;
 
@@ -38,7 +38,7 @@ impl Circle {
                 format!("`circle` of labels {} and embeddings {}", y_true.shape(), y_pred.shape());
             let help = "give one label for each row: labels `[batch]` or `[batch, 1]`, embeddings \
                 `[batch, features]`";
-            return y_pred.fail(Error::new(ErrorKind::Shape, message).help(help), [count], site);
+            return y_pred.fail(Error::shape(message, help), [count], site);
         }
         let x = y_pred.convert(y_pred.dtype().promote(DType::F32), site);
         let distance = (1.0 - x.matmul(&x.transpose())).maximum(0.0);

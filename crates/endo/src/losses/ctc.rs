@@ -8,7 +8,7 @@
 use std::panic::Location;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::family;
 
@@ -37,11 +37,7 @@ pub fn ctc(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         let message = format!("`ctc` of labels {} and logits {}", y_true.shape(), y_pred.shape());
         let help =
             "labels are `[batch, labels]`, filled up with 0, and logits `[batch, steps, classes]`";
-        return y_pred.fail(
-            Error::new(ErrorKind::Shape, message).help(help),
-            [y_pred.batch()],
-            site,
-        );
+        return y_pred.fail(Error::shape(message, help), [y_pred.batch()], site);
     }
     let x = y_pred.convert(y_pred.dtype().promote(DType::F32), site);
     let [batch, steps, classes] = [0, 1, 2].map(|axis| x.shape()[axis]);

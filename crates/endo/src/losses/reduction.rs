@@ -5,7 +5,7 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::words;
 
@@ -116,7 +116,7 @@ fn spread(
             }
             _ => "give one weight per sample: an array `[batch]` or `[batch, 1]`",
         };
-        return weight.fail(Error::new(ErrorKind::Shape, message).help(help), values.shape(), site);
+        return weight.fail(Error::shape(message, help), values.shape(), site);
     }
     let ones = std::iter::repeat_n(1, values.rank() - leading.rank());
     let aligned: Vec<usize> = leading.shape().iter().copied().chain(ones).collect();

@@ -6,7 +6,7 @@
 use std::panic::Location;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{Node, Op, Tensor};
 use crate::simd::Reduction;
 
@@ -47,7 +47,7 @@ fn same_shape_or(help: &str, function: &str, y_true: &Tensor, y_pred: &Tensor) -
             y_true.shape(),
             y_pred.shape()
         );
-        y_pred.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+        y_pred.trace().record(Error::shape(message, help).at(site));
         return (predictions.clone(), predictions);
     }
     (targets, predictions)
@@ -76,9 +76,7 @@ pub(super) fn class_numbers(
         let help = "predictions are `[batch, classes]`, with the classes along the last axis \
             unless told otherwise";
         return (
-            y_pred
-                .fail(Error::new(ErrorKind::Shape, message).help(help), (), site)
-                .convert(DType::I32, site),
+            y_pred.fail(Error::shape(message, help), (), site).convert(DType::I32, site),
             predictions,
         );
     };
@@ -96,9 +94,7 @@ pub(super) fn class_numbers(
                 1]`, predictions `[batch, classes]`"
         };
         return (
-            y_pred
-                .fail(Error::new(ErrorKind::Shape, message).help(help), rows, site)
-                .convert(DType::I32, site),
+            y_pred.fail(Error::shape(message, help), rows, site).convert(DType::I32, site),
             predictions,
         );
     }

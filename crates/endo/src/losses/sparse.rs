@@ -8,7 +8,7 @@
 use std::panic::Location;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::family;
 use crate::shape::Shape;
@@ -39,8 +39,7 @@ pub fn sparse_categorical_crossentropy(
 pub fn categorical_generalized_cross_entropy(y_true: &Tensor, y_pred: &Tensor, q: f64) -> Tensor {
     let name = "categorical_generalized_cross_entropy";
     if !(q > 0.0 && q < 1.0) {
-        let error = Error::new(ErrorKind::Argument, format!("`{name}` with q = {q}"))
-            .help("q lies between 0 and 1");
+        let error = Error::argument(format!("`{name}` with q = {q}"), "q lies between 0 and 1");
         return y_pred.fail(error, y_true.shape(), Location::caller());
     }
     let (labels, p) = class_numbers(name, y_true, y_pred, -1);

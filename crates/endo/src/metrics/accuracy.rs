@@ -6,7 +6,7 @@
 use std::panic::Location;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::losses::Targets;
 use crate::named::Named;
@@ -244,9 +244,7 @@ fn class_numbers(function: &str, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         let help =
             "give one class number for each row of predictions: targets `[batch]` or `[batch, 1]`";
         let site = Location::caller();
-        return y_pred
-            .fail(Error::new(ErrorKind::Shape, message).help(help), rows, site)
-            .cast(DType::I32);
+        return y_pred.fail(Error::shape(message, help), rows, site).cast(DType::I32);
     }
     labels.cast(DType::I32)
 }

@@ -4,7 +4,7 @@
 //! there are thresholds.
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::losses::{reduction::spread_weights, warn_of_linear};
 use crate::named::{Named, words};
@@ -135,13 +135,11 @@ impl Auc {
     fn check(&self, y_pred: &Tensor) -> Result<(), Error> {
         if self.scale().len() < 2 {
             let message = format!("the option `num_thresholds` of `auc` is {}", self.scale().len());
-            return Err(Error::new(ErrorKind::Argument, message).help("a curve takes at least 2"));
+            return Err(Error::argument(message, "a curve takes at least 2"));
         }
         if (self.multi_label || self.label_weights.is_some()) && y_pred.rank() < 2 {
             let message = format!("`auc` of several labels and predictions {}", y_pred.shape());
-            return Err(
-                Error::new(ErrorKind::Shape, message).help("give predictions `[batch, labels]`")
-            );
+            return Err(Error::shape(message, "give predictions `[batch, labels]`"));
         }
         if let Some(weights) =
             self.label_weights.as_ref().filter(|weights| weights.len() != y_pred.features())
@@ -151,8 +149,10 @@ impl Auc {
                 weights.len(),
                 y_pred.shape()
             );
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("give one weight for each position of the last axis"));
+            return Err(Error::argument(
+                message,
+                "give one weight for each position of the last axis",
+            ));
         }
         Ok(())
     }

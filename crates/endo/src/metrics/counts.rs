@@ -4,7 +4,7 @@
 //! In: labels 0/1 and predictions. Out: one number, or one for each threshold.
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::named::{Named, Setting, optional};
@@ -114,15 +114,12 @@ impl Rule<'_> {
             thresholds.clone().find(|threshold| !(0.0..=1.0).contains(*threshold))
         {
             let message = format!("`{metric}` has the threshold {threshold}");
-            return Err(
-                Error::new(ErrorKind::Argument, message).help("thresholds are between 0 and 1")
-            );
+            return Err(Error::argument(message, "thresholds are between 0 and 1"));
         }
         if let Some(k) = self.top_k.filter(|&k| k > y_pred.features()) {
             let message =
                 format!("`{metric}` looks at the top {k} of predictions {}", y_pred.shape());
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("`top_k` is at most the size of the last axis"));
+            return Err(Error::argument(message, "`top_k` is at most the size of the last axis"));
         }
         Ok(())
     }

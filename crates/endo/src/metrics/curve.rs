@@ -9,7 +9,7 @@ use std::panic::Location;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::trace::Context;
@@ -98,8 +98,7 @@ impl Tally<'_> {
                 "`{name}` has {} thresholds for {columns} columns of labels",
                 self.scale.len()
             );
-            let error = Error::new(ErrorKind::Argument, message)
-                .help("a few hundred thresholds are enough");
+            let error = Error::argument(message, "a few hundred thresholds are enough");
             return cx.trace().record(error.at(Location::caller()));
         }
         let first = cx.trace().constant_from_fn(

@@ -5,7 +5,7 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::named::{Named, optional, words};
@@ -52,21 +52,17 @@ impl Score<'_> {
     fn check(&self, y_pred: &Tensor) -> Result<(), Error> {
         if y_pred.rank() != 2 {
             let message = format!("`{}` of predictions {}", self.metric, y_pred.shape());
-            return Err(Error::new(ErrorKind::Shape, message)
-                .help("give targets and predictions `[batch, classes]`"));
+            return Err(Error::shape(message, "give targets and predictions `[batch, classes]`"));
         }
         if self.beta <= 0.0 {
             let message = format!("the option `beta` of `{}` is {}", self.metric, self.beta);
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("it is the weight of recall, above 0"));
+            return Err(Error::argument(message, "it is the weight of recall, above 0"));
         }
         if let Some(threshold) =
             self.threshold.filter(|&threshold| threshold <= 0.0 || threshold > 1.0)
         {
             let message = format!("the option `threshold` of `{}` is {threshold}", self.metric);
-            return Err(
-                Error::new(ErrorKind::Argument, message).help("it is above 0 and at most 1")
-            );
+            return Err(Error::argument(message, "it is above 0 and at most 1"));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::losses::{Targets, reduction::spread_weights};
 use crate::named::Named;
@@ -61,7 +61,7 @@ impl Confusion<'_> {
                 self.num_classes
             );
             let help = "give the number of classes: labels are counted from 0";
-            return cx.trace().record(Error::new(ErrorKind::Argument, message).help(help).at(site));
+            return cx.trace().record(Error::argument(message, help).at(site));
         }
         let labels = |x: &Tensor, sparse: bool| {
             if sparse { x.cast(DType::I32) } else { x.argmax(self.axis as isize) }
@@ -78,11 +78,9 @@ impl Confusion<'_> {
                 self.totals.name(),
                 self.num_classes
             );
-            return cx.trace().record(
-                Error::new(ErrorKind::Argument, message)
-                    .help("classes are counted from 0")
-                    .at(site),
-            );
+            return cx
+                .trace()
+                .record(Error::argument(message, "classes are counted from 0").at(site));
         }
         if predicted.shape().len() != count {
             let message = format!(
@@ -94,7 +92,7 @@ impl Confusion<'_> {
             let help = "give both one class number for each place, or say with `sparse_y_true` \
                 and `sparse_y_pred` which has one \
                         number for each class instead";
-            return cx.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+            return cx.trace().record(Error::shape(message, help).at(site));
         }
         let classes = self.num_classes as i32;
         let weight = match weight {

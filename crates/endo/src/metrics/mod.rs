@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::losses::{Targets, align, covered};
 use crate::named::Hyperparameters;
@@ -244,7 +244,7 @@ fn paired(metric: &str, y_true: &Tensor, y_pred: &Tensor) -> (Tensor, Tensor) {
         y_pred.shape()
     );
     let help = "targets have the shape of the predictions, but for a last axis of size 1";
-    y_true.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(Location::caller()));
+    y_true.trace().record(Error::shape(message, help).at(Location::caller()));
     (y_pred.clone(), y_pred)
 }
 
@@ -261,9 +261,7 @@ fn of_class(
         let message =
             format!("`{metric}` looks at class {class} of predictions {}", y_pred.shape());
         let help = "`class_id` is a position on the last axis of `[batch, classes]`";
-        y_pred
-            .trace()
-            .record(Error::new(ErrorKind::Argument, message).help(help).at(Location::caller()));
+        y_pred.trace().record(Error::argument(message, help).at(Location::caller()));
         return (y_true, y_pred);
     }
     (y_true.slice(-1, class..class + 1), y_pred.slice(-1, class..class + 1))

@@ -7,7 +7,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::losses;
 use crate::named::{self, table};
@@ -56,8 +56,7 @@ pub fn get(text: &str) -> Result<Arc<dyn Metric>> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are {}; and every loss is a metric", listed(names())),
             };
-            Err(Error::new(ErrorKind::Argument, format!("there is no metric called `{name}`"))
-                .help(help))
+            Err(Error::argument(format!("there is no metric called `{name}`"), help))
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::named::Named;
 
 use super::curve::{Scale, Tally};
@@ -34,13 +34,11 @@ fn check(metric: &str, ratio: (&str, f64), num_thresholds: usize) -> Result<(), 
     let (name, least) = ratio;
     if !(0.0..=1.0).contains(&least) {
         let message = format!("`{metric}` is given the {name} {least}");
-        return Err(Error::new(ErrorKind::Argument, message).help("it is between 0 and 1"));
+        return Err(Error::argument(message, "it is between 0 and 1"));
     }
     if num_thresholds == 0 {
         let message = format!("the option `num_thresholds` of `{metric}` is 0");
-        return Err(
-            Error::new(ErrorKind::Argument, message).help("it takes at least one threshold")
-        );
+        return Err(Error::argument(message, "it takes at least one threshold"));
     }
     Ok(())
 }

@@ -143,9 +143,7 @@ impl Totals {
                     "a metric keeps the sizes of its first batch: use another one for predictions \
                         of another size"
                 };
-                return cx
-                    .trace()
-                    .record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+                return cx.trace().record(Error::shape(message, help).at(site));
             }
             cx.assign_add(variable, value.stop_gradient());
         }
@@ -203,8 +201,7 @@ impl Totals {
                 self.name,
                 self.parts.len()
             );
-            Error::new(ErrorKind::Argument, message)
-                .help(format!("they are {}", listed(self.parts.iter().copied())))
+            Error::argument(message, format!("they are {}", listed(self.parts.iter().copied())))
         })
     }
 }

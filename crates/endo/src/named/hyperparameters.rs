@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::spelling;
 
 use super::setting::quoted;
@@ -111,8 +111,7 @@ impl Hyperparameters {
                 "the hyperparameter `{name}` is asked for as {}, and is `{text}`",
                 S::EXPECTED
             );
-            Error::new(ErrorKind::Argument, message)
-                .help("ask for it as the type with which it was saved")
+            Error::argument(message, "ask for it as the type with which it was saved")
         })
     }
 
@@ -133,11 +132,7 @@ impl Hyperparameters {
                 (Some(near), _) => format!("did you mean `{near}`?"),
                 (None, false) => format!("there are {}", spelling::listed(known())),
             };
-            return Err(Error::new(
-                ErrorKind::Argument,
-                format!("there is no hyperparameter `{first}`"),
-            )
-            .help(help));
+            return Err(Error::argument(format!("there is no hyperparameter `{first}`"), help));
         };
         match rest {
             None => Ok(text.clone()),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::spelling;
 
 use super::OptionValue;
@@ -55,7 +55,7 @@ fn unknown(family: &str, name: &str, rows: &[&'static [&'static str]]) -> Error 
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there are {}", spelling::listed(rows.iter().map(|names| names[0]))),
     };
-    Error::new(ErrorKind::Argument, format!("there is no {family} called `{name}`")).help(help)
+    Error::argument(format!("there is no {family} called `{name}`"), help)
 }
 
 /// Fails if a text gives options that a row has not, or more of them than it has.
@@ -69,12 +69,12 @@ fn check(text: &str, name: &str, options: &[&'static str], given: &[TextOption<'
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, options) => format!("it has {}", spelling::listed(options.iter().copied())),
         };
-        return Err(Error::new(ErrorKind::Argument, message).help(help));
+        return Err(Error::argument(message, help));
     }
     if given.len() > options.len() {
         let message =
             format!("`{text}` gives {} options, but `{name}` has {}", given.len(), options.len());
-        return Err(Error::new(ErrorKind::Argument, message).help("give each option once"));
+        return Err(Error::argument(message, "give each option once"));
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ impl<'a> TextOptions<'a> {
         let help = || format!("give it as in `{name}({option}=..)`");
         let Some(value) = self.text_of(option)? else {
             let message = format!("`{name}` needs the option `{option}`");
-            return Err(Error::new(ErrorKind::Argument, message).help(help()));
+            return Err(Error::argument(message, help()));
         };
         self.read(option, value, help)
     }
@@ -130,7 +130,7 @@ impl<'a> TextOptions<'a> {
         V::parse(value).unwrap_or_else(|| {
             let (text, expected) = (self.text, V::EXPECTED);
             let message = format!("the option `{option}` of `{text}` is {expected}, got `{value}`");
-            Err(Error::new(ErrorKind::Argument, message).help(help()))
+            Err(Error::argument(message, help()))
         })
     }
 
@@ -152,8 +152,7 @@ impl<'a> TextOptions<'a> {
             (None, [value]) => Ok(Some(value)),
             (Some(_), _) | (None, _) => {
                 let message = format!("`{}` gives the option `{option}` twice", self.text);
-                Err(Error::new(ErrorKind::Argument, message)
-                    .help("give options in their order first, then by name"))
+                Err(Error::argument(message, "give options in their order first, then by name"))
             }
         }
     }
@@ -174,8 +173,10 @@ pub(super) fn parse(text: &str) -> Result<(&str, Vec<TextOption<'_>>)> {
     let Some((name, rest)) = split_after_quotes(text, '(') else { return Ok((text, Vec::new())) };
     let Some(inside) = rest.strip_suffix(')') else {
         let message = format!("`{text}` opens a parenthesis and does not end with one");
-        return Err(Error::new(ErrorKind::Argument, message)
-            .help("write options as in `leaky_relu(negative_slope=0.1)`"));
+        return Err(Error::argument(
+            message,
+            "write options as in `leaky_relu(negative_slope=0.1)`",
+        ));
     };
     let parts = items(inside);
     let option = |part: &'_ str| -> bool { !part.trim().is_empty() };

@@ -31,75 +31,66 @@ pub(super) fn unless_both_are_zero(x: &Tensor, dy: &Tensor) -> Tensor {
 /// Functions of two numbers, floats or integers.
 macro_rules! binary {
     ($(
+        $(#[$doc:meta])*
         $name:ident($a:ident, $b:ident) = $formula:expr;
         integers = $integers:expr;
         gradient($y:ident, $dy:ident) = $gradient:expr;
         domain = $domain:expr;
     )+) => {
-        $(
-            /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
-            pub mod $name {
-                #[allow(unused_imports)]
-                use super::*;
-                use $crate::graph::{Elementwise, Output};
-                use $crate::simd::{Binary, Float, Integer2, Loops};
-
-                struct Formula;
-
-                impl Binary for Formula {
-                    #[inline(always)]
-                    fn apply<F: Float>($a: F, $b: F) -> F {
-                        $formula
-                    }
+        $(operation! {
+            $name, 2 => Same,
+            [
+                Some(Loops::binary::<Formula, f32>()),
+                Some(Loops::binary::<Formula, f64>()),
+                Some(Loops::integer2::<Formula>()),
+                None,
+            ],
+            Some(|inputs, $y, $dy| {
+                let ($a, $b) = (&inputs[0], &inputs[1]);
+                $gradient.map(Some).into()
+            }),
+            $domain;
+            impl $crate::simd::Binary for Formula {
+                #[inline(always)]
+                fn apply<F: $crate::simd::Float>($a: F, $b: F) -> F {
+                    $formula
                 }
-
-                impl Integer2 for Formula {
-                    #[inline(always)]
-                    fn apply($a: i32, $b: i32) -> i32 {
-                        $integers
-                    }
-                }
-
-                /// The operation.
-                pub static OPERATION: Elementwise = Elementwise {
-                    name: stringify!($name),
-                    arity: 2,
-                    output: Output::Same,
-                    loops: [
-                        Some(Loops::binary::<Formula, f32>()),
-                        Some(Loops::binary::<Formula, f64>()),
-                        Some(Loops::integer2::<Formula>()),
-                        None,
-                    ],
-                    #[allow(unused_variables)]
-                    gradient: Some(|inputs, $y, $dy| {
-                        let ($a, $b) = (&inputs[0], &inputs[1]);
-                        let [da, db] = $gradient;
-                        vec![Some(da), Some(db)]
-                    }),
-                    domain: $domain,
-                };
             }
-        )+
+            impl $crate::simd::Integer2 for Formula {
+                #[inline(always)]
+                fn apply($a: i32, $b: i32) -> i32 {
+                    $integers
+                }
+            }
+        })+
+
+        binary_methods! { $($(#[$doc])* $name;)+ }
+
+        /// The functions of two numbers, for what goes through all operations.
+        pub static BINARY: &[&$crate::graph::Elementwise] = &[$(&$name::OPERATION),+];
     };
 }
 
 binary! {
+    /// `self + other`, broadcast.
     add(a, b) = a + b;
     integers = a.wrapping_add(b);
     gradient(y, dy) = [dy.clone(), dy.clone()];
     domain = [-2.0, 2.0];
 
+    /// `self - other`, broadcast.
     subtract(a, b) = a - b;
     integers = a.wrapping_sub(b);
     gradient(y, dy) = [dy.clone(), -dy];
     domain = [-2.0, 2.0];
 
+    /// `self * other`, element by element, broadcast.
     multiply(a, b) = a * b;
     integers = a.wrapping_mul(b);
     gradient(y, dy) = [dy * b, dy * a];
     domain = [-2.0, 2.0];
 
+    /// `self / other`, broadcast; integers are divided toward zero, and by zero to zero.
     divide(a, b) = a / b;
     integers = if b == 0 { 0 } else { a.wrapping_div(b) };
     gradient(y, dy) = if is_constant(b) {
@@ -110,11 +101,22 @@ binary! {
     };
     domain = [0.5, 2.0];
 
+    /// `self / other`, but 0 where `other` is 0.
     divide_no_nan(a, b) = F::select(b == F::ZERO, F::ZERO, a / b);
     integers = if b == 0 { 0 } else { a.wrapping_div(b) };
     gradient(y, dy) = [dy.divide_no_nan(b), y.multiply_no_nan(-dy).divide_no_nan(b)];
     domain = [0.5, 2.0];
 
+    /// `self * other`, but 0 where `other` is 0, even if `self` is infinite or NaN, as
+    /// TensorFlow's; and where `self` is 0 and `other` infinite.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x, y], _cx| [x.multiply_no_nan(&y)]);
+    /// let [product] = f.run([&[f32::INFINITY, 2.0].into(), &[0.0_f32, 3.0].into()])?;
+    /// assert_eq!(product, Array::from([0.0_f32, 6.0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     multiply_no_nan(a, b) = F::select(
         (b == F::ZERO) | ((a == F::ZERO) & (b.abs() == F::INFINITY)),
         F::ZERO,
@@ -124,6 +126,7 @@ binary! {
     gradient(y, dy) = [b.multiply_no_nan(dy), a.multiply_no_nan(dy)];
     domain = [0.5, 2.0];
 
+    /// `self` to the power `other`.
     power(a, b) = crate::simd::pow(a, b);
     integers = a.wrapping_pow(b.max(0) as u32);
     gradient(y, dy) = {
@@ -138,6 +141,7 @@ binary! {
     };
     domain = [0.5, 2.0];
 
+    /// The larger of the two; NaN if either is. At ties the gradient goes to `self`.
     maximum(a, b) = a.maximum(b);
     integers = a.max(b);
     gradient(y, dy) = {
@@ -146,6 +150,7 @@ binary! {
     };
     domain = [-2.0, 2.0];
 
+    /// The smaller of the two; NaN if either is. At ties the gradient goes to `self`.
     minimum(a, b) = a.minimum(b);
     integers = a.min(b);
     gradient(y, dy) = {
@@ -153,36 +158,6 @@ binary! {
         [first.where_(dy, 0.0), first.where_(0.0, dy)]
     };
     domain = [-2.0, 2.0];
-}
-
-binary_methods! {
-    /// `self + other`, broadcast.
-    add;
-    /// `self - other`, broadcast.
-    subtract;
-    /// `self * other`, element by element, broadcast.
-    multiply;
-    /// `self / other`, broadcast; integers are divided toward zero, and by zero to zero.
-    divide;
-    /// `self / other`, but 0 where `other` is 0.
-    divide_no_nan;
-    /// `self * other`, but 0 where `other` is 0, even if `self` is infinite or NaN, as
-    /// TensorFlow's; and where `self` is 0 and `other` infinite.
-    ///
-    /// ```
-    /// # use endo::prelude::*;
-    /// let mut f = Function::new(|[x, y], _cx| [x.multiply_no_nan(&y)]);
-    /// let [product] = f.run([&[f32::INFINITY, 2.0].into(), &[0.0_f32, 3.0].into()])?;
-    /// assert_eq!(product, Array::from([0.0_f32, 6.0]));
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    multiply_no_nan;
-    /// `self` to the power `other`.
-    power;
-    /// The larger of the two; NaN if either is. At ties the gradient goes to `self`.
-    maximum;
-    /// The smaller of the two; NaN if either is. At ties the gradient goes to `self`.
-    minimum;
 }
 
 impl Tensor {
@@ -213,119 +188,49 @@ impl Tensor {
     }
 }
 
-/// Functions of one number, float or integer.
-macro_rules! unary_number {
-    ($(
-        $(#[$doc:meta])*
-        $name:ident($x:ident) = $formula:expr;
-        integers = $integers:expr;
-        gradient($y:ident, $dy:ident) = $gradient:expr;
-    )+) => {
-        $(
-            /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
-            pub mod $name {
-                #[allow(unused_imports)]
-                use super::*;
-                use $crate::graph::{Elementwise, Output};
-                use $crate::simd::{Float, Integer1, Loops, Unary};
-
-                struct Formula;
-
-                impl Unary for Formula {
-                    #[inline(always)]
-                    fn apply<F: Float>($x: F) -> F {
-                        $formula
-                    }
-                }
-
-                impl Integer1 for Formula {
-                    #[inline(always)]
-                    fn apply($x: i32) -> i32 {
-                        $integers
-                    }
-                }
-
-                /// The operation.
-                pub static OPERATION: Elementwise = Elementwise {
-                    name: stringify!($name),
-                    arity: 1,
-                    output: Output::Same,
-                    loops: [
-                        Some(Loops::unary::<Formula, f32>()),
-                        Some(Loops::unary::<Formula, f64>()),
-                        Some(Loops::integer1::<Formula>()),
-                        None,
-                    ],
-                    #[allow(unused_variables)]
-                    gradient: Some(|inputs, $y, $dy| {
-                        let $x = &inputs[0];
-                        vec![$gradient]
-                    }),
-                    domain: [-2.0, 2.0],
-                };
-            }
-        )+
-
-        unary_methods! { $($(#[$doc])* $name;)+ }
-    };
-}
-
-unary_number! {
+unary! { UNARY;
     /// `-x`.
     negative(x) = -x;
     integers = x.wrapping_neg();
     gradient(y, dy) = Some(-dy);
+    domain = [-2.0, 2.0];
 
     /// `|x|`; its gradient at 0 is 0.
     abs(x) = x.abs();
     integers = x.wrapping_abs();
     gradient(y, dy) = Some(dy * x.sign());
+    domain = [-2.0, 2.0];
 
     /// -1, 0 or 1 by the sign of `x`; NaN at NaN. Its gradient is 0.
     sign(x) = x.signum();
     integers = x.signum();
     gradient(y, dy) = None;
+    domain = [-2.0, 2.0];
 
     /// `x^2`.
     square(x) = x * x;
     integers = x.wrapping_mul(x);
     gradient(y, dy) = Some(dy * 2.0 * x);
+    domain = [-2.0, 2.0];
 
     /// The largest integer not above `x`. Its gradient is 0.
     floor(x) = x.floor();
     integers = x;
     gradient(y, dy) = None;
+    domain = [-2.0, 2.0];
 
     /// The smallest integer not below `x`. Its gradient is 0.
     ceil(x) = x.ceil();
     integers = x;
     gradient(y, dy) = None;
+    domain = [-2.0, 2.0];
 
     /// The nearest integer, the even one at ties. Its gradient is 0.
     round(x) = x.round();
     integers = x;
     gradient(y, dy) = None;
+    domain = [-2.0, 2.0];
 }
-
-/// The operations of this file, for tests that go through all of them.
-pub static TABLE: &[&crate::graph::Elementwise] = &[
-    &add::OPERATION,
-    &subtract::OPERATION,
-    &multiply::OPERATION,
-    &divide::OPERATION,
-    &divide_no_nan::OPERATION,
-    &multiply_no_nan::OPERATION,
-    &power::OPERATION,
-    &maximum::OPERATION,
-    &minimum::OPERATION,
-    &negative::OPERATION,
-    &abs::OPERATION,
-    &sign::OPERATION,
-    &square::OPERATION,
-    &floor::OPERATION,
-    &ceil::OPERATION,
-    &round::OPERATION,
-];
 
 impl Tensor {
     /// `min(max(x, low), high)`.

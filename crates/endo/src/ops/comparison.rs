@@ -7,45 +7,33 @@ use std::panic::Location;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Elementwise, Output, Tensor};
-use crate::simd::{Float, Loops, Predicate};
+use crate::simd::Loops;
 
 use super::{Argument, elementwise};
 
 macro_rules! comparisons {
     ($($(#[$doc:meta])* $name:ident = $operator:tt;)+) => {
-        $(
-            /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
-            pub mod $name {
-                use $crate::graph::{Elementwise, Output};
-                use $crate::simd::{Comparison, Loops};
-
-                struct Formula;
-
-                impl Comparison for Formula {
-                    #[inline(always)]
-                    fn apply<T: PartialOrd + Copy>(a: T, b: T) -> bool {
-                        a $operator b
-                    }
+        $(operation! {
+            $name, 2 => Bool,
+            [
+                Some(Loops::comparison::<Formula, f32>()),
+                Some(Loops::comparison::<Formula, f64>()),
+                Some(Loops::comparison::<Formula, i32>()),
+                Some(Loops::comparison::<Formula, u8>()),
+            ],
+            None, [-2.0, 2.0];
+            impl $crate::simd::Comparison for Formula {
+                #[inline(always)]
+                fn apply<T: PartialOrd + Copy>(a: T, b: T) -> bool {
+                    a $operator b
                 }
-
-                /// The operation.
-                pub static OPERATION: Elementwise = Elementwise {
-                    name: stringify!($name),
-                    arity: 2,
-                    output: Output::Bool,
-                    loops: [
-                        Some(Loops::comparison::<Formula, f32>()),
-                        Some(Loops::comparison::<Formula, f64>()),
-                        Some(Loops::comparison::<Formula, i32>()),
-                        Some(Loops::comparison::<Formula, u8>()),
-                    ],
-                    gradient: None,
-                    domain: [-2.0, 2.0],
-                };
             }
-        )+
+        })+
 
         binary_methods! { $($(#[$doc])* $name;)+ }
+
+        /// The comparisons, for what goes through all operations.
+        pub static COMPARISONS: &[&Elementwise] = &[$(&$name::OPERATION),+];
     };
 }
 
@@ -66,46 +54,27 @@ comparisons! {
 
 macro_rules! predicates {
     ($($(#[$doc:meta])* $name:ident($x:ident) = $formula:expr;)+) => {
-        $(
-            /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
-            pub mod $name {
-                use super::*;
-
-                struct Formula;
-
-                impl Predicate for Formula {
-                    #[inline(always)]
-                    fn apply<F: Float>($x: F) -> bool {
-                        $formula
-                    }
+        $(operation! {
+            $name, 1 => Bool,
+            [
+                Some(Loops::predicate::<Formula, f32>()),
+                Some(Loops::predicate::<Formula, f64>()),
+                None,
+                None,
+            ],
+            None, [-2.0, 2.0];
+            impl $crate::simd::Predicate for Formula {
+                #[inline(always)]
+                fn apply<F: $crate::simd::Float>($x: F) -> bool {
+                    $formula
                 }
-
-                /// The operation.
-                pub static OPERATION: Elementwise = Elementwise {
-                    name: stringify!($name),
-                    arity: 1,
-                    output: Output::Bool,
-                    loops: [
-                        Some(Loops::predicate::<Formula, f32>()),
-                        Some(Loops::predicate::<Formula, f64>()),
-                        None,
-                        None,
-                    ],
-                    gradient: None,
-                    domain: [-2.0, 2.0],
-                };
             }
-        )+
+        })+
 
-        impl Tensor {
-            $(
-                $(#[$doc])*
-                #[track_caller]
-                pub fn $name(&self) -> Tensor {
-                    elementwise::apply(&$name::OPERATION, &[self], Location::caller())
-                }
-            )+
-        }
+        unary_methods! { $($(#[$doc])* $name;)+ }
+
+        /// The tests of floats, for what goes through all operations.
+        pub static PREDICATES: &[&Elementwise] = &[$(&$name::OPERATION),+];
     };
 }
 
@@ -188,15 +157,5 @@ impl Tensor {
     }
 }
 
-/// The operations of this file, for tests that go through all of them.
-pub static TABLE: &[&Elementwise] = &[
-    &equal::OPERATION,
-    &not_equal::OPERATION,
-    &less::OPERATION,
-    &less_equal::OPERATION,
-    &greater::OPERATION,
-    &greater_equal::OPERATION,
-    &is_nan::OPERATION,
-    &is_finite::OPERATION,
-    &choice::OPERATION,
-];
+/// The choice, for what goes through all operations.
+pub static CHOICES: &[&Elementwise] = &[&choice::OPERATION];

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{
     Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, View, looks,
 };
@@ -50,8 +50,7 @@ impl Tensor {
                 other.shape()
             );
             return first.fail(
-                Error::new(ErrorKind::Shape, message)
-                    .help("all axes but one must have equal sizes"),
+                Error::shape(message, "all axes but one must have equal sizes"),
                 first.shape(),
                 site,
             );
@@ -105,11 +104,7 @@ impl Tensor {
             );
             let help = "give `(before, after)` for every axis, and `(0, 0)` for those that stay \
                 as they are";
-            return self.fail(
-                Error::new(ErrorKind::Argument, message).help(help),
-                self.shape(),
-                site,
-            );
+            return self.fail(Error::argument(message, help), self.shape(), site);
         }
         let mut padded = self.clone();
         for (axis, &(before, after)) in widths.iter().enumerate() {
@@ -149,11 +144,7 @@ impl Tensor {
                 repeats.len()
             );
             let help = "give a count for every axis, and 1 for those that stay as they are";
-            return self.fail(
-                Error::new(ErrorKind::Argument, message).help(help),
-                self.shape(),
-                site,
-            );
+            return self.fail(Error::argument(message, help), self.shape(), site);
         }
         let split: Shape = self.shape().iter().flat_map(|&size| [1, size]).collect();
         let repeated: Shape =

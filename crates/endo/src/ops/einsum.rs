@@ -5,7 +5,7 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 
 impl Tensor {
@@ -46,7 +46,7 @@ impl Tensor {
                     format!("`einsum` of `{equation}` on {}: {why}", shapes.join(" and "));
                 let help = "give one letter for each axis of each operand, and those of the \
                     result: `bij,bjk->bik`";
-                first.fail(Error::new(ErrorKind::Argument, message).help(help), (), site)
+                first.fail(Error::argument(message, help), (), site)
             }
         }
     }

@@ -11,55 +11,80 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::{Elementwise, Op, Tensor};
 use crate::shape::Shape;
 
-/// Functions of one float. A value of integers or truth values is converted to `f32` first.
+/// The module of an operation: its arity, the type of its result, its loops by type, its gradient,
+/// the interval for tests, and what makes a formula of `Formula`.
+macro_rules! operation {
+    ($name:ident, $arity:literal => $output:ident, $loops:expr, $gradient:expr, $domain:expr;
+     $($formula:item)+) => {
+        /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
+        pub mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            use $crate::graph::{Elementwise, Output};
+            use $crate::simd::Loops;
+
+            struct Formula;
+
+            $($formula)+
+
+            /// The operation.
+            pub static OPERATION: Elementwise = Elementwise {
+                name: stringify!($name),
+                arity: $arity,
+                output: Output::$output,
+                loops: $loops,
+                #[allow(unused_variables)]
+                gradient: $gradient,
+                domain: $domain,
+            };
+        }
+    };
+}
+
+/// Functions of one number. Without a formula for them, a value of integers or truth values is
+/// converted to `f32` first.
 macro_rules! unary {
-    ($(
+    ($TABLE:ident; $(
         $(#[$doc:meta])*
         $name:ident($x:ident) = $formula:expr;
+        $(integers = $integers:expr;)?
         gradient($y:ident, $dy:ident) = $gradient:expr;
         domain = $domain:expr;
     )+) => {
-        $(
-            /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
-            pub mod $name {
-                #[allow(unused_imports)]
-                use super::*;
-
-                struct Formula;
-
-                impl $crate::simd::Unary for Formula {
-                    #[inline(always)]
-                    fn apply<F: $crate::simd::Float>($x: F) -> F {
-                        $formula
-                    }
+        $(operation! {
+            $name, 1 => Same,
+            [
+                Some(Loops::unary::<Formula, f32>()),
+                Some(Loops::unary::<Formula, f64>()),
+                unary!(@integers $($integers)?),
+                None,
+            ],
+            Some(|inputs, $y, $dy| {
+                let $x = &inputs[0];
+                vec![Option::from($gradient)]
+            }),
+            $domain;
+            impl $crate::simd::Unary for Formula {
+                #[inline(always)]
+                fn apply<F: $crate::simd::Float>($x: F) -> F {
+                    $formula
                 }
-
-                /// The operation.
-                pub static OPERATION: $crate::graph::Elementwise = $crate::graph::Elementwise {
-                    name: stringify!($name),
-                    arity: 1,
-                    output: $crate::graph::Output::Same,
-                    loops: [
-                        Some($crate::simd::Loops::unary::<Formula, f32>()),
-                        Some($crate::simd::Loops::unary::<Formula, f64>()),
-                        None,
-                        None,
-                    ],
-                    #[allow(unused_variables)]
-                    gradient: Some(|inputs, $y, $dy| {
-                        let $x = &inputs[0];
-                        vec![Some($gradient)]
-                    }),
-                    domain: $domain,
-                };
             }
-        )+
+            $(impl $crate::simd::Integer1 for Formula {
+                #[inline(always)]
+                fn apply($x: i32) -> i32 {
+                    $integers
+                }
+            })?
+        })+
 
         unary_methods! { $($(#[$doc])* $name;)+ }
 
-        /// The operations of this file, for tests that go through all of them.
-        pub static TABLE: &[&$crate::graph::Elementwise] = &[$(&$name::OPERATION),+];
+        /// These operations, for what goes through all of them.
+        pub static $TABLE: &[&$crate::graph::Elementwise] = &[$(&$name::OPERATION),+];
     };
+    (@integers) => { None };
+    (@integers $integers:expr) => { Some(Loops::integer1::<Formula>()) };
 }
 
 /// The methods of operations of one operand.
@@ -118,11 +143,7 @@ pub fn apply(
                 );
                 let help = "sizes must be equal or 1, axis by axis from the last; `reshape` or \
                     `expand_dims` one of them";
-                return first.fail(
-                    Error::new(ErrorKind::Shape, message).help(help),
-                    first.shape(),
-                    site,
-                );
+                return first.fail(Error::shape(message, help), first.shape(), site);
             }
         }
     }

@@ -7,7 +7,7 @@
 use super::arithmetic::unless_both_are_zero;
 use crate::simd;
 
-unary! {
+unary! { TABLE;
     /// `e^x`.
     exp(x) = simd::exp(x);
     gradient(y, dy) = dy * y;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{
     Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag,
 };
@@ -96,11 +96,7 @@ impl Tensor {
             );
             let help = "give indices of the tensor's shape but for that axis, or take whole \
                 slices with `gather`";
-            return self.fail(
-                Error::new(ErrorKind::Shape, message).help(help),
-                indices.shape(),
-                site,
-            );
+            return self.fail(Error::shape(message, help), indices.shape(), site);
         }
         let kernel = Gather { axis, along: true };
         self.push(
@@ -130,7 +126,7 @@ impl Tensor {
             let message =
                 format!("`segment_sum` of {} by indices {}", self.shape(), segments.shape());
             let help = "give one index for each position of the first axis; `reshape` both first";
-            return self.fail(Error::new(ErrorKind::Shape, message).help(help), [count], site);
+            return self.fail(Error::shape(message, help), [count], site);
         }
         let shape = self.shape().with(0, count);
         let kernel = ScatterAdd { gather: Gather { axis: 0, along: false }, shape: shape.clone() };

@@ -4,7 +4,7 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{Node, Op, Tensor, Transposed};
 use crate::shape::Shape;
 
@@ -47,11 +47,7 @@ impl Tensor {
                 self.shape(),
                 other.shape()
             );
-            return self.fail(
-                Error::new(ErrorKind::Shape, message).help("multiply by a scalar with `*`"),
-                (),
-                site,
-            );
+            return self.fail(Error::shape(message, "multiply by a scalar with `*`"), (), site);
         }
         if self.rank() == 1 || other.rank() == 1 {
             let left =
@@ -92,11 +88,7 @@ impl Tensor {
             );
             let help =
                 "the last axis of the left operand must be as long as the rows of the right one";
-            return self.fail(
-                Error::new(ErrorKind::Shape, message).help(help),
-                result(&batch(&a)),
-                site,
-            );
+            return self.fail(Error::shape(message, help), result(&batch(&a)), site);
         }
         // A plain matrix on the right takes all rows of the left at once.
         if !transposed.left && b.rank() == 2 && a.rank() > 2 {
@@ -110,11 +102,7 @@ impl Tensor {
                 other.shape()
             );
             let help = "their sizes must be equal, or 1, or left out at the front";
-            return self.fail(
-                Error::new(ErrorKind::Shape, message).help(help),
-                result(&batch(&a)),
-                site,
-            );
+            return self.fail(Error::shape(message, help), result(&batch(&a)), site);
         };
         let expand = |x: &Tensor| {
             let sizes: Shape = shape.iter().chain(&x.shape()[x.rank() - 2..]).copied().collect();

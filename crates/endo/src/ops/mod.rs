@@ -48,10 +48,13 @@ pub use view::{NewShape, NewSize};
 pub use window::Window;
 
 /// Every table of elementwise operations.
-pub fn tables() -> [&'static [&'static Elementwise]; 6] {
+pub fn tables() -> [&'static [&'static Elementwise]; 9] {
     [
-        arithmetic::TABLE,
-        comparison::TABLE,
+        arithmetic::BINARY,
+        arithmetic::UNARY,
+        comparison::COMPARISONS,
+        comparison::PREDICATES,
+        comparison::CHOICES,
         exponential::TABLE,
         logical::TABLE,
         nonlinear::TABLE,

@@ -7,7 +7,7 @@ use crate::simd;
 
 pub use crate::simd::{SELU_ALPHA, SELU_SCALE};
 
-unary! {
+unary! { TABLE;
     /// `max(x, 0)`; NaN at NaN. Its gradient at 0 is 0.
     relu(x) = x.maximum(F::ZERO);
     gradient(y, dy) = y.greater(0.0).where_(dy, 0.0);

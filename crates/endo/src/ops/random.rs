@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{
     Form, Kernel, KernelReader, Occasion, Op, Operand, OperandMut, Tensor, Values, ValuesMut,
 };
@@ -73,8 +73,10 @@ impl RandomState {
             counter.dtype(),
             counter.shape()
         );
-        let error = Error::new(ErrorKind::Shape, message)
-            .help("read it from a variable of two whole numbers, or use `cx.random()`");
+        let error = Error::shape(
+            message,
+            "read it from a variable of two whole numbers, or use `cx.random()`",
+        );
         Self {
             counter: counter.trace().fail(error.at(Location::caller()), [2].into(), DType::I32),
             place,

@@ -5,7 +5,7 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 
 impl Tensor {
@@ -31,11 +31,7 @@ impl Tensor {
             let message = format!("`scatter_add` of rows {} into {}", rows.shape(), self.shape());
             let help =
                 "rows have the shape of those of the tensor, and a first axis that counts them";
-            return self.fail(
-                Error::new(ErrorKind::Shape, message).help(help),
-                self.shape(),
-                Location::caller(),
-            );
+            return self.fail(Error::shape(message, help), self.shape(), Location::caller());
         }
         self + rows.segment_sum(numbers, self.batch())
     }
@@ -70,7 +66,7 @@ impl Tensor {
             );
             let help =
                 "the part has the sizes of the tensor but along the axis, where it ends within it";
-            return self.fail(Error::new(ErrorKind::Shape, message).help(help), self.shape(), site);
+            return self.fail(Error::shape(message, help), self.shape(), site);
         };
         let end = start + part.shape()[position];
         let (axis, part) = (position as isize, part.convert(self.dtype(), site));

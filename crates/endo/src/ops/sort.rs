@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut, flag};
 use crate::shape::Shape;
 
@@ -66,8 +66,7 @@ impl Tensor {
             let message = format!("`top_k` of {k} elements from an axis of {}", self.features());
             let help =
                 format!("`k` must be at most {}, the size of the last axis", self.features());
-            let stand_in =
-                self.fail(Error::new(ErrorKind::Argument, message).help(help), self.shape(), site);
+            let stand_in = self.fail(Error::argument(message, help), self.shape(), site);
             return (stand_in.clone(), stand_in.convert(DType::I32, site));
         }
         let positions = self.argsort(-1, true).slice(-1, 0..k);
@@ -159,7 +158,7 @@ fn unnumbered(name: &str, shape: &Shape, axis: usize) -> Option<Error> {
         "`{name}` along axis {axis} of {shape}: positions are i32, which counts to {}",
         i32::MAX
     );
-    let error = || Error::new(ErrorKind::Shape, message).help("split the axis into shorter parts");
+    let error = || Error::shape(message, "split the axis into shorter parts");
     (i32::try_from(shape[axis]).is_err()).then(error)
 }
 

@@ -6,7 +6,7 @@ use std::f64::consts::FRAC_2_SQRT_PI;
 
 use crate::simd;
 
-unary! {
+unary! { TABLE;
     /// The sine of an angle in radians.
     sin(x) = simd::sin(x);
     gradient(y, dy) = x.cos().multiply_no_nan(dy);

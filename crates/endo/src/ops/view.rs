@@ -5,7 +5,7 @@
 use std::ops::{Bound, Range, RangeBounds};
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{Node, Op, Tensor, View};
 use crate::shape::Shape;
 
@@ -109,11 +109,7 @@ impl Tensor {
                 );
                 let help = "one size may be -1, if the product of the others divides the number \
                     of elements";
-                return self.fail(
-                    Error::new(ErrorKind::Shape, message).help(help),
-                    self.shape(),
-                    site,
-                );
+                return self.fail(Error::shape(message, help), self.shape(), site);
             }
         };
         if shape.len() != self.shape().len() {
@@ -124,8 +120,7 @@ impl Tensor {
                 shape.len()
             );
             return self.fail(
-                Error::new(ErrorKind::Shape, message)
-                    .help("the products of the sizes must be equal"),
+                Error::shape(message, "the products of the sizes must be equal"),
                 shape,
                 site,
             );
@@ -186,11 +181,7 @@ impl Tensor {
                     self.shape()[position]
                 );
                 let help = "name an axis of size 1; `reshape` merges others";
-                self.fail(
-                    Error::new(ErrorKind::Shape, message).help(help),
-                    self.shape().without(&[position]),
-                    site,
-                )
+                self.fail(Error::shape(message, help), self.shape().without(&[position]), site)
             }
             None => self.fail(axis_error("squeeze", axis, self.shape()), self.shape(), site),
         }
@@ -221,11 +212,7 @@ impl Tensor {
                 "name each of its {} axes once, counted from 0, in their new order",
                 self.rank()
             );
-            return self.fail(
-                Error::new(ErrorKind::Argument, message).help(help),
-                self.shape(),
-                site,
-            );
+            return self.fail(Error::argument(message, help), self.shape(), site);
         }
         let shape: Shape = permutation.iter().map(|&axis| self.shape()[axis]).collect();
         self.push(
@@ -262,8 +249,7 @@ impl Tensor {
         if self.shape().broadcast(&shape).as_ref() != Some(&shape) {
             let message = format!("cannot broadcast {} to {shape}", self.shape());
             return self.fail(
-                Error::new(ErrorKind::Shape, message)
-                    .help("sizes must be equal or 1, axis by axis from the last"),
+                Error::shape(message, "sizes must be equal or 1, axis by axis from the last"),
                 shape,
                 site,
             );
@@ -334,7 +320,7 @@ impl Tensor {
         let Some(start) = start.filter(|&start| start < size) else {
             let message = format!("`at` {position} is not within axis {axis} of {}", self.shape());
             let help = "positions begin with 0, and -1 is the last one";
-            return self.fail(Error::new(ErrorKind::Shape, message).help(help), rest, site);
+            return self.fail(Error::shape(message, help), rest, site);
         };
         self.slice(axis, start..start + 1).reshape(rest)
     }
@@ -371,8 +357,7 @@ impl Tensor {
                 self.shape()
             );
             return self.fail(
-                Error::new(ErrorKind::Shape, message)
-                    .help("ranges lie within the axis and steps are not 0"),
+                Error::shape(message, "ranges lie within the axis and steps are not 0"),
                 self.shape(),
                 site,
             );
@@ -425,7 +410,7 @@ impl Tensor {
                     self.shape()
                 );
                 let help = format!("their number must divide {size}; `slice` takes unequal parts");
-                refused(Error::new(ErrorKind::Shape, message).help(help))
+                refused(Error::shape(message, help))
             }
             None => refused(axis_error("split", axis, self.shape())),
         }
@@ -444,8 +429,7 @@ pub(crate) fn axis_error(operation: &str, axis: isize, shape: &Shape) -> Error {
         "`{operation}` along axis {axis} of a tensor of shape {shape}, which has {} axes",
         shape.rank()
     );
-    Error::new(ErrorKind::Shape, message)
-        .help("axes count from 0, or from -1 backwards from the last")
+    Error::shape(message, "axes count from 0, or from -1 backwards from the last")
 }
 
 /// Gradients of views: the view undone, summed over what was repeated, zero where nothing was

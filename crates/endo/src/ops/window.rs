@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{
     Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut,
 };
@@ -106,7 +106,7 @@ impl Tensor {
                 );
                 let help = "the axes after the first are the windows' counts and then their sizes; \
                 each has a length";
-                (!fits).then(|| Error::new(ErrorKind::Shape, message).help(help))
+                (!fits).then(|| Error::shape(message, help))
             });
         let error = error.or_else(|| {
             (!lie(windows, &shape, self.shape())).then(|| too_far("overlap_add", windows))
@@ -129,22 +129,19 @@ fn misfit(operation: &str, windows: &[Window], rank: usize, shape: &Shape) -> Op
             format!("`{operation}` of {} windows for a tensor of shape {shape}", windows.len());
         let help = "the first axis is the batch and the last one the channels; each axis between \
             them has a window";
-        return Some(Error::new(ErrorKind::Shape, message).help(help));
+        return Some(Error::shape(message, help));
     }
     let empty = windows
         .iter()
         .find(|window| window.size == 0 || window.stride == 0 || window.dilation == 0)?;
-    let error = Error::new(ErrorKind::Argument, format!("`{operation}` by {empty:?}"));
-    Some(error.help("sizes, strides and dilations are 1 or more"))
+    let message = format!("`{operation}` by {empty:?}");
+    Some(Error::argument(message, "sizes, strides and dilations are 1 or more"))
 }
 
 /// The error for windows that reach further than positions can be numbered.
 fn too_far(operation: &str, windows: &[Window]) -> Error {
-    let error = Error::new(
-        ErrorKind::Argument,
-        format!("`{operation}` by {windows:?} reaches further than any axis"),
-    );
-    error.help("check the sizes, strides, dilations and paddings that were given")
+    let message = format!("`{operation}` by {windows:?} reaches further than any axis");
+    Error::argument(message, "check the sizes, strides, dilations and paddings that were given")
 }
 
 impl Kernel for Windows {

@@ -8,7 +8,7 @@ use crate::graph::Tensor;
 use crate::named::Named;
 
 use super::declare::{optimizer, shared_options};
-use super::{Optimizer, Settings, Slots};
+use super::{Optimizer, Slots};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Adafactor::ROW];
@@ -39,24 +39,6 @@ optimizer! {
         /// Whether the rate is at most `1 / sqrt(t)` in step `t`. True unless set.
         relative_step: bool = true,
     }
-}
-
-impl Adafactor {
-    /// Moves a slot toward the mean of the squares along an axis.
-    fn running(name: &str, values: &Tensor, new: &Tensor, slots: &mut Slots) -> Tensor {
-        let mean = slots.get_full(name, values.shape(), 0.0);
-        slots.set(name, mean * (1.0 - new) + values * new)
-    }
-}
-
-fn root_mean_square(x: &Tensor) -> Tensor {
-    x.square().mean().sqrt()
-}
-
-impl Optimizer for Adafactor {
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
         let t = slots.step();
@@ -76,6 +58,18 @@ impl Optimizer for Adafactor {
         let excess = (root_mean_square(&step) / self.clip_threshold).maximum(1.0);
         weight - step * (rate / excess)
     }
+}
+
+impl Adafactor {
+    /// Moves a slot toward the mean of the squares along an axis.
+    fn running(name: &str, values: &Tensor, new: &Tensor, slots: &mut Slots) -> Tensor {
+        let mean = slots.get_full(name, values.shape(), 0.0);
+        slots.set(name, mean * (1.0 - new) + values * new)
+    }
+}
+
+fn root_mean_square(x: &Tensor) -> Tensor {
+    x.square().mean().sqrt()
 }
 
 #[cfg(test)]

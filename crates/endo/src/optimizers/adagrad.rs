@@ -7,10 +7,16 @@ use crate::graph::Tensor;
 use crate::named::Named;
 
 use super::declare::{optimizer, shared_options};
-use super::{Optimizer, Settings, Slots};
+use super::{Optimizer, Slots};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Adagrad::ROW, Adadelta::ROW, RmsProp::ROW];
+
+/// The running mean of values, of which the share `kept` is kept in a step.
+fn running(name: &str, value: &Tensor, kept: f64, slots: &mut Slots) -> Tensor {
+    let mean = slots.get(name) * kept + value * (1.0 - kept);
+    slots.set(name, mean)
+}
 
 optimizer! {
     /// Divides by the root of the sum of all squared gradients: Duchi, Hazan and Singer 2011,
@@ -29,12 +35,6 @@ optimizer! {
         initial_accumulator_value: f64 {0.0..} = 0.1,
         /// What keeps the division from zero; 1e-7 unless set.
         epsilon: f64 {0.0..} = 1e-7,
-    }
-}
-
-impl Optimizer for Adagrad {
-    fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
@@ -64,26 +64,12 @@ optimizer! {
         /// What keeps the division from zero and the first steps from being 0; 1e-7 unless set.
         epsilon: f64 {0.0..} = 1e-7,
     }
-}
-
-impl Adadelta {
-    /// The running mean square.
-    fn running(&self, name: &str, value: &Tensor, slots: &mut Slots) -> Tensor {
-        let mean = slots.get(name) * self.rho + value.square() * (1.0 - self.rho);
-        slots.set(name, mean)
-    }
-}
-
-impl Optimizer for Adadelta {
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
-        let gradients = self.running("accumulated_grad", gradient, slots);
+        let gradients = running("accumulated_grad", &gradient.square(), self.rho, slots);
         let deltas = slots.get("accumulated_delta_var");
         let delta = (deltas + self.epsilon).sqrt() * gradient / (gradients + self.epsilon).sqrt();
-        self.running("accumulated_delta_var", &delta, slots);
+        running("accumulated_delta_var", &delta.square(), self.rho, slots);
         weight - delta * slots.rate()
     }
 }
@@ -111,19 +97,12 @@ optimizer! {
         /// unless set.
         centered: bool = false,
     }
-}
-
-impl Optimizer for RmsProp {
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
-        let velocity = slots.get("velocity") * self.rho + gradient.square() * (1.0 - self.rho);
-        let velocity = slots.set("velocity", velocity);
+        let velocity = running("velocity", &gradient.square(), self.rho, slots);
         let size = if self.centered {
-            let average = slots.get("average_gradient") * self.rho + gradient * (1.0 - self.rho);
-            velocity - slots.set("average_gradient", average).square() + self.epsilon
+            let average = running("average_gradient", gradient, self.rho, slots);
+            velocity - average.square() + self.epsilon
         } else {
             velocity + self.epsilon
         };

@@ -9,7 +9,7 @@ use crate::named::Named;
 
 use super::declare::{optimizer, shared_options};
 use super::step::power_of;
-use super::{Optimizer, Settings, Slots};
+use super::{Optimizer, Slots};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<dyn Optimizer>] =
@@ -45,12 +45,6 @@ optimizer! {
         /// Whether to divide by the largest running size so far. False unless set.
         amsgrad: bool = false,
     }
-}
-
-impl Optimizer for Adam {
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
         weight - adam([self.beta_1, self.beta_2], self.epsilon, self.amsgrad, gradient, slots)
@@ -74,12 +68,6 @@ optimizer! {
         epsilon: f64 {0.0..} = 1e-7,
         /// Whether to divide by the largest running size so far. False unless set.
         amsgrad: bool = false,
-    }
-}
-
-impl Optimizer for AdamW {
-    fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
@@ -126,12 +114,6 @@ optimizer! {
         /// What keeps the division from zero; 1e-7 unless set.
         epsilon: f64 {0.0..} = 1e-7,
     }
-}
-
-impl Optimizer for Adamax {
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
         let rate = slots.rate() / (1.0 - power_of(self.beta_1, &slots.step()));
@@ -139,6 +121,15 @@ impl Optimizer for Adamax {
         let norm = (slots.get("norm") * self.beta_2).maximum(gradient.abs());
         let norm = slots.set("norm", norm);
         weight - momentum * rate / (norm + self.epsilon)
+    }
+}
+
+/// The product of all `u_t` so far.
+const U_PRODUCT: &str = "u_product";
+
+impl Nadam {
+    fn u(&self, t: &Tensor) -> Tensor {
+        self.beta_1 * (1.0 - 0.5 * power_of(0.96, t))
     }
 }
 
@@ -160,21 +151,6 @@ optimizer! {
         beta_2: f64 {0.0..1.0} = 0.999,
         /// What keeps the division from zero; 1e-7 unless set.
         epsilon: f64 {0.0..} = 1e-7,
-    }
-}
-
-/// The product of all `u_t` so far.
-const U_PRODUCT: &str = "u_product";
-
-impl Nadam {
-    fn u(&self, t: &Tensor) -> Tensor {
-        self.beta_1 * (1.0 - 0.5 * power_of(0.96, t))
-    }
-}
-
-impl Optimizer for Nadam {
-    fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     fn begin(&self, slots: &mut Slots) {
@@ -216,12 +192,6 @@ optimizer! {
         beta_2: f64 {0.0..1.0} = 0.999,
         /// What keeps the division from zero; 1e-7 unless set.
         epsilon: f64 {0.0..} = 1e-7,
-    }
-}
-
-impl Optimizer for Lamb {
-    fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {

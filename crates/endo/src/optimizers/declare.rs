@@ -1,11 +1,11 @@
 //! How an optimizer is declared: once, with its options and their defaults.
 //!
-//! In: a name, the names that text gives it, a learning rate, and the rows of its options. Out: the
-//! type with `new`, `Default` and its options as methods beside those of all optimizers, and the
-//! row by which text becomes the same value.
+//! In: a name, the names that text gives it, a learning rate, the rows of its options, and its
+//! rule. Out: the type with `new`, `Default` and its options as methods beside those of all
+//! optimizers, its [`Optimizer`](super::Optimizer), and the row by which text becomes the same
+//! value.
 
-/// Declares an optimizer; what it does is in its `impl Optimizer`. Ranges are what an option may
-/// be.
+/// Declares an optimizer. Ranges are what an option may be.
 ///
 /// ```text
 /// optimizer! {
@@ -14,13 +14,15 @@
 ///         /// Documentation.
 ///         momentum: f64 {0.0..=1.0} = 0.0,
 ///     }
+///
+///     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor { .. }
 /// }
 /// ```
 macro_rules! optimizer {
     ($(#[$doc:meta])* $Name:ident [$name:literal] learning_rate = $learning_rate:literal
      $(, weight_decay = $weight_decay:literal)? {
         $($(#[$own_doc:meta])* $own:ident: $Own:ty $({$range:expr})? = $default:expr,)*
-    }) => {
+    } $($rule:item)+) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $Name {
@@ -39,6 +41,14 @@ macro_rules! optimizer {
             }
 
             $($crate::named::setter! { $(#[$own_doc])* $own: $Own $({$range})? })*
+        }
+
+        impl $crate::optimizers::Optimizer for $Name {
+            fn settings(&self) -> &$crate::optimizers::Settings {
+                &self.settings
+            }
+
+            $($rule)+
         }
 
         $crate::optimizers::settings::with_options! { shared_options! { $Name } }
@@ -70,7 +80,7 @@ macro_rules! optimizer {
 /// What an optimizer has of the options of all optimizers: the methods, and its row with them.
 macro_rules! shared_options {
     ({ $Name:ident }
-     $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) as $Text:ty
+     $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) $({$range:expr})? as $Text:ty
          => |$settings:ident| $set:expr;)+) => {
         impl $Name {
             $(

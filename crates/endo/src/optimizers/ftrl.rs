@@ -8,7 +8,7 @@ use crate::graph::Tensor;
 use crate::named::Named;
 
 use super::declare::{optimizer, shared_options};
-use super::{Optimizer, Settings, Slots};
+use super::{Optimizer, Slots};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Ftrl::ROW];
@@ -42,12 +42,6 @@ optimizer! {
         l2_shrinkage_regularization_strength: f64 {0.0..} = 0.0,
         /// The `beta` of the paper, what is added to the root of the sum of squares; 0 unless set.
         beta: f64 {0.0..} = 0.0,
-    }
-}
-
-impl Optimizer for Ftrl {
-    fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {

@@ -126,23 +126,15 @@ impl LearningRate {
         if rate.shape().is_scalar() {
             return rate;
         }
-        let error = Error::new(
-            ErrorKind::Shape,
-            format!("the learning rate must be a scalar, got shape {}", rate.shape()),
-        );
-        cx.trace().fail(
-            error.help("a schedule computes one number from the step"),
-            ().into(),
-            rate.dtype(),
-        )
+        let message = format!("the learning rate must be a scalar, got shape {}", rate.shape());
+        let error = Error::shape(message, "a schedule computes one number from the step");
+        cx.trace().fail(error, ().into(), rate.dtype())
     }
 }
 
 fn problem(value: f64) -> Option<Error> {
     let help = "learning rates are numbers such as 0.001";
-    (!value.is_finite()).then(|| {
-        Error::new(ErrorKind::Argument, format!("the learning rate is {value}")).help(help)
-    })
+    (!value.is_finite()).then(|| Error::argument(format!("the learning rate is {value}"), help))
 }
 
 impl fmt::Debug for LearningRate {

@@ -126,11 +126,11 @@ pub trait Optimizer: Send + Sync {
             .zip(gradients)
             .map(|(weight, gradient)| step.gather(settings, weight, gradient, cx));
         let gathered = gathered.collect();
-        self.begin(&mut Slots::shared(settings, &step, cx));
+        self.begin(&mut Slots::new(settings, &step, None, cx));
         let clipped = settings.clip(gathered);
         for (&variable, gradient) in weights.iter().zip(clipped) {
             let before = cx.read(variable);
-            let mut slots = Slots::of(settings, &step, variable, cx);
+            let mut slots = Slots::new(settings, &step, Some(variable), cx);
             let decayed = match settings.decay(variable) {
                 Some(decay) => &before - &before * (slots.rate() * decay),
                 None => before.clone(),

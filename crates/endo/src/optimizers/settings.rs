@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::variable::Variable;
 
@@ -67,67 +67,74 @@ pub(super) const SHARED: u64 = u64::MAX;
 pub(super) const AVERAGE: &str = "average";
 
 /// Gives the options of all optimizers to a macro, after what else it is given. A row is a method,
-/// its argument, the type as which text gives it, and what it does to the settings.
+/// its argument and what that may be, the type as which text gives it, and what it does to the
+/// settings.
 macro_rules! with_options {
     ($macro:ident! { $($given:tt)* }) => {
         $macro! { { $($given)* }
             /// Moves every weight toward 0 by this share, times the learning rate, before its
             /// update: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization".
-            weight_decay(decay: f64) as f64 => |settings| settings.decay_by(decay);
+            weight_decay(decay: f64) {0.0..f64::INFINITY} as f64
+                => |settings| settings.weight_decay = Some(decay);
 
             /// Spares weights whose names contain one of these words from weight decay:
             /// `["bias", "gamma"]`.
             exclude_from_weight_decay(names: impl IntoIterator<Item = impl Into<String>>)
                 as Vec<String>
-                => |settings| settings.spare(names.into_iter().map(Into::into).collect());
+                => |settings| settings.not_decayed = names.into_iter().map(Into::into).collect();
 
             /// Scales every gradient whose norm exceeds the limit down to it. Of the three ways to
             /// clip, one can be chosen.
-            clipnorm(limit: f64) as f64 => |settings| settings.clip_by(Clip::Norm(limit));
+            clipnorm(limit: f64) {f64::MIN_POSITIVE..} as f64
+                => |settings| settings.clip_by(Clip::Norm(limit));
 
             /// Clips every element of every gradient to `[-limit, limit]`.
-            clipvalue(limit: f64) as f64 => |settings| settings.clip_by(Clip::Value(limit));
+            clipvalue(limit: f64) {f64::MIN_POSITIVE..} as f64
+                => |settings| settings.clip_by(Clip::Value(limit));
 
             /// Scales all gradients when the norm of all together exceeds the limit: Pascanu,
             /// Mikolov and Bengio 2013, algorithm 1.
-            global_clipnorm(limit: f64) as f64
+            global_clipnorm(limit: f64) {f64::MIN_POSITIVE..} as f64
                 => |settings| settings.clip_by(Clip::GlobalNorm(limit));
 
             /// Whether to keep a moving average of every weight, starting from its value after the
             /// first step: Polyak and Juditsky 1992. [`Settings::finalize_variable_values`] makes
             /// the averages the weights.
-            use_ema(use_ema: bool) as bool => |settings| settings.average(use_ema);
+            use_ema(use_ema: bool) as bool => |settings| settings.use_ema = use_ema;
 
             /// The share of the moving average that is kept in a step; 0.99 unless set.
-            ema_momentum(momentum: f64) as f64 => |settings| settings.average_with(momentum);
+            ema_momentum(momentum: f64) {0.0..=1.0} as f64
+                => |settings| settings.ema_momentum = momentum;
 
             /// Makes the averages the weights once every `updates` updates.
-            ema_overwrite_frequency(steps: usize) as usize
-                => |settings| settings.overwrite_every(steps);
+            ema_overwrite_frequency(steps: usize) {1..} as usize
+                => |settings| settings.ema_overwrite_frequency = Some(steps);
 
             /// What the loss was multiplied by, so that small gradients do not vanish; gradients
             /// are divided by it before anything else. [`Settings::scale_loss`] multiplies.
-            loss_scale_factor(factor: f64) as f64 => |settings| settings.scale_by(factor);
+            loss_scale_factor(factor: f64) {f64::MIN_POSITIVE..f64::INFINITY} as f64
+                => |settings| settings.loss_scale_factor = Some(factor);
 
             /// Updates only once every `steps` calls, with the mean of the gradients of all calls
             /// since the last update. In the calls between nothing changes but the sum of gradients
             /// and the count.
-            gradient_accumulation_steps(steps: usize) as usize
-                => |settings| settings.accumulate(steps);
+            gradient_accumulation_steps(steps: usize) {2..} as usize
+                => |settings| settings.gradient_accumulation_steps = Some(steps);
         }
     };
 }
 pub(super) use with_options;
 
 macro_rules! settings_methods {
-    ({} $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) as $Text:ty
-         => |$settings:ident| $set:expr;)+) => {
+    ({} $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) $({$range:expr})? as
+         $Text:ty => |$settings:ident| $set:expr;)+) => {
         impl Settings {
             $(
                 $(#[$doc])*
                 #[must_use]
                 #[track_caller]
                 pub fn $option(mut self, $argument: $Argument) -> Self {
+                    $(self.require(stringify!($option), $argument, $range);)?
                     let $settings = &mut self;
                     $set;
                     self
@@ -263,9 +270,7 @@ impl Settings {
     {
         if !range.contains(&value) {
             let message = format!("`{option}` must be in {range:?}, got {value:?}");
-            self.refuse(
-                Error::new(ErrorKind::Argument, message).help("leave it out for Keras's default"),
-            );
+            self.refuse(Error::argument(message, "leave it out for Keras's default"));
         }
     }
 
@@ -275,65 +280,25 @@ impl Settings {
     }
 
     #[track_caller]
-    fn decay_by(&mut self, decay: f64) {
-        self.require("weight_decay", decay, 0.0..f64::INFINITY);
-        self.weight_decay = Some(decay);
-    }
-
-    fn spare(&mut self, names: Vec<String>) {
-        self.not_decayed = names;
-    }
-
-    #[track_caller]
     fn clip_by(&mut self, clip: Clip) {
-        let (option, limit) = clip.option();
-        self.require(option, limit, f64::MIN_POSITIVE..);
-        if let Some((other, _)) = self.clip.map(Clip::option).filter(|(other, _)| *other != option)
-        {
+        let option = clip.option();
+        if let Some(other) = self.clip.map(Clip::option).filter(|other| *other != option) {
             let message = format!("an optimizer was given both `{other}` and `{option}`");
-            self.refuse(
-                Error::new(ErrorKind::Argument, message)
-                    .help("choose one of `clipnorm`, `clipvalue` and `global_clipnorm`"),
-            );
+            self.refuse(Error::argument(
+                message,
+                "choose one of `clipnorm`, `clipvalue` and `global_clipnorm`",
+            ));
         }
         self.clip = Some(clip);
-    }
-
-    fn average(&mut self, use_ema: bool) {
-        self.use_ema = use_ema;
-    }
-
-    #[track_caller]
-    fn average_with(&mut self, momentum: f64) {
-        self.require("ema_momentum", momentum, 0.0..=1.0);
-        self.ema_momentum = momentum;
-    }
-
-    #[track_caller]
-    fn overwrite_every(&mut self, steps: usize) {
-        self.require("ema_overwrite_frequency", steps, 1..);
-        self.ema_overwrite_frequency = Some(steps);
-    }
-
-    #[track_caller]
-    fn scale_by(&mut self, factor: f64) {
-        self.require("loss_scale_factor", factor, f64::MIN_POSITIVE..f64::INFINITY);
-        self.loss_scale_factor = Some(factor);
-    }
-
-    #[track_caller]
-    fn accumulate(&mut self, steps: usize) {
-        self.require("gradient_accumulation_steps", steps, 2..);
-        self.gradient_accumulation_steps = Some(steps);
     }
 }
 
 impl Clip {
-    fn option(self) -> (&'static str, f64) {
+    fn option(self) -> &'static str {
         match self {
-            Self::Value(limit) => ("clipvalue", limit),
-            Self::Norm(limit) => ("clipnorm", limit),
-            Self::GlobalNorm(limit) => ("global_clipnorm", limit),
+            Self::Value(_) => "clipvalue",
+            Self::Norm(_) => "clipnorm",
+            Self::GlobalNorm(_) => "global_clipnorm",
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::graph::Tensor;
 use crate::named::Named;
 
 use super::declare::{optimizer, shared_options};
-use super::{Optimizer, Settings, Slots};
+use super::{Optimizer, Slots};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Sgd::ROW, Lion::ROW];
@@ -29,12 +29,6 @@ optimizer! {
         momentum: f64 {0.0..=1.0} = 0.0,
         /// Whether to take the gradient's step beyond the velocity. False unless set.
         nesterov: bool = false,
-    }
-}
-
-impl Optimizer for Sgd {
-    fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
@@ -66,12 +60,6 @@ optimizer! {
         beta_1: f64 {f64::MIN_POSITIVE..=1.0} = 0.9,
         /// The share of the momentum that is kept; 0.99 unless set.
         beta_2: f64 {0.0..=1.0} = 0.99,
-    }
-}
-
-impl Optimizer for Lion {
-    fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {

@@ -36,21 +36,14 @@ pub struct Slots<'a> {
 }
 
 impl<'a> Slots<'a> {
-    pub(crate) fn of(
+    /// Those of a weight, or those that all weights share.
+    pub(super) fn new(
         settings: &'a Settings,
         step: &'a UpdateStep,
-        weight: &'a Variable,
+        weight: Option<&'a Variable>,
         cx: &'a mut Context,
     ) -> Self {
-        Self { settings, step, weight: Some(weight), cx }
-    }
-
-    pub(crate) fn shared(
-        settings: &'a Settings,
-        step: &'a UpdateStep,
-        cx: &'a mut Context,
-    ) -> Self {
-        Self { settings, step, weight: None, cx }
+        Self { settings, step, weight, cx }
     }
 
     /// The learning rate, a scalar of the weight's type (`f64` where there is no weight), times the

@@ -30,19 +30,12 @@ impl Settings {
             state.push((LEARNING_RATE.to_string(), rate.value()));
         }
         let is_swapped = self.swapped.load(Ordering::Relaxed);
-        let values = self
-            .slots()
-            .iter()
-            .map(|(key, variable)| (key.clone(), variable.value()))
-            .collect::<Vec<_>>();
+        let (slots, restored) = (self.slots(), self.restored());
+        let values = slots.iter().map(|(key, variable)| (key, variable.value()));
         // What was read from a file and not used yet is written again.
-        let unused = self
-            .restored()
-            .iter()
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect::<Vec<_>>();
-        for ((of, slot), value) in values.into_iter().chain(unused) {
-            let weight = weights.iter().find(|(_, weight)| weight.id() == of);
+        let unused = restored.iter().map(|(key, value)| (key, value.clone()));
+        for ((of, slot), value) in values.chain(unused) {
+            let weight = weights.iter().find(|(_, weight)| weight.id() == *of);
             let value = match weight {
                 // The averages are in the place of the weights, and are what the file says that the
                 // weights are.
@@ -50,9 +43,9 @@ impl Settings {
                 _ => value,
             };
             if let Some(name) =
-                weight.map(|(name, _)| name.as_str()).or((of == SHARED).then_some(""))
+                weight.map(|(name, _)| name.as_str()).or((*of == SHARED).then_some(""))
             {
-                state.push((slot_name(name, &slot), value));
+                state.push((slot_name(name, slot), value));
             }
         }
         state
@@ -112,16 +105,14 @@ impl Settings {
     pub(super) fn take_unused(&self, weights: &[&Variable]) -> Vec<String> {
         let mut restored = self.restored();
         let is_of = |of: u64| of == SHARED || weights.iter().any(|weight| weight.id() == of);
-        let names: Vec<String> =
-            restored.keys().filter(|(of, _)| is_of(*of)).map(|(_, slot)| slot.clone()).collect();
-        restored.retain(|(of, _), _| !is_of(*of));
-        let mut once = Vec::new();
-        for name in names {
-            if !once.contains(&name) {
-                once.push(name)
+        let mut names = Vec::new();
+        for (_, slot) in restored.keys().filter(|(of, _)| is_of(*of)) {
+            if !names.contains(slot) {
+                names.push(slot.clone());
             }
         }
-        once
+        restored.retain(|(of, _), _| !is_of(*of));
+        names
     }
 
     pub(super) fn restored(&self) -> std::sync::MutexGuard<'_, BTreeMap<(u64, String), Array>> {

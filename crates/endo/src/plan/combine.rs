@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::simd::{COMBINED, CombinedFormula, MOST_VALUES, ROUTINES, Routine, Symbol};
 
 use super::emit::Draft;
-use super::{Action, BufferPlace, FusedLoop, Instruction, LoopFunction, LoopRoutine, algebra};
+use super::{Action, FusedLoop, Instruction, LoopFunction, LoopRoutine, algebra};
 
 /// A formula with its symbols, those with the most operations first.
 type Formula = (&'static CombinedFormula, Vec<Symbol>);
@@ -29,10 +29,8 @@ pub fn combine(draft: &mut Draft) {
         if let Action::Loop(body) = &mut step.action
             && body.instructions.len() > 1
         {
-            let updates = body
-                .stores
-                .iter()
-                .all(|store| matches!(buffers[store.buffer].place, BufferPlace::Variable(_)));
+            let mut stores = body.stores.iter();
+            let updates = stores.all(|store| buffers[store.buffer].place.variable().is_some());
             body.whole =
                 ROUTINES.iter().filter(|_| updates).find_map(|routine| whole(body, routine));
             combine_in(body, &formulas);
@@ -50,12 +48,7 @@ struct Match {
 fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
     let mut uses = vec![0; body.loads.len() + body.instructions.len()];
     let read = body.instructions.iter().flat_map(|instruction| instruction.inputs.iter().copied());
-    let kept = body
-        .stores
-        .iter()
-        .map(|store| store.value)
-        .chain(body.reduces.iter().map(|reduce| reduce.value));
-    for value in read.chain(kept) {
+    for value in read.chain(body.kept()) {
         uses[value] += 1;
     }
     let mut gone = vec![false; body.instructions.len()];

@@ -6,32 +6,21 @@
 //! only the check and one routine need the result are part of the routine's step. The check looks
 //! at their operands instead, which are smaller.
 
-use std::collections::HashMap;
-
 use super::emit::Draft;
 use super::join::LONGEST;
-use super::{Action, BufferPlace, FusedLoop, Guard, Product, Update};
+use super::schedule::Users;
+use super::{Action, FusedLoop, Guard, Product, Update};
 
 /// Moves products to the updates that need them.
 pub fn defer(draft: &mut Draft) {
     let guard = draft.steps.iter().position(|step| matches!(step.action, Action::Guard(_)));
-    let mut readers: HashMap<usize, Vec<usize>> = HashMap::new();
-    let mut writers: HashMap<usize, usize> = HashMap::new();
-    for (index, step) in draft.steps.iter().enumerate() {
-        for buffer in step.reads() {
-            readers.entry(buffer).or_default().push(index);
-        }
-        for buffer in step.writes() {
-            writers.insert(buffer, index);
-        }
-    }
+    let users = Users::new(draft);
     let found = |update: usize| {
-        let Action::Loop(body) = &draft.steps[update].action else { return None };
-        let gradient = gradient(body)?;
-        let product = *writers.get(&gradient)?;
+        let gradient = gradient(draft.steps[update].action.as_loop()?)?;
+        let product = users.writer(gradient)?;
         let Action::Product(of) = &draft.steps[product].action else { return None };
-        let only =
-            readers[&gradient].iter().all(|&reader| Some(reader) == guard || reader == update);
+        let mut readers = users.readers(gradient).iter();
+        let only = readers.all(|&reader| Some(reader) == guard || reader == update);
         let returned = draft.outputs.iter().any(|output| output.buffer == gradient);
         (only && !returned && is_worth_it(draft, of)).then_some((product, update))
     };
@@ -79,7 +68,7 @@ fn is_worth_it(draft: &Draft, product: &Product) -> bool {
     let [rows, terms, columns] = product.sizes;
     // What variables hold is another thing when they have been written; and what they are to hold
     // has to be computed.
-    let stays = |buffer: usize| !matches!(draft.buffers[buffer].place, BufferPlace::Variable(_));
+    let stays = |buffer: usize| draft.buffers[buffer].place.variable().is_none();
     product.batch.is_empty()
         && product.bias.is_none()
         && draft.buffers[product.output].length == rows * columns

@@ -53,27 +53,20 @@ impl Plan {
                 writeln!(f, "{}{scope}", self.product(product))
             }
             Action::Call(call) => {
-                let inputs: Vec<String> =
-                    call.inputs.iter().map(|input| self.argument(input)).collect();
-                writeln!(
-                    f,
-                    "{} = {}({}){scope}",
-                    self.argument(&call.output),
-                    call.kernel.name(),
-                    inputs.join(", ")
-                )
+                let inputs = listed(call.inputs.iter().map(|input| self.argument(input)));
+                let (output, name) = (self.argument(&call.output), call.kernel.name());
+                writeln!(f, "{output} = {name}({inputs}){scope}")
             }
             Action::Guard(guard) => {
-                let checks: Vec<String> =
-                    guard.checks.iter().map(|check| self.buffer(check.buffer)).collect();
-                let deferred: Vec<String> =
-                    guard.deferred.iter().map(|product| self.buffer(product.output)).collect();
+                let checks = listed(guard.checks.iter().map(|check| self.buffer(check.buffer)));
+                let deferred =
+                    listed(guard.deferred.iter().map(|product| self.buffer(product.output)));
                 let bounded = if deferred.is_empty() {
                     String::new()
                 } else {
-                    format!(", by their operands {}", deferred.join(", "))
+                    format!(", by their operands {deferred}")
                 };
-                writeln!(f, "check that {} are finite{bounded}{scope}", checks.join(", "))
+                writeln!(f, "check that {checks} are finite{bounded}{scope}")
             }
             Action::Update(update) => {
                 writeln!(f, "{}, and with each part of it{scope}", self.product(&update.product))?;
@@ -125,22 +118,14 @@ impl Plan {
             writeln!(f, "     in one pass: {}", whole.routine.name)?;
         }
         for repeat in &body.repeats {
-            let stores: Vec<String> =
-                repeat.stores.iter().map(|&buffer| self.buffer(buffer)).collect();
+            let stores = listed(repeat.stores.iter().map(|&buffer| self.buffer(buffer)));
             let own = repeat
                 .loads
                 .iter()
                 .enumerate()
                 .filter(|&(value, &buffer)| body.loads[value].buffer != buffer);
-            let loads: Vec<String> =
-                own.map(|(value, &buffer)| format!("%{value} = {}", self.buffer(buffer))).collect();
-            writeln!(
-                f,
-                "     and over {}: {} from {}",
-                repeat.length,
-                stores.join(", "),
-                loads.join(", ")
-            )?;
+            let loads = own.map(|(value, &buffer)| format!("%{value} = {}", self.buffer(buffer)));
+            writeln!(f, "     and over {}: {stores} from {}", repeat.length, listed(loads))?;
         }
         Ok(())
     }
@@ -172,9 +157,12 @@ impl fmt::Display for Instruction {
             LoopFunction::Combined(combined) => write!(f, "[{}]", combined.formula)?,
             LoopFunction::Cast => write!(f, "cast {}", self.to)?,
         }
-        let inputs: Vec<String> = self.inputs.iter().map(|input| format!("%{input}")).collect();
-        write!(f, "({})", inputs.join(", "))
+        write!(f, "({})", listed(self.inputs.iter().map(|input| format!("%{input}"))))
     }
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
 }
 
 /// Which elements a load reads; nothing for all of them in order.
@@ -185,8 +173,7 @@ impl fmt::Display for Elements<'_> {
         if self.0.is_plain() {
             return Ok(());
         }
-        let axes: Vec<String> =
-            self.0.axes.iter().map(|axis| format!("{} by {}", axis.size, axis.stride)).collect();
-        write!(f, "[{}; {}]", self.0.offset, axes.join(", "))
+        let axes = self.0.axes.iter().map(|axis| format!("{} by {}", axis.size, axis.stride));
+        write!(f, "[{}; {}]", self.0.offset, listed(axes))
     }
 }

@@ -10,7 +10,6 @@ use crate::graph::{Graph, NodeId, Op};
 use crate::simd::Memory;
 
 use super::fuse::{Group, Groups};
-use super::layout::Layout;
 use super::read::{Read, Reads};
 use super::{
     Action, Argument, Buffer, BufferPlace, Call, CheckedValue, FusedLoop, Guard, Instruction, Load,
@@ -112,19 +111,19 @@ impl Draft {
     }
 
     /// Adds a step that copies what lies in a buffer, in some layout, to another buffer.
-    pub fn copy(&mut self, from: usize, layout: Layout, to: usize) -> usize {
-        self.push(PlanStep { action: Action::Loop(copy(from, layout, to)), scope: 0 }, usize::MAX)
+    pub fn copy(&mut self, from: Load, to: usize) -> usize {
+        self.push(PlanStep { action: Action::Loop(copy(from, to)), scope: 0 }, usize::MAX)
     }
 
     fn output(&mut self, graph: &Graph, id: NodeId, read: &Read) {
         let node = graph.node(id);
         let mut buffer = self.buffer_of(graph, read.base);
         let mut offset = read.layout.offset;
-        if !matches!(self.buffers[buffer].place, BufferPlace::Arena(_)) {
+        if !self.buffers[buffer].place.is_arena() {
             buffer = self.buffer(node.dtype, node.shape.len(), BufferPlace::Arena(0));
             offset = 0;
-            let from = self.buffer_of(graph, read.base);
-            self.copy(from, read.layout.clone(), buffer);
+            let from = self.load(graph, read);
+            self.copy(from, buffer);
         }
         self.outputs.push(Output {
             buffer,
@@ -158,6 +157,11 @@ impl Draft {
         }
     }
 
+    /// What a loop reads where an operation does.
+    pub fn load(&mut self, graph: &Graph, read: &Read) -> Load {
+        Load { buffer: self.buffer_of(graph, read.base), layout: read.layout.clone() }
+    }
+
     fn fused(&mut self, groups: &Groups<'_>, group: &Group, kept: &[bool]) -> FusedLoop {
         let (graph, reads) = (groups.graph, groups.reads);
         let mut body = FusedLoop { length: group.length, ..FusedLoop::default() };
@@ -168,8 +172,7 @@ impl Draft {
         let is_direct = |read: &Read| own(read.base) && groups.is_direct(read, group.length);
         for &id in &group.members {
             for read in reads.inputs[id.index()].iter().filter(|read| !is_direct(read)) {
-                let load =
-                    Load { buffer: self.buffer_of(graph, read.base), layout: read.layout.clone() };
+                let load = self.load(graph, read);
                 if !loads.contains_key(&load) {
                     loads.insert(load.clone(), body.loads.len());
                     body.loads.push(load);
@@ -185,10 +188,7 @@ impl Draft {
                     if is_direct(read) {
                         values[&read.base]
                     } else {
-                        loads[&Load {
-                            buffer: self.buffer_of(graph, read.base),
-                            layout: read.layout.clone(),
-                        }]
+                        loads[&self.load(graph, read)]
                     }
                 })
                 .collect();
@@ -277,11 +277,7 @@ impl Draft {
                 let output = Argument { buffer: output, offset: 0, shape: node.shape.clone() };
                 Action::Call(Call { kernel: kernel.clone(), inputs, output })
             }
-            Op::View(_) => Action::Loop(copy(
-                self.buffer_of(graph, inputs[0].base),
-                inputs[0].layout.clone(),
-                output,
-            )),
+            Op::View(_) => Action::Loop(copy(self.load(graph, &inputs[0]), output)),
             Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => unreachable!("computed in loops"),
             Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Identity(_) => {
                 unreachable!("not computed")
@@ -313,10 +309,9 @@ impl Draft {
 }
 
 /// A loop that copies what lies in a buffer, in some layout, to another buffer.
-fn copy(from: usize, layout: Layout, to: usize) -> FusedLoop {
-    let length = layout.length();
-    let (load, store) = (Load { buffer: from, layout }, Store { value: 0, buffer: to });
-    FusedLoop { length, loads: vec![load], stores: vec![store], ..FusedLoop::default() }
+fn copy(from: Load, to: usize) -> FusedLoop {
+    let (length, store) = (from.layout.length(), Store { value: 0, buffer: to });
+    FusedLoop { length, loads: vec![from], stores: vec![store], ..FusedLoop::default() }
 }
 
 /// The sizes before, of, and after a group of neighbouring axes.

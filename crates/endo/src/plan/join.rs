@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 
 use super::emit::Draft;
-use super::{Action, BufferPlace, FusedLoop, Load, Plan, PlanStep, Repeat};
+use super::{Action, FusedLoop, Load, Plan, PlanStep, Repeat, Store};
 
 /// Longer sequences are worth a loop of their own.
 pub const LONGEST: usize = 1 << 14;
@@ -32,12 +32,8 @@ struct MemoryAccesses {
 
 impl MemoryRegion {
     fn of(draft: &Draft, buffer: usize) -> Self {
-        match draft.buffers[buffer].place {
-            BufferPlace::Variable(index) => MemoryRegion::Variable(index),
-            BufferPlace::Arena(_) | BufferPlace::Constant(_) | BufferPlace::Input(_) => {
-                MemoryRegion::Buffer(buffer)
-            }
-        }
+        let variable = draft.buffers[buffer].place.variable();
+        variable.map_or(MemoryRegion::Buffer(buffer), MemoryRegion::Variable)
     }
 }
 
@@ -79,19 +75,9 @@ pub fn join(draft: &mut Draft) {
         std::mem::take(&mut draft.steps).into_iter().zip(std::mem::take(&mut draft.positions))
     {
         let touched = MemoryAccesses::by(draft, &step);
-        let body = match &step.action {
-            Action::Loop(body) if updates(draft, body) => Some(body),
-            Action::Loop(_)
-            | Action::Product(_)
-            | Action::Call(_)
-            | Action::Guard(_)
-            | Action::Update(_) => None,
-        };
+        let body = step.action.as_loop().filter(|body| updates(draft, body));
         let found = heads.iter_mut().find_map(|head| {
-            let Action::Loop(first) = &steps[head.step].action else {
-                unreachable!("heads are loops")
-            };
-            let repeat = repeat(draft, first, body?)?;
+            let repeat = repeat(draft, steps[head.step].action.as_loop()?, body?)?;
             (head.own.lets_pass(&touched) && head.since.lets_pass(&touched))
                 .then_some((head, repeat))
         });
@@ -128,10 +114,8 @@ pub fn join(draft: &mut Draft) {
 fn updates(draft: &Draft, body: &FusedLoop) -> bool {
     let own =
         |load: &Load| load.layout.is_uniform() || (load.layout.is_plain() && is_own(draft, load));
-    let writes = body
-        .stores
-        .iter()
-        .any(|store| matches!(draft.buffers[store.buffer].place, BufferPlace::Variable(_)));
+    let place = |store: &Store| draft.buffers[store.buffer].place;
+    let writes = body.stores.iter().any(|store| place(store).variable().is_some());
     let computed = body.stores.iter().all(|store| store.value >= body.loads.len());
     writes
         && computed
@@ -142,7 +126,8 @@ fn updates(draft: &Draft, body: &FusedLoop) -> bool {
 
 /// Whether memory goes on to the end of its last line, and is the plan's own.
 fn is_own(draft: &Draft, load: &Load) -> bool {
-    matches!(draft.buffers[load.buffer].place, BufferPlace::Arena(_) | BufferPlace::Variable(_))
+    let place = draft.buffers[load.buffer].place;
+    place.is_arena() || place.variable().is_some()
 }
 
 /// A loop as a repeat of another, if it does the same.
@@ -173,6 +158,11 @@ fn repeat(draft: &Draft, first: &FusedLoop, other: &FusedLoop) -> Option<Repeat>
     })
 }
 
+/// The loops that others have joined.
+pub fn joined(steps: &[PlanStep]) -> impl Iterator<Item = &FusedLoop> {
+    steps.iter().filter_map(|step| step.action.as_loop()).filter(|body| !body.repeats.is_empty())
+}
+
 /// The buffers that a loop and its repeats go through one after the other: those of each load of
 /// sequences and of each store.
 pub fn sequences(body: &FusedLoop) -> impl Iterator<Item = Vec<usize>> {
@@ -193,19 +183,8 @@ pub fn sequences(body: &FusedLoop) -> impl Iterator<Item = Vec<usize>> {
 pub fn order(plan: &Plan) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::new();
     let mut seen = vec![false; plan.variables.len()];
-    let joined = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::Loop(body) if !body.repeats.is_empty() => Some(body),
-        Action::Loop(_)
-        | Action::Product(_)
-        | Action::Call(_)
-        | Action::Guard(_)
-        | Action::Update(_) => None,
-    });
-    let buffers = joined.flat_map(|body| sequences(body).flatten().collect::<Vec<_>>());
-    let variables = buffers.filter_map(|buffer| match plan.buffers[buffer].place {
-        BufferPlace::Variable(index) => Some(index),
-        BufferPlace::Arena(_) | BufferPlace::Constant(_) | BufferPlace::Input(_) => None,
-    });
+    let buffers = joined(&plan.steps).flat_map(sequences).flatten();
+    let variables = buffers.filter_map(|buffer| plan.buffers[buffer].place.variable());
     let all = variables.chain(0..plan.variables.len());
     for index in all {
         if !std::mem::replace(&mut seen[index], true) {

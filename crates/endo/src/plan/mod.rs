@@ -119,6 +119,18 @@ pub enum BufferPlace {
     Variable(usize),
 }
 
+impl BufferPlace {
+    /// Whether it is in the arena.
+    pub fn is_arena(self) -> bool {
+        matches!(self, BufferPlace::Arena(_))
+    }
+
+    /// The variable that it is in.
+    pub fn variable(self) -> Option<usize> {
+        if let BufferPlace::Variable(index) = self { Some(index) } else { None }
+    }
+}
+
 /// One thing to do, and the layer it belongs to.
 #[derive(Clone, Debug)]
 pub struct PlanStep {
@@ -141,6 +153,13 @@ pub enum Action {
     Guard(Guard),
     /// A product that is computed for an update, and the update.
     Update(Update),
+}
+
+impl Action {
+    /// The loop that it is.
+    pub fn as_loop(&self) -> Option<&FusedLoop> {
+        if let Action::Loop(body) = self { Some(body) } else { None }
+    }
 }
 
 /// Elementwise operations on the elements of row-major sequences of one length.
@@ -196,15 +215,16 @@ impl FusedLoop {
                 last[input] = index;
             }
         }
-        let kept = self
-            .reduces
-            .iter()
-            .map(|reduce| reduce.value)
-            .chain(self.stores.iter().map(|store| store.value));
-        for value in kept {
+        for value in self.kept() {
             last[value] = self.instructions.len();
         }
         last
+    }
+
+    /// The values that are stored or reduced.
+    pub fn kept(&self) -> impl Iterator<Item = usize> {
+        let stored = self.stores.iter().map(|store| store.value);
+        stored.chain(self.reduces.iter().map(|reduce| reduce.value))
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use crate::simd::Memory;
 
 use super::emit::Draft;
-use super::{Action, BufferPlace, FusedLoop, join};
+use super::{BufferPlace, FusedLoop, join};
 
 /// Buffers, each at an offset from a place that they share, and the steps between which it is
 /// needed.
@@ -66,7 +66,7 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Lifetime> {
     for (index, step) in draft.steps.iter().enumerate() {
         let mut taken: Vec<usize> = Vec::new();
         for buffer in step.writes() {
-            if !matches!(draft.buffers[buffer].place, BufferPlace::Arena(_)) {
+            if !draft.buffers[buffer].place.is_arena() {
                 continue;
             }
             let last = spans[buffer].map_or(index, |(_, last)| last);
@@ -75,11 +75,7 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Lifetime> {
                     && !taken.contains(&other)
                     && spans[other].is_some_and(|(_, last)| last == index)
             };
-            let body = if let (Action::Loop(body), true) = (&step.action, in_place) {
-                Some(body)
-            } else {
-                None
-            };
+            let body = step.action.as_loop().filter(|_| in_place);
             match body.and_then(|body| replaced(draft, body, buffer).into_iter().find(dying)) {
                 Some(other) => {
                     taken.push(other);
@@ -114,11 +110,7 @@ fn side_by_side(draft: &Draft, lives: Vec<Lifetime>) -> Vec<Lifetime> {
         }
     }
     let mut lives: Vec<Option<Lifetime>> = lives.into_iter().map(Some).collect();
-    for step in &draft.steps {
-        let Action::Loop(body) = &step.action else { continue };
-        if body.repeats.is_empty() {
-            continue;
-        }
+    for body in join::joined(&draft.steps) {
         for buffers in join::sequences(body) {
             let parts: Vec<Option<usize>> = buffers.iter().map(|&buffer| of[buffer]).collect();
             let apart = parts.iter().collect::<HashSet<_>>().len() == parts.len();

@@ -79,34 +79,27 @@ impl Reads {
 impl ReadWalk<'_> {
     fn visit(&mut self, id: NodeId) {
         let node = self.graph.node(id);
-        let own = Read { base: id, layout: Layout::contiguous(node.shape.len()) };
-        match &node.op {
-            Op::Input(_) | Op::Variable(_) | Op::Constant(_) => {
-                self.inputs.push(Vec::new());
-                self.behind.push(own);
-            }
+        let inputs = node.inputs.iter().copied();
+        let inputs = match &node.op {
+            Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::View(_) => Vec::new(),
             Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => {
-                let inputs = node.inputs.iter().map(|&input| self.near(input)).collect();
-                self.inputs.push(inputs);
-                self.behind.push(own);
+                inputs.map(|input| self.near(input)).collect()
             }
-            Op::Kernel(_) => {
-                let inputs = node.inputs.iter().map(|&input| self.contiguous(input)).collect();
-                self.inputs.push(inputs);
-                self.behind.push(own);
-            }
-            Op::Matmul { .. } => {
-                let inputs = node.inputs.iter().map(|&input| self.matrix(input)).collect();
-                self.inputs.push(inputs);
-                self.behind.push(own);
-            }
-            Op::View(view) => {
-                let read = self.view(view, node.inputs[0], &node.shape);
-                self.inputs.push(Vec::new());
-                self.behind.push(read);
-            }
+            Op::Kernel(_) => inputs.map(|input| self.contiguous(input)).collect(),
+            Op::Matmul { .. } => inputs.map(|input| self.matrix(input)).collect(),
             Op::Identity(_) => unreachable!("identities have been removed"),
-        }
+        };
+        let behind = match &node.op {
+            Op::View(view) => self.view(view, node.inputs[0], &node.shape),
+            _ => self.own(id),
+        };
+        self.inputs.push(inputs);
+        self.behind.push(behind);
+    }
+
+    /// A value read from memory of its own.
+    fn own(&self, id: NodeId) -> Read {
+        Read { base: id, layout: Layout::contiguous(self.graph.node(id).shape.len()) }
     }
 
     fn view(&mut self, view: &View, input: NodeId, shape: &Shape) -> Read {
@@ -125,7 +118,7 @@ impl ReadWalk<'_> {
 
     /// Gives a view memory of its own, which whoever uses it from here on reads.
     fn copy(&mut self, id: NodeId) -> Read {
-        let own = Read { base: id, layout: Layout::contiguous(self.graph.node(id).shape.len()) };
+        let own = self.own(id);
         self.inputs[id.index()] =
             vec![std::mem::replace(&mut self.behind[id.index()], own.clone())];
         self.copied[id.index()] = true;

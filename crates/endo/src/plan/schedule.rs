@@ -4,27 +4,58 @@
 //! order.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
+use super::PlanStep;
 use super::emit::Draft;
+
+/// The steps that read and write each buffer.
+#[derive(Default)]
+pub struct Users {
+    readers: HashMap<usize, Vec<usize>>,
+    writers: HashMap<usize, usize>,
+}
+
+impl Users {
+    /// Those of all steps.
+    pub fn new(draft: &Draft) -> Self {
+        let mut users = Self::default();
+        for (index, step) in draft.steps.iter().enumerate() {
+            users.add(index, step);
+        }
+        users
+    }
+
+    /// Takes a step into account.
+    pub fn add(&mut self, index: usize, step: &PlanStep) {
+        for buffer in step.reads() {
+            let readers = self.readers.entry(buffer).or_default();
+            if readers.last() != Some(&index) {
+                readers.push(index);
+            }
+        }
+        for buffer in step.writes() {
+            self.writers.entry(buffer).or_insert(index);
+        }
+    }
+
+    /// The steps that read a buffer, in order.
+    pub fn readers(&self, buffer: usize) -> &[usize] {
+        self.readers.get(&buffer).map_or(&[], Vec::as_slice)
+    }
+
+    /// The step that writes a buffer.
+    pub fn writer(&self, buffer: usize) -> Option<usize> {
+        self.writers.get(&buffer).copied()
+    }
+}
 
 /// Pairs of steps: the first writes a buffer that the second reads.
 pub fn dependencies(draft: &Draft) -> Vec<(usize, usize)> {
-    let mut writer = vec![None; draft.buffers.len()];
-    for (index, step) in draft.steps.iter().enumerate() {
-        for buffer in step.writes() {
-            writer[buffer] = Some(index);
-        }
-    }
+    let users = Users::new(draft);
     let steps = draft.steps.iter().enumerate();
-    steps
-        .flat_map(|(index, step)| {
-            step.reads()
-                .into_iter()
-                .filter_map(|buffer| Some((writer[buffer]?, index)))
-                .collect::<Vec<_>>()
-        })
-        .collect()
+    let reads = steps.flat_map(|(index, step)| step.reads().into_iter().map(move |b| (b, index)));
+    reads.filter_map(|(buffer, index)| Some((users.writer(buffer)?, index))).collect()
 }
 
 /// Puts the steps in order.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::graph::{Check, Graph, Node, NodeId, Op, Transposed, View};
+use crate::graph::{Graph, Node, NodeId, Op, Transposed, View};
 use crate::shape::Shape;
 use crate::simd::Reduction;
 
@@ -72,17 +72,15 @@ impl<'a> Rewriter<'a> {
                 uses[id.index()] += 1;
             }
         }
-        let roots = source
-            .outputs
-            .iter()
-            .chain(source.writes.iter().map(|(_, id)| id))
-            .chain(source.checks.iter().map(|c| &c.node));
-        for id in roots {
+        for id in source.roots() {
             uses[id.index()] += 1;
         }
         let result = Graph {
             variables: source.variables.clone(),
             scopes: source.scopes.clone(),
+            outputs: source.outputs.clone(),
+            writes: source.writes.clone(),
+            checks: source.checks.clone(),
             ..Graph::default()
         };
         Self { source, uses, rewrites, result, known: HashMap::new(), origin: 0 }
@@ -101,17 +99,8 @@ impl<'a> Rewriter<'a> {
             };
             new.push(id);
         }
-        let mut graph = self.result;
-        graph.outputs = self.source.outputs.iter().map(|id| new[id.index()]).collect();
-        graph.writes =
-            self.source.writes.iter().map(|&(variable, id)| (variable, new[id.index()])).collect();
-        graph.checks = self
-            .source
-            .checks
-            .iter()
-            .map(|check| Check { node: new[check.node.index()], what: check.what.clone() })
-            .collect();
-        without_unneeded(graph)
+        renumber_roots(&mut self.result, &new);
+        without_unneeded(self.result)
     }
 
     fn node(&self, id: NodeId) -> &Node {
@@ -446,6 +435,12 @@ fn without_unneeded(mut graph: Graph) -> Graph {
         }
     }
     graph.nodes = nodes;
+    renumber_roots(&mut graph, &new);
+    graph
+}
+
+/// Gives the nodes that are wanted their new numbers.
+fn renumber_roots(graph: &mut Graph, new: &[NodeId]) {
     for id in &mut graph.outputs {
         *id = new[id.index()];
     }
@@ -455,5 +450,4 @@ fn without_unneeded(mut graph: Graph) -> Graph {
     for check in &mut graph.checks {
         check.node = new[check.node.index()];
     }
-    graph
 }

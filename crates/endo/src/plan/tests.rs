@@ -14,7 +14,7 @@ use super::{Action, BufferPlace, Plan};
 pub use graphs::*;
 
 fn loops(plan: &Plan) -> usize {
-    plan.steps.iter().filter(|step| matches!(step.action, Action::Loop(_))).count()
+    plan.steps.iter().filter_map(|step| step.action.as_loop()).count()
 }
 
 #[test]
@@ -181,11 +181,7 @@ return 0: f32[2] at @0
 }
 
 fn joined(plan: &Plan) -> Vec<&super::FusedLoop> {
-    let bodies = plan
-        .steps
-        .iter()
-        .filter_map(|step| if let Action::Loop(body) = &step.action { Some(body) } else { None });
-    bodies.filter(|body| !body.repeats.is_empty()).collect()
+    super::join::joined(&plan.steps).collect()
 }
 
 #[test]

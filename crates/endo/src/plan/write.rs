@@ -4,14 +4,15 @@
 //! which step has to come before which on their account: a variable's old value is read before it
 //! is overwritten, and everything is checked before.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::graph::{Graph, Op};
 
 use super::emit::Draft;
 use super::layout::Layout;
 use super::read::{Read, Reads};
-use super::{Action, BufferPlace, PlanStep};
+use super::schedule::{Users, dependencies};
+use super::{Action, BufferPlace, Load};
 
 /// Decides how each variable is written. Returns pairs of steps, the first of which comes before
 /// the second.
@@ -29,10 +30,7 @@ pub fn write(
     let guard = draft.steps.iter().position(|step| matches!(step.action, Action::Guard(_)));
     let mut order = StepOrder::new(draft);
     let returned: HashSet<usize> = draft.outputs.iter().map(|output| output.buffer).collect();
-    let mut users = Users::default();
-    for (index, step) in draft.steps.iter().enumerate() {
-        users.add(index, step);
-    }
+    let mut users = Users::new(draft);
     for ((index, read), saved) in writes.iter().zip(saved) {
         let value = saved.unwrap_or_else(|| draft.buffer_of(graph, read.base));
         let layout = if saved.is_some() {
@@ -41,12 +39,11 @@ pub fn write(
             read.layout.clone()
         };
         let old = draft.variables[*index];
-        let readers: Vec<usize> = old.map_or(Vec::new(), |old| users.readers(old).to_vec());
+        let readers = old.map_or(Vec::new(), |old| users.readers(old).to_vec());
         // The step that computes the value can write it to the variable, if that leaves a possible
         // order.
         let whole = layout.is_plain() && draft.buffers[value].length == layout.length();
-        let free = matches!(draft.buffers[value].place, BufferPlace::Arena(_))
-            && !returned.contains(&value);
+        let free = draft.buffers[value].place.is_arena() && !returned.contains(&value);
         if in_place && whole && free {
             let producer = users.writer(value).expect("values are computed");
             let before: Vec<usize> =
@@ -66,7 +63,7 @@ pub fn write(
             layout.length(),
             BufferPlace::Variable(*index),
         );
-        let step = draft.copy(value, layout, target);
+        let step = draft.copy(Load { buffer: value, layout }, target);
         order.added(users.writer(value), step);
         users.add(step, &draft.steps[step]);
         for before in readers.iter().copied().chain(guard) {
@@ -87,9 +84,9 @@ fn save(draft: &mut Draft, graph: &Graph, read: &Read, written: &HashSet<usize>)
     if !matches!(node.op, Op::Variable(other) if written.contains(&other)) {
         return None;
     }
-    let old = draft.buffer_of(graph, read.base);
+    let old = draft.load(graph, read);
     let saved = draft.buffer(node.dtype, read.layout.length(), BufferPlace::Arena(0));
-    draft.copy(old, read.layout.clone(), saved);
+    draft.copy(old, saved);
     Some(saved)
 }
 
@@ -102,35 +99,6 @@ fn reads_before_writing(draft: &Draft, step: usize, old: Option<usize>, value: u
     stored && loads.all(|load| load.layout.is_plain() && load.layout.length() == body.length)
 }
 
-/// The steps that read and write each buffer.
-#[derive(Default)]
-struct Users {
-    readers: HashMap<usize, Vec<usize>>,
-    writers: HashMap<usize, usize>,
-}
-
-impl Users {
-    fn add(&mut self, index: usize, step: &PlanStep) {
-        for buffer in step.reads() {
-            let readers = self.readers.entry(buffer).or_default();
-            if readers.last() != Some(&index) {
-                readers.push(index);
-            }
-        }
-        for buffer in step.writes() {
-            self.writers.entry(buffer).or_insert(index);
-        }
-    }
-
-    fn readers(&self, buffer: usize) -> &[usize] {
-        self.readers.get(&buffer).map_or(&[], Vec::as_slice)
-    }
-
-    fn writer(&self, buffer: usize) -> Option<usize> {
-        self.writers.get(&buffer).copied()
-    }
-}
-
 /// Which step has to come before which.
 struct StepOrder {
     /// The steps that come after each step.
@@ -141,9 +109,8 @@ struct StepOrder {
 
 impl StepOrder {
     fn new(draft: &Draft) -> Self {
-        let mut order = Self { after: Vec::new(), extra: Vec::new() };
-        order.after.resize(draft.steps.len(), Vec::new());
-        for (before, after) in super::schedule::dependencies(draft) {
+        let mut order = Self { after: vec![Vec::new(); draft.steps.len()], extra: Vec::new() };
+        for (before, after) in dependencies(draft) {
             order.after[before].push(after);
         }
         order

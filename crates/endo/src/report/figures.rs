@@ -32,65 +32,54 @@ pub fn figures(history: &History) -> Vec<Figure> {
 
 /// The names of the ledger, in the order of their colours.
 pub fn terms(history: &History) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in history.epochs.iter().flat_map(|epoch| &epoch.ledger.terms) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
-    names
+    let terms = history.epochs.iter().flat_map(|epoch| &epoch.ledger.terms);
+    each_once(terms.map(|(name, _)| name.as_str()))
 }
 
-/// The number of the epoch at a place of the history, counted from 1.
-fn number_of(history: &History, place: usize) -> f64 {
-    (history.first_epoch + place + 1) as f64
+/// What is there, in the order in which it appears.
+fn each_once<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut known = Vec::new();
+    for one in all {
+        if !known.contains(&one) {
+            known.push(one);
+        }
+    }
+    known
 }
 
 /// A number of each epoch that has it, at the epoch counted from 1.
-fn over_epochs(history: &History, number: impl Fn(&Epoch) -> Option<f64>) -> Vec<[f64; 2]> {
-    let place = |(index, epoch)| Some([number_of(history, index), number(epoch)?]);
+pub fn over_epochs(history: &History, number: impl Fn(&Epoch) -> Option<f64>) -> Vec<[f64; 2]> {
+    let place = |(index, epoch)| Some([(history.first_epoch + index + 1) as f64, number(epoch)?]);
     history.epochs.iter().enumerate().filter_map(place).collect()
 }
 
-fn loss<'h>(
+fn loss(
     file: &str,
     title: &str,
-    history: &'h History,
-    ledger: impl Fn(&'h Epoch) -> Option<&'h Ledger> + Copy,
+    history: &History,
+    ledger: fn(&Epoch) -> Option<&Ledger>,
 ) -> Option<Figure> {
     let term = |(index, name): (usize, &&str)| {
-        let value = |ledger: &Ledger| {
-            ledger.terms.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+        let value = |epoch: &Epoch| {
+            let (_, value) = ledger(epoch)?.terms.iter().find(|(known, _)| known == name)?;
+            Some(*value)
         };
-        let points =
-            history.epochs.iter().enumerate().filter_map(|(place, epoch)| {
-                Some([number_of(history, place), value(ledger(epoch)?)?])
-            });
-        ChartLine::new(name, index, false, points.collect())
+        ChartLine::new(name, index, false, over_epochs(history, value))
     };
     let lines: Vec<ChartLine> = terms(history).iter().enumerate().map(term).collect();
-    let totals = history
-        .epochs
-        .iter()
-        .enumerate()
-        .filter_map(|(place, epoch)| Some([number_of(history, place), ledger(epoch)?.total]));
-    let total =
-        ChartLine { name: "loss".to_string(), class: "ink".to_string(), points: totals.collect() };
+    let points = over_epochs(history, |epoch| Some(ledger(epoch)?.total));
+    let total = ChartLine { name: "loss".to_string(), class: "ink".to_string(), points };
     stack(file, title, &lines, &total)
 }
 
 /// Every number of the logs that is no term: one figure each, validation dashed.
 fn metrics(history: &History) -> Vec<Figure> {
-    let mut names: Vec<&str> = Vec::new();
     let reported = history.epochs.iter().flat_map(|epoch| epoch.logs.iter().map(|(name, _)| name));
     let terms = terms(history);
     let of_terms = |name: &str| name == "loss" || terms.contains(&name);
     let of_probes = |name: &str| name.starts_with("gradient_norm(") || name.starts_with("cosine(");
-    for name in reported.map(|name| name.strip_prefix("val_").unwrap_or(name)) {
-        if !names.contains(&name) && !of_terms(name) && !of_probes(name) {
-            names.push(name);
-        }
-    }
+    let names = reported.map(|name| name.strip_prefix("val_").unwrap_or(name));
+    let names = each_once(names.filter(|name| !of_terms(name) && !of_probes(name)));
     let figure = |name: &str| {
         let both =
             [(name.to_string(), false), (format!("val_{name}"), true)].map(|(name, dashed)| {
@@ -177,12 +166,8 @@ fn layers_of_terms(history: &History) -> Vec<Figure> {
 
 /// How values are spread, for each that a probe has counted.
 fn spreads(history: &History) -> Vec<Figure> {
-    let mut known: Vec<(ProbeKind, &str)> = Vec::new();
-    for reading in history.readings.iter().filter(|reading| reading.histogram.is_some()) {
-        if !known.contains(&(reading.kind, &reading.path)) {
-            known.push((reading.kind, &reading.path));
-        }
-    }
+    let counted = history.readings.iter().filter(|reading| reading.histogram.is_some());
+    let known = each_once(counted.map(|reading| (reading.kind, &*reading.path)));
     let figure = |((kind, path), short): ((ProbeKind, &str), String)| {
         let same = |reading: &&Reading| reading.kind == kind && *reading.path == *path;
         let readings: Vec<_> = history

@@ -24,6 +24,7 @@ use crate::training::{Callback, Epoch, History, Training};
 
 use chart::Figure;
 use figures::figures;
+pub use page::html_with;
 
 /// Writes a report of the training to a file, at its end and now and then before.
 ///
@@ -135,34 +136,7 @@ impl Callback for Report {
 /// # Ok::<(), Error>(())
 /// ```
 pub fn html(title: &str, history: &History, structure: &Structure) -> String {
-    page::page(title, history, structure, &[])
-}
-
-/// As [`html`], with custom sections before all others: a heading and a text whose lines stay as
-/// they are, such as scores or the columns of a table.
-///
-/// ```
-/// # use endo::prelude::*;
-/// # let data = Dataset::new([[1.0_f32], [2.0]], [[1.0_f32], [3.0]])?;
-/// # let mut model = Model::new(Dense::new(1));
-/// # model.compile("sgd", "mse", ());
-/// # let history = model.fit(&data, Fit::epochs(2))?;
-/// let page = endo::report::html_with(
-///     "A line",
-///     &history,
-///     &model.structure(),
-///     &[("Test", "rmse 0.5 < 1")],
-/// );
-/// assert!(page.contains("<h2>Test</h2>") && page.contains("rmse 0.5 &lt; 1"));
-/// # Ok::<(), Error>(())
-/// ```
-pub fn html_with(
-    title: &str,
-    history: &History,
-    structure: &Structure,
-    sections: &[(&str, &str)],
-) -> String {
-    page::page(title, history, structure, sections)
+    html_with(title, history, structure, &[])
 }
 
 /// Writes every figure of a history to a folder: `loss.svg`, `validation_loss.svg`,

@@ -8,14 +8,31 @@ use crate::training::History;
 use crate::training::ledger::short;
 
 use super::chart::STYLE as FIGURE_STYLE;
-use super::figures::figures;
+use super::figures::{figures, over_epochs};
 use super::svg::escape;
 use super::tables::{layers, numbers};
 
 const STYLE: &str = include_str!("page.css");
 
-/// The whole page.
-pub fn page(
+/// As [`html`](super::html), with sections of one's own before all others: a heading and a text whose lines stay
+/// as they are, such as scores or the columns of a table.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let data = Dataset::new([[1.0_f32], [2.0]], [[1.0_f32], [3.0]])?;
+/// # let mut model = Model::new(Dense::new(1));
+/// # model.compile("sgd", "mse", ());
+/// # let history = model.fit(&data, Fit::epochs(2))?;
+/// let page = endo::report::html_with(
+///     "A line",
+///     &history,
+///     &model.structure(),
+///     &[("Test", "rmse 0.5 < 1")],
+/// );
+/// assert!(page.contains("<h2>Test</h2>") && page.contains("rmse 0.5 &lt; 1"));
+/// # Ok::<(), Error>(())
+/// ```
+pub fn html_with(
     title: &str,
     history: &History,
     structure: &Structure,
@@ -70,19 +87,11 @@ fn cards(history: &History) -> String {
     if let Some(last) = history.epochs.last() {
         cards.push(("loss".to_string(), short(last.ledger.total)));
     }
-    let validation: Vec<(usize, f64)> = history
-        .epochs
-        .iter()
-        .enumerate()
-        .filter_map(|(index, epoch)| {
-            Some((history.first_epoch + index + 1, epoch.logs.get("val_loss")?))
-        })
-        .collect();
-    if let Some((epoch, best)) = validation
-        .iter()
-        .copied()
-        .filter(|(_, loss)| !loss.is_nan())
-        .min_by(|a, b| a.1.total_cmp(&b.1))
+    let validation = over_epochs(history, |epoch| epoch.logs.get("val_loss"));
+    if let Some([epoch, best]) = validation
+        .into_iter()
+        .filter(|[_, loss]| !loss.is_nan())
+        .min_by(|[_, a], [_, b]| a.total_cmp(b))
     {
         cards.push((format!("best val_loss, epoch {epoch}"), short(best)));
     }
@@ -124,7 +133,7 @@ mod tests {
         ]);
         let epoch = Epoch { ledger: Ledger { terms, total: 1.5 }, logs, ..Epoch::default() };
         let history = History { epochs: vec![epoch; 3], ..History::default() };
-        let page = page("A & B", &history, &Structure::default(), &[]);
+        let page = html_with("A & B", &history, &Structure::default(), &[]);
         assert!(
             page.contains("<h1>A &amp; B</h1>")
                 && page.contains("&lt;img src=x&gt;")
@@ -135,7 +144,7 @@ mod tests {
         }
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
         assert!(
-            super::page("x", &History::default(), &Structure::default(), &[])
+            html_with("x", &History::default(), &Structure::default(), &[])
                 .contains("No epoch is done yet")
         );
     }

@@ -5,7 +5,7 @@
 use crate::training::probes::Histogram;
 
 use super::chart::{Figure, WIDTH, colour};
-use super::scale::Scale;
+use super::scale::{Scale, extent};
 use super::svg::Svg;
 
 /// The number of hills that fit on each other.
@@ -28,9 +28,7 @@ pub fn ridges(file: &str, title: &str, readings: &[(usize, &Histogram)]) -> Opti
         .iter()
         .flat_map(|(_, histogram)| [histogram.minimum, histogram.maximum])
         .filter(|end| end.is_finite());
-    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), edge| {
-        (low.min(edge), high.max(edge))
-    });
+    let (low, high) = extent(ends);
     if low > high {
         return None;
     }

@@ -26,12 +26,8 @@ impl Scale {
     }
 
     /// For values of any kind: logarithmic where all are positive and far apart, otherwise linear.
-    pub fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
-        let finite = values.filter(|value| value.is_finite());
-        let (low, high) =
-            finite.clone().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-                (low.min(value), high.max(value))
-            });
+    pub fn of(values: impl Iterator<Item = f64>) -> Self {
+        let (low, high) = extent(values.filter(|value| value.is_finite()));
         match () {
             () if low > high => Self::linear(0.0, 1.0),
             () if low > 0.0 && high / low > RATIO => Self {
@@ -39,16 +35,17 @@ impl Scale {
                 high: 10_f64.powf(high.log10().ceil()),
                 logarithmic: true,
             },
-            () => {
-                let step = step(low, high);
-                Self::linear((low / step).floor() * step, (high / step).ceil() * step)
-            }
+            () => Self::round(low, high),
         }
     }
 
     /// From 0 to the largest, or from the smallest where that is below 0.
     pub fn from_zero(low: f64, high: f64) -> Self {
-        let (low, high) = (low.min(0.0), high.max(0.0));
+        Self::round(low.min(0.0), high.max(0.0))
+    }
+
+    /// Linear, between the round numbers around two numbers.
+    fn round(low: f64, high: f64) -> Self {
         let step = step(low, high);
         Self::linear((low / step).floor() * step, (high / step).ceil() * step)
     }
@@ -93,17 +90,16 @@ impl Scale {
 fn step(low: f64, high: f64) -> f64 {
     let rough = ((high - low) / 5.0).abs().max(1e-12);
     let power = 10_f64.powf(rough.log10().floor());
-    let digit = rough / power;
-    power
-        * if digit < 1.5 {
-            1.0
-        } else if digit < 3.5 {
-            2.0
-        } else if digit < 7.5 {
-            5.0
-        } else {
-            10.0
-        }
+    let digits = [(1.5, 1.0), (3.5, 2.0), (7.5, 5.0)];
+    let round = digits.into_iter().find(|&(below, _)| rough / power < below);
+    power * round.map_or(10.0, |(_, digit)| digit)
+}
+
+/// The smallest and the largest of some numbers; of none, infinities the wrong way round.
+pub fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    })
 }
 
 /// A number with as many digits as tell it from its neighbours.
@@ -112,11 +108,8 @@ fn written(value: f64, step: f64) -> String {
     if magnitude != 0.0 && !(1e-3..1e5).contains(&magnitude) {
         return format!("{value:.1e}").replace(".0e", "e");
     }
-    let digits = if step > 0.0 {
-        (-step.log10().floor()).max(0.0) as usize
-    } else {
-        (-magnitude.log10().floor()).max(0.0) as usize
-    };
+    let unit = if step > 0.0 { step } else { magnitude };
+    let digits = (-unit.log10().floor()).max(0.0) as usize;
     format!("{value:.digits$}")
 }
 

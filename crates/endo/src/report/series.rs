@@ -3,7 +3,7 @@
 //! In: numbers by name, an entry for each epoch. Out: figures.
 
 use super::chart::{Chart, Figure, colour};
-use super::scale::Scale;
+use super::scale::{Scale, extent};
 
 /// A number over the epochs: the epoch, counted from 1, and the number.
 pub struct ChartLine {
@@ -17,6 +17,17 @@ impl ChartLine {
     pub fn new(name: &str, index: usize, dashed: bool, points: Vec<[f64; 2]>) -> Self {
         let class = if dashed { format!("{} dashed", colour(index)) } else { colour(index) };
         Self { name: name.to_string(), class, points }
+    }
+
+    /// Its name, with the class of its colour.
+    fn legend(&self) -> (String, String) {
+        (self.name.clone(), self.class.clone())
+    }
+
+    /// The number at this epoch; 0 where there is none that is finite.
+    fn at(&self, epoch: f64) -> f64 {
+        let point = self.points.iter().find(|[known, _]| *known == epoch);
+        point.map(|[_, value]| *value).filter(|value| value.is_finite()).unwrap_or(0.0)
     }
 
     fn last(&self) -> String {
@@ -41,11 +52,8 @@ fn thinned(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
 
 /// The axis of epochs or steps up to the last of all lines.
 fn time(lines: &[ChartLine]) -> Scale {
-    let places = || lines.iter().flat_map(|line| line.points.iter().map(|[x, _]| *x));
-    Scale::linear(
-        places().fold(f64::INFINITY, f64::min),
-        places().fold(f64::NEG_INFINITY, f64::max),
-    )
+    let (low, high) = extent(lines.iter().flat_map(|line| line.points.iter().map(|[x, _]| *x)));
+    Scale::linear(low, high)
 }
 
 /// Lines over time; none without numbers. `within` is the range of the axis where that is known.
@@ -58,8 +66,7 @@ pub fn lines(
     let values = lines.iter().flat_map(|line| line.points.iter().map(|[_, value]| *value));
     values.clone().next()?;
     let y = within.map_or_else(|| Scale::of(values), |[low, high]| Scale::linear(low, high));
-    let legend: Vec<(String, String)> =
-        lines.iter().map(|line| (line.name.clone(), line.class.clone())).collect();
+    let legend: Vec<(String, String)> = lines.iter().map(ChartLine::legend).collect();
     let mut chart = Chart::new(time(lines), y, time_label, &legend);
     for line in lines {
         // A number that is not finite leaves a gap.
@@ -75,53 +82,30 @@ pub fn lines(
 /// Terms stacked on each other, those below 0 downwards, and their total as a line.
 pub fn stack(file: &str, title: &str, terms: &[ChartLine], total: &ChartLine) -> Option<Figure> {
     let first = total.points.first()?;
-    let (low, top, cut) = {
-        // What is stacked up and down at each epoch.
-        let heights = |sign: f64| -> Vec<f64> {
-            let at = |epoch: f64| {
-                terms
-                    .iter()
-                    .filter_map(move |term| term.points.iter().find(|[known, _]| *known == epoch))
-            };
-            let sum = |epoch: f64| {
-                at(epoch)
-                    .map(|[_, value]| sign * value)
-                    .filter(|value| *value > 0.0 && value.is_finite())
-                    .sum()
-            };
-            thinned(&total.points).iter().map(|[epoch, _]| sum(*epoch)).collect()
-        };
-        let mut above = heights(1.0);
-        above.sort_by(f64::total_cmp);
-        let low = -heights(-1.0).into_iter().fold(0.0, f64::max);
-        let (middle, high) = (
-            above.get(above.len() / 2).copied().unwrap_or(1.0),
-            above.last().copied().unwrap_or(1.0),
-        );
-        // The first epochs of a training are often far above all others, which then could not be
-        // seen.
-        if high > 6.0 * middle && middle > 0.0 {
-            (low, 3.0 * middle, true)
-        } else {
-            (low, high, false)
-        }
+    let drawn = thinned(&total.points);
+    let epochs: Vec<f64> = drawn.iter().map(|[epoch, _]| *epoch).collect();
+    // What is stacked up and down at each epoch.
+    let heights = |sign: f64| -> Vec<f64> {
+        let sum = |&epoch: &f64| terms.iter().map(|term| (sign * term.at(epoch)).max(0.0)).sum();
+        epochs.iter().map(sum).collect()
     };
+    let mut above = heights(1.0);
+    above.sort_by(f64::total_cmp);
+    let low = -heights(-1.0).into_iter().fold(0.0, f64::max);
+    let (middle, high) =
+        (above.get(above.len() / 2).copied().unwrap_or(1.0), above.last().copied().unwrap_or(1.0));
+    // The first epochs of a training are often far above all others, which then could not be seen.
+    let cut = high > 6.0 * middle && middle > 0.0;
+    let top = if cut { 3.0 * middle } else { high };
     let y = Scale::from_zero(low, top);
-    let mut legend: Vec<(String, String)> =
-        terms.iter().map(|line| (line.name.clone(), line.class.clone())).collect();
-    legend.push((total.name.clone(), total.class.clone()));
+    let legend: Vec<(String, String)> =
+        terms.iter().chain([total]).map(ChartLine::legend).collect();
     let mut chart = Chart::new(time(std::slice::from_ref(total)), y, "epoch", &legend);
-    let epochs: Vec<f64> = thinned(&total.points).iter().map(|[epoch, _]| *epoch).collect();
-    let at = |line: &ChartLine, epoch: f64| {
-        let known =
-            line.points.iter().find(|[known, _]| *known == epoch).map_or(0.0, |[_, value]| *value);
-        if known.is_finite() { known } else { 0.0 }
-    };
     let (mut above, mut below) = (vec![0.0; epochs.len()], vec![0.0; epochs.len()]);
     for term in terms {
         let (mut lower, mut upper) = (Vec::new(), Vec::new());
         for (index, &epoch) in epochs.iter().enumerate() {
-            let value = at(term, epoch);
+            let value = term.at(epoch);
             let base = if value < 0.0 { &mut below[index] } else { &mut above[index] };
             lower.push(chart.place([epoch, *base]));
             *base += value;
@@ -139,8 +123,7 @@ pub fn stack(file: &str, title: &str, terms: &[ChartLine], total: &ChartLine) ->
         let outline: Vec<[f64; 2]> = upper.into_iter().chain(lower.into_iter().rev()).collect();
         chart.svg.polygon(&format!("area {}", term.class), &outline, &term.last());
     }
-    let places: Vec<[f64; 2]> =
-        thinned(&total.points).into_iter().map(|point| chart.place(point)).collect();
+    let places: Vec<[f64; 2]> = drawn.into_iter().map(|point| chart.place(point)).collect();
     chart.svg.polyline(&format!("line {}", total.class), &places, &total.last());
     let note = if cut {
         format!("cut off above; epoch {} was at {:.4}", first[0], first[1])

@@ -12,14 +12,20 @@ use super::logarithm::log1p;
 #[inline(always)]
 pub(super) fn reduce<F: Float>(x: F) -> (F, F) {
     let n = round_small(x * F::from_f64(std::f64::consts::LOG2_E));
-    // The high part of ln 2 has so few bits that its product with n is exact.
+    let (high, low) = ln_2::<F>();
+    let r = n.mul_add(-high, x);
+    (n, n.mul_add(-low, r))
+}
+
+/// ln 2 in two parts, the high one of so few bits that its product with an exponent is exact.
+#[inline(always)]
+pub(super) fn ln_2<F: Float>() -> (F, F) {
     let (high, low) = if F::SINGLE {
         (0.693145751953125, 0.000001428606820309417)
     } else {
         (0.6931471805598903, 5.497923018708371e-14)
     };
-    let r = n.mul_add(F::from_f64(-high), x);
-    (n, n.mul_add(F::from_f64(-low), r))
+    (F::from_f64(high), F::from_f64(low))
 }
 
 /// The nearest integer to `x`, for |x| < 2^22 in `f32` and 2^51 in `f64`: two additions on any

@@ -5,6 +5,7 @@
 //! implement it for any processor; [`Fused`] implements it for loops compiled with a fused
 //! multiply-add.
 
+use std::convert::identity;
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -288,128 +289,102 @@ macro_rules! exponents {
     };
 }
 
-/// The part of [`Float`] that is the same for a type and its [`Fused`] form.
-macro_rules! shared {
-    ($float:ident, $bits:ident, $mantissa:expr, $wrap:expr, $raw:expr) => {
-        const SINGLE: bool = $mantissa == 23;
-        const ZERO: Self = $wrap(0.0);
-        const ONE: Self = $wrap(1.0);
-        const HALF: Self = $wrap(0.5);
-        const TWO: Self = $wrap(2.0);
-        const INFINITY: Self = $wrap($float::INFINITY);
-        const NEG_INFINITY: Self = $wrap($float::NEG_INFINITY);
-        const NAN: Self = $wrap($float::NAN);
-        const EPSILON: Self = $wrap($float::EPSILON);
-        const MIN_POSITIVE: Self = $wrap($float::MIN_POSITIVE);
-        const MAX: Self = $wrap($float::MAX);
-        const EVEN_FROM: Self = $wrap((1_u64 << ($mantissa + 1)) as $float);
-
-        #[inline(always)]
-        fn from_f64(value: f64) -> Self {
-            $wrap(value as $float)
-        }
-        #[inline(always)]
-        fn to_f64(self) -> f64 {
-            f64::from($raw(self))
-        }
-        #[inline(always)]
-        fn sqrt(self) -> Self {
-            $wrap($raw(self).sqrt())
-        }
-        #[inline(always)]
-        fn abs(self) -> Self {
-            $wrap($raw(self).abs())
-        }
-        #[inline(always)]
-        fn copysign(self, sign: Self) -> Self {
-            $wrap($raw(self).copysign($raw(sign)))
-        }
-        exponents!($float, $bits, $mantissa, $wrap, $raw);
-    };
-}
-
+/// [`Float`] for a type, or for its [`Fused`] form, whose fused multiply-adds any processor of a
+/// higher level has.
 macro_rules! float {
-    ($float:ident, $bits:ident, $mantissa:expr) => {
-        impl Float for $float {
-            shared!($float, $bits, $mantissa, std::convert::identity, std::convert::identity);
-            const FUSED: bool = NATIVE;
+    ($type:ty, $fused:expr, $float:ident, $bits:ident, $mantissa:expr, $wrap:expr, $raw:expr) => {
+        impl Float for $type {
+            const SINGLE: bool = $mantissa == 23;
+            const FUSED: bool = $fused;
+            const ZERO: Self = $wrap(0.0);
+            const ONE: Self = $wrap(1.0);
+            const HALF: Self = $wrap(0.5);
+            const TWO: Self = $wrap(2.0);
+            const INFINITY: Self = $wrap($float::INFINITY);
+            const NEG_INFINITY: Self = $wrap($float::NEG_INFINITY);
+            const NAN: Self = $wrap($float::NAN);
+            const EPSILON: Self = $wrap($float::EPSILON);
+            const MIN_POSITIVE: Self = $wrap($float::MIN_POSITIVE);
+            const MAX: Self = $wrap($float::MAX);
+            const EVEN_FROM: Self = $wrap((1_u64 << ($mantissa + 1)) as $float);
 
             #[inline(always)]
-            fn mul_add(self, factor: Self, addend: Self) -> Self {
-                if NATIVE { $float::mul_add(self, factor, addend) } else { self * factor + addend }
+            fn from_f64(value: f64) -> Self {
+                $wrap(value as $float)
             }
             #[inline(always)]
-            fn floor(self) -> Self {
-                if NATIVE {
-                    return $float::floor(self);
-                }
-                let nearest = Float::round(self);
-                let below = nearest - Self::select(nearest > self, 1.0, 0.0);
-                below.copysign(self)
+            fn to_f64(self) -> f64 {
+                f64::from($raw(self))
             }
             #[inline(always)]
-            fn ceil(self) -> Self {
-                if NATIVE {
-                    return $float::ceil(self);
-                }
-                -Float::floor(-self)
+            fn sqrt(self) -> Self {
+                $wrap($raw(self).sqrt())
             }
             #[inline(always)]
-            fn round(self) -> Self {
-                if NATIVE {
-                    return $float::round_ties_even(self);
-                }
-                // SSE2 has no rounding instruction; from 2^mantissa on a sum keeps no fraction.
-                const INTEGER: $float = (1_u64 << $mantissa) as $float;
-                let magnitude = self.abs();
-                let rounded = ((magnitude + INTEGER) - INTEGER).copysign(self);
-                Self::select(magnitude < INTEGER, rounded, self)
+            fn abs(self) -> Self {
+                $wrap($raw(self).abs())
             }
             #[inline(always)]
-            fn trunc(self) -> Self {
-                if NATIVE {
-                    return $float::trunc(self);
-                }
-                Float::floor(self.abs()).copysign(self)
+            fn copysign(self, sign: Self) -> Self {
+                $wrap($raw(self).copysign($raw(sign)))
             }
+            roundings!($float, $mantissa, $wrap, $raw);
+            exponents!($float, $bits, $mantissa, $wrap, $raw);
         }
     };
 }
 
-/// A float type with fused multiply-adds on any processor.
-macro_rules! fused {
-    ($float:ident, $bits:ident, $mantissa:expr) => {
-        impl Float for Fused<$float> {
-            shared!($float, $bits, $mantissa, Self, raw);
-            const FUSED: bool = true;
-
-            #[inline(always)]
-            fn mul_add(self, factor: Self, addend: Self) -> Self {
-                Self($float::mul_add(self.0, factor.0, addend.0))
+/// The part of [`Float`] that some processors have no instructions for.
+macro_rules! roundings {
+    ($float:ident, $mantissa:expr, $wrap:expr, $raw:expr) => {
+        #[inline(always)]
+        fn mul_add(self, factor: Self, addend: Self) -> Self {
+            if Self::FUSED {
+                return $wrap($raw(self).mul_add($raw(factor), $raw(addend)));
             }
-            #[inline(always)]
-            fn floor(self) -> Self {
-                Self($float::floor(self.0))
+            self * factor + addend
+        }
+        #[inline(always)]
+        fn floor(self) -> Self {
+            if Self::FUSED {
+                return $wrap($raw(self).floor());
             }
-            #[inline(always)]
-            fn ceil(self) -> Self {
-                Self($float::ceil(self.0))
+            let nearest = Float::round(self);
+            let below = nearest - Self::select(nearest > self, Self::ONE, Self::ZERO);
+            below.copysign(self)
+        }
+        #[inline(always)]
+        fn ceil(self) -> Self {
+            if Self::FUSED {
+                return $wrap($raw(self).ceil());
             }
-            #[inline(always)]
-            fn round(self) -> Self {
-                Self($float::round_ties_even(self.0))
+            -Float::floor(-self)
+        }
+        #[inline(always)]
+        fn round(self) -> Self {
+            if Self::FUSED {
+                return $wrap($raw(self).round_ties_even());
             }
-            #[inline(always)]
-            fn trunc(self) -> Self {
-                Self($float::trunc(self.0))
+            // SSE2 has no rounding instruction; from 2^mantissa on a sum keeps no fraction.
+            const INTEGER: $float = (1_u64 << $mantissa) as $float;
+            let magnitude = self.abs();
+            let rounded = ((magnitude + $wrap(INTEGER)) - $wrap(INTEGER)).copysign(self);
+            Self::select(magnitude < $wrap(INTEGER), rounded, self)
+        }
+        #[inline(always)]
+        fn trunc(self) -> Self {
+            if Self::FUSED {
+                return $wrap($raw(self).trunc());
             }
+            Float::floor(self.abs()).copysign(self)
         }
     };
 }
-float!(f32, u32, 23);
-float!(f64, u64, 52);
-fused!(f32, u32, 23);
-fused!(f64, u64, 52);
+
+float!(f32, NATIVE, f32, u32, 23, identity, identity);
+float!(f64, NATIVE, f64, u64, 52, identity, identity);
+float!(Fused<f32>, true, f32, u32, 23, Fused, raw);
+float!(Fused<f64>, true, f64, u64, 52, Fused, raw);
 
 /// The number inside.
 #[inline(always)]

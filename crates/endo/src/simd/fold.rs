@@ -5,9 +5,8 @@
 //! threads, alignment or level, and the rounding error of a sum grows with the logarithm of its
 //! length.
 
-use super::Level;
-use super::float::Float;
-use super::loops::{LoopKernel, Loops, Number, separate};
+use super::loops::{LoopKernel, Loops, Number, Real, separate};
+use super::{Level, Levels, Work};
 use std::marker::PhantomData;
 
 /// Reduces `n` elements at `input` to one, written to `output`. Without elements: 0, 1, and the
@@ -34,138 +33,82 @@ pub enum Reduction {
 
 /// A type whose runs can be reduced: `f32`, `f64`, `i32`, or `u8` for a boolean.
 pub trait Reducible: Number {
-    /// 0, and false.
-    const ZERO: Self;
-    /// 1, and true.
-    const ONE: Self;
-    /// The least value.
-    const LEAST: Self;
-    /// The greatest value.
-    const GREATEST: Self;
-    /// `self + other`.
-    fn plus(self, other: Self) -> Self;
-    /// `self · other`.
-    fn times(self, other: Self) -> Self;
-    /// The larger of two.
-    fn larger(self, other: Self) -> Self;
-    /// The smaller of two.
-    fn smaller(self, other: Self) -> Self;
+    /// What no element is reduced to: 0, 1, and the least and the greatest value.
+    const NOTHING: [Self; 4];
+    /// `x` and `y` reduced to one.
+    fn combine(reduction: Reduction, x: Self, y: Self) -> Self;
 }
 
-macro_rules! reducible {
-    (
-        $type:ty,
-        $zero:expr,
-        $one:expr,
-        $least:expr,
-        $greatest:expr,
-        |$x:ident, $y:ident| $plus:expr,
-        $times:expr,
-        $larger:expr,
-        $smaller:expr
-    ) => {
-        impl Reducible for $type {
-            const ZERO: Self = $zero;
-            const ONE: Self = $one;
-            const LEAST: Self = $least;
-            const GREATEST: Self = $greatest;
-            #[inline(always)]
-            fn plus(self, $y: Self) -> Self {
-                let $x = self;
-                $plus
-            }
-            #[inline(always)]
-            fn times(self, $y: Self) -> Self {
-                let $x = self;
-                $times
-            }
-            #[inline(always)]
-            fn larger(self, $y: Self) -> Self {
-                let $x = self;
-                $larger
-            }
-            #[inline(always)]
-            fn smaller(self, $y: Self) -> Self {
-                let $x = self;
-                $smaller
-            }
+impl<T: Real> Reducible for T {
+    const NOTHING: [Self; 4] = [T::ZERO, T::ONE, T::NEG_INFINITY, T::INFINITY];
+
+    #[inline(always)]
+    fn combine(reduction: Reduction, x: Self, y: Self) -> Self {
+        match reduction {
+            Reduction::Sum => x + y,
+            Reduction::Product => x * y,
+            Reduction::Max => x.maximum(y),
+            Reduction::Min => x.minimum(y),
         }
-    };
-}
-reducible!(
-    f32,
-    0.0,
-    1.0,
-    f32::NEG_INFINITY,
-    f32::INFINITY,
-    |x, y| x + y,
-    x * y,
-    Float::maximum(x, y),
-    Float::minimum(x, y)
-);
-reducible!(
-    f64,
-    0.0,
-    1.0,
-    f64::NEG_INFINITY,
-    f64::INFINITY,
-    |x, y| x + y,
-    x * y,
-    Float::maximum(x, y),
-    Float::minimum(x, y)
-);
-reducible!(
-    i32,
-    0,
-    1,
-    i32::MIN,
-    i32::MAX,
-    |x, y| x.wrapping_add(y),
-    x.wrapping_mul(y),
-    x.max(y),
-    x.min(y)
-);
-reducible!(
-    u8,
-    0,
-    1,
-    0,
-    1,
-    |x, y| u8::from(x | y != 0),
-    u8::from(x != 0) & u8::from(y != 0),
-    u8::from(x | y != 0),
-    u8::from(x != 0) & u8::from(y != 0)
-);
-
-/// How two elements become one, and what no element becomes.
-trait Combine<T>: 'static {
-    const IDENTITY: T;
-    fn combine(x: T, y: T) -> T;
+    }
 }
 
-macro_rules! combine {
-    ($($name:ident: $identity:ident, $method:ident;)*) => {$(
+impl Reducible for i32 {
+    const NOTHING: [Self; 4] = [0, 1, i32::MIN, i32::MAX];
+
+    #[inline(always)]
+    fn combine(reduction: Reduction, x: Self, y: Self) -> Self {
+        match reduction {
+            Reduction::Sum => x.wrapping_add(y),
+            Reduction::Product => x.wrapping_mul(y),
+            Reduction::Max => x.max(y),
+            Reduction::Min => x.min(y),
+        }
+    }
+}
+
+impl Reducible for u8 {
+    const NOTHING: [Self; 4] = [0, 1, 0, 1];
+
+    #[inline(always)]
+    fn combine(reduction: Reduction, x: Self, y: Self) -> Self {
+        match reduction {
+            Reduction::Sum | Reduction::Max => u8::from(x | y != 0),
+            Reduction::Product | Reduction::Min => u8::from(x != 0) & u8::from(y != 0),
+        }
+    }
+}
+
+/// A reduction as a type, for code that is compiled for one.
+trait Reduce: 'static {
+    const REDUCTION: Reduction;
+
+    #[inline(always)]
+    fn combine<T: Reducible>(x: T, y: T) -> T {
+        T::combine(Self::REDUCTION, x, y)
+    }
+
+    /// What no element is reduced to.
+    #[inline(always)]
+    fn nothing<T: Reducible>() -> T {
+        const { T::NOTHING[Self::REDUCTION as usize] }
+    }
+}
+
+macro_rules! reductions {
+    ($($name:ident)+) => {$(
         struct $name;
-        impl<T: Reducible> Combine<T> for $name {
-            const IDENTITY: T = T::$identity;
-            #[inline(always)]
-            fn combine(x: T, y: T) -> T {
-                x.$method(y)
-            }
+        impl Reduce for $name {
+            const REDUCTION: Reduction = Reduction::$name;
         }
-    )*};
+    )+};
 }
-combine! {
-    Sum: ZERO, plus;
-    Product: ONE, times;
-    Max: LEAST, larger;
-    Min: GREATEST, smaller;
-}
+reductions! { Sum Product Max Min }
 
 /// `accumulator[i] = combine(accumulator[i], input[i])`.
 struct Accumulate<C, T>(PhantomData<(C, T)>);
 
-impl<C: Combine<T>, T: Reducible> LoopKernel for Accumulate<C, T> {
+impl<C: Reduce, T: Reducible> LoopKernel for Accumulate<C, T> {
     type A = T;
     type B = T;
     type C = ();
@@ -191,11 +134,7 @@ impl Loops {
 
 /// The machine code of one reduction, for every level.
 #[derive(Clone, Copy, Debug)]
-pub struct Folds {
-    baseline: Fold,
-    avx2: Fold,
-    avx512: Fold,
-}
+pub struct Folds(Levels<u8>);
 
 impl Folds {
     /// The fold of a run of `T`; booleans are `u8`.
@@ -208,29 +147,32 @@ impl Folds {
         }
     }
 
-    const fn of<C: Combine<T>, T: Reducible>() -> Self {
+    const fn of<C: Reduce, T: Reducible>() -> Self {
         match size_of::<T>() {
-            1 => Self::with_lanes::<C, T, 128>(),
-            4 => Self::with_lanes::<C, T, 32>(),
-            _ => Self::with_lanes::<C, T, 16>(),
+            1 => Self::with::<Lanes<C, T, 128>>(),
+            4 => Self::with::<Lanes<C, T, 32>>(),
+            _ => Self::with::<Lanes<C, T, 16>>(),
         }
     }
 
-    const fn with_lanes<C: Combine<T>, T: Reducible, const LANES: usize>() -> Self {
-        Self {
-            baseline: baseline::<C, T, LANES>,
-            avx2: avx2::<C, T, LANES>,
-            avx512: avx512::<C, T, LANES>,
-        }
+    const fn with<W: Work<u8>>() -> Self {
+        Self(Levels::new::<W, W, W>())
     }
 
     /// The fold for a level, which the processor must have.
     pub fn at(&self, level: Level) -> Fold {
-        match level {
-            Level::Baseline => self.baseline,
-            Level::Avx2 => self.avx2,
-            Level::Avx512 => self.avx512,
-        }
+        self.0.at(level)
+    }
+}
+
+/// The reduction `C` of a run of `T`, in so many lanes.
+struct Lanes<C, T, const LANES: usize>(PhantomData<(C, T)>);
+
+impl<C: Reduce, T: Reducible, const LANES: usize> Work<u8> for Lanes<C, T, LANES> {
+    #[inline(always)]
+    unsafe fn run(input: *const u8, output: *mut u8, n: usize) {
+        // SAFETY: the same contract.
+        unsafe { fold::<C, T, LANES>(input, output, n) }
     }
 }
 
@@ -243,7 +185,7 @@ const RUN: usize = 64;
 ///
 /// As for [`Fold`].
 #[inline(always)]
-unsafe fn fold<C: Combine<T>, T: Reducible, const LANES: usize>(
+unsafe fn fold<C: Reduce, T: Reducible, const LANES: usize>(
     input: *const u8,
     output: *mut u8,
     n: usize,
@@ -251,7 +193,7 @@ unsafe fn fold<C: Combine<T>, T: Reducible, const LANES: usize>(
     let input = input.cast::<T>();
     // Results of runs that wait for their partner, the oldest and largest first: run k merges as
     // often as k + 1 can be halved, like the carries of a counter.
-    let mut waiting = [C::IDENTITY; usize::BITS as usize];
+    let mut waiting = [C::nothing(); usize::BITS as usize];
     let mut depth = 0;
     let mut start = 0;
     let mut runs = 0_usize;
@@ -268,7 +210,7 @@ unsafe fn fold<C: Combine<T>, T: Reducible, const LANES: usize>(
         waiting[depth] = value;
         depth += 1;
     }
-    let mut value = C::IDENTITY;
+    let mut value = C::nothing();
     while depth > 0 {
         depth -= 1;
         value = C::combine(waiting[depth], value);
@@ -283,11 +225,8 @@ unsafe fn fold<C: Combine<T>, T: Reducible, const LANES: usize>(
 ///
 /// `input` is valid for `length` elements.
 #[inline(always)]
-unsafe fn run<C: Combine<T>, T: Reducible, const LANES: usize>(
-    input: *const T,
-    length: usize,
-) -> T {
-    let mut lanes = [C::IDENTITY; LANES];
+unsafe fn run<C: Reduce, T: Reducible, const LANES: usize>(input: *const T, length: usize) -> T {
+    let mut lanes = [C::nothing(); LANES];
     let whole = length - length % LANES;
     let mut start = 0;
     while start < whole {
@@ -299,7 +238,7 @@ unsafe fn run<C: Combine<T>, T: Reducible, const LANES: usize>(
         separate();
     }
     if start < length {
-        let mut block = [C::IDENTITY; LANES];
+        let mut block = [C::nothing(); LANES];
         // SAFETY: `length - start < LANES` elements are left.
         unsafe {
             std::ptr::copy_nonoverlapping(input.add(start), block.as_mut_ptr(), length - start)
@@ -321,50 +260,15 @@ unsafe fn run<C: Combine<T>, T: Reducible, const LANES: usize>(
 
 /// `x` and `y`, lane by lane.
 #[inline(always)]
-fn combine<C: Combine<T>, T: Reducible, const LANES: usize>(
+fn combine<C: Reduce, T: Reducible, const LANES: usize>(
     x: [T; LANES],
     y: [T; LANES],
 ) -> [T; LANES] {
-    let mut lanes = [C::IDENTITY; LANES];
+    let mut lanes = [C::nothing(); LANES];
     for lane in 0..LANES {
         lanes[lane] = C::combine(x[lane], y[lane]);
     }
     lanes
-}
-
-/// [`fold`] with the target's own instructions.
-unsafe fn baseline<C: Combine<T>, T: Reducible, const LANES: usize>(
-    input: *const u8,
-    output: *mut u8,
-    n: usize,
-) {
-    // SAFETY: the same contract.
-    unsafe { fold::<C, T, LANES>(input, output, n) }
-}
-
-/// [`fold`] with AVX2 and FMA.
-#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
-unsafe fn avx2<C: Combine<T>, T: Reducible, const LANES: usize>(
-    input: *const u8,
-    output: *mut u8,
-    n: usize,
-) {
-    // SAFETY: the same contract.
-    unsafe { fold::<C, T, LANES>(input, output, n) }
-}
-
-/// [`fold`] with AVX-512.
-#[cfg_attr(
-    target_arch = "x86_64",
-    target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
-)]
-unsafe fn avx512<C: Combine<T>, T: Reducible, const LANES: usize>(
-    input: *const u8,
-    output: *mut u8,
-    n: usize,
-) {
-    // SAFETY: the same contract.
-    unsafe { fold::<C, T, LANES>(input, output, n) }
 }
 
 #[cfg(test)]
@@ -372,7 +276,7 @@ mod tests {
     use super::*;
 
     fn fold<T: Reducible>(reduction: Reduction, level: Level, values: &[T]) -> T {
-        let mut result = T::ZERO;
+        let mut result = T::NOTHING[0];
         // SAFETY: the slice is valid for its length, and the tests use available levels.
         unsafe {
             Folds::new::<T>(reduction).at(level)(

@@ -3,6 +3,7 @@
 //! `x = m·2ᵉ` with `√½ ≤ m < √2` and `log x = e·ln 2 + log(1 + f)`, `f = m − 1`; in `f64` through
 //! `s = f / (2 + f)` as in fdlibm's `e_log.c`, in `f32` without the division.
 
+use super::exponential::ln_2;
 use super::float::{Float, polynomial};
 
 /// `e·ln 2 + log(1 + f)` for `√½ − 1 ≤ f ≤ √2 − 1`, within 1 ULP of the sum.
@@ -10,7 +11,7 @@ use super::float::{Float, polynomial};
 fn log_sum<F: Float>(e: F, f: F) -> F {
     let half_square = F::HALF * f * f;
     if F::SINGLE {
-        let (high, low) = (F::from_f64(0.693145751953125), F::from_f64(0.000001428606820309417));
+        let (high, low) = ln_2::<F>();
         let series = polynomial(
             f,
             [
@@ -47,16 +48,21 @@ fn log_sum<F: Float>(e: F, f: F) -> F {
     e.mul_add(high, f - rest)
 }
 
-/// The natural logarithm, within 1 ULP; −∞ at ±0, NaN below.
+/// [`Float::split_exponent`] for subnormal numbers too.
 #[inline(always)]
-pub fn log<F: Float>(x: F) -> F {
-    // A subnormal number is brought into the normal range, by a power of two that e then gives
-    // back.
+pub(super) fn split_exponent<F: Float>(x: F) -> (F, F) {
+    // They are brought into the normal range, by a power of two that e then gives back.
     let (factor, bits) = if F::SINGLE { (16777216.0, 24.0) } else { (18014398509481984.0, 54.0) };
     let subnormal = x < F::MIN_POSITIVE;
     let normal = F::select(subnormal, x * F::from_f64(factor), x);
     let (m, e) = normal.split_exponent();
-    let e = e - F::select(subnormal, F::from_f64(bits), F::ZERO);
+    (m, e - F::select(subnormal, F::from_f64(bits), F::ZERO))
+}
+
+/// The natural logarithm, within 1 ULP; −∞ at ±0, NaN below.
+#[inline(always)]
+pub fn log<F: Float>(x: F) -> F {
+    let (m, e) = split_exponent(x);
     let result = log_sum(e, m - F::ONE);
     // At +∞ and NaN the answer is x itself.
     let result = F::select(x < F::INFINITY, result, x);

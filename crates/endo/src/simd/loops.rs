@@ -4,11 +4,11 @@
 //! loads and stores do not touch and makes vector code, in place too. The last block overlaps the
 //! one before; only what is shorter than a block is padded.
 
-use super::Level;
 use super::float::{Float, Fused};
 use super::formula::{
     Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Predicate, Ternary, Unary,
 };
+use super::{Level, Levels, Work};
 use std::marker::PhantomData;
 
 /// `output[i] = f(inputs[0][i], inputs[1][i], ...)` for `i < n`.
@@ -59,11 +59,20 @@ impl Real for f64 {
 /// The machine code of one elementwise formula, for every level.
 #[derive(Clone, Copy, Debug)]
 pub struct Loops {
-    baseline: Loop,
-    avx2: Loop,
-    avx512: Loop,
+    levels: Levels<*const u8>,
     /// The sizes in bytes of an element of each input, 0 where there is none, and of the output.
     sizes: [usize; 4],
+}
+
+/// `K` over blocks of `W` elements, then of `H`.
+struct Blocks<K, const W: usize, const H: usize>(PhantomData<K>);
+
+impl<K: LoopKernel, const W: usize, const H: usize> Work<*const u8> for Blocks<K, W, H> {
+    #[inline(always)]
+    unsafe fn run(inputs: *const *const u8, output: *mut u8, n: usize) {
+        // SAFETY: the same contract.
+        unsafe { blocks::<K, W, H>(inputs, output, n) }
+    }
 }
 
 /// Runs `K` over `n` elements in blocks of `W`, then of `H`. What is left over is part of one more
@@ -202,49 +211,10 @@ unsafe fn padded<T: Copy, const W: usize>(source: *const T, rest: usize) -> [T; 
     }
 }
 
-/// [`blocks`] with the target's own instructions.
-unsafe fn baseline<K: LoopKernel, const W: usize, const H: usize>(
-    inputs: *const *const u8,
-    output: *mut u8,
-    n: usize,
-) {
-    // SAFETY: the same contract.
-    unsafe { blocks::<K, W, H>(inputs, output, n) }
-}
-
-/// [`blocks`] with AVX2 and FMA.
-#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
-unsafe fn avx2<K: LoopKernel, const W: usize, const H: usize>(
-    inputs: *const *const u8,
-    output: *mut u8,
-    n: usize,
-) {
-    // SAFETY: the same contract.
-    unsafe { blocks::<K, W, H>(inputs, output, n) }
-}
-
-/// [`blocks`] with AVX-512.
-#[cfg_attr(
-    target_arch = "x86_64",
-    target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
-)]
-unsafe fn avx512<K: LoopKernel, const W: usize, const H: usize>(
-    inputs: *const *const u8,
-    output: *mut u8,
-    n: usize,
-) {
-    // SAFETY: the same contract.
-    unsafe { blocks::<K, W, H>(inputs, output, n) }
-}
-
 impl Loops {
     /// The loop for a level, which the processor must have.
     pub fn at(&self, level: Level) -> Loop {
-        match level {
-            Level::Baseline => self.baseline,
-            Level::Avx2 => self.avx2,
-            Level::Avx512 => self.avx512,
-        }
+        self.levels.at(level)
     }
 
     /// Runs over whole arrays, given as the bytes of their elements.
@@ -273,26 +243,12 @@ impl Loops {
         let sizes = [size_of::<K::A>(), size_of::<K::B>(), size_of::<K::C>(), size_of::<K::Out>()];
         // A few vectors make a block: enough independent work to hide latencies, few enough to stay
         // in registers. Then the fewest elements that fill a vector of the level.
-        match size_of::<K::Out>() {
-            8 => Self {
-                baseline: baseline::<K, 8, 8>,
-                avx2: avx2::<V, 16, 8>,
-                avx512: avx512::<V, 32, 8>,
-                sizes,
-            },
-            4 => Self {
-                baseline: baseline::<K, 16, 16>,
-                avx2: avx2::<V, 32, 16>,
-                avx512: avx512::<V, 32, 16>,
-                sizes,
-            },
-            _ => Self {
-                baseline: baseline::<K, 16, 16>,
-                avx2: avx2::<V, 32, 16>,
-                avx512: avx512::<V, 64, 16>,
-                sizes,
-            },
-        }
+        let levels = match size_of::<K::Out>() {
+            8 => Levels::new::<Blocks<K, 8, 8>, Blocks<V, 16, 8>, Blocks<V, 32, 8>>(),
+            4 => Levels::new::<Blocks<K, 16, 16>, Blocks<V, 32, 16>, Blocks<V, 32, 16>>(),
+            _ => Levels::new::<Blocks<K, 16, 16>, Blocks<V, 32, 16>, Blocks<V, 64, 16>>(),
+        };
+        Self { levels, sizes }
     }
 
     /// `output = O(x)` for floats.

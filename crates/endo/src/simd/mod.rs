@@ -87,6 +87,55 @@ impl Level {
     }
 }
 
+/// Work on arrays, as machine code: from `input` to `output`, over `n` elements. Function pointers
+/// are made of it for each level.
+trait Work<Input> {
+    /// Does it.
+    ///
+    /// # Safety
+    /// That of the type of function pointers that it becomes.
+    unsafe fn run(input: *const Input, output: *mut u8, n: usize);
+}
+
+/// A piece of work as it is compiled for each [`Level`].
+#[derive(Clone, Copy, Debug)]
+struct Levels<Input>([unsafe fn(*const Input, *mut u8, usize); 3]);
+
+impl<Input> Levels<Input> {
+    /// `B` on the baseline, `W` and `Z` with the wider vectors of AVX2 and AVX-512.
+    const fn new<B: Work<Input>, W: Work<Input>, Z: Work<Input>>() -> Self {
+        Self([baseline::<B, Input>, avx2::<W, Input>, avx512::<Z, Input>])
+    }
+
+    /// The code for a level, which the processor must have.
+    fn at(&self, level: Level) -> unsafe fn(*const Input, *mut u8, usize) {
+        self.0[level as usize]
+    }
+}
+
+/// [`Work`] with the target's own instructions.
+unsafe fn baseline<W: Work<Input>, Input>(input: *const Input, output: *mut u8, n: usize) {
+    // SAFETY: the same contract.
+    unsafe { W::run(input, output, n) }
+}
+
+/// [`Work`] with AVX2 and FMA.
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
+unsafe fn avx2<W: Work<Input>, Input>(input: *const Input, output: *mut u8, n: usize) {
+    // SAFETY: the same contract.
+    unsafe { W::run(input, output, n) }
+}
+
+/// [`Work`] with AVX-512.
+#[cfg_attr(
+    target_arch = "x86_64",
+    target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+)]
+unsafe fn avx512<W: Work<Input>, Input>(input: *const Input, output: *mut u8, n: usize) {
+    // SAFETY: the same contract.
+    unsafe { W::run(input, output, n) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Level;

@@ -3,16 +3,14 @@
 //! `|x|^y = exp(y·log|x|)`: the product may be several hundred, so the logarithm needs ten more
 //! bits than the result has. It is kept as an unevaluated sum of two numbers (Dekker 1971).
 
-use super::exponential::{expm1_reduced, limit, reduce};
+use super::exponential::{expm1_reduced, limit, ln_2, reduce};
 use super::float::{Float, polynomial};
+use super::logarithm::split_exponent;
 
 /// `log x` as `(high, low)` for positive finite `x`, with 15 bits more than the type has.
 #[inline(always)]
 fn log_extended<F: Float>(x: F) -> (F, F) {
-    let (factor, bits) = if F::SINGLE { (16777216.0, 24.0) } else { (18014398509481984.0, 54.0) };
-    let subnormal = x < F::MIN_POSITIVE;
-    let (m, e) = F::select(subnormal, x * F::from_f64(factor), x).split_exponent();
-    let e = e - F::select(subnormal, F::from_f64(bits), F::ZERO);
+    let (m, e) = split_exponent(x);
 
     // s = (m − 1)/(m + 1), with the remainder of the sum and of the division.
     let f = m - F::ONE;
@@ -52,14 +50,10 @@ fn log_extended<F: Float>(x: F) -> (F, F) {
     let cube_low = cube_low + s * square_low + s_low * square;
 
     // e·ln 2 is exact in its high part.
-    let (high, low) = if F::SINGLE {
-        (0.693145751953125, 0.000001428606820309417)
-    } else {
-        (0.6931471805598903, 5.497923018708371e-14)
-    };
-    let (sum, first) = (e * F::from_f64(high)).sum(s + s);
+    let (high, low) = ln_2::<F>();
+    let (sum, first) = (e * high).sum(s + s);
     let (sum, second) = sum.sum(cube);
-    sum.sum(first + second + (cube_low + F::TWO * s_low + e * F::from_f64(low)))
+    sum.sum(first + second + (cube_low + F::TWO * s_low + e * low))
 }
 
 /// `x^y`, with IEEE 754's special cases: 1 at `y = 0` and at `x = 1`, NaN at negative `x` and

@@ -4,9 +4,9 @@
 //! A routine is written once, as [`CombinedFormula`](super::CombinedFormula) is: on floats it
 //! computes, on [`Code`] it writes itself down. Every operation rounds as it does alone.
 
-use super::Level;
 use super::combined::{Arithmetic, Code};
 use super::loops::{Loop, separate};
+use super::{Level, Levels, Work};
 
 /// A routine as a formula of whatever numbers there are: what is done to a weight and its slots.
 pub trait Formula {
@@ -38,8 +38,7 @@ pub struct Routine {
     pub sequences: usize,
     /// The formulas of the results in prefix notation.
     pub results: fn() -> Vec<Code>,
-    /// For each [`Level`].
-    loops: [Loop; 3],
+    levels: Levels<*const u8>,
 }
 
 impl PartialEq for Routine {
@@ -59,7 +58,7 @@ impl Routine {
     /// to the results come after theirs, and its own output is not used. A result may be where a
     /// sequence is.
     pub fn at(&self, level: Level) -> Loop {
-        self.loops[level as usize]
+        self.levels.at(level)
     }
 }
 
@@ -84,92 +83,10 @@ macro_rules! routines {
         }
 
         $(
-            #[doc = concat!("The formula of `", $text, "`.")]
-            pub struct $name;
-
-            impl Formula for $name {
-                const SEQUENCES: usize = [$($e),+].len();
-                const VALUES: usize = $values;
-                const RESULTS: usize = $count;
-
-                #[inline(always)]
-                fn results<A: Arithmetic>(values: [A; MOST_VALUES]) -> [A; MOST_RESULTS] {
-                    let results = Self::formula([$(values[$e]),+], [$(values[$s]),+]);
-                    std::array::from_fn(|result| results[result.min($count - 1)])
-                }
+            formula! {
+                $name $text: ($($each $e),+; $($same $s),+; $values) -> [$count] $formula
             }
-
-            impl $name {
-                #[inline(always)]
-                fn formula<A: Arithmetic>(
-                    [$($each),+]: [A; [$($e),+].len()],
-                    [$($same),+]: [A; [$($s),+].len()],
-                ) -> [A; $count] $formula
-
-                /// # Safety
-                /// `table` has pointers to the values and then to the results; sequences and
-                /// results are valid for `n` elements.
-                #[inline(always)]
-                unsafe fn pass(table: *const *const u8, n: usize) {
-                    let mut start = 0;
-                    // SAFETY: by the contract above. All loads of a block come before its stores,
-                    // so that a result may be where a sequence is.
-                    unsafe {
-                        $(let $same = (*table.add($s)).cast::<f32>().read_unaligned();)+
-                        $(let $each = (*table.add($e)).cast::<f32>();)+
-                        let results = table.add($values).cast::<*mut f32>();
-                        while n - start >= WIDTH {
-                            $(
-                                let $each =
-                                    $each.add(start).cast::<[f32; WIDTH]>().read_unaligned();
-                            )+
-                            let mut blocks = [[0.0; WIDTH]; $count];
-                            for i in 0..WIDTH {
-                                let computed = Self::formula([$($each[i]),+], [$($same),+]);
-                                for result in 0..$count {
-                                    blocks[result][i] = computed[result];
-                                }
-                            }
-                            for (result, block) in blocks.into_iter().enumerate() {
-                                (*results.add(result))
-                                    .add(start)
-                                    .cast::<[f32; WIDTH]>()
-                                    .write_unaligned(block);
-                            }
-                            start += WIDTH;
-                            separate();
-                        }
-                        while start < n {
-                            $(let $each = $each.add(start).read_unaligned();)+
-                            let computed = Self::formula([$($each),+], [$($same),+]);
-                            for (result, number) in computed.into_iter().enumerate() {
-                                (*results.add(result)).add(start).write_unaligned(number);
-                            }
-                            start += 1;
-                        }
-                    }
-                }
-
-                unsafe fn baseline(table: *const *const u8, _: *mut u8, n: usize) {
-                    // SAFETY: the same contract.
-                    unsafe { Self::pass(table, n) }
-                }
-
-                #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
-                unsafe fn avx2(table: *const *const u8, _: *mut u8, n: usize) {
-                    // SAFETY: the same contract.
-                    unsafe { Self::pass(table, n) }
-                }
-
-                #[cfg_attr(
-                    target_arch = "x86_64",
-                    target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
-                )]
-                unsafe fn avx512(table: *const *const u8, _: *mut u8, n: usize) {
-                    // SAFETY: the same contract.
-                    unsafe { Self::pass(table, n) }
-                }
-            }
+            pass! { $name: ($($each $e),+; $($same $s),+; $values) -> [$count] }
         )+
 
         /// All routines.
@@ -182,10 +99,97 @@ macro_rules! routines {
                     results: || {
                         $name::formula([$(Code::value($e)),+], [$(Code::value($s)),+]).to_vec()
                     },
-                    loops: [$name::baseline, $name::avx2, $name::avx512],
+                    levels: Levels::new::<$name, $name, $name>(),
                 },
             )+
         ];
+    };
+}
+
+/// A formula as a type.
+macro_rules! formula {
+    (
+        $name:ident $text:literal: (
+            $($each:ident $e:literal),+;
+            $($same:ident $s:literal),+;
+            $values:literal
+        ) -> [$count:literal] $formula:block
+    ) => {
+        #[doc = concat!("The formula of `", $text, "`.")]
+        pub struct $name;
+
+        impl $name {
+            #[inline(always)]
+            fn formula<A: Arithmetic>(
+                [$($each),+]: [A; [$($e),+].len()],
+                [$($same),+]: [A; [$($s),+].len()],
+            ) -> [A; $count] $formula
+        }
+
+        impl Formula for $name {
+            const SEQUENCES: usize = [$($e),+].len();
+            const VALUES: usize = $values;
+            const RESULTS: usize = $count;
+
+            #[inline(always)]
+            fn results<A: Arithmetic>(values: [A; MOST_VALUES]) -> [A; MOST_RESULTS] {
+                let results = Self::formula([$(values[$e]),+], [$(values[$s]),+]);
+                std::array::from_fn(|result| results[result.min($count - 1)])
+            }
+        }
+    };
+}
+
+/// The loop over a formula. Its table has pointers to the values and then to the results; sequences
+/// and results are valid for `n` elements.
+macro_rules! pass {
+    (
+        $name:ident: (
+            $($each:ident $e:literal),+;
+            $($same:ident $s:literal),+;
+            $values:literal
+        ) -> [$count:literal]
+    ) => {
+        impl Work<*const u8> for $name {
+            #[inline(always)]
+            unsafe fn run(table: *const *const u8, _: *mut u8, n: usize) {
+                let mut start = 0;
+                // SAFETY: by the contract above. All loads of a block come before its stores, so
+                // that a result may be where a sequence is.
+                unsafe {
+                    $(let $same = (*table.add($s)).cast::<f32>().read_unaligned();)+
+                    $(let $each = (*table.add($e)).cast::<f32>();)+
+                    let results = table.add($values).cast::<*mut f32>();
+                    while n - start >= WIDTH {
+                        $(let $each =
+                            $each.add(start).cast::<[f32; WIDTH]>().read_unaligned();)+
+                        let mut blocks = [[0.0; WIDTH]; $count];
+                        for i in 0..WIDTH {
+                            let computed = Self::formula([$($each[i]),+], [$($same),+]);
+                            for result in 0..$count {
+                                blocks[result][i] = computed[result];
+                            }
+                        }
+                        for (result, block) in blocks.into_iter().enumerate() {
+                            (*results.add(result))
+                                .add(start)
+                                .cast::<[f32; WIDTH]>()
+                                .write_unaligned(block);
+                        }
+                        start += WIDTH;
+                        separate();
+                    }
+                    while start < n {
+                        $(let $each = $each.add(start).read_unaligned();)+
+                        let computed = Self::formula([$($each),+], [$($same),+]);
+                        for (result, number) in computed.into_iter().enumerate() {
+                            (*results.add(result)).add(start).write_unaligned(number);
+                        }
+                        start += 1;
+                    }
+                }
+            }
+        }
     };
 }
 

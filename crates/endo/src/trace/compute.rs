@@ -55,19 +55,19 @@ fn of<const N: usize>(inputs: [&Array; N], closure: impl FnOnce([Tensor; N]) -> 
 macro_rules! operators {
     ($($Trait:ident $operator:ident $method:ident;)+) => {
         $(
-            operators!(@both $Trait $operator $method &Array, &Array);
-            operators!(@both $Trait $operator $method &Array, Array);
-            operators!(@pair $Trait $operator $method &Array, f64);
-            operators!(@pair $Trait $operator $method &Array, i32);
-            operators!(@both $Trait $operator $method Array, &Array);
-            operators!(@both $Trait $operator $method Array, Array);
-            operators!(@pair $Trait $operator $method Array, f64);
-            operators!(@pair $Trait $operator $method Array, i32);
+            operators!(@one $Trait $operator &Array, &Array, |a, b| of([a, b], |[x, y]| x.$method(y)));
+            operators!(@one $Trait $operator &Array, Array, |a, b| of([a, &b], |[x, y]| x.$method(y)));
+            operators!(@one $Trait $operator &Array, f64, |a, b| of([a], |[x]| x.$method(b)));
+            operators!(@one $Trait $operator &Array, i32, |a, b| of([a], |[x]| x.$method(b)));
+            operators!(@one $Trait $operator Array, &Array, |a, b| of([&a, b], |[x, y]| x.$method(y)));
+            operators!(@one $Trait $operator Array, Array, |a, b| of([&a, &b], |[x, y]| x.$method(y)));
+            operators!(@one $Trait $operator Array, f64, |a, b| of([&a], |[x]| x.$method(b)));
+            operators!(@one $Trait $operator Array, i32, |a, b| of([&a], |[x]| x.$method(b)));
             operators!(@before $Trait $operator f64);
             operators!(@before $Trait $operator i32);
         )+
     };
-    (@both $Trait:ident $operator:ident $method:ident $Left:ty, $Right:ty) => {
+    (@one $Trait:ident $operator:ident $Left:ty, $Right:ty, |$a:ident, $b:ident| $value:expr) => {
         impl $Trait<$Right> for $Left {
             type Output = Array;
 
@@ -75,19 +75,8 @@ macro_rules! operators {
             /// If the shapes cannot be broadcast.
             #[track_caller]
             fn $operator(self, other: $Right) -> Array {
-                of([&self, &other], |[x, y]| x.$method(y))
-            }
-        }
-    };
-    (@pair $Trait:ident $operator:ident $method:ident $Left:ty, $Right:ty) => {
-        impl $Trait<$Right> for $Left {
-            type Output = Array;
-
-            /// # Panics
-            /// If the shapes cannot be broadcast.
-            #[track_caller]
-            fn $operator(self, other: $Right) -> Array {
-                of([&self], |[x]| x.$method(other))
+                let ($a, $b) = (self, other);
+                $value
             }
         }
     };

@@ -6,7 +6,7 @@
 use std::panic::Location;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::graph::{Tensor, Tree};
 use crate::variable::Variable;
 
@@ -65,7 +65,7 @@ impl Context {
             );
             let help = "compare and reduce first: `x.sum().greater(0.0)`, `mask.any()`; element \
                 by element use `where_`";
-            self.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+            self.trace().refuse(ErrorKind::Shape, message, help, site);
             return yes(self);
         }
         let mark = self.mark();
@@ -102,7 +102,7 @@ impl Context {
                 "a case of `cond` adds a loss term or a metric, which counts whatever is chosen";
             let help =
                 "return the value from both cases (0 where there is none), and add it after `cond`";
-            self.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(site));
+            self.trace().refuse(ErrorKind::Usage, message.to_string(), help, site);
         }
     }
 
@@ -128,7 +128,7 @@ impl Context {
             let message = format!("the cases of `cond` return {of_yes} and {of_no}");
             let help = "both return the same number of tensors, of the same shapes and types: \
                 reshape or cast those that differ";
-            self.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+            self.trace().refuse(ErrorKind::Shape, message, help, site);
             return yes;
         }
         let mut tensors =

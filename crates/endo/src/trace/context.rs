@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::constraints::Constraint;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::graph::{NodeId, Tensor, Trace};
 use crate::initializers::Initializer;
 use crate::ops::RandomState;
@@ -21,7 +21,7 @@ use crate::variable::Variable;
 
 use super::attached::AttachedTerm;
 use super::draws::OccasionDraws;
-use super::models::{ModelFrame, StandIn};
+use super::models::ModelFrame;
 use super::record::{GivenGradient, HeldMetric, LayerRecord, MetricTerm, UsedWeight, Visit};
 use super::scope::Scopes;
 use super::terms::Term;
@@ -75,8 +75,6 @@ pub struct Context {
     pub(super) models: RefCell<Vec<ModelFrame>>,
     /// The models applied so far, with the names that messages have for them.
     pub(super) known_models: Vec<(u64, String)>,
-    /// Values that stand for those of variables.
-    pub(super) values: Vec<StandIn>,
     pub(super) layers: Vec<LayerRecord>,
     /// The calls of layers that have ended, inner before outer.
     pub(super) visits: Vec<Visit>,
@@ -115,7 +113,6 @@ impl Context {
             gradients: Vec::new(),
             models: RefCell::default(),
             known_models: Vec::new(),
-            values: Vec::new(),
             layers: Vec::new(),
             visits: Vec::new(),
             attached: Vec::new(),
@@ -170,7 +167,7 @@ impl Context {
 
     /// The value of a variable, or what stands for it.
     pub(super) fn value_of(&self, variable: &Variable, site: &'static Location<'static>) -> Tensor {
-        self.stand_in_value(variable).unwrap_or_else(|| self.trace.read(variable, site))
+        self.trace.stand_in(variable).unwrap_or_else(|| self.trace.read(variable, site))
     }
 
     /// Gives a variable a new value, from here on in the trace and after the run.
@@ -185,13 +182,13 @@ impl Context {
         value: &Tensor,
         site: &'static Location<'static>,
     ) {
-        if self.stand_in_value(variable).is_some() {
+        if self.trace.stand_in(variable).is_some() {
             let message = format!(
                 "`{}` is assigned where `apply_with` has given it another value",
                 variable.name()
             );
             let help = "leave it out of the weights given to `apply_with`, or assign it outside";
-            return self.trace.record(Error::new(ErrorKind::Usage, message).help(help).at(site));
+            return self.trace.refuse(ErrorKind::Usage, message, help, site);
         }
         self.note_read(variable);
         self.trace.assign(variable, value, site);

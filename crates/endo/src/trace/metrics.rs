@@ -7,7 +7,7 @@ use std::borrow::Borrow;
 use std::panic::Location;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::graph::Tensor;
 
 use super::context::Context;
@@ -31,11 +31,8 @@ impl Context {
         if !value.shape().is_scalar() {
             let message =
                 format!("the metric `{name}` must be a scalar, got shape {}", value.shape());
-            return self.trace.record(
-                Error::new(ErrorKind::Shape, message)
-                    .help("reduce it with `.mean()` or `.sum()`")
-                    .at(site),
-            );
+            let help = "reduce it with `.mean()` or `.sum()`";
+            return self.trace.refuse(ErrorKind::Shape, message, help, site);
         }
         if let Some(error) = reserved("metric", name) {
             return self.trace.record(error.at(site));
@@ -44,11 +41,8 @@ impl Context {
         let outermost = self.owners().first().copied();
         if self.metrics.iter().any(|known| known.name == name && known.outermost == outermost) {
             let message = format!("two metrics of one call are called `{name}`");
-            return self.trace.record(
-                Error::new(ErrorKind::Argument, message)
-                    .help("give each a name of its own")
-                    .at(site),
-            );
+            let help = "give each a name of its own";
+            return self.trace.refuse(ErrorKind::Argument, message, help, site);
         }
         let value = value.stop_gradient().convert(value.dtype().promote(DType::F32), site);
         let is_outside = self.is_outside();

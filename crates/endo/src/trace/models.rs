@@ -5,12 +5,11 @@
 //! variables that the call used, by names within the model, which are the same wherever the model
 //! is applied.
 
-use std::cell::Cell;
 use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::graph::Tensor;
 use crate::spelling::snake_case;
 use crate::variable::Variable;
@@ -44,13 +43,6 @@ pub(super) struct ModelFrame {
     natural: String,
     /// The weights and variables used since it began, by their names within the model.
     used: Vec<(String, Variable)>,
-}
-
-/// A value that stands for a variable's own.
-pub(super) struct StandIn {
-    variable: Variable,
-    value: Tensor,
-    is_read: Cell<bool>,
 }
 
 impl ModelFrame {
@@ -210,51 +202,36 @@ impl Context {
         site: &'static Location<'static>,
         f: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        let before = self.values.len();
+        let mut fitting = Vec::new();
         for (variable, value) in values {
-            if (value.shape(), value.dtype()) != (variable.shape(), variable.dtype()) {
-                let expected = format!("{}{}", variable.dtype(), variable.shape());
-                let message = format!(
-                    "`{}` is {expected}, and is given {}{}",
-                    variable.name(),
-                    value.dtype(),
-                    value.shape()
-                );
-                let help = "give each weight a value of its own shape and type";
-                self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+            if (value.shape(), value.dtype()) == (variable.shape(), variable.dtype()) {
+                fitting.push((variable.clone(), value.clone()));
                 continue;
             }
-            self.values.push(StandIn {
-                variable: variable.clone(),
-                value: value.clone(),
-                is_read: Cell::new(false),
-            });
+            let expected = format!("{}{}", variable.dtype(), variable.shape());
+            let message = format!(
+                "`{}` is {expected}, and is given {}{}",
+                variable.name(),
+                value.dtype(),
+                value.shape()
+            );
+            let help = "give each weight a value of its own shape and type";
+            self.trace.refuse(ErrorKind::Shape, message, help, site);
         }
-        let (stand_ins, beside) = (self.trace.stand_in_count(), self.trace.read_beside_count());
-        self.trace.push_stand_ins(
-            self.values[before..].iter().map(|known| (known.variable.clone(), known.value.clone())),
-        );
+        let (count, beside) = (fitting.len(), self.trace.read_beside_count());
+        self.trace.push_stand_ins(fitting);
         let result = f(self);
-        self.trace.keep_stand_ins(stand_ins);
+        let unread = self.trace.pop_stand_ins(count);
         let read = self.trace.read_beside_since(beside);
-        let is_read =
-            |stand_in: &StandIn| stand_in.is_read.get() || read.contains(&stand_in.variable);
-        for unread in self.values.drain(before..).filter(|stand_in| !is_read(stand_in)) {
+        for variable in unread.into_iter().filter(|variable| !read.contains(variable)) {
             let message = format!(
                 "`{}` is given a value, and nothing that is applied reads it",
-                unread.variable.name()
+                variable.name()
             );
             let help = "give `apply_with` weights of the layer that it applies: those of \
                 `model.trainable_weights()`, say";
-            self.trace.record(Error::new(ErrorKind::Usage, message).help(help).at(site));
+            self.trace.refuse(ErrorKind::Usage, message, help, site);
         }
         result
-    }
-
-    /// The value that stands for a variable's own, where one does.
-    pub(super) fn stand_in_value(&self, variable: &Variable) -> Option<Tensor> {
-        let stand_in = self.values.iter().rev().find(|stand_in| stand_in.variable == *variable)?;
-        stand_in.is_read.set(true);
-        Some(stand_in.value.clone())
     }
 }

@@ -21,14 +21,13 @@ const LISTED: usize = 5;
 const ROWS: &str = "remove or replace the rows whose numbers are missing or infinite: \
     `Dataset::check_finite` finds them";
 const VARIABLE: &str = "load weights saved before, or set it anew: steps that `fit` runs and \
-    those of `Optimizer::apply` do not \
-                        write such a number, so it was set so or made by an assignment in a loop";
+    those of `Optimizer::apply` do not write such a number, so it was set so or made by an \
+    assignment in a loop";
 const CONSTANT: &str =
     "take a large finite number instead, as -1e9 for what a softmax has to leave out";
 const OPERATION: &str = "keep what it is given where it is defined, as in \
-    `x.maximum(1e-7).log()`; where numbers have grown too \
-                         large, lower the learning rate, clip the gradients (`clipnorm`) or scale \
-                         the data";
+    `x.maximum(1e-7).log()`; where numbers have grown too large, lower the learning rate, clip the \
+    gradients (`clipnorm`) or scale the data";
 const ASKED: &str = "indices count from 0, and negative ones from the end; those of an \
     `Embedding` are below its `input_dim`";
 const GRADIENT: &str =
@@ -110,10 +109,9 @@ impl Replay<'_> {
     /// not. Infinities that were meant, and chosen away, are thus no cause.
     fn cause(&self, graph: &Graph, failed: NodeId) -> Option<Cause> {
         let needed = graph.needed();
+        let steps = || graph.nodes.iter().enumerate().filter(|&(position, _)| needed[position]);
         let mut last_use = vec![0; graph.nodes.len()];
-        for (position, node) in
-            graph.nodes.iter().enumerate().filter(|&(position, _)| needed[position])
-        {
+        for (position, node) in steps() {
             for id in &node.inputs {
                 last_use[id.index()] = position;
             }
@@ -123,9 +121,7 @@ impl Replay<'_> {
         let (mut finite, mut of_batch) =
             (vec![true; graph.nodes.len()], vec![false; graph.nodes.len()]);
         let mut causes: Vec<Option<Cause>> = graph.nodes.iter().map(|_| None).collect();
-        for (position, node) in
-            graph.nodes.iter().enumerate().filter(|&(position, _)| needed[position])
-        {
+        for (position, node) in steps() {
             let inputs: Vec<&Array> =
                 node.inputs.iter().filter_map(|id| values[id.index()].as_ref()).collect();
             let value = self.value(graph, node, &inputs);
@@ -171,12 +167,7 @@ impl Replay<'_> {
             Op::Variable(index) => graph.variables[*index].value(),
             Op::Constant(array) => array.clone(),
             Op::Identity(_) => inputs[0].clone(),
-            Op::Elementwise(_)
-            | Op::Cast
-            | Op::Reduce(..)
-            | Op::Matmul { .. }
-            | Op::View(_)
-            | Op::Kernel(_) => self.compute(node, inputs),
+            _ => self.compute(node, inputs),
         }
     }
 
@@ -216,6 +207,7 @@ impl Replay<'_> {
         let place =
             (0..value.len()).find(|&place| !value.get(place).is_finite()).unwrap_or_default();
         let got = number(value, place);
+        let gave = |what: String| (format!("{what} gave {got}{rows}"), OPERATION);
         let (what, help) = match &node.op {
             Op::Input(index) => {
                 (format!("`{}` held {got}{rows}", (self.called.input)(*index)), ROWS)
@@ -227,39 +219,21 @@ impl Replay<'_> {
             Op::Constant(_) => (format!("a constant is {got}"), CONSTANT),
             Op::Elementwise(elementwise) => {
                 let taken: Vec<String> = inputs.iter().map(|input| number(input, place)).collect();
-                (
-                    format!("`{}` of {} gave {got}{rows}", elementwise.name, taken.join(" and ")),
-                    OPERATION,
-                )
+                gave(format!("`{}` of {}", elementwise.name, taken.join(" and ")))
             }
-            Op::Cast => (
-                format!(
-                    "`cast` of {} to {} gave {got}{rows}",
-                    number(inputs[0], place),
-                    node.dtype
-                ),
-                OPERATION,
-            ),
-            Op::Reduce(reduction, _) => (
-                format!("`{}` gave {got}{rows}", format!("{reduction:?}").to_lowercase()),
-                OPERATION,
-            ),
-            Op::Matmul { .. } => (format!("`matmul` gave {got}{rows}"), OPERATION),
-            Op::View(_) => (format!("a view gave {got}{rows}"), OPERATION),
+            Op::Cast => gave(format!("`cast` of {} to {}", number(inputs[0], place), node.dtype)),
+            Op::Reduce(reduction, _) => gave(format!("`{reduction:?}`").to_lowercase()),
+            Op::Matmul { .. } => gave("`matmul`".to_string()),
+            Op::View(_) => gave("a view".to_string()),
             Op::Kernel(kernel) => match kernel.complaint(inputs) {
                 Some(complaint) => (format!("{complaint}{rows}"), ASKED),
-                None => (format!("`{}` gave {got}{rows}", kernel.name()), OPERATION),
+                None => gave(format!("`{}`", kernel.name())),
             },
-            Op::Identity(rule) => (format!("`{}` gave {got}{rows}", rule.name), OPERATION),
+            Op::Identity(rule) => gave(format!("`{}`", rule.name)),
         };
+        let (layer, site) = (graph.scopes[node.scope as usize].clone(), node.site);
         let constant = matches!(node.op, Op::Constant(_));
-        Cause {
-            what,
-            layer: graph.scopes[node.scope as usize].clone(),
-            site: node.site,
-            help,
-            constant,
-        }
+        Cause { what, layer, site, help, constant }
     }
 }
 

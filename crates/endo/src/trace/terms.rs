@@ -137,7 +137,7 @@ impl Context {
                 format!("the loss term `{name}` must be a scalar, got shape {}", term.shape());
             let help = "reduce it with `.mean()` or `.sum()`, or use `add_sample_loss` for one \
                 value per sample";
-            return self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+            return self.trace.refuse(ErrorKind::Shape, message, help, site);
         }
         self.push_loss(name, term, false, site);
     }
@@ -163,7 +163,7 @@ impl Context {
                 term.shape()
             );
             let help = "reduce all axes but the first, for example with `.mean_axes(&[-1])`";
-            return self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+            return self.trace.refuse(ErrorKind::Shape, message, help, site);
         }
         self.push_loss(name, term, true, site);
     }
@@ -187,7 +187,7 @@ impl Context {
         {
             let message = format!("two loss terms of one call are called `{path}`");
             let help = "give each a name of its own, for example with `format!(\"activity_{i}\")`";
-            return self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
+            return self.trace.refuse(ErrorKind::Argument, message, help, site);
         }
         let value = term.convert(term.dtype().promote(DType::F32), site);
         let parts = parts_of(name);
@@ -196,15 +196,8 @@ impl Context {
             .last()
             .unwrap_or(name)
             .to_string();
-        self.losses.push(Term {
-            name,
-            path,
-            parts,
-            owners: self.owners(),
-            site: Some(site),
-            value,
-            per_sample,
-        });
+        let (owners, site) = (self.owners(), Some(site));
+        self.losses.push(Term { name, path, parts, owners, site, value, per_sample });
     }
 
     /// Adds the penalty of a layer's output, divided by the size of its first axis.
@@ -233,14 +226,14 @@ impl Context {
         models.sort_unstable();
         models.dedup();
         if models.len() > 1 {
-            let names = self.model_names(&models);
+            let known = self.known_models.iter().filter(|(id, _)| models.contains(id));
+            let names = spelling::listed(known.map(|(_, name)| name.as_str()));
             let message = format!(
                 "this trace has loss terms of {} models, {names}: whose are meant?",
                 models.len()
             );
             let help = "ask each model for its own: `model.losses(cx)`";
-            self.trace
-                .record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+            self.trace.refuse(ErrorKind::Usage, message, help, Location::caller());
         }
         self.asked.extend(models);
         let added: Vec<Tensor> = self.losses.iter().map(Term::scalar).collect();
@@ -330,15 +323,6 @@ impl Context {
                 ));
             }
         }
-    }
-
-    fn model_names(&self, models: &[u64]) -> String {
-        let names = self
-            .known_models
-            .iter()
-            .filter(|(id, _)| models.contains(id))
-            .map(|(_, name)| name.as_str());
-        spelling::listed(names)
     }
 
     /// The penalties of the trainable weights used so far, by the weights' names, evaluated on the

@@ -7,11 +7,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::data::{BatchAt, BatchSource, Dataset, Length, Order, Sampling};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, not_zero};
 use crate::graph::Tree;
 use crate::step::{BatchBuffers, ClassWeights, Steps};
-
-use super::fit::not_zero;
 
 /// Batches to train on or to test with.
 pub(crate) enum Feed<'a> {

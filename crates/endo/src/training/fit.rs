@@ -4,7 +4,7 @@
 //! [`Run`](super::Run).
 
 use crate::data::{IntoStream, Stream};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, not_zero};
 use crate::graph::Tree;
 use crate::step::{BATCH_SIZE, ClassWeights, Output, Steps};
 
@@ -346,14 +346,6 @@ impl<'a> Fit<'a> {
     #[must_use]
     pub fn progress(self) -> Self {
         self.callback(Progress::stderr())
-    }
-}
-
-/// Refuses a count of 0.
-pub(super) fn not_zero(count: Option<usize>, message: &str, help: &str) -> Result<()> {
-    match count {
-        Some(0) => Err(Error::new(ErrorKind::Argument, message).help(help)),
-        Some(_) | None => Ok(()),
     }
 }
 

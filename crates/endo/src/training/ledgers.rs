@@ -4,10 +4,9 @@
 //! In: what the loss of each step was made of. Out: [`Ledger`]s, the kept ones by step, never too
 //! many.
 
-use crate::error::Result;
+use crate::error::{Result, not_zero};
 
 use super::columns::{TERM, TOTAL, table_of};
-use super::fit::not_zero;
 use super::ledger::Ledger;
 use super::probes::series::Series;
 use super::state::State;

@@ -232,7 +232,7 @@ impl State {
         let fail = |error: &dyn std::fmt::Display| failure("cannot write", path, error);
         let rename = |from: &Path, to: &Path| fs::rename(from, to).map_err(|error| fail(&error));
         let bytes = SEAL.put(self.iter(), "").map_err(|error| fail(&error))?;
-        files::write_temporary(&unfinished(path), &[&bytes])?;
+        files::write_temporary(&unfinished(path), &bytes)?;
         rename(&unfinished(path), &fresh(path))?;
         if path.exists() {
             rename(path, &previous(path))?;

@@ -111,11 +111,7 @@ impl Fold {
             unsafe {
                 strided_bytes(from, stride, to, rows, self.size);
                 if column > 0 {
-                    (self.accumulate)(
-                        [target.cast_const(), register.cast_const()].as_ptr(),
-                        target,
-                        rows,
-                    );
+                    self.add([target, register], target, rows);
                 }
             }
         }
@@ -136,7 +132,7 @@ impl Fold {
                 (self.fold)(values, target, count);
             } else {
                 (self.fold)(values, register, count);
-                (self.accumulate)([target.cast_const(), register.cast_const()].as_ptr(), target, 1);
+                self.add([target, register], target, 1);
             }
         }
     }
@@ -183,15 +179,24 @@ impl Fold {
         // SAFETY: as for `run`.
         unsafe {
             if is_first {
-                (self.copy)([values.cast_const()].as_ptr(), target, count);
+                self.copy(values, target, count);
             } else {
-                (self.accumulate)(
-                    [target.cast_const(), values.cast_const()].as_ptr(),
-                    target,
-                    count,
-                );
+                self.add([target, values], target, count);
             }
         }
+    }
+
+    /// Combines two sequences.
+    #[inline(always)]
+    unsafe fn add(&self, [x, y]: [*mut u8; 2], to: *mut u8, count: usize) {
+        // SAFETY: as for `run`.
+        unsafe { (self.accumulate)([x.cast_const(), y.cast_const()].as_ptr(), to, count) };
+    }
+
+    #[inline(always)]
+    unsafe fn copy(&self, from: *mut u8, to: *mut u8, count: usize) {
+        // SAFETY: as for `run`.
+        unsafe { (self.copy)([from.cast_const()].as_ptr(), to, count) };
     }
 
     /// Combines whole rows in pairs until at most `count` of them are left: few long passes instead
@@ -212,18 +217,10 @@ impl Fold {
             // SAFETY: the upper half begins at or after the end of the lower; the register holds
             // the larger half of a tile.
             unsafe {
-                (self.accumulate)(
-                    [from.cast_const(), upper.cast_const()].as_ptr(),
-                    register,
-                    half * row,
-                );
+                self.add([from, upper], register, half * row);
                 if rows % 2 == 1 && from != register {
                     let middle = half * row * self.size;
-                    (self.copy)(
-                        [from.wrapping_add(middle).cast_const()].as_ptr(),
-                        register.wrapping_add(middle),
-                        row,
-                    );
+                    self.copy(from.wrapping_add(middle), register.wrapping_add(middle), row);
                 }
             }
             from = register;

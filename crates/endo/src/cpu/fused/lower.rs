@@ -14,7 +14,8 @@ use super::super::address::{Address, Tiles};
 use super::super::matmul::columns::column_sums;
 use super::fold::Fold;
 use super::gather::{Gather, Spread};
-use super::{Body, Instruction, LINE_ELEMENTS, Operand, RegisterCopy, RepeatAddresses, table};
+use super::{Body, Instruction, LINE_ELEMENTS, Operand, RegisterCopy, SequenceAddresses, table};
+
 /// Bytes between registers, so that equal places in them fall into different sets of the cache.
 const GAP: usize = 64;
 
@@ -108,7 +109,7 @@ impl Lowering<'_> {
             let dtype = self.dtype(value);
             let size = dtype.bytes();
             let home = if self.is_single(value) {
-                ValueLocation::Tile(Address::new(self.plan, *buffer, layout.offset))
+                ValueLocation::Tile(self.source(value))
             } else if layout.is_contiguous() && !self.short {
                 ValueLocation::Sequence(Sequence::Load(value))
             } else if let (true, BufferPlace::Constant(start)) = (layout.is_uniform(), place) {
@@ -119,11 +120,7 @@ impl Lowering<'_> {
             } else if layout.is_uniform() && !self.short {
                 let (to, is_new) = tiles.computed(*buffer, layout.offset, size);
                 if is_new {
-                    self.spreads.push(Spread {
-                        from: Address::new(self.plan, *buffer, layout.offset),
-                        to,
-                        size,
-                    });
+                    self.spreads.push(Spread { from: self.source(value), to, size });
                 }
                 ValueLocation::Tile(to)
             } else {
@@ -292,48 +289,37 @@ impl Lowering<'_> {
         for &(value, store) in &self.copies {
             let dtype = self.dtype(value);
             if self.short {
+                let from = address(self.homes[value]);
                 let to = self.address(Sequence::Store(store), None);
-                departures.push(RegisterCopy {
-                    from: address(self.homes[value]),
-                    to,
-                    size: dtype.bytes(),
-                });
+                departures.push(RegisterCopy { from, to, size: dtype.bytes() });
                 continue;
             }
             let first = add(self.homes[value], dtype) as u32;
             add(ValueLocation::Sequence(Sequence::Store(store)), dtype);
-            let vector = LINE_ELEMENTS as u16;
-            copies.push(Instruction {
-                code: table::copy(dtype, self.level),
-                first,
-                inputs: 1,
-                vector,
-            });
+            let (code, vector) = (table::copy(dtype, self.level), LINE_ELEMENTS as u16);
+            copies.push(Instruction { code, first, inputs: 1, vector });
         }
-        let repeats = self.body.repeats.iter().map(|repeat| {
+        let of_repeat = |repeat: Option<&Repeat>| {
             let addresses =
-                sequences.iter().map(|&sequence| self.address(sequence, Some(repeat))).collect();
-            RepeatAddresses { length: repeat.length, addresses }
-        });
+                sequences.iter().map(|&sequence| self.address(sequence, repeat)).collect();
+            SequenceAddresses { length: repeat.map_or(length, |repeat| repeat.length), addresses }
+        };
+        let repeats = self.body.repeats.iter().map(Some);
+        let sequences: Box<[SequenceAddresses]> =
+            std::iter::once(None).chain(repeats).map(of_repeat).collect();
         let arrives = |value: &usize| self.short && self.body.loads[*value].layout.is_contiguous();
-        let arrival = |&value: &usize| {
-            let Load { buffer, layout } = &self.body.loads[value];
-            let from = Address::new(self.plan, *buffer, layout.offset);
-            RegisterCopy { from, to: address(self.homes[value]), size: self.dtype(value).bytes() }
+        let arrival = |&value: &usize| RegisterCopy {
+            from: self.source(value),
+            to: address(self.homes[value]),
+            size: self.dtype(value).bytes(),
         };
         let gather = |&value: &usize| {
-            let Load { buffer, layout } = &self.body.loads[value];
             let ValueLocation::Register(register) = self.homes[value] else {
                 unreachable!("gathered values live in registers")
             };
-            Gather::new(
-                Address::new(self.plan, *buffer, layout.offset),
-                offsets[register],
-                self.dtype(value).bytes(),
-                layout,
-            )
+            let (size, layout) = (self.dtype(value).bytes(), &self.body.loads[value].layout);
+            Gather::new(self.source(value), offsets[register], size, layout)
         };
-        let repeats: Box<[RepeatAddresses]> = repeats.collect();
         let chunk = self.chunk();
         let mut partials = 0;
         let register = offsets.last().copied().unwrap_or(0);
@@ -365,30 +351,28 @@ impl Lowering<'_> {
             partials,
             padded: self.is_padded(),
             short: self.short,
-            stretches: Vec::with_capacity(repeats.len() + 1),
-            spots: Vec::with_capacity((repeats.len() + 1) * operands.len()),
+            stretches: Vec::with_capacity(sequences.len()),
+            spots: Vec::with_capacity(sequences.len() * operands.len()),
             operands: operands.into(),
-            repeats,
+            sequences,
         }
     }
 
     /// Where a sequence starts, of the loop itself or of a repeat.
     fn address(&self, sequence: Sequence, repeat: Option<&Repeat>) -> Address {
-        match (sequence, repeat) {
-            (Sequence::Load(value), None) => {
-                let Load { buffer, ref layout } = self.body.loads[value];
-                Address::new(self.plan, buffer, layout.offset)
-            }
-            (Sequence::Store(store), None) => {
-                Address::new(self.plan, self.body.stores[store].buffer, 0)
-            }
-            (Sequence::Load(value), Some(repeat)) => {
-                Address::new(self.plan, repeat.loads[value], 0)
-            }
-            (Sequence::Store(store), Some(repeat)) => {
-                Address::new(self.plan, repeat.stores[store], 0)
-            }
-        }
+        let buffer = match (sequence, repeat) {
+            (Sequence::Load(value), None) => return self.source(value),
+            (Sequence::Store(store), None) => self.body.stores[store].buffer,
+            (Sequence::Load(value), Some(repeat)) => repeat.loads[value],
+            (Sequence::Store(store), Some(repeat)) => repeat.stores[store],
+        };
+        Address::new(self.plan, buffer, 0)
+    }
+
+    /// Where a load starts.
+    fn source(&self, value: usize) -> Address {
+        let Load { buffer, layout } = &self.body.loads[value];
+        Address::new(self.plan, *buffer, layout.offset)
     }
 
     fn fold(

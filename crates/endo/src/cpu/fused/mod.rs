@@ -9,8 +9,6 @@ pub mod gather;
 mod lower;
 mod table;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::simd::Loop;
 
 use super::address::{Address, Bases, REGISTERS};
@@ -55,16 +53,16 @@ pub struct Body {
     short: bool,
     /// Whether there are elements, and instructions and folds are all that is done to them.
     direct: bool,
-    /// Further sequences to which the same is done.
-    repeats: Box<[RepeatAddresses]>,
+    /// Where the loop's own sequences lie, then further ones to which the same is done.
+    sequences: Box<[SequenceAddresses]>,
     /// What the loop goes through in the memories that it is bound to.
     stretches: Vec<Stretch>,
     /// Where the operands lie there, for each stretch one after the other.
     spots: Vec<BoundOperand>,
 }
 
-/// Where the sequences of a repeat lie, in the order of the operands that are sequences.
-struct RepeatAddresses {
+/// Where sequences of one length lie, in the order of the operands that are sequences.
+struct SequenceAddresses {
     length: usize,
     addresses: Box<[Address]>,
 }
@@ -147,13 +145,13 @@ impl Body {
         stretches.clear();
         spots.clear();
         let mut next = 0;
-        while next <= self.repeats.len() {
+        while next < self.sequences.len() {
             let (length, after) = self.stretch(bases, next);
             stretches.push(Stretch { length, first: spots.len() });
-            let mut sequences = self.sequences(next);
+            let mut sequences = self.sequences[next].addresses.iter();
             for operand in &self.operands {
                 let address = if operand.step > 0 {
-                    sequences.next().expect("one for each")
+                    *sequences.next().expect("one for each")
                 } else {
                     operand.address
                 };
@@ -169,33 +167,23 @@ impl Body {
         (self.stretches, self.spots) = (stretches, spots);
     }
 
-    /// The addresses of the loop's own sequences, or of those of the repeat before `number`.
-    fn sequences(&self, number: usize) -> impl Iterator<Item = Address> {
-        let repeat = number.checked_sub(1).map(|repeat| &self.repeats[repeat].addresses[..]);
-        let own =
-            self.operands.iter().filter(|operand| operand.step > 0).map(|operand| operand.address);
-        own.enumerate()
-            .map(move |(index, address)| repeat.map_or(address, |addresses| addresses[index]))
-    }
-
-    /// The length of the loop's own sequences, or of those of the repeat before `next`, with all
-    /// those that continue them in memory; and the number of the first one that does not.
+    /// The length of the sequences of a number, with all those that continue them in memory; and the
+    /// number of the first one that does not.
     fn stretch(&self, bases: &Bases, next: usize) -> (usize, usize) {
-        let length = |number: usize| {
-            number.checked_sub(1).map_or(self.length, |repeat| self.repeats[repeat].length)
-        };
+        let first = &self.sequences[next];
         let steps = || self.operands.iter().map(|operand| operand.step).filter(|&step| step > 0);
-        let (mut end, mut after) = (length(next), next + 1);
-        while self.padded && after <= self.repeats.len() {
+        let (mut end, mut after) = (first.length, next + 1);
+        while self.padded && after < self.sequences.len() {
+            let other = &self.sequences[after];
             // Between the end of a sequence and the end of its line lies what is nobody else's.
             let start = end.next_multiple_of(LINE_ELEMENTS);
-            let mut both = self.sequences(next).zip(self.sequences(after)).zip(steps());
-            if !both.all(|((first, other), step)| {
+            let mut both = first.addresses.iter().zip(&other.addresses).zip(steps());
+            if !both.all(|((&first, &other), step)| {
                 bases.at(other) == bases.at(first).wrapping_add(start * step)
             }) {
                 break;
             }
-            end = start + length(after);
+            end = start + other.length;
             after += 1;
         }
         (end, after)
@@ -207,7 +195,8 @@ impl Body {
     /// It is bound to the memories of the run and its scratch. The addresses hold what the plan
     /// says; nobody else writes what is read or touches what is written meanwhile. The loop was
     /// resolved for the level of the run.
-    pub unsafe fn run(&self, &Run { bases, scratch, threads, pool, .. }: &Run) {
+    pub unsafe fn run(&self, run: &Run) {
+        let &Run { bases, scratch, .. } = run;
         if self.chunk >= self.length {
             for &stretch in &self.stretches {
                 let range = LoopRange { start: 0, end: stretch.length, stretch, chunk: None };
@@ -222,28 +211,15 @@ impl Body {
             }
             return;
         }
-        let next = AtomicUsize::new(0);
-        let work = |thread| {
-            loop {
-                let chunk = next.fetch_add(1, Ordering::Relaxed);
-                let start = chunk * self.chunk;
-                if start >= self.length {
-                    break;
-                }
-                let end = self.length.min(start + self.chunk);
-                let range =
-                    LoopRange { start, end, stretch: self.stretches[0], chunk: Some(chunk) };
-                // SAFETY: as the caller promises; chunks store apart, and each thread has scratch
-                // of its own.
-                unsafe { self.range::<false>(bases, scratch, thread, range) };
-            }
-        };
-        if threads > 1 {
-            pool.run(threads, work)
-        } else {
-            work(0)
-        }
         let chunks = self.length.div_ceil(self.chunk);
+        run.share(chunks, |thread, chunk| {
+            let start = chunk * self.chunk;
+            let end = self.length.min(start + self.chunk);
+            let range = LoopRange { start, end, stretch: self.stretches[0], chunk: Some(chunk) };
+            // SAFETY: as the caller promises; chunks store apart, and each thread has scratch of
+            // its own.
+            unsafe { self.range::<false>(bases, scratch, thread, range) };
+        });
         for fold in &self.folds {
             // SAFETY: all chunks have left their partial results.
             unsafe { fold.combine(bases, scratch.partials(), chunks) };

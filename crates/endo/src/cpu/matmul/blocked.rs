@@ -7,7 +7,7 @@ use super::lanes::{Element, Lanes, TileKernel, enter};
 use super::tile::{End, Tile};
 use super::transpose::transpose;
 use crate::cpu::pool::Pool;
-use crate::simd::Level;
+use crate::simd::{Float, Level};
 use std::ops::Range;
 
 /// The most terms of one block: of more, a strip of `b` would leave the second cache; of fewer,

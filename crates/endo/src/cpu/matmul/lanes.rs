@@ -2,7 +2,7 @@
 //! level of instructions.
 //! In: pointers to elements, of any alignment; out: vectors, or stores. A mask names the first few
 //! lanes; lanes outside it are neither read nor written, and read as zero.
-use crate::simd::Level;
+use crate::simd::{Float, Level};
 
 /// A vector of `WIDTH` elements and what the kernels do with it.
 ///
@@ -54,16 +54,12 @@ pub(super) trait Lanes: Copy + 'static {
 }
 
 /// An element type, and its vectors at each level.
-pub(super) trait Element:
-    Copy + Send + Sync + std::ops::Add<Output = Self> + 'static
-{
+pub(super) trait Element: Float {
     type Baseline: Lanes<Element = Self>;
     #[cfg(target_arch = "x86_64")]
     type Avx2: Lanes<Element = Self>;
     #[cfg(target_arch = "x86_64")]
     type Avx512: Lanes<Element = Self>;
-
-    const ZERO: Self;
 }
 
 /// A piece of work written once and compiled for each level: `run` is inlined into a function that
@@ -124,12 +120,12 @@ mod tests {
     /// Compares every function with its meaning, on small whole numbers, which no rounding touches.
     struct Check<T>(std::marker::PhantomData<T>);
 
-    impl<T: Element + From<u8> + PartialEq + std::fmt::Debug> TileKernel for Check<T> {
+    impl<T: Element> TileKernel for Check<T> {
         type Element = T;
 
         #[inline(always)]
         unsafe fn run<L: Lanes<Element = T>>(&self) {
-            let number = |i: usize| T::from(i as u8);
+            let number = |i: usize| T::from_f64(i as f64);
             let numbers: Vec<T> = (0..128).map(number).collect();
             let (zero, width) = (number(0), L::WIDTH);
             // SAFETY: the arrays are longer than two vectors and than a square of rows of 9; the
@@ -183,11 +179,9 @@ mod tests {
         unsafe {
             single.run::<Portable<f32>>();
             double.run::<Portable<f64>>();
-            for level in [Level::Baseline, Level::Avx2, Level::Avx512] {
-                if level <= Level::detect() {
-                    enter(level, &single);
-                    enter(level, &double);
-                }
+            for level in Level::available() {
+                enter(level, &single);
+                enter(level, &double);
             }
         }
     }

@@ -15,8 +15,6 @@ impl Element for f32 {
     type Avx2 = super::x86::Avx2<f32>;
     #[cfg(target_arch = "x86_64")]
     type Avx512 = super::x86::Avx512<f32>;
-
-    const ZERO: Self = 0.0;
 }
 
 impl Element for f64 {
@@ -25,6 +23,4 @@ impl Element for f64 {
     type Avx2 = super::x86::Avx2<f64>;
     #[cfg(target_arch = "x86_64")]
     type Avx512 = super::x86::Avx512<f64>;
-
-    const ZERO: Self = 0.0;
 }

@@ -21,7 +21,7 @@ mod vector;
 mod x86;
 
 use crate::cpu::pool::Pool;
-use crate::simd::{Adam, AdamW, Descent, Level, Momentum, Nadam, RmsProp, RoutineKind};
+use crate::simd::{Adam, AdamW, Descent, Formula, Level, Momentum, Nadam, RmsProp, RoutineKind};
 use lanes::Element;
 use std::ptr::null;
 pub use update::Targets;
@@ -203,48 +203,12 @@ impl Matmul {
         // SAFETY: as the caller promises.
         unsafe {
             match targets.kind {
-                RoutineKind::Adam => blocked::run(
-                    &operands,
-                    level,
-                    scratch.cast(),
-                    pool,
-                    &targets.by::<Adam>(self.n),
-                ),
-                RoutineKind::Nadam => blocked::run(
-                    &operands,
-                    level,
-                    scratch.cast(),
-                    pool,
-                    &targets.by::<Nadam>(self.n),
-                ),
-                RoutineKind::AdamW => blocked::run(
-                    &operands,
-                    level,
-                    scratch.cast(),
-                    pool,
-                    &targets.by::<AdamW>(self.n),
-                ),
-                RoutineKind::RmsProp => blocked::run(
-                    &operands,
-                    level,
-                    scratch.cast(),
-                    pool,
-                    &targets.by::<RmsProp>(self.n),
-                ),
-                RoutineKind::Momentum => blocked::run(
-                    &operands,
-                    level,
-                    scratch.cast(),
-                    pool,
-                    &targets.by::<Momentum>(self.n),
-                ),
-                RoutineKind::Descent => blocked::run(
-                    &operands,
-                    level,
-                    scratch.cast(),
-                    pool,
-                    &targets.by::<Descent>(self.n),
-                ),
+                RoutineKind::Adam => operands.update::<Adam>(level, scratch, pool, targets),
+                RoutineKind::Nadam => operands.update::<Nadam>(level, scratch, pool, targets),
+                RoutineKind::AdamW => operands.update::<AdamW>(level, scratch, pool, targets),
+                RoutineKind::RmsProp => operands.update::<RmsProp>(level, scratch, pool, targets),
+                RoutineKind::Momentum => operands.update::<Momentum>(level, scratch, pool, targets),
+                RoutineKind::Descent => operands.update::<Descent>(level, scratch, pool, targets),
             }
         }
     }
@@ -309,6 +273,25 @@ impl Matmul {
     }
 }
 
+impl Operands<f32> {
+    /// Updates by the routine of a formula.
+    ///
+    /// # Safety
+    ///
+    /// As for `Matmul::run_update`.
+    unsafe fn update<F: Formula>(
+        &self,
+        level: Level,
+        scratch: *mut u8,
+        pool: Option<&Pool>,
+        targets: &Targets,
+    ) {
+        let end = targets.by::<F>(self.shape.n);
+        // SAFETY: as the caller promises.
+        unsafe { blocked::run(self, level, scratch.cast(), pool, &end) }
+    }
+}
+
 impl<T: Element> Operands<T> {
     /// # Safety
     ///
@@ -360,22 +343,10 @@ impl<T: Element> Operands<T> {
         }
     }
 
-    /// The product as dot products of the columns of `b` with the one row of `a`.
+    /// The product of one row as dot products of the columns of `b` with it.
     unsafe fn row(&self, scratch: *mut T) -> Dots<T> {
-        let shape = &self.shape;
-        Dots {
-            count: shape.n,
-            k: shape.k,
-            rows: self.b,
-            row: shape.b[1],
-            // SAFETY: as in `run`.
-            vector: unsafe { contiguous(self.a, shape.a[1], shape.k, scratch) },
-            bias: self.bias,
-            bias_step: 1,
-            c: self.c,
-            c_step: 1,
-            accumulate: shape.accumulate,
-        }
+        // SAFETY: as in `run`.
+        Dots { bias_step: 1, ..unsafe { self.swapped().column(scratch) } }
     }
 
     /// The product of the transposes, whose `c` is one row.

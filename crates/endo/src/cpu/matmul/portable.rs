@@ -1,7 +1,7 @@
 //! The vectors of processors that have no intrinsics here: arrays, which the compiler turns into
 //! whatever vectors the target always has (NEON, wasm's simd128). Implements `Lanes` for both float
 //! types.
-use super::lanes::Lanes;
+use super::lanes::{Element, Lanes};
 use std::array::from_fn;
 
 /// Arrays that the compiler turns into whatever vectors the target always has (SSE2, NEON, wasm's
@@ -9,128 +9,93 @@ use std::array::from_fn;
 #[derive(Clone, Copy)]
 pub(super) struct Portable<T>(T);
 
-/// Equal lanes, arithmetic lane by lane, and the sum of the lanes.
-macro_rules! arithmetic {
-    ($type:ty, $width:literal) => {
-        #[inline(always)]
-        unsafe fn zero() -> Self::Vector {
-            [0.0; $width]
-        }
-        #[inline(always)]
-        unsafe fn splat(x: *const $type) -> Self::Vector {
-            // SAFETY: as the trait asks.
-            unsafe { [*x; $width] }
-        }
-        #[inline(always)]
-        unsafe fn add(x: Self::Vector, y: Self::Vector) -> Self::Vector {
-            from_fn(|lane| x[lane] + y[lane])
-        }
-        #[inline(always)]
-        unsafe fn subtract(x: Self::Vector, y: Self::Vector) -> Self::Vector {
-            from_fn(|lane| x[lane] - y[lane])
-        }
-        #[inline(always)]
-        unsafe fn multiply(x: Self::Vector, y: Self::Vector) -> Self::Vector {
-            from_fn(|lane| x[lane] * y[lane])
-        }
-        #[inline(always)]
-        unsafe fn divide(x: Self::Vector, y: Self::Vector) -> Self::Vector {
-            from_fn(|lane| x[lane] / y[lane])
-        }
-        #[inline(always)]
-        unsafe fn sqrt(x: Self::Vector) -> Self::Vector {
-            x.map(<$type>::sqrt)
-        }
-        #[inline(always)]
-        unsafe fn multiply_add(x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector {
-            from_fn(|lane| x[lane] * y[lane] + z[lane])
-        }
-        #[inline(always)]
-        unsafe fn sum(mut x: Self::Vector) -> $type {
-            let mut half = $width / 2;
-            while half > 0 {
-                for lane in 0..half {
-                    x[lane] += x[lane + half];
-                }
-                half /= 2;
-            }
-            x[0]
-        }
-    };
-}
+/// The elements of a vector.
+const WIDTH: usize = 4;
 
-macro_rules! portable {
-    ($type:ty, $width:literal) => {
-        impl Lanes for Portable<$type> {
-            type Element = $type;
-            type Vector = [$type; $width];
-            type Mask = usize;
+impl<T: Element> Lanes for Portable<T> {
+    type Element = T;
+    type Vector = [T; WIDTH];
+    type Mask = usize;
 
-            const WIDTH: usize = $width;
-            const ROWS: usize = 4;
-            const FREE_MASKS: bool = false;
+    const WIDTH: usize = WIDTH;
+    const ROWS: usize = 4;
+    const FREE_MASKS: bool = false;
 
-            #[inline(always)]
-            unsafe fn mask(count: usize) -> usize {
-                count
-            }
-            #[inline(always)]
-            unsafe fn load(from: *const $type) -> Self::Vector {
-                // SAFETY: as the trait asks.
-                unsafe { from.cast::<Self::Vector>().read_unaligned() }
-            }
-            #[inline(always)]
-            unsafe fn load_masked(from: *const $type, mask: usize) -> Self::Vector {
-                // SAFETY: as the trait asks; only lanes inside the mask are read.
-                from_fn(|lane| if lane < mask { unsafe { *from.add(lane) } } else { 0.0 })
-            }
-            #[inline(always)]
-            unsafe fn store(to: *mut $type, x: Self::Vector) {
-                // SAFETY: as the trait asks.
-                unsafe { to.cast::<Self::Vector>().write_unaligned(x) }
-            }
-            #[inline(always)]
-            unsafe fn store_masked(to: *mut $type, x: Self::Vector, mask: usize) {
-                for (lane, x) in x.into_iter().enumerate().take(mask) {
-                    // SAFETY: as the trait asks; only lanes inside the mask are written.
-                    unsafe { *to.add(lane) = x }
-                }
-            }
-            #[inline(always)]
-            unsafe fn prefetch(_to: *const $type) {}
-            arithmetic!($type, $width);
-
-            const SQUARE: usize = 4;
-            #[inline(always)]
-            unsafe fn transpose(
-                from: *const $type,
-                from_row: usize,
-                to: *mut $type,
-                to_row: usize,
-            ) {
-                // SAFETY: as the trait asks.
-                unsafe { transpose_4x4(from, from_row, to, to_row) }
-            }
+    #[inline(always)]
+    unsafe fn mask(count: usize) -> usize {
+        count
+    }
+    #[inline(always)]
+    unsafe fn zero() -> Self::Vector {
+        [T::ZERO; WIDTH]
+    }
+    #[inline(always)]
+    unsafe fn splat(x: *const T) -> Self::Vector {
+        // SAFETY: as the trait asks.
+        unsafe { [*x; WIDTH] }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const T) -> Self::Vector {
+        // SAFETY: as the trait asks.
+        unsafe { from.cast::<Self::Vector>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn load_masked(from: *const T, mask: usize) -> Self::Vector {
+        // SAFETY: as the trait asks; only lanes inside the mask are read.
+        from_fn(|lane| if lane < mask { unsafe { *from.add(lane) } } else { T::ZERO })
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut T, x: Self::Vector) {
+        // SAFETY: as the trait asks.
+        unsafe { to.cast::<Self::Vector>().write_unaligned(x) }
+    }
+    #[inline(always)]
+    unsafe fn store_masked(to: *mut T, x: Self::Vector, mask: usize) {
+        for (lane, x) in x.into_iter().enumerate().take(mask) {
+            // SAFETY: as the trait asks; only lanes inside the mask are written.
+            unsafe { *to.add(lane) = x }
         }
-    };
-}
+    }
+    #[inline(always)]
+    unsafe fn prefetch(_to: *const T) {}
+    #[inline(always)]
+    unsafe fn add(x: Self::Vector, y: Self::Vector) -> Self::Vector {
+        from_fn(|lane| x[lane] + y[lane])
+    }
+    #[inline(always)]
+    unsafe fn subtract(x: Self::Vector, y: Self::Vector) -> Self::Vector {
+        from_fn(|lane| x[lane] - y[lane])
+    }
+    #[inline(always)]
+    unsafe fn multiply(x: Self::Vector, y: Self::Vector) -> Self::Vector {
+        from_fn(|lane| x[lane] * y[lane])
+    }
+    #[inline(always)]
+    unsafe fn divide(x: Self::Vector, y: Self::Vector) -> Self::Vector {
+        from_fn(|lane| x[lane] / y[lane])
+    }
+    #[inline(always)]
+    unsafe fn sqrt(x: Self::Vector) -> Self::Vector {
+        x.map(T::sqrt)
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector {
+        from_fn(|lane| x[lane] * y[lane] + z[lane])
+    }
+    #[inline(always)]
+    unsafe fn sum(x: Self::Vector) -> T {
+        (x[0] + x[2]) + (x[1] + x[3])
+    }
 
-/// Turns a square of 4 by 4.
-///
-/// # Safety
-/// The rows of `from` are valid to read, and those of `to` to write, for 4 elements each.
-#[inline(always)]
-unsafe fn transpose_4x4<T: Copy>(from: *const T, from_row: usize, to: *mut T, to_row: usize) {
-    // SAFETY: by the contract above.
-    unsafe {
-        let rows: [[T; 4]; 4] =
-            from_fn(|i| from.add(i * from_row).cast::<[T; 4]>().read_unaligned());
-        for j in 0..4 {
-            let column = rows.map(|row| row[j]);
-            to.add(j * to_row).cast::<[T; 4]>().write_unaligned(column);
+    const SQUARE: usize = WIDTH;
+    #[inline(always)]
+    unsafe fn transpose(from: *const T, from_row: usize, to: *mut T, to_row: usize) {
+        // SAFETY: as the trait asks.
+        unsafe {
+            let rows: [Self::Vector; WIDTH] = from_fn(|i| Self::load(from.add(i * from_row)));
+            for j in 0..WIDTH {
+                Self::store(to.add(j * to_row), rows.map(|row| row[j]));
+            }
         }
     }
 }
-
-portable!(f32, 4);
-portable!(f64, 2);

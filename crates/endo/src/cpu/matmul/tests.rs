@@ -1,7 +1,6 @@
 //! The claims that hold for every path, level, type and number of threads: right values, no read or
 //! write outside the operands, the same bits whatever the threads and the alignment.
 use super::*;
-use std::fmt::Debug;
 
 /// Numbers for tests: a linear congruence.
 struct Random(u64);
@@ -18,34 +17,17 @@ impl Random {
     }
 }
 
-/// What the tests need of an element type.
-trait Float: Element + Debug + PartialEq {
-    const NAN: Self;
+/// How near the sums of an element type come to exact ones.
+trait Tolerance: Element {
     const TOLERANCE: f64;
-    fn from_f64(x: f64) -> Self;
-    fn to_f64(self) -> f64;
 }
 
-impl Float for f32 {
-    const NAN: Self = f32::NAN;
+impl Tolerance for f32 {
     const TOLERANCE: f64 = 2e-7;
-    fn from_f64(x: f64) -> Self {
-        x as f32
-    }
-    fn to_f64(self) -> f64 {
-        self.into()
-    }
 }
 
-impl Float for f64 {
-    const NAN: Self = f64::NAN;
+impl Tolerance for f64 {
     const TOLERANCE: f64 = 4e-16;
-    fn from_f64(x: f64) -> Self {
-        x
-    }
-    fn to_f64(self) -> f64 {
-        self
-    }
 }
 
 /// An operand between guards of NaN, which must be neither read nor written.
@@ -55,7 +37,7 @@ struct Guarded<T> {
     guard: usize,
 }
 
-impl<T: Float> Guarded<T> {
+impl<T: Tolerance> Guarded<T> {
     /// The elements at `row * strides[0] + column * strides[1]` are random; the gaps between them
     /// are NaN too.
     fn new(shape: [usize; 2], strides: [usize; 2], guard: usize, random: &mut Random) -> Self {
@@ -88,13 +70,6 @@ impl<T: Float> Guarded<T> {
 #[derive(Clone)]
 struct CacheLine(#[expect(dead_code, reason = "only the bytes matter")] [u8; 64]);
 
-fn levels() -> Vec<Level> {
-    [Level::Baseline, Level::Avx2, Level::Avx512]
-        .into_iter()
-        .filter(|&level| level <= Level::detect())
-        .collect()
-}
-
 /// Whether a product takes its own path or one that its size would not choose.
 #[derive(Clone, Copy, Debug)]
 enum Course {
@@ -103,7 +78,7 @@ enum Course {
     Blocked,
 }
 
-fn run<T: Float>(
+fn run<T: Tolerance>(
     product: &Matmul,
     (course, level, pool): (Course, Level, &Pool),
     [a, b]: [&Guarded<T>; 2],
@@ -139,7 +114,7 @@ fn run<T: Float>(
 }
 
 /// Runs a product at every level, with one thread and two, at two alignments, and compares.
-fn check<T: Float>(product: &Matmul, with_bias: bool, pools: &[Pool; 2], random: &mut Random) {
+fn check<T: Tolerance>(product: &Matmul, with_bias: bool, pools: &[Pool; 2], random: &mut Random) {
     let &Matmul { m, n, k, .. } = product;
     let guard = 40;
     let a = Guarded::<T>::new([m, k], product.a, guard, random);
@@ -166,7 +141,7 @@ fn check<T: Float>(product: &Matmul, with_bias: bool, pools: &[Pool; 2], random:
         1 if m * n * k > 0 => Course::Blocked,
         _ => Course::Own,
     };
-    for level in levels() {
+    for level in Level::available() {
         let mut first = None;
         for (pool, shift) in [(&pools[0], 0), (&pools[1], 0), (&pools[0], 1)] {
             let [a, b, mut c] = [&a, &b, &c].map(|x| {

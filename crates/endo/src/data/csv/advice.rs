@@ -42,11 +42,7 @@ pub(super) fn column(names: &[String], index: usize) -> String {
     }
 }
 
-fn cells(count: usize) -> String {
-    if count == 1 { "1 cell".to_string() } else { format!("{count} cells") }
-}
-
-pub(super) fn data(message: String, help: impl Into<String>) -> Error {
+pub(super) fn data(message: impl Into<String>, help: impl Into<String>) -> Error {
     Error::new(ErrorKind::Data, message).help(help)
 }
 
@@ -56,8 +52,9 @@ impl Row<'_> {
         let (expected, got) = (self.names.len(), self.cells.len());
         let place = place(self.row, self.line);
         let first = if self.format.has_header { "the header" } else { "the first row" };
+        let cells = if expected == 1 { "cell" } else { "cells" };
         data(
-            format!("{place}: expected {}, as in {first}, got {got}", cells(expected)),
+            format!("{place}: expected {expected} {cells}, as in {first}, got {got}"),
             self.width_help(),
         )
     }
@@ -65,11 +62,9 @@ impl Row<'_> {
     fn width_help(&self) -> String {
         let (expected, got, delimiter) =
             (self.names.len(), self.cells.len(), self.format.delimiter);
-        if let Some(help) = self.quote_help().or_else(|| self.comment_help()) {
+        let of_line = self.quote_help().or_else(|| self.comment_help());
+        if let Some(help) = of_line.or_else(|| self.title_help()) {
             return help;
-        }
-        if let Some(title) = self.title_help() {
-            return title;
         }
         // The delimiter by which a text that was not cut falls into as many parts as there are
         // columns.
@@ -113,21 +108,21 @@ impl Row<'_> {
             };
             return format!(
                 "the header is one name short: if each row begins with its name or number, as R \
-                    writes tables, write the table with \
-                 row.names = FALSE, or remove the first cell of each row{decimal}"
+                    writes tables, write the table with row.names = FALSE, or remove the first \
+                    cell of each row{decimal}"
             );
         }
         if got > expected && delimiter == Delimiter::Byte(b',') {
-            return if self.is_typed {
-                "every row needs one cell for every column of the header; a cell with a comma in \
-                    it needs quotes"
-                    .to_string()
+            let (cell, commas) = if self.is_typed {
+                ("cell", "a cell with a comma in it needs quotes")
             } else {
-                "every row needs one number for every column of the header; if a comma is part of \
-                    a number (a decimal mark, or one \
-                 between thousands), write 1234.5 instead, or put the number in quotes"
-                    .to_string()
+                (
+                    "number",
+                    "if a comma is part of a number (a decimal mark, or one between thousands), \
+                        write 1234.5 instead, or put the number in quotes",
+                )
             };
+            return format!("every row needs one {cell} for every column of the header; {commas}");
         }
         let need = format!(
             "every row needs one {} for every column{}",
@@ -150,8 +145,7 @@ impl Row<'_> {
         let header = rows.get(header).filter(|_| header > 0)?;
         Some(format!(
             "what is above line {} looks like a title, and line {0} like the header: remove the \
-                lines above it, as by tail -n +{0} FILE \
-             > TABLE.csv",
+                lines above it, as by tail -n +{0} FILE > TABLE.csv",
             header.line
         ))
     }
@@ -159,64 +153,51 @@ impl Row<'_> {
     /// A cell that is no number.
     pub fn refused(&self, index: usize, refusal: &Refusal) -> Error {
         let cell = self.cells[index].trim();
-        let what = match refusal {
-            Refusal::Empty => "the cell is empty".to_string(),
-            Refusal::NotFinite => format!("`{}` is not a finite number", shown(cell)),
-            Refusal::NotANumber => format!("`{}` is not a number", shown(cell)),
-            Refusal::OtherMark(seen) if seen.row == 0 => {
-                format!(
-                    "`{}` does not have the decimal mark `{}`, which is given",
-                    shown(cell),
-                    seen.cell
+        let shown = shown(cell);
+        let (what, help) = match refusal {
+            Refusal::Empty => ("the cell is empty".to_string(), None),
+            Refusal::NotFinite => (format!("`{shown}` is not a finite number"), None),
+            Refusal::NotANumber => (format!("`{shown}` is not a number"), None),
+            Refusal::NotATime => (
+                format!("`{shown}` is not a date or time"),
+                Some("most cells of the column are dates or times, as in 2024-01-31 12:30".into()),
+            ),
+            Refusal::OtherMark(given) if given.row == 0 => {
+                let mark = &given.cell;
+                let help = format!(
+                    "write the whole column with that mark and nothing between thousands, as in \
+                        1234{mark}5; or say that the mark is another (`Csv::decimal`, or --decimal \
+                        MARK): a model expects that of its training, if that was a comma"
+                );
+                (
+                    format!("`{shown}` does not have the decimal mark `{mark}`, which is given"),
+                    Some(help),
                 )
             }
-            Refusal::OtherOrder(seen) if seen.row == 0 => {
-                format!("`{}` is not written as {}, which is given", shown(cell), seen.cell)
+            Refusal::OtherMark(seen) => (
+                format!("`{shown}` and {} do not have the same decimal mark", seen.quoted()),
+                Some(format!("write the whole column with {POINTS}")),
+            ),
+            Refusal::OtherOrder(seen) => {
+                let what = if seen.row == 0 {
+                    format!("`{shown}` is not written as {}, which is given", seen.cell)
+                } else {
+                    let other = seen.quoted();
+                    format!("`{shown}` and {other} do not have day and month in the same order")
+                };
+                (what, Some("write the whole column as 2024-01-31".into()))
             }
-            Refusal::OtherMark(seen) => format!(
-                "`{}` and `{}` of {} do not have the same decimal mark",
-                shown(cell),
-                shown(&seen.cell),
-                place(seen.row, seen.line)
-            ),
-            Refusal::NotATime => format!("`{}` is not a date or time", shown(cell)),
-            Refusal::OtherOrder(seen) => format!(
-                "`{}` and `{}` of {} do not have day and month in the same order",
-                shown(cell),
-                shown(&seen.cell),
-                place(seen.row, seen.line)
-            ),
         };
         let message =
             format!("{}, {}: {what}", place(self.row, self.line), column(self.names, index));
-        let whole = match refusal {
-            Refusal::OtherMark(seen) if seen.row == 0 => {
-                let mark = &seen.cell;
-                format!(
-                    "write the whole column with that mark and nothing between thousands, as in \
-                        1234{mark}5; or say that the mark is \
-                     another (`Csv::decimal`, or --decimal MARK): a model expects that of its \
-                     training, if that was a comma"
-                )
-            }
-            Refusal::OtherMark(_) => {
-                "write the whole column with a decimal point and nothing between thousands, as in \
-                    1234.5"
-                    .to_string()
-            }
-            Refusal::OtherOrder(_) => "write the whole column as 2024-01-31".to_string(),
-            Refusal::NotATime => "most cells of the column are dates or times, as in 2024-01-31 \
-                12:30"
-                .to_string(),
-            _ => self
-                .row_help()
-                .or_else(|| self.cell_help(cell))
-                .unwrap_or_else(|| self.general_help()),
-        };
+        let help = help
+            .or_else(|| self.row_help())
+            .or_else(|| self.cell_help(cell))
+            .unwrap_or_else(|| self.general_help().to_string());
         let other = if self.is_typed { self.typed_help(index) } else { String::new() };
         data(
             message,
-            format!("{whole}{other} (cell {} of {} in the line)", index + 1, self.cells.len()),
+            format!("{help}{other} (cell {} of {} in the line)", index + 1, self.cells.len()),
         )
     }
 
@@ -225,8 +206,7 @@ impl Row<'_> {
         let name = self.names.get(index).map_or("", String::as_str);
         format!(
             "; if it stands for a missing cell, say so (`Csv::missing`, or --missing TEXT); if \
-                column `{}` holds words, say that \
-             (`Csv::kind`, or --type COLUMN=category)",
+                column `{}` holds words, say that (`Csv::kind`, or --type COLUMN=category)",
             shown(name)
         )
     }
@@ -249,25 +229,23 @@ impl Row<'_> {
         if let Some(help) = self.comment_help().or_else(|| self.quote_help()) {
             return Some(help);
         }
-        let is_first = self.row == 1 && self.cells.len() > 1;
-        (is_first && self.cells.iter().all(|cell| is_name(cell) || cell.trim().is_empty())).then(
-            || {
-                let first =
-                    shown(self.cells.iter().find(|cell| is_name(cell)).unwrap_or(&"").trim());
-                let row = if self.is_typed {
-                    String::new()
-                } else {
-                    format!(
-                        "; if it is a row, endo learns from columns of numbers alone (cells like \
-                    `{first}` are none)"
-                    )
-                };
-                format!(
-                    "no cell of the line is a number: if it holds units, remove the line; if it is \
-                    the header, remove what is above it{row}"
-                )
-            },
-        )
+        let is_of_names = self.row == 1
+            && self.cells.len() > 1
+            && self.cells.iter().all(|cell| is_name(cell) || cell.trim().is_empty());
+        is_of_names.then(|| {
+            let mut help = "no cell of the line is a number: if it holds units, remove the line; \
+                if it is the header, remove what is above it"
+                .to_string();
+            if !self.is_typed {
+                let first = self.cells.iter().find(|cell| is_name(cell)).unwrap_or(&"").trim();
+                help += &format!(
+                    "; if it is a row, endo learns from columns of numbers alone (cells like \
+                        `{}` are none)",
+                    shown(first)
+                );
+            }
+            help
+        })
     }
 
     fn comment_help(&self) -> Option<String> {
@@ -330,20 +308,15 @@ impl Row<'_> {
         })
     }
 
-    fn general_help(&self) -> String {
+    fn general_help(&self) -> &'static str {
         if self.names.len() == 1 && !self.is_typed {
-            return "every cell holds a number; if another character separates the columns, give \
-                it as the delimiter (--delimiter \
-                    CHARACTER, or `Csv::delimiter`)"
-                .to_string();
+            "every cell holds a number; if another character separates the columns, give it as \
+                the delimiter (--delimiter CHARACTER, or `Csv::delimiter`)"
+        } else if self.is_typed {
+            "most cells of the column are numbers: correct the cell, or remove the row or column"
+        } else {
+            "every cell holds a number: fill it, write text as numbers, or remove the row or column"
         }
-        if self.is_typed {
-            return "most cells of the column are numbers: correct the cell, or remove the row or \
-                column"
-                .to_string();
-        }
-        "every cell holds a number: fill it, write text as numbers, or remove the row or column"
-            .to_string()
     }
 
     /// A row in the middle without anything in it.
@@ -403,14 +376,20 @@ pub(super) fn trailing_help(what: &str, delimiter: Delimiter) -> String {
 pub(super) fn ambiguous(ambiguity: &Ambiguity, names: &[String], index: usize) -> Error {
     let Ambiguity { seen, readings: [first, second], doubt } = ambiguity;
     let [cell, first, second] = [&seen.cell, first, second].map(|text| shown(text));
+    let marks = || {
+        format!(
+            "write every number of the file with {POINTS}, or say what the decimal mark is \
+                (`Csv::decimal`, or --decimal MARK)"
+        )
+    };
     let (why, help) = match doubt {
-        Doubt::Comma => ("", MARKS),
-        Doubt::Point => (", since other columns have decimal commas", MARKS),
+        Doubt::Comma => ("", marks()),
+        Doubt::Point => (", since other columns have decimal commas", marks()),
         Doubt::Day => (
             "",
             "say which comes first (`Csv::day_first`, or --day-first and --month-first), or write \
-                dates as 2024-01-31; if the column is not \
-             wanted, leave it out",
+                dates as 2024-01-31; if the column is not wanted, leave it out"
+                .to_string(),
         ),
     };
     let may_be = if *doubt == Doubt::Day { "may have" } else { "may be" };
@@ -418,13 +397,12 @@ pub(super) fn ambiguous(ambiguity: &Ambiguity, names: &[String], index: usize) -
         format!(
             "{}, {}: `{cell}` {may_be} {first} or {second}{why}, and no other cell of the column \
                 tells which",
-            place(seen.row, seen.line),
+            seen.place(),
             column(names, index)
         ),
         help,
     )
 }
 
-const MARKS: &str = "write every number of the file with a decimal point and nothing between \
-    thousands, as in 1234.5, or say what the \
-                     decimal mark is (`Csv::decimal`, or --decimal MARK)";
+/// How numbers are written that nobody has to guess.
+const POINTS: &str = "a decimal point and nothing between thousands, as in 1234.5";

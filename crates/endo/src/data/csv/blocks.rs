@@ -1,4 +1,4 @@
-//! Tables of typed columns, whole or a block of rows at a time.
+//! Tables, whole or a block of rows at a time.
 //!
 //! In: a sheet. Out: [`Table`]s. What is found in the first block (kinds, decimal marks, the order
 //! of day and month) holds for all that follow.
@@ -7,8 +7,7 @@ use std::io::Read;
 
 use super::kinds::ColumnKind;
 use super::notes;
-use super::rows::Record;
-use super::sheet::{Sheet, TakeCells};
+use super::sheet::Sheet;
 use super::typed::{Column, FinishedColumn, Options, Problem};
 use crate::data::table::{self, Conventions, Table};
 use crate::error::{Error, Result};
@@ -30,19 +29,14 @@ use crate::error::{Error, Result};
 /// ```
 pub struct Blocks<R: Read> {
     sheet: Sheet<R>,
-    columns: Columns,
+    columns: Vec<Column>,
+    options: Options,
     names: Vec<String>,
     /// The most rows of a block; all where there is none.
     most: Option<usize>,
     /// The path, as messages show it.
     origin: Option<String>,
     is_over: bool,
-}
-
-/// Columns that take cells.
-struct Columns {
-    columns: Vec<Column>,
-    options: Options,
 }
 
 impl<R: Read> Blocks<R> {
@@ -52,11 +46,10 @@ impl<R: Read> Blocks<R> {
         most: Option<usize>,
         origin: Option<String>,
     ) -> Self {
-        let columns: Vec<Column> =
-            sheet.kinds.iter().map(|&kind| Column::new(kind, &options)).collect();
+        let columns = sheet.kinds.iter().map(|&kind| Column::new(kind, &options)).collect();
         let names = wanted(&sheet.names, &sheet.kinds);
         let most = most.map(|rows| rows.max(1));
-        Self { sheet, columns: Columns { columns, options }, names, most, origin, is_over: false }
+        Self { sheet, columns, options, names, most, origin, is_over: false }
     }
 
     /// The names of the columns, without those that are left out.
@@ -87,36 +80,35 @@ impl<R: Read> Blocks<R> {
     }
 
     fn read(&mut self) -> Result<Option<Table>> {
-        let Some(lines) = self.sheet.read_rows(self.most, &mut self.columns)? else {
+        let Self { sheet, columns, options, .. } = self;
+        let Some(lines) = sheet.read_rows(self.most, columns, options)? else {
             return Ok(None);
         };
         let finished =
-            self.columns.finish().map_err(|(index, problem)| self.sheet.refused(index, problem))?;
-        let mut notes = self.sheet.notes.clone();
-        let named: Vec<(&str, &FinishedColumn)> =
-            self.names.iter().map(String::as_str).zip(&finished).collect();
-        notes.extend(notes::of_columns(&named, &self.sheet.format));
-        let options = &self.columns.options;
-        let conventions = Conventions {
-            decimal: options
-                .decimal
-                .or_else(|| common(finished.iter().filter_map(|column| column.mark))),
-            day_first: options.day_first.or_else(|| {
-                common(finished.iter().filter_map(|column| Some(column.order.as_ref()?.1)))
-            }),
-        };
+            finish(columns, options).map_err(|(index, problem)| sheet.refused(index, problem))?;
+        let (mut notes, mut conventions) = (sheet.notes.clone(), Conventions::default());
+        if options.is_typed {
+            let named: Vec<(&str, &FinishedColumn)> =
+                self.names.iter().map(String::as_str).zip(&finished).collect();
+            notes.extend(notes::of_columns(&named, &sheet.format));
+            let orders = finished.iter().filter_map(|column| Some(column.order.as_ref()?.1));
+            conventions = Conventions {
+                decimal: options
+                    .decimal
+                    .or_else(|| common(finished.iter().filter_map(|column| column.mark))),
+                day_first: options.day_first.or_else(|| common(orders)),
+            };
+        }
         let column = |(name, column): (&String, FinishedColumn)| table::Column {
             name: name.clone(),
             values: column.values,
             spelled: column.spelled,
         };
         let columns = self.names.iter().zip(finished).map(column).collect();
-        let table =
-            Table::of_columns(columns, lines)?.with_notes(notes).with_conventions(conventions);
-        Ok(Some(match &self.origin {
-            Some(origin) => table.with_origin(origin.clone()),
-            None => table,
-        }))
+        let mut table = Table::of_columns(columns, lines)?;
+        (table.notes, table.conventions) = (notes, conventions);
+        table.origin.clone_from(&self.origin);
+        Ok(Some(table))
     }
 }
 
@@ -133,32 +125,22 @@ pub(super) fn wanted(names: &[String], kinds: &[Option<ColumnKind>]) -> Vec<Stri
     names.iter().zip(kinds).filter(is_wanted).map(|(name, _)| name.clone()).collect()
 }
 
-impl TakeCells for Columns {
-    fn take(&mut self, record: &Record, row: usize, line: usize) -> Result<(), (usize, Problem)> {
-        for (index, (cell, column)) in record.cells().zip(&mut self.columns).enumerate() {
-            column.push(cell, row, line, &self.options).map_err(|problem| (index, problem))?;
-        }
-        Ok(())
+/// What the columns hold, those left out that are ignored; the columns are ready for rows that
+/// follow.
+fn finish(
+    columns: &mut Vec<Column>,
+    options: &Options,
+) -> Result<Vec<FinishedColumn>, (usize, Problem)> {
+    for (index, column) in columns.iter_mut().enumerate() {
+        column.settle(options).map_err(|problem| (index, problem))?;
     }
-}
-
-impl Columns {
-    /// What the columns hold, those left out that are ignored; the columns are ready for rows that
-    /// follow.
-    fn finish(&mut self) -> Result<Vec<FinishedColumn>, (usize, Problem)> {
-        for (index, column) in self.columns.iter_mut().enumerate() {
-            column.settle(&self.options).map_err(|problem| (index, problem))?;
-        }
-        let has_commas = self.columns.iter().any(Column::has_decimal_comma);
-        let mut finished = Vec::new();
-        let mut following = Vec::new();
-        for (index, column) in std::mem::take(&mut self.columns).into_iter().enumerate() {
-            let (values, next) =
-                column.finish(has_commas, &self.options).map_err(|problem| (index, problem))?;
-            finished.extend(values);
-            following.push(next);
-        }
-        self.columns = following;
-        Ok(finished)
+    let has_commas = columns.iter().any(Column::has_decimal_comma);
+    let mut finished = Vec::new();
+    for (index, column) in std::mem::take(columns).into_iter().enumerate() {
+        let (values, next) =
+            column.finish(has_commas, options).map_err(|problem| (index, problem))?;
+        finished.extend(values);
+        columns.push(next);
     }
+    Ok(finished)
 }

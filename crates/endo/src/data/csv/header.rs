@@ -5,11 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::advice::{Row, comment_help, trailing_help};
+use super::advice::{Row, comment_help, data, trailing_help};
 use super::format::{Format, SampleRow, is_name};
 use super::numbers::is_number;
 use super::rows::{Delimiter, Record};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::shown::{composed, did_you_mean, is_same, listed, shown};
 
 /// The names in a header. Fails when the rows below have another width, and when names are numbers;
@@ -35,10 +35,7 @@ pub(super) fn names(
 /// Fails when a name that is wanted is missing, or is there twice.
 pub(super) fn check_names(names: &[String], wanted: &[bool], format: &Format) -> Result<()> {
     check_missing(names, wanted, format)?;
-    match same_names(names, |first, second| wanted[first] || wanted[second]) {
-        None => Ok(()),
-        Some(error) => Err(error),
-    }
+    check_same(names, |first, second| wanted[first] || wanted[second])
 }
 
 /// Whether the first column has no name and all others have one: it holds the names of rows.
@@ -99,11 +96,11 @@ pub(in crate::data) fn position<'a>(
 
 /// Fails when two columns have the same name to a reader.
 pub(in crate::data) fn check_distinct(names: &[impl AsRef<str>]) -> Result<()> {
-    same_names(names, |_, _| true).map_or(Ok(()), Err)
+    check_same(names, |_, _| true)
 }
 
-/// The error of two names that are the same, if that matters for them.
-fn same_names(names: &[impl AsRef<str>], matters: impl Fn(usize, usize) -> bool) -> Option<Error> {
+/// Fails when two names are the same, if that matters for them.
+fn check_same(names: &[impl AsRef<str>], matters: impl Fn(usize, usize) -> bool) -> Result<()> {
     let mut seen = HashMap::new();
     for (index, name) in names.iter().map(AsRef::as_ref).enumerate() {
         if let Some(first) = seen.insert(composed(name), index)
@@ -118,14 +115,16 @@ fn same_names(names: &[impl AsRef<str>], matters: impl Fn(usize, usize) -> bool)
                 first + 1,
                 index + 1
             );
-            return Some(data(message, "give each column a name of its own"));
+            return Err(data(message, "give each column a name of its own"));
         }
     }
-    None
+    Ok(())
 }
 
-fn data(message: String, help: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Data, message).help(help)
+/// The second row, where names stand in it: the first is a title or holds units then.
+fn second_header(format: &Format) -> Option<&SampleRow> {
+    let second = format.rows.get(1)?;
+    (second.cells.len() > 1 && second.cells.iter().all(|cell| is_name(cell))).then_some(second)
 }
 
 /// A first row of numbers is no header, also if one of them is missing there.
@@ -133,11 +132,7 @@ fn check_numbers(names: &[String], format: &Format) -> Result<()> {
     let numbers: Vec<&str> =
         names.iter().map(String::as_str).filter(|name| is_number(name)).collect();
     // Names in the second row are told from units and titles where that row is read.
-    let second_is_header = format
-        .rows
-        .get(1)
-        .is_some_and(|row| row.cells.len() > 1 && row.cells.iter().all(|cell| is_name(cell)));
-    if numbers.is_empty() || 2 * numbers.len() < names.len() || second_is_header {
+    if numbers.is_empty() || 2 * numbers.len() < names.len() || second_header(format).is_some() {
         return Ok(());
     }
     let count = if numbers.len() == names.len() {
@@ -161,10 +156,9 @@ fn check_numbers(names: &[String], format: &Format) -> Result<()> {
         message,
         format!(
             "if it is a row, add a line above it with a name for each of the {} columns, as in \
-                `{}`{rest}, or say that there is no header \
-             (`Csv::header(false)`, or --no-header); if it is the header, say so \
-             (`Csv::header(true)`, or --header), or write a letter \
-             before each number, as in `x{}`",
+                `{}`{rest}, or say that there is no header (`Csv::header(false)`, or --no-header); \
+                if it is the header, say so (`Csv::header(true)`, or --header), or write a letter \
+                before each number, as in `x{}`",
             names.len(),
             shown(&example),
             shown(numbers[0])
@@ -206,31 +200,25 @@ fn check_missing(names: &[String], wanted: &[bool], format: &Format) -> Result<(
     };
     let message = format!("column {} of {} has no name in the header", index + 1, names.len());
     let mut below = format.rows.iter().skip(1);
-    let second_is_header = below
-        .clone()
-        .next()
-        .is_some_and(|row| row.cells.len() > 1 && row.cells.iter().all(|cell| is_name(cell)));
     let is_trailing = index + 1 == names.len()
         && index > 0
         && below.all(|row| {
             row.cells.len() < names.len() || row.cells.last().is_some_and(String::is_empty)
         });
-    let help = match (names.first(), format.rows.get(1)) {
-        (_, Some(second)) if second_is_header => {
-            let line = second.line;
-            format!(
-                "the first line looks like a title, and line {line} like the header: remove \
-                what is above it, as by tail -n +{line} FILE > TABLE.csv"
-            )
-        }
-        _ if is_trailing => trailing_help("every line ends", format.delimiter),
-        _ if index == 0 && names.len() > 1 && names[1..].iter().all(|name| !name.is_empty()) => {
-            "such a column holds the numbers or names of rows, from which nothing should be \
-                learned: remove it (write the table with \
-             index=False in pandas, with row.names = FALSE in R), or name it"
-                .to_string()
-        }
-        _ => "name it, or remove it: an index column, or a delimiter too many".to_string(),
+    let help = if let Some(SampleRow { line, .. }) = second_header(format) {
+        format!(
+            "the first line looks like a title, and line {line} like the header: remove what is \
+                above it, as by tail -n +{line} FILE > TABLE.csv"
+        )
+    } else if is_trailing {
+        trailing_help("every line ends", format.delimiter)
+    } else if has_row_names(names) {
+        "such a column holds the numbers or names of rows, from which nothing should be learned: \
+            remove it (write the table with index=False in pandas, with row.names = FALSE in R), \
+            or name it"
+            .to_string()
+    } else {
+        "name it, or remove it: an index column, or a delimiter too many".to_string()
     };
     Err(data(message, help))
 }

@@ -31,10 +31,10 @@ pub(super) struct Spellings {
 }
 
 impl Spellings {
-    /// Whether a cell without blanks around it was given as missing. Most tables have no such
+    /// Whether a cell was given as missing, but for blanks around it. Most tables have no such
     /// cells.
     pub fn is_given(&self, cell: &str) -> bool {
-        !self.given.is_empty() && self.given.iter().any(|given| given == cell)
+        !self.given.is_empty() && self.given.iter().any(|given| given == cell.trim())
     }
 
     /// Whether a cell without blanks around it is missing, and where.

@@ -32,13 +32,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::table::{self, Table};
-use super::values::Values;
+use super::table::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shown::{shown, shown_path};
-use rows::Record;
-use sheet::{Sheet, TakeCells, UNREADABLE};
-use typed::{Options, Problem};
+use sheet::{Sheet, UNREADABLE};
+use typed::Options;
 
 pub(super) use advice::place;
 pub use blocks::Blocks;
@@ -71,7 +69,6 @@ pub struct Csv {
     delimiter: Option<char>,
     targets: Vec<String>,
     header: Option<bool>,
-    is_typed: bool,
     options: Options,
     kinds: Vec<(String, ColumnKind)>,
     only: Option<Vec<String>>,
@@ -177,7 +174,7 @@ impl Csv {
     /// ```
     #[must_use]
     pub fn typed(mut self) -> Self {
-        self.is_typed = true;
+        self.options.is_typed = true;
         self
     }
 
@@ -240,31 +237,14 @@ impl Csv {
     /// line and column.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table> {
         let path = path.as_ref();
-        let table = open(path)
-            .and_then(|file| self.read_from(file))
-            .map_err(|error| in_file(error, &shown_path(path)))?;
-        Ok(table.with_origin(shown_path(path)))
+        let mut table = in_path(path, |file| self.read_from(file))?;
+        table.origin = Some(shown_path(path));
+        Ok(table)
     }
 
     /// Reads anything that can be read, to its end.
     pub fn read_from(&self, source: impl Read) -> Result<Table> {
-        let mut sheet = self.open(source)?;
-        if self.is_typed {
-            let mut blocks = Blocks::new(sheet, self.options.clone(), None, None);
-            return blocks.read_whole();
-        }
-        let mut numbers = Numbers(
-            sheet.names.iter().map(|_| numbers::Column::new(self.options.decimal)).collect(),
-        );
-        let lines = sheet.read_rows(None, &mut numbers)?.unwrap_or_default();
-        numbers.finish().map_err(|(index, problem)| sheet.refused(index, problem))?;
-        let column = |(name, column): (String, numbers::Column)| table::Column {
-            name,
-            values: Values::Numbers(column.values),
-            spelled: None,
-        };
-        let columns = sheet.names.into_iter().zip(numbers.0).map(column).collect();
-        Ok(Table::of_columns(columns, lines)?.with_notes(sheet.notes))
+        Blocks::new(self.open(source)?, self.options.clone(), None, None).read_whole()
     }
 
     /// Reads a file in blocks of at most `rows` rows, always [`typed`](Self::typed): files of any
@@ -274,11 +254,9 @@ impl Csv {
     /// marks, the order of day and month. A cell that contradicts it is an error with its place in
     /// the file. See [`Blocks`] for an example.
     pub fn blocks(&self, path: impl AsRef<Path>, rows: usize) -> Result<Blocks<File>> {
-        let (path, origin) = (path.as_ref(), shown_path(path.as_ref()));
-        let csv = self.clone().typed();
-        let sheet =
-            open(path).and_then(|file| csv.open(file)).map_err(|error| in_file(error, &origin))?;
-        Ok(Blocks::new(sheet, csv.options, Some(rows), Some(origin)))
+        let (path, csv) = (path.as_ref(), self.clone().typed());
+        let sheet = in_path(path, |file| csv.open(file))?;
+        Ok(Blocks::new(sheet, csv.options, Some(rows), Some(shown_path(path))))
     }
 
     /// As [`blocks`](Self::blocks), from anything that can be read.
@@ -295,10 +273,7 @@ impl Csv {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn names(&self, path: impl AsRef<Path>) -> Result<Vec<String>> {
-        let path = path.as_ref();
-        open(path)
-            .and_then(|file| self.names_from(file))
-            .map_err(|error| in_file(error, &shown_path(path)))
+        in_path(path.as_ref(), |file| self.names_from(file))
     }
 
     /// Reads the names of the columns of anything that can be read, and no row.
@@ -340,36 +315,12 @@ impl Csv {
     }
 }
 
-/// Columns of finite numbers that take cells.
-struct Numbers(Vec<numbers::Column>);
-
-impl TakeCells for Numbers {
-    fn take(&mut self, record: &Record, row: usize, line: usize) -> Result<(), (usize, Problem)> {
-        for (index, (cell, column)) in record.cells().zip(&mut self.0).enumerate() {
-            if let Err(refusal) = column.push(cell, row, line) {
-                let seen = unclear::CellAt { row, line, cell: cell.trim().to_string() };
-                return Err((index, Problem::Refused(seen, refusal)));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Numbers {
-    fn finish(&mut self) -> Result<(), (usize, Problem)> {
-        let has_commas = self.0.iter().any(numbers::Column::has_decimal_comma);
-        for (index, column) in self.0.iter_mut().enumerate() {
-            column
-                .finish(has_commas)
-                .map_err(|ambiguity| (index, Problem::UnclearRows(ambiguity)))?;
-        }
-        Ok(())
-    }
-}
-
-/// Opens a file.
-fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(|error| Error::new(ErrorKind::Io, error.to_string()))
+/// What is read from a file, or the error, which names it.
+fn in_path<T>(path: &Path, read: impl FnOnce(File) -> Result<T>) -> Result<T> {
+    File::open(path)
+        .map_err(|error| Error::new(ErrorKind::Io, error.to_string()))
+        .and_then(read)
+        .map_err(|error| in_file(error, &shown_path(path)))
 }
 
 /// The error, which names the file.

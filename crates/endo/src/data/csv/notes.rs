@@ -2,11 +2,10 @@
 //!
 //! In: how the file is written, and the columns that were read. Out: sentences.
 
-use super::advice::place;
 use super::format::Format;
 use super::kinds::WordDoubt;
 use super::rows::Delimiter;
-use super::typed::FinishedColumn;
+use super::typed::{DoubtfulWord, FinishedColumn};
 use crate::shown::{listed, shown};
 
 /// What is unusual in how the file is written.
@@ -50,41 +49,36 @@ pub(super) fn of_columns(columns: &[(&str, &FinishedColumn)], format: &Format) -
         _ => notes.push(format!("columns {} have decimal commas", listed(commas))),
     }
     for (name, column) in columns {
+        let name = shown(name);
         // Where the decimal mark is a comma, spreadsheets separate columns by semicolons, and
         // thousands by points.
         if let Some(seen) =
             column.point.as_ref().filter(|_| format.delimiter == Delimiter::Byte(b';'))
         {
-            let (name, cell, place) = (shown(name), shown(&seen.cell), place(seen.row, seen.line));
+            let (cell, place) = (shown(&seen.cell), seen.place());
             let thousands = cell.replace('.', "");
             notes.push(format!(
                 "column `{name}`: the point of `{cell}` in {place} is read as a decimal point; if \
-                    the number is {thousands}, say so \
-                 (`Csv::decimal(',')`, or --decimal ,)"
+                    the number is {thousands}, say so (`Csv::decimal(',')`, or --decimal ,)"
             ));
         }
         if let Some((seen, day_first)) = &column.order {
             let first = if *day_first { "day" } else { "month" };
-            let (cell, place) = (shown(&seen.cell), place(seen.row, seen.line));
             notes.push(format!(
-                "dates of column `{}` have the {first} first, as `{cell}` of {place} shows",
-                shown(name)
+                "dates of column `{name}` have the {first} first, as {} shows",
+                seen.quoted()
             ));
         }
-        if let Some(word) = &column.word {
-            let (name, cell, place) =
-                (shown(name), shown(&word.seen.cell), place(word.seen.row, word.seen.line));
-            notes.push(match word.why {
-                WordDoubt::MostlyNumbers => {
-                    format!(
-                        "column `{name}` is read as words, though most of its cells are \
-                        numbers: `{cell}` of {place} is none"
-                    )
-                }
+        if let Some(DoubtfulWord { seen, why }) = &column.word {
+            let cell = seen.quoted();
+            notes.push(match why {
+                WordDoubt::MostlyNumbers => format!(
+                    "column `{name}` is read as words, though most of its cells are numbers: \
+                        {cell} is none"
+                ),
                 WordDoubt::Amounts => format!(
                     "column `{name}` is read as words, because its numbers have signs, as in \
-                        `{cell}` of {place}: write them \
-                     without to have numbers"
+                        {cell}: write them without to have numbers"
                 ),
             });
         }

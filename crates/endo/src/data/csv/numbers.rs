@@ -4,18 +4,14 @@
 //! mark between thousands: which, the other cells of the column have to say. Where they do not, a
 //! point is a decimal point unless the file has decimal commas elsewhere, and a comma is refused.
 
-use super::unclear::{CellAt, UnclearRows};
+use super::unclear::{CellAt, Style, UnclearRows};
 
 /// The numbers of a column while it is read.
-#[derive(Clone, Default)]
 pub(super) struct Column {
     pub values: Vec<f64>,
-    /// The first cell whose point is surely a decimal point, or whose comma surely separates
-    /// thousands.
-    point: Option<Box<CellAt>>,
-    /// The first cell whose comma is surely a decimal comma, or whose point surely separates
-    /// thousands.
-    comma: Option<Box<CellAt>>,
+    /// The decimal mark, `.` or `,`: as a cell with both marks or one that surely is decimal shows
+    /// it, or one whose other mark surely separates thousands.
+    mark: Style<char>,
     /// Cells like `1.299`, read as 1.299.
     points: UnclearRows,
     /// Cells like `1,299`, read as 1.299.
@@ -54,28 +50,23 @@ pub(super) enum Doubt {
     Day,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Mark {
-    Point,
-    Comma,
-}
-
 #[derive(PartialEq, Debug)]
 enum NumberReading {
     /// A number, and the decimal mark that its spelling shows.
-    Number(f64, Option<Mark>),
+    Number(f64, Option<char>),
     /// A number if the mark is a decimal mark, and else a thousand times as large.
-    UnclearRows(f64, Mark),
+    UnclearRows(f64, char),
 }
 
 impl Column {
     /// A column without numbers, whose decimal mark may be given.
     pub fn new(decimal: Option<char>) -> Self {
-        let given = |mark: char| {
-            (decimal == Some(mark))
-                .then(|| Box::new(CellAt { row: 0, line: 0, cell: mark.to_string() }))
-        };
-        Self { point: given('.'), comma: given(','), ..Self::default() }
+        Self::with_mark(decimal.map_or(Style::open(), |mark| Style::given(mark, &mark.to_string())))
+    }
+
+    fn with_mark(mark: Style<char>) -> Self {
+        let (points, commas) = (UnclearRows::default(), UnclearRows::default());
+        Self { values: Vec::new(), mark, points, commas }
     }
 
     /// Adds a cell that is missing.
@@ -89,8 +80,7 @@ impl Column {
             |index: Option<u32>| index.map_or(f64::NAN, |index| self.values[index as usize]);
         Self {
             values: indices.clone().map(value).collect(),
-            point: self.point.clone(),
-            comma: self.comma.clone(),
+            mark: self.mark.clone(),
             points: self.points.spread(indices.clone()),
             commas: self.commas.spread(indices),
         }
@@ -99,9 +89,10 @@ impl Column {
     /// A column for rows that follow: without numbers, but with what is known of marks. Points that
     /// were read as decimal points stay that.
     pub fn following(self) -> Self {
-        let is_open = self.point.is_none() && self.comma.is_none();
-        let point = if is_open { self.points.first } else { self.point };
-        Self { point, comma: self.comma, ..Self::default() }
+        Self::with_mark(match self.points.first {
+            Some(seen) if self.mark.known().is_none() => Style::of('.', seen),
+            _ => self.mark,
+        })
     }
 
     /// Adds the number of a cell.
@@ -112,31 +103,24 @@ impl Column {
         let reading = match cell.parse::<f64>() {
             Ok(value) if !value.is_finite() => return Err(Refusal::NotFinite),
             // Most cells need no more than this.
-            Ok(value) if self.point.is_some() || !cell.contains('.') => {
+            Ok(value) if self.mark.known() == Some('.') || !cell.contains('.') => {
                 NumberReading::Number(value, None)
             }
-            Ok(value) if is_unclear(cell) => NumberReading::UnclearRows(value, Mark::Point),
-            Ok(value) => NumberReading::Number(value, Some(Mark::Point)),
+            Ok(value) if is_unclear(cell) => NumberReading::UnclearRows(value, '.'),
+            Ok(value) => NumberReading::Number(value, Some('.')),
             Err(_) if cell.is_empty() => return Err(Refusal::Empty),
             Err(_) => read(cell).ok_or(Refusal::NotANumber)?,
         };
         let (value, mark) = match reading {
             NumberReading::Number(value, mark) => (value, mark),
             NumberReading::UnclearRows(value, mark) => {
-                let unclear = if mark == Mark::Point { &mut self.points } else { &mut self.commas };
+                let unclear = if mark == '.' { &mut self.points } else { &mut self.commas };
                 unclear.set(index, seen);
                 (value, None)
             }
         };
         if let Some(mark) = mark {
-            let (own, other) = match mark {
-                Mark::Point => (&mut self.point, &self.comma),
-                Mark::Comma => (&mut self.comma, &self.point),
-            };
-            if let Some(other) = other {
-                return Err(Refusal::OtherMark(other.clone()));
-            }
-            own.get_or_insert_with(seen);
+            self.mark.show(mark, seen).map_err(Refusal::OtherMark)?;
         }
         if !value.is_finite() {
             return Err(Refusal::NotFinite);
@@ -147,40 +131,31 @@ impl Column {
 
     /// The decimal mark that the cells show for certain; none where it is given.
     pub fn found_mark(&self) -> Option<char> {
-        let is_found = |seen: &Option<Box<CellAt>>| seen.as_ref().is_some_and(|seen| seen.row > 0);
-        match () {
-            () if is_found(&self.point) => Some('.'),
-            () if is_found(&self.comma) => Some(','),
-            () => None,
-        }
+        self.mark.found().map(|(_, mark)| mark)
     }
 
     /// Whether a cell has a decimal comma for certain, or decimal commas are given.
     pub fn has_decimal_comma(&self) -> bool {
-        self.comma.is_some()
+        self.mark.known() == Some(',')
     }
 
     /// The first cell like `1.299`, if no cell says what its point is.
     pub fn doubtful_point(&self) -> Option<&CellAt> {
-        self.points.first.as_deref().filter(|_| self.point.is_none() && self.comma.is_none())
+        self.points.first.as_deref().filter(|_| self.mark.known().is_none())
     }
 
     /// Makes thousands of what has to be thousands, when all rows are read.
     pub fn finish(&mut self, others_have_decimal_commas: bool) -> Result<(), Box<Ambiguity>> {
-        let unclear = match (&self.point, &self.comma) {
-            (Some(_), _) => {
-                self.commas.change(&mut self.values, thousands);
-                return Ok(());
-            }
-            (None, Some(_)) => {
-                self.points.change(&mut self.values, thousands);
-                return Ok(());
-            }
-            (None, None) if self.commas.first.is_some() => (&self.commas, Doubt::Comma),
-            (None, None) if others_have_decimal_commas => (&self.points, Doubt::Point),
-            (None, None) => return Ok(()),
+        if let Some(mark) = self.mark.known() {
+            let others = if mark == '.' { &self.commas } else { &self.points };
+            others.change(&mut self.values, thousands);
+            return Ok(());
+        }
+        let (seen, doubt) = match (&self.commas.first, &self.points.first) {
+            (Some(seen), _) => (seen, Doubt::Comma),
+            (None, Some(seen)) if others_have_decimal_commas => (seen, Doubt::Point),
+            (None, _) => return Ok(()),
         };
-        let (Some(seen), doubt) = (&unclear.0.first, unclear.1) else { return Ok(()) };
         let without: String =
             seen.cell.chars().filter(|letter| !matches!(letter, '.' | ',')).collect();
         let as_decimal = seen.cell.replace(',', ".");
@@ -237,42 +212,29 @@ fn read(cell: &str) -> Option<NumberReading> {
         format!("{sign}{}.{decimals}{exponent}", whole.concat()).parse().ok()
     };
     let are_thousands = |groups: &[&str]| exponent.is_empty() && is_grouped(groups);
-    let (&last, before) = match marks.split_last() {
-        None => return number(&groups, "0").map(|value| NumberReading::Number(value, None)),
-        Some(parts) => parts,
+    let read = |whole: &[&str], decimals: &str, mark: Option<char>| {
+        number(whole, decimals).map(|value| NumberReading::Number(value, mark))
     };
+    let Some((&last, before)) = marks.split_last() else { return read(&groups, "0", None) };
     let (&decimals, whole) = groups.split_last()?;
-    match (last, before) {
-        (' ' | '\'', _) if are_thousands(&groups) && before.iter().all(|&mark| mark == last) => {
-            number(&groups, "0").map(|value| NumberReading::Number(value, None))
-        }
+    let others_are = |mark: char| before.iter().all(|&other| other == mark);
+    match (last, before.first()) {
+        (' ' | '\'', _) if are_thousands(&groups) && others_are(last) => read(&groups, "0", None),
         (' ' | '\'', _) => None,
         // `5,` may be half of a number.
-        (_, _) if decimals.is_empty() => None,
-        (_, []) => {
-            let (mark, value) = (mark(last), number(whole, decimals)?);
-            Some(if are_thousands(&groups) {
-                NumberReading::UnclearRows(value, mark)
-            } else {
-                NumberReading::Number(value, Some(mark))
-            })
+        _ if decimals.is_empty() => None,
+        (_, None) if are_thousands(&groups) => {
+            number(whole, decimals).map(|value| NumberReading::UnclearRows(value, last))
         }
-        (_, [first, ..]) if *first == last => {
+        (_, None) => read(whole, decimals, Some(last)),
+        (_, Some(&first)) if first == last && are_thousands(&groups) && others_are(last) => {
             // Several of one mark separate thousands, and the other mark is the decimal one.
-            let other = if last == ',' { Mark::Point } else { Mark::Comma };
-            let is_whole = are_thousands(&groups) && before.iter().all(|&mark| mark == last);
-            is_whole
-                .then(|| number(&groups, "0"))
-                .flatten()
-                .map(|value| NumberReading::Number(value, Some(other)))
+            read(&groups, "0", Some(if last == ',' { '.' } else { ',' }))
         }
-        (_, [first, ..]) => {
-            let is_grouped = is_grouped(whole) && before.iter().all(|mark| mark == first);
-            is_grouped
-                .then(|| number(whole, decimals))
-                .flatten()
-                .map(|value| NumberReading::Number(value, Some(mark(last))))
+        (_, Some(&first)) if first != last && is_grouped(whole) && others_are(first) => {
+            read(whole, decimals, Some(last))
         }
+        _ => None,
     }
 }
 
@@ -292,10 +254,6 @@ fn mark_of(letter: char) -> Option<char> {
         '\'' | '\u{2019}' => Some('\''),
         _ => None,
     }
-}
-
-fn mark(letter: char) -> Mark {
-    if letter == ',' { Mark::Comma } else { Mark::Point }
 }
 
 /// One to three digits, of which the first is not 0, and then three at a time.

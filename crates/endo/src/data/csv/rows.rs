@@ -149,8 +149,8 @@ enum QuoteState {
 /// Cuts pieces of text into records.
 pub(super) struct Tokenizer {
     delimiter: Delimiter,
-    /// The bytes at which a cell without quotes does not simply go on.
-    special: [bool; 256],
+    /// The bytes at which a cell does not simply go on: one without quotes, and one in quotes.
+    special: [[bool; 256]; 2],
     state: QuoteState,
     /// The line of the next letter.
     pub line: usize,
@@ -160,8 +160,11 @@ pub(super) struct Tokenizer {
 impl Tokenizer {
     /// A tokenizer for text that begins at a line.
     pub fn new(delimiter: Delimiter, line: usize) -> Self {
-        let special = std::array::from_fn(|byte| {
-            matches!(byte as u8, b'"' | b'\r' | b'\n') || delimiter.is(byte as u8)
+        let special = [false, true].map(|is_quoted| {
+            std::array::from_fn(|byte| {
+                let byte = byte as u8;
+                matches!(byte, b'"' | b'\r' | b'\n') || (!is_quoted && delimiter.is(byte))
+            })
         });
         Self { delimiter, special, state: QuoteState::Bare, line, after_return: false }
     }
@@ -192,51 +195,37 @@ impl Tokenizer {
                 }
                 self.state = QuoteState::Bare;
             }
-            if self.state == QuoteState::Quoted {
-                if follows_return {
+            let is_quoted = self.state == QuoteState::Quoted;
+            if follows_return {
+                if is_quoted {
                     record.text.push('\n');
-                    at += 1;
-                    continue;
                 }
-                let next = bytes[at..]
-                    .iter()
-                    .position(|byte| matches!(byte, b'"' | b'\r' | b'\n'))
-                    .map_or(bytes.len(), |next| at + next);
-                record.text.push_str(&piece[at..next]);
-                at = next + 1;
-                match bytes.get(next) {
-                    Some(b'"') => self.state = QuoteState::Closing,
-                    Some(&end) => {
-                        record.text.push(end as char);
-                        self.line += 1;
-                        self.after_return = end == b'\r';
-                    }
-                    None => at = next,
-                }
-            } else {
-                if follows_return {
-                    at += 1;
-                    continue;
-                }
-                let next = bytes[at..]
-                    .iter()
-                    .position(|&byte| self.special[usize::from(byte)])
-                    .map_or(bytes.len(), |next| at + next);
-                record.text.push_str(&piece[at..next]);
-                at = next + 1;
-                match bytes.get(next) {
-                    None => at = next,
-                    Some(b'"') => self.quote(record),
-                    Some(&end @ (b'\r' | b'\n')) => {
-                        self.after_return = end == b'\r';
-                        record.last_line = self.line;
-                        self.line += 1;
+                at += 1;
+                continue;
+            }
+            let special = &self.special[usize::from(is_quoted)];
+            let next = bytes[at..]
+                .iter()
+                .position(|&byte| special[usize::from(byte)])
+                .map_or(bytes.len(), |next| at + next);
+            record.text.push_str(&piece[at..next]);
+            at = next + 1;
+            match bytes.get(next) {
+                None => at = next,
+                Some(b'"') if is_quoted => self.state = QuoteState::Closing,
+                Some(b'"') => self.quote(record),
+                Some(&end @ (b'\r' | b'\n')) => {
+                    self.after_return = end == b'\r';
+                    record.last_line = self.line;
+                    self.line += 1;
+                    if !is_quoted {
                         self.end_row(record);
                         return (at, Progress::Row);
                     }
-                    Some(_) if self.delimiter == Delimiter::Blanks && self.is_at_start(record) => {}
-                    Some(_) => record.end_cell(),
+                    record.text.push(end as char);
                 }
+                Some(_) if self.delimiter == Delimiter::Blanks && self.is_at_start(record) => {}
+                Some(_) => record.end_cell(),
             }
             if let Some(limit) = limit(record) {
                 return (at, Progress::TooLong(limit));

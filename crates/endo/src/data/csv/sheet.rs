@@ -6,7 +6,7 @@
 
 use std::io::Read;
 
-use super::advice::{self, Row};
+use super::advice::{self, Row, data};
 use super::format::Format;
 use super::kinds::ColumnKind;
 use super::lines::Lines;
@@ -15,7 +15,7 @@ use super::packed::UnpackedReader;
 use super::rows::{Progress, Record, Tokenizer};
 use super::stop::{Stop, stopped};
 use super::text::{Fault, Text};
-use super::typed::Problem;
+use super::typed::{Column, Options, Problem};
 use super::unclear::CellAt;
 use super::{Csv, header, signatures};
 use crate::error::{Error, ErrorKind, Result};
@@ -47,11 +47,6 @@ pub(super) struct Sheet<R: Read> {
     pub notes: Vec<String>,
 }
 
-/// What takes the cells of rows. Fails with the column, counted from 0.
-pub(super) trait TakeCells {
-    fn take(&mut self, record: &Record, row: usize, line: usize) -> Result<(), (usize, Problem)>;
-}
-
 impl<R: Read> Sheet<R> {
     /// Reads up to the header and checks it.
     pub fn open(csv: &Csv, source: R) -> Result<Self> {
@@ -59,7 +54,8 @@ impl<R: Read> Sheet<R> {
         let packed = UnpackedReader::open(source).map_err(unreadable)?;
         let packing = packed.format();
         let mut text = Text::new(packed, signatures::check)?;
-        let mut format = Format::find(text.available(), text.is_whole(), given, csv.is_typed);
+        let mut format =
+            Format::find(text.available(), text.is_whole(), given, csv.options.is_typed);
         format.has_header = csv.header != Some(false);
         text.advance(format.preamble);
         let mut sheet = Self {
@@ -69,7 +65,7 @@ impl<R: Read> Sheet<R> {
             is_pending: false,
             nothing: None,
             first_row: Vec::new(),
-            is_typed: csv.is_typed,
+            is_typed: csv.options.is_typed,
             names: Vec::new(),
             kinds: Vec::new(),
             notes: super::notes::of_file(&format, given.is_some(), packing, text.is_utf16()),
@@ -81,18 +77,16 @@ impl<R: Read> Sheet<R> {
     }
 
     fn read_header(&mut self, csv: &Csv) -> Result<()> {
-        loop {
-            if !self.next()? {
-                let error =
-                    Error::new(ErrorKind::Data, "there is nothing in it: no header and no rows");
-                return Err(error.help(format!(
-                    "the first line names the columns, and each line below is {}",
-                    self.row_name()
-                )));
-            }
-            if !self.record.is_blank_line() {
-                break;
-            }
+        let mut is_there = self.next()?;
+        while is_there && self.record.is_blank_line() {
+            is_there = self.next()?;
+        }
+        if !is_there {
+            let help = "the first line names the columns, and each line below is";
+            return Err(data(
+                "there is nothing in it: no header and no rows",
+                format!("{help} {}", self.row_name()),
+            ));
         }
         let names = if self.format.has_header {
             header::names(&self.record, &self.format, csv.header == Some(true), self.is_typed)?
@@ -133,7 +127,8 @@ impl<R: Read> Sheet<R> {
     pub fn read_rows(
         &mut self,
         block: Option<usize>,
-        columns: &mut impl TakeCells,
+        columns: &mut [Column],
+        options: &Options,
     ) -> Result<Option<Lines>> {
         let before = self.row.saturating_sub(1);
         let (mut lines, mut rows, mut bytes) = (Lines::after(before), 0, 0);
@@ -151,19 +146,19 @@ impl<R: Read> Sheet<R> {
             if let Some((row, line)) = self.nothing {
                 return Err(self.failed(|this| Row { row, line, ..*this }.nothing()));
             }
-            self.take_row(columns)?;
+            self.take_row(columns, options)?;
             lines.push(rows, self.record.line);
             (rows, bytes) = (rows + 1, bytes + self.record.bytes());
             self.row += 1;
         }
         if rows == 0 && before == 0 {
-            let error = Error::new(ErrorKind::Data, "there is a header, but no row below it");
-            return Err(error.help(format!("each line below the header is {}", self.row_name())));
+            let help = format!("each line below the header is {}", self.row_name());
+            return Err(data("there is a header, but no row below it", help));
         }
         Ok((rows > 0).then_some(lines))
     }
 
-    fn take_row(&mut self, columns: &mut impl TakeCells) -> Result<()> {
+    fn take_row(&mut self, columns: &mut [Column], options: &Options) -> Result<()> {
         if self.record.width() != self.names.len() {
             return Err(self.failed(|row| row.wrong_width()));
         }
@@ -175,10 +170,12 @@ impl<R: Read> Sheet<R> {
                 return Err(self.failed(|row| row.header_again()));
             }
         }
-        match columns.take(&self.record, self.row, self.record.line) {
-            Ok(()) => Ok(()),
-            Err((index, problem)) => Err(self.refused(index, problem)),
+        for (index, (cell, column)) in self.record.cells().zip(columns).enumerate() {
+            column
+                .push(cell, self.row, self.record.line, options)
+                .map_err(|problem| self.refused(index, problem))?;
         }
+        Ok(())
     }
 
     fn row_name(&self) -> &'static str {
@@ -212,33 +209,24 @@ impl<R: Read> Sheet<R> {
             cells[index] = &seen.cell;
         }
         let last_line = seen.line + seen.cell.matches('\n').count();
-        let (names, format) = (&self.names, &self.format);
-        let row = Row {
-            row: seen.row,
-            line: seen.line,
-            last_line,
-            cells: &cells,
-            names,
-            format,
-            is_typed: self.is_typed,
-        };
-        row.refused(index, refusal)
+        self.row_of(seen.row, [seen.line, last_line], &cells).refused(index, refusal)
     }
 
     /// The error of the record, which sees all that is known around it.
     fn failed(&self, error: impl FnOnce(&Row) -> Error) -> Error {
         let cells: Vec<&str> = self.record.cells().collect();
-        let (line, last_line) = (self.record.line, self.record.last_line);
-        let (names, format) = (&self.names, &self.format);
-        error(&Row {
-            row: self.row,
-            line,
-            last_line,
-            cells: &cells,
-            names,
-            format,
-            is_typed: self.is_typed,
-        })
+        error(&self.row_of(self.row, [self.record.line, self.record.last_line], &cells))
+    }
+
+    /// A row with all that is known around it, from its first line to its last.
+    fn row_of<'a>(
+        &'a self,
+        row: usize,
+        [line, last_line]: [usize; 2],
+        cells: &'a [&'a str],
+    ) -> Row<'a> {
+        let (names, format, is_typed) = (&self.names, &self.format, self.is_typed);
+        Row { row, line, last_line, cells, names, format, is_typed }
     }
 
     /// Reads the next record; false at the end.
@@ -296,7 +284,8 @@ impl<R: Read> Sheet<R> {
 
 fn unreadable(error: std::io::Error) -> Error {
     match error.kind() {
-        std::io::ErrorKind::InvalidData => Error::new(ErrorKind::Data, error.to_string()).help(
+        std::io::ErrorKind::InvalidData => data(
+            error.to_string(),
             "fetch or write the file again; gzip -t FILE or zstd -t FILE tells whether it is whole",
         ),
         _ => Error::new(ErrorKind::Io, format!("{UNREADABLE}{error}")).help(

@@ -5,97 +5,79 @@
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A format that is known by bytes at a place.
-struct Signature {
-    at: usize,
-    bytes: &'static [u8],
-    format: &'static str,
-    help: &'static str,
-}
-
-const fn starts(bytes: &'static [u8], format: &'static str, help: &'static str) -> Signature {
-    Signature { at: 0, bytes, format, help }
-}
-
 const SPREADSHEET: &str = "open it in a spreadsheet program and save the sheet as CSV in UTF-8";
 const DATABASE: &str = "select the rows with the database's tool, as in sqlite3 -csv -header FILE \
     'select * from NAME' > TABLE.csv";
 
-const SIGNATURES: [Signature; 22] = [
-    starts(b"\x1f\x8b", "compressed by gzip", "unpack it: gzip -dc < FILE > TABLE.csv"),
-    starts(b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it: zstd -dc < FILE > TABLE.csv"),
-    starts(b"BZh91AY&SY", "compressed by bzip2", "unpack it: bzip2 -dc < FILE > TABLE.csv"),
-    starts(b"\xfd7zXZ\0", "compressed by xz", "unpack it: xz -dc < FILE > TABLE.csv"),
-    starts(b"\x04\x22\x4d\x18", "compressed by lz4", "unpack it: lz4 -dc < FILE > TABLE.csv"),
-    starts(b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack the table in it: 7z x FILE"),
-    starts(b"Rar!\x1a\x07", "a RAR archive", "unpack the table in it: unrar x FILE"),
-    starts(
+/// Where the bytes are by which a format is known, these, the format, and what to do about it.
+const SIGNATURES: [(usize, &[u8], &str, &str); 22] = [
+    (0, b"\x1f\x8b", "compressed by gzip", "unpack it: gzip -dc < FILE > TABLE.csv"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it: zstd -dc < FILE > TABLE.csv"),
+    (0, b"BZh91AY&SY", "compressed by bzip2", "unpack it: bzip2 -dc < FILE > TABLE.csv"),
+    (0, b"\xfd7zXZ\0", "compressed by xz", "unpack it: xz -dc < FILE > TABLE.csv"),
+    (0, b"\x04\x22\x4d\x18", "compressed by lz4", "unpack it: lz4 -dc < FILE > TABLE.csv"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack the table in it: 7z x FILE"),
+    (0, b"Rar!\x1a\x07", "a RAR archive", "unpack the table in it: unrar x FILE"),
+    (
+        0,
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
         "an Excel workbook of the old kind (.xls)",
         SPREADSHEET,
     ),
-    starts(
+    (
+        0,
         b"PAR1\x15",
         "a Parquet file",
         "convert it: duckdb -csv -c \"select * from read_parquet('FILE')\" > TABLE.csv, or with \
-            pandas: \
-         pandas.read_parquet('FILE').to_csv('TABLE.csv', index=False)",
+            pandas: pandas.read_parquet('FILE').to_csv('TABLE.csv', index=False)",
     ),
-    starts(
+    (
+        0,
         b"ARROW1\0\0",
         "an Arrow (Feather) file",
         "convert it with pandas: pandas.read_feather('FILE').to_csv('TABLE.csv', index=False)",
     ),
-    starts(
+    (
+        0,
         b"\x89HDF\r\n\x1a\n",
         "an HDF5 file",
         "write the table in it as CSV with the program that made it",
     ),
-    starts(
+    (
+        0,
         b"\x93NUMPY",
         "a NumPy array",
         "convert it: numpy.savetxt('TABLE.csv', numpy.load('FILE'), delimiter=',', \
             header='NAMES', comments='')",
     ),
-    starts(b"SQLite format 3\0", "an SQLite database", DATABASE),
-    starts(
+    (0, b"SQLite format 3\0", "an SQLite database", DATABASE),
+    (
+        0,
         b"%PDF-",
         "a PDF document",
         "copy the table into a spreadsheet program and save it as CSV in UTF-8",
     ),
-    starts(b"\x7fELF", "a program", "check the path"),
-    starts(b"\x89PNG\r\n\x1a\n", "a PNG picture", "check the path"),
-    starts(b"\xff\xd8\xff", "a JPEG picture", "check the path"),
-    starts(
+    (0, b"\x7fELF", "a program", "check the path"),
+    (0, b"\x89PNG\r\n\x1a\n", "a PNG picture", "check the path"),
+    (0, b"\xff\xd8\xff", "a JPEG picture", "check the path"),
+    (
+        0,
         b"version https://git-lfs",
         "a pointer of Git LFS, not the file itself",
         "fetch the file: git lfs pull",
     ),
-    starts(b"{\\rtf", "a document in rich text (RTF)", "save it as plain text"),
-    starts(
-        b"\xff\xfe\0\0",
-        "text in UTF-32",
-        "convert it: iconv -f UTF-32 -t UTF-8 FILE > TABLE.csv",
-    ),
-    starts(
-        b"\0\0\xfe\xff",
-        "text in UTF-32",
-        "convert it: iconv -f UTF-32 -t UTF-8 FILE > TABLE.csv",
-    ),
-    Signature {
-        at: 257,
-        bytes: b"ustar",
-        format: "a tar archive",
-        help: "unpack the table in it: tar -xf FILE",
-    },
+    (0, b"{\\rtf", "a document in rich text (RTF)", "save it as plain text"),
+    (0, b"\xff\xfe\0\0", "text in UTF-32", "convert it: iconv -f UTF-32 -t UTF-8 FILE > TABLE.csv"),
+    (0, b"\0\0\xfe\xff", "text in UTF-32", "convert it: iconv -f UTF-32 -t UTF-8 FILE > TABLE.csv"),
+    (257, b"ustar", "a tar archive", "unpack the table in it: tar -xf FILE"),
 ];
 
 /// Fails when the first bytes are those of something that is no table in plain text.
 pub(super) fn check(bytes: &[u8]) -> Result<()> {
-    let is_at = |signature: &&Signature| {
-        bytes.get(signature.at..).is_some_and(|rest| rest.starts_with(signature.bytes))
-    };
-    let known = SIGNATURES.iter().find(is_at).map(|signature| (signature.format, signature.help));
+    let known = SIGNATURES
+        .iter()
+        .find(|(at, mark, ..)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(mark)))
+        .map(|&(_, _, format, help)| (format, help));
     match known.or_else(|| zip(bytes)).or_else(|| markup(bytes)) {
         None => Ok(()),
         Some((format, help)) => {

@@ -190,73 +190,28 @@ fn a_cell_that_is_not_a_number_is_named_by_row_line_and_column() {
 
 #[test]
 fn a_row_of_another_width_is_named_with_its_likely_cause() {
-    refused(&[
-        (
-            "a,b\n1,2\n3\n",
-            "row 2 (line 3): expected 2 cells, as in the header, got 1",
-            "one number for every column",
-        ),
-        (
-            "a,b\n1,2\n3,4,5\n",
-            "row 2 (line 3): expected 2 cells, as in the header, got 3",
-            "write 1234.5 instead",
-        ),
-        (
-            "x y\n\"1\" 2 3\n",
-            "row 1 (line 2): expected 2 cells, as in the header, got 3",
-            "row.names = FALSE",
-        ),
-        (
-            "a,b\n1,2,3\n2,3,4\n",
-            "row 1 (line 2): expected 2 cells, as in the header, got 3",
-            "one name short",
-        ),
-        (
-            "a,b\n1,2,\n3,4,\n",
-            "row 1 (line 2): expected 2 cells, as in the header, got 3",
-            "ends with a delimiter (`,`)",
-        ),
-        (
-            "a,b\n1,2\n3;4\n",
-            "row 2 (line 3): expected 2 cells, as in the header, got 1",
-            "by `;`, and the header by `,`",
-        ),
-        (
-            "a\tb\n1\t2\t\n",
-            "row 1 (line 2): expected 2 cells, as in the header, got 3",
-            "ends with a delimiter (a tab)",
-        ),
-        (
-            "a;b\n1,2\n3,4\n",
-            "row 1 (line 2): expected 1 cell, as in the header, got 2",
-            "by `;`, and this line by `,`",
-        ),
-        (
-            "a,b\n1,2\n# x\n",
-            "row 2 (line 3): expected 2 cells, as in the header, got 1",
-            "grep -v '^#'",
-        ),
-        (
-            "# x\na,b\n1,2\n3,4\n",
-            "row 1 (line 2): expected 1 cell, as in the header, got 2",
-            "grep -v '^#'",
-        ),
-        (
-            "Of 2020\n\na,b\n1,2\n",
-            "row 1 (line 3): expected 1 cell, as in the header, got 2",
-            "tail -n +3",
-        ),
-        (
-            "a,b\n1,2\nin cm\n",
-            "row 2 (line 3): expected 2 cells, as in the header, got 1",
-            "a note or a title",
-        ),
-        (
-            "a,b\n1,5,2,5\n",
-            "row 1 (line 2): expected 2 cells, as in the header, got 4",
-            "(a decimal mark",
-        ),
-    ]);
+    let cases = [
+        ("a,b\n1,2\n3\n", [2, 3], [2, 1], "one number for every column"),
+        ("a,b\n1,2\n3,4,5\n", [2, 3], [2, 3], "write 1234.5 instead"),
+        ("x y\n\"1\" 2 3\n", [1, 2], [2, 3], "row.names = FALSE"),
+        ("a,b\n1,2,3\n2,3,4\n", [1, 2], [2, 3], "one name short"),
+        ("a,b\n1,2,\n3,4,\n", [1, 2], [2, 3], "ends with a delimiter (`,`)"),
+        ("a,b\n1,2\n3;4\n", [2, 3], [2, 1], "by `;`, and the header by `,`"),
+        ("a\tb\n1\t2\t\n", [1, 2], [2, 3], "ends with a delimiter (a tab)"),
+        ("a;b\n1,2\n3,4\n", [1, 2], [1, 2], "by `;`, and this line by `,`"),
+        ("a,b\n1,2\n# x\n", [2, 3], [2, 1], "grep -v '^#'"),
+        ("# x\na,b\n1,2\n3,4\n", [1, 2], [1, 2], "grep -v '^#'"),
+        ("Of 2020\n\na,b\n1,2\n", [1, 3], [1, 2], "tail -n +3"),
+        ("a,b\n1,2\nin cm\n", [2, 3], [2, 1], "a note or a title"),
+        ("a,b\n1,5,2,5\n", [1, 2], [2, 4], "(a decimal mark"),
+    ];
+    for (text, [row, line], [expected, got], help) in cases {
+        let cells = if expected == 1 { "cell" } else { "cells" };
+        let message = format!(
+            "row {row} (line {line}): expected {expected} {cells}, as in the header, got {got}"
+        );
+        refused(&[(text, &message, help)]);
+    }
 }
 
 #[test]
@@ -359,8 +314,7 @@ fn marks_in_numbers_are_read_where_a_column_leaves_no_doubt() {
         (
             "a;b\n1.299;2\n1.300;3,5\n",
             "row 1 (line 2), column `a`: `1.299` may be 1299 or 1.299, since other columns have \
-                decimal commas, and no other cell of the \
-             column tells which",
+                decimal commas, and no other cell of the column tells which",
             help,
         ),
         (

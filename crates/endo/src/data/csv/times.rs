@@ -5,17 +5,13 @@
 
 use super::dates::{self, DateOrder};
 use super::numbers::{Ambiguity, Doubt, Refusal};
-use super::unclear::CellAt;
-use super::unclear::UnclearRows;
+use super::unclear::{CellAt, Style, UnclearRows};
 
 /// The times of a column while it is read.
-#[derive(Clone, Default)]
 pub(super) struct Column {
     pub values: Vec<f64>,
-    /// The first cell whose day surely comes first.
-    day: Option<Box<CellAt>>,
-    /// The first cell whose month surely comes first.
-    month: Option<Box<CellAt>>,
+    /// Whether the day comes first.
+    day_first: Style<bool>,
     /// Cells like `02/01/2024`, read with the day first.
     open: UnclearRows,
     /// The rows of such cells whose clock is not that of UTC, and the seconds that it is ahead.
@@ -25,36 +21,33 @@ pub(super) struct Column {
 impl Column {
     /// A column without times, of which may be given whether the day comes first.
     pub fn new(day_first: Option<bool>) -> Self {
-        let cell = if day_first == Some(true) { "DD/MM/YYYY" } else { "MM/DD/YYYY" };
-        let given = |first: bool| {
-            (day_first == Some(first))
-                .then(|| Box::new(CellAt { row: 0, line: 0, cell: cell.to_string() }))
-        };
-        Self { day: given(true), month: given(false), ..Self::default() }
+        let given = |first| Style::given(first, if first { "DD/MM/YYYY" } else { "MM/DD/YYYY" });
+        Self::with_order(day_first.map_or(Style::open(), given))
+    }
+
+    fn with_order(day_first: Style<bool>) -> Self {
+        Self { values: Vec::new(), day_first, open: UnclearRows::default(), offsets: Vec::new() }
     }
 
     /// Adds the time of a cell.
     pub fn push(&mut self, cell: &str, row: usize, line: usize) -> Result<(), Refusal> {
         let reading = dates::read(cell.trim()).ok_or(Refusal::NotATime)?;
-        let seen = || Box::new(CellAt { row, line, cell: cell.trim().to_string() });
-        let (own, other) = match reading.order {
-            DateOrder::DayFirst => (&mut self.day, &self.month),
-            DateOrder::MonthFirst => (&mut self.month, &self.day),
-            DateOrder::Open | DateOrder::Clear => {
-                if reading.order == DateOrder::Open {
-                    self.open.set(self.values.len(), seen);
-                    if reading.offset != 0.0 {
-                        self.offsets.push((self.values.len(), reading.offset));
-                    }
+        let seen = || Box::new(CellAt::new(cell, row, line));
+        match reading.order {
+            DateOrder::Clear => {}
+            DateOrder::Open => {
+                self.open.set(self.values.len(), seen);
+                if reading.offset != 0.0 {
+                    self.offsets.push((self.values.len(), reading.offset));
                 }
-                self.values.push(reading.seconds);
-                return Ok(());
             }
-        };
-        if let Some(other) = other {
-            return Err(Refusal::OtherOrder(other.clone()));
+            DateOrder::DayFirst => {
+                self.day_first.show(true, seen).map_err(Refusal::OtherOrder)?;
+            }
+            DateOrder::MonthFirst => {
+                self.day_first.show(false, seen).map_err(Refusal::OtherOrder)?;
+            }
         }
-        own.get_or_insert_with(seen);
         self.values.push(reading.seconds);
         Ok(())
     }
@@ -66,9 +59,9 @@ impl Column {
 
     /// Gives all cells the order of day and month, when all rows are read.
     pub fn finish(&mut self) -> Result<(), Box<Ambiguity>> {
-        match (&self.day, &self.month, &self.open.first) {
-            (Some(_), _, _) | (_, _, None) => {}
-            (None, Some(_), Some(_)) => {
+        match (self.day_first.known(), &self.open.first) {
+            (Some(true), _) | (_, None) => {}
+            (Some(false), Some(_)) => {
                 // Day and month are those of the cell's own clock.
                 for &(row, offset) in &self.offsets {
                     self.values[row] += offset;
@@ -78,7 +71,7 @@ impl Column {
                     self.values[row] -= offset;
                 }
             }
-            (None, None, Some(seen)) => {
+            (None, Some(seen)) => {
                 let readings = ["the day first".to_string(), "the month first".to_string()];
                 return Err(Box::new(Ambiguity {
                     seen: *seen.clone(),
@@ -92,13 +85,8 @@ impl Column {
 
     /// The first cell from which the order of day and month is known, and whether the day comes
     /// first. None where it is given.
-    pub fn found_order(&self) -> Option<(&CellAt, bool)> {
-        let seen = self
-            .day
-            .as_ref()
-            .map(|seen| (&**seen, true))
-            .or_else(|| self.month.as_ref().map(|seen| (&**seen, false)));
-        seen.filter(|(seen, _)| seen.row > 0)
+    pub fn found_order(&self) -> Option<(CellAt, bool)> {
+        self.day_first.found().map(|(seen, day_first)| (seen.clone(), day_first))
     }
 
     /// The column whose rows have the times of these; `None` is missing.
@@ -117,19 +105,13 @@ impl Column {
         } else {
             indices.clone().enumerate().filter_map(of_row).collect()
         };
-        Self {
-            values,
-            day: self.day.clone(),
-            month: self.month.clone(),
-            open: self.open.spread(indices),
-            offsets,
-        }
+        Self { values, day_first: self.day_first.clone(), open: self.open.spread(indices), offsets }
     }
 
     /// A column for rows that follow: without times, but with the order of day and month as far as
     /// it is known.
     pub fn following(self) -> Self {
-        Self { day: self.day, month: self.month, ..Self::default() }
+        Self::with_order(self.day_first)
     }
 }
 

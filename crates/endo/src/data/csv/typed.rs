@@ -22,9 +22,18 @@ const LONGEST_SPELLED: usize = 1 << 20;
 /// What is given for all columns.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Options {
+    /// Whether columns may hold other things than numbers, and cells may be missing.
+    pub is_typed: bool,
     pub decimal: Option<char>,
     pub day_first: Option<bool>,
     pub missing: Spellings,
+}
+
+impl Options {
+    /// Columns without a cell.
+    fn empty(&self) -> (numbers::Column, times::Column) {
+        (numbers::Column::new(self.decimal), times::Column::new(self.day_first))
+    }
 }
 
 /// Why a column cannot be read.
@@ -52,7 +61,6 @@ enum ColumnState {
 }
 
 /// A column of few different cells.
-#[derive(Default)]
 struct Open {
     cells: Dictionary,
     /// One for each different cell.
@@ -84,11 +92,16 @@ pub(super) struct FinishedColumn {
 }
 
 impl Column {
-    /// A column of a kind that is given, or that its cells will tell.
+    /// A column of a kind that is given, or is to be found; one of numbers alone where the reading
+    /// is not typed.
     pub fn new(kind: Option<ColumnKind>, options: &Options) -> Self {
-        let (numbers, times) =
-            (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
-        Self { kind, state: ColumnState::open(kind, numbers, times), word: None }
+        let (numbers, times) = options.empty();
+        let state = if options.is_typed {
+            ColumnState::open(kind, numbers, times)
+        } else {
+            ColumnState::Numbers(numbers)
+        };
+        Self { kind, state, word: None }
     }
 
     /// Adds a cell.
@@ -100,23 +113,20 @@ impl Column {
         options: &Options,
     ) -> Result<(), Problem> {
         let spellings = &options.missing;
-        let refused = |refusal| {
-            Problem::Refused(CellAt { row, line, cell: cell.trim().to_string() }, refusal)
-        };
+        let refused = |refusal| Problem::Refused(CellAt::new(cell, row, line), refusal);
         match &mut self.state {
             ColumnState::Ignored => Ok(()),
             ColumnState::Numbers(numbers) => {
-                if spellings.is_given(cell.trim()) {
+                if spellings.is_given(cell) {
                     numbers.push_missing();
                     return Ok(());
                 }
                 match numbers.push(cell, row, line) {
-                    Err(refusal) if spellings.find(cell.trim()).is_none() => Err(refused(refusal)),
-                    Err(_) => {
+                    Err(_) if options.is_typed && spellings.find(cell.trim()).is_some() => {
                         numbers.push_missing();
                         Ok(())
                     }
-                    Ok(()) => Ok(()),
+                    pushed => pushed.map_err(refused),
                 }
             }
             ColumnState::Times(times) => {
@@ -160,26 +170,6 @@ impl Column {
         }
     }
 
-    fn found_mark(&self) -> Option<char> {
-        match &self.state {
-            ColumnState::Numbers(numbers) => numbers.found_mark(),
-            ColumnState::Open(open) if self.kind == Some(ColumnKind::Number) => {
-                open.numbers.found_mark()
-            }
-            _ => None,
-        }
-    }
-
-    fn doubtful_point(&self) -> Option<CellAt> {
-        match &self.state {
-            ColumnState::Numbers(numbers) => numbers.doubtful_point().cloned(),
-            ColumnState::Open(open) if self.kind == Some(ColumnKind::Number) => {
-                open.numbers.doubtful_point().cloned()
-            }
-            _ => None,
-        }
-    }
-
     /// The values of a column that is settled, and the column for rows that follow; nothing where
     /// it is ignored.
     pub fn finish(
@@ -187,83 +177,56 @@ impl Column {
         others_have_decimal_commas: bool,
         options: &Options,
     ) -> Result<(Option<FinishedColumn>, Self), Problem> {
-        let (mark, point) = (self.found_mark(), self.doubtful_point());
         let unclear = |ambiguity| Problem::UnclearRows(ambiguity);
-        let (mut numbers, mut times) =
-            (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
-        let (values, spelled, order) = match self.state {
+        let (mut numbers, mut times) = options.empty();
+        let (mut mark, mut point, mut order) = (None, None, None);
+        let values = match self.state {
             ColumnState::Ignored => return Ok((None, self)),
+            ColumnState::Open(open) => {
+                let state = open.closed(self.kind.unwrap_or(ColumnKind::Number));
+                let closed = Self { state, ..self };
+                let (column, next) = closed.finish(others_have_decimal_commas, options)?;
+                let spelled = |column: FinishedColumn| match &column.values {
+                    Values::Numbers(values) | Values::Times(values) => {
+                        FinishedColumn { spelled: Some(open.spelled(values)), ..column }
+                    }
+                    Values::Words(_) => column,
+                };
+                return Ok((column.map(spelled), next));
+            }
             ColumnState::Numbers(mut column) => {
+                (mark, point) = (column.found_mark(), column.doubtful_point().cloned());
                 column.finish(others_have_decimal_commas).map_err(unclear)?;
                 let values = std::mem::take(&mut column.values);
                 numbers = column.following();
-                (Values::Numbers(values), None, None)
+                Values::Numbers(values)
             }
             ColumnState::Times(mut column) => {
                 column.finish().map_err(unclear)?;
+                order = column.found_order();
                 let values = std::mem::take(&mut column.values);
-                let order = column.found_order().map(|(seen, day)| (seen.clone(), day));
                 times = column.following();
-                (Values::Times(values), None, order)
+                Values::Times(values)
             }
             ColumnState::Words { codes, dictionary } => {
-                (Values::Words(Words::of_codes(codes, dictionary.into_cells())), None, None)
+                Values::Words(Words::of_codes(codes, dictionary.into_cells()))
             }
-            ColumnState::Open(mut open) => match self.kind {
-                Some(ColumnKind::Word) => {
-                    let (codes, dictionary) = open.words();
-                    (Values::Words(Words::of_codes(codes, dictionary.into_cells())), None, None)
-                }
-                Some(ColumnKind::Time) => {
-                    open.times.finish().map_err(unclear)?;
-                    let order = open.times.found_order().map(|(seen, day)| (seen.clone(), day));
-                    let (values, spelled) = open.spelled(|open, class| match class {
-                        Class::Time(index) => Some(open.times.values[index as usize]),
-                        _ => None,
-                    });
-                    times = open.times.following();
-                    (Values::Times(values), Some(spelled), order)
-                }
-                _ => {
-                    open.numbers.finish(others_have_decimal_commas).map_err(unclear)?;
-                    let (values, spelled) = open.spelled(|open, class| match class {
-                        Class::Number(index) => Some(open.numbers.values[index as usize]),
-                        _ => None,
-                    });
-                    numbers = open.numbers.following();
-                    (Values::Numbers(values), Some(spelled), None)
-                }
-            },
         };
         let following = Self {
             kind: self.kind,
             state: ColumnState::open(self.kind, numbers, times),
             word: None,
         };
-        Ok((
-            Some(FinishedColumn { values, spelled, mark, point, order, word: self.word }),
-            following,
-        ))
+        let column = FinishedColumn { values, spelled: None, mark, point, order, word: self.word };
+        Ok((Some(column), following))
     }
 
     /// Decides by what was seen, and keeps values instead of cells from now on.
     fn close(&mut self, options: &Options) -> Result<(), Problem> {
         self.settle(options)?;
-        let ColumnState::Open(open) = &self.state else { return Ok(()) };
-        let indices =
-            open.codes.iter().map(|&code| match (self.kind, open.entries[code as usize].class) {
-                (Some(ColumnKind::Time), Class::Time(index))
-                | (Some(ColumnKind::Number), Class::Number(index)) => Some(index),
-                _ => None,
-            });
-        self.state = match self.kind {
-            Some(ColumnKind::Number) => ColumnState::Numbers(open.numbers.spread(indices)),
-            Some(ColumnKind::Time) => ColumnState::Times(open.times.spread(indices)),
-            _ => {
-                let (codes, dictionary) = open.words();
-                ColumnState::Words { codes, dictionary }
-            }
-        };
+        if let ColumnState::Open(open) = &self.state {
+            self.state = open.closed(self.kind.unwrap_or(ColumnKind::Word));
+        }
         Ok(())
     }
 }
@@ -275,7 +238,13 @@ impl ColumnState {
             Some(ColumnKind::Word) => {
                 Self::Words { codes: Vec::new(), dictionary: Dictionary::default() }
             }
-            _ => Self::Open(Box::new(Open { numbers, times, ..Open::default() })),
+            _ => Self::Open(Box::new(Open {
+                cells: Dictionary::default(),
+                entries: Vec::new(),
+                codes: Vec::new(),
+                numbers,
+                times,
+            })),
         }
     }
 }
@@ -362,14 +331,13 @@ impl Open {
 
     /// The first cell that is not of a kind, and why.
     fn first_refused(&self, expected: ColumnKind, options: &Options) -> (CellAt, Refusal) {
-        let (mut numbers, mut times) =
-            (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
-        let mut last = CellAt { row: 0, line: 0, cell: String::new() };
+        let (mut numbers, mut times) = options.empty();
+        let mut last = CellAt::new("", 0, 0);
         for (cell, entry) in self.cells.cells().into_iter().zip(&self.entries) {
             if matches!(entry.class, Class::Missing(_)) {
                 continue;
             }
-            last = CellAt { row: entry.row, line: entry.line, cell: cell.to_string() };
+            last = CellAt::new(cell, entry.row, entry.line);
             let pushed = match expected {
                 ColumnKind::Time => times.push(cell, entry.row, entry.line),
                 _ => numbers.push(cell, entry.row, entry.line),
@@ -379,6 +347,24 @@ impl Open {
             }
         }
         (last, Refusal::NotANumber)
+    }
+
+    /// The rows as values of a kind, without their cells.
+    fn closed(&self, kind: ColumnKind) -> ColumnState {
+        let indices =
+            self.codes.iter().map(|&code| match (kind, self.entries[code as usize].class) {
+                (ColumnKind::Time, Class::Time(index))
+                | (ColumnKind::Number, Class::Number(index)) => Some(index),
+                _ => None,
+            });
+        match kind {
+            ColumnKind::Number => ColumnState::Numbers(self.numbers.spread(indices)),
+            ColumnKind::Time => ColumnState::Times(self.times.spread(indices)),
+            ColumnKind::Word | ColumnKind::Ignored => {
+                let (codes, dictionary) = self.words();
+                ColumnState::Words { codes, dictionary }
+            }
+        }
     }
 
     /// The rows as words.
@@ -393,30 +379,33 @@ impl Open {
         (self.codes.iter().map(|&code| codes[code as usize]).collect(), dictionary)
     }
 
-    /// The rows as values, and as the spellings of these.
-    fn spelled(&self, value: impl Fn(&Self, Class) -> Option<f64>) -> (Vec<f64>, Words) {
+    /// The rows, which have these values, as the spellings of the values.
+    fn spelled(&self, values: &[f64]) -> Words {
         /// From here on, different whole numbers may be the same number in f64.
         const LARGE: f64 = 9_007_199_254_740_992.0;
+        let mut value_of = vec![f64::NAN; self.cells.len()];
+        for (&code, &value) in self.codes.iter().zip(values) {
+            value_of[code as usize] = value;
+        }
         let (mut dictionary, mut known) = (Vec::new(), HashMap::new());
-        let entry_of = |(cell, entry): (&str, &Entry)| match value(self, entry.class) {
-            None => (f64::NAN, Words::MISSING),
-            Some(value) => {
-                let next = dictionary.len() as u32;
-                // A negative zero is a zero.
-                let code = if value.abs() < LARGE {
-                    *known.entry((value + 0.0).to_bits()).or_insert(next)
-                } else {
-                    next
-                };
-                if code == next {
-                    dictionary.push(cell.to_string());
-                }
-                (value, code)
+        let spelling = |(cell, value): (&str, f64)| {
+            if value.is_nan() {
+                return Words::MISSING;
             }
+            let next = dictionary.len() as u32;
+            // A negative zero is a zero.
+            let code = if value.abs() < LARGE {
+                *known.entry((value + 0.0).to_bits()).or_insert(next)
+            } else {
+                next
+            };
+            if code == next {
+                dictionary.push(cell.to_string());
+            }
+            code
         };
-        let entries: Vec<(f64, u32)> =
-            self.cells.cells().into_iter().zip(&self.entries).map(entry_of).collect();
-        let (values, codes) = self.codes.iter().map(|&code| entries[code as usize]).unzip();
-        (values, Words::of_codes(codes, dictionary))
+        let codes: Vec<u32> = self.cells.cells().into_iter().zip(value_of).map(spelling).collect();
+        let codes = self.codes.iter().map(|&code| codes[code as usize]).collect();
+        Words::of_codes(codes, dictionary)
     }
 }

@@ -1,6 +1,10 @@
 //! The rows of a column whose cells can be read in two ways, until other cells tell in which.
 //!
-//! In: rows that are not clear, as they are read. Out: their values changed to the other reading.
+//! In: rows that are not clear, and cells that are, as they are read. Out: the way in which the
+//! column is written, and the values of its rows changed to the other reading.
+
+use super::advice::place;
+use crate::shown::shown;
 
 /// A cell and where it is.
 #[derive(Clone, PartialEq, Debug)]
@@ -9,6 +13,65 @@ pub(super) struct CellAt {
     pub row: usize,
     pub line: usize,
     pub cell: String,
+}
+
+impl CellAt {
+    /// A cell without the blanks around it.
+    pub fn new(cell: &str, row: usize, line: usize) -> Self {
+        Self { row, line, cell: cell.trim().to_string() }
+    }
+
+    /// The cell and where it is, as a message says both.
+    pub fn quoted(&self) -> String {
+        format!("`{}` of {}", shown(&self.cell), self.place())
+    }
+
+    /// Where it is, as a message says it.
+    pub fn place(&self) -> String {
+        place(self.row, self.line)
+    }
+}
+
+/// In which of two ways a column is written: its decimal mark, or whether the day comes first.
+#[derive(Clone)]
+pub(super) struct Style<T>(Option<(T, Box<CellAt>)>);
+
+impl<T: Copy + PartialEq> Style<T> {
+    /// One that cells have to show.
+    pub fn open() -> Self {
+        Self(None)
+    }
+
+    /// One that is given, with what messages say instead of a cell that shows it.
+    pub fn given(style: T, example: &str) -> Self {
+        Self::of(style, Box::new(CellAt::new(example, 0, 0)))
+    }
+
+    /// One that a cell shows.
+    pub fn of(style: T, seen: Box<CellAt>) -> Self {
+        Self(Some((style, seen)))
+    }
+
+    /// Notes that a cell shows a style. Fails with the cell that has shown the other one.
+    pub fn show(
+        &mut self,
+        style: T,
+        seen: impl FnOnce() -> Box<CellAt>,
+    ) -> Result<(), Box<CellAt>> {
+        let (known, first) = self.0.get_or_insert_with(|| (style, seen()));
+        if *known == style { Ok(()) } else { Err(first.clone()) }
+    }
+
+    /// The style, where it is given or shown.
+    pub fn known(&self) -> Option<T> {
+        self.0.as_ref().map(|&(style, _)| style)
+    }
+
+    /// The first cell that shows the style; none where it is given.
+    pub fn found(&self) -> Option<(&CellAt, T)> {
+        let (style, seen) = self.0.as_ref()?;
+        (seen.row > 0).then_some((seen, *style))
+    }
 }
 
 /// Rows whose value may have to be the other one that the cell can mean.

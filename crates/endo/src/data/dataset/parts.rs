@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::super::checks::check_fraction;
+use super::super::checks::{check_fraction, check_split};
 use super::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::random::Random;
@@ -92,14 +92,7 @@ impl Dataset {
     }
 
     fn cut(&self, first: usize, fraction: f64) -> Result<(Self, Self)> {
-        if first == 0 || first == self.len() {
-            let message = format!(
-                "a split of {} samples by {fraction} leaves a part without samples",
-                self.len()
-            );
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("give a fraction nearer to 0.5, or more samples"));
-        }
+        check_split("samples", first, self.len(), fraction)?;
         Ok((self.rows(0..first)?, self.rows(first..self.len())?))
     }
 

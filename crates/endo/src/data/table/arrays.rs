@@ -75,15 +75,9 @@ impl Table {
             return Err(Error::new(ErrorKind::Data, self.of_origin(message))
                 .help("give a table with at least one column besides the target"));
         }
-        let inputs: Vec<&Column> = self
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|&(index, _)| index != position)
-            .map(|(_, column)| column)
-            .collect();
-        let x = self.array_of(&inputs, dtype)?;
-        let y = self.array_of(&[&self.columns[position]], dtype)?;
+        let mut inputs: Vec<&Column> = self.columns.iter().collect();
+        let target = inputs.remove(position);
+        let (x, y) = (self.array_of(&inputs, dtype)?, self.array_of(&[target], dtype)?);
         Dataset::new(x, y)
     }
 

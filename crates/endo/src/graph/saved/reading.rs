@@ -146,8 +146,7 @@ impl<'g> GraphReading<'g> {
             Op::Input(index) if self.graph.occasion == Some(self.graph.inputs[*index]) => {
                 operation = OCCASION
             }
-            Op::Input(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) | Op::Matmul { .. } => {}
-            Op::View(_) | Op::Kernel(_) | Op::Identity(_) => {}
+            _ => {}
         }
         let inputs = node.inputs.iter().map(|id| places[id.index()]).collect();
         let shape = node.shape.iter().map(|&size| size as i64).collect();
@@ -180,16 +179,7 @@ impl<'g> GraphReading<'g> {
                         x.shape() == y.shape() && x.bytes() == y.bytes()
                     }
                 }
-                (
-                    Op::Input(_)
-                    | Op::Variable(_)
-                    | Op::Constant(_)
-                    | Op::Elementwise(_)
-                    | Op::Cast
-                    | Op::Reduce(..),
-                    _,
-                ) => true,
-                (Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_), _) => true,
+                _ => true,
             };
             !values
                 || (&a.operation, &a.inputs, a.node.dtype)
@@ -206,17 +196,11 @@ impl<'g> GraphReading<'g> {
     /// The error of an operation that depends on the number of rows in a way that cannot be saved.
     pub(super) fn depends(&self, other: &GraphReading, place: usize) -> Error {
         let line = &self.lines[place];
-        let result = |line: &NodeLine| {
-            format!("`{}` of {}{}", line.operation, line.node.dtype, line.node.shape)
-        };
         let of = |reading: &GraphReading| {
             let line = &reading.lines[place];
             let what = match &line.node.op {
                 Op::Constant(array) => format!("the numbers {array:?}"),
-                Op::Input(_) | Op::Variable(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => {
-                    result(line)
-                }
-                Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_) => result(line),
+                _ => format!("`{}` of {}{}", line.operation, line.node.dtype, line.node.shape),
             };
             format!("{what} for {} rows", reading.rows)
         };
@@ -226,8 +210,7 @@ impl<'g> GraphReading<'g> {
             of(other)
         );
         let help = "a file holds sizes of the form `a + b * rows`: let numbers not depend on how \
-            many rows are predicted together, \
-                    and the outputs of a row on that row alone";
+            many rows are predicted together, and the outputs of a row on that row alone";
         Error::new(ErrorKind::Usage, message)
             .help(help)
             .in_layer(self.path(place))

@@ -122,13 +122,11 @@ fn half_cosine(passed: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::rate;
     use super::*;
-    use crate::trace::evaluate_now;
 
     fn rates<const N: usize>(schedule: &dyn LearningRateSchedule, steps: [f64; N]) -> [f64; N] {
-        let rate =
-            |step| evaluate_now(|cx| schedule.rate(&cx.constant(step))).unwrap().item().unwrap();
-        steps.map(|step| (rate(step) * 1e9_f64).round() / 1e9)
+        steps.map(|step| (rate(schedule, step).unwrap() * 1e9).round() / 1e9)
     }
 
     #[test]

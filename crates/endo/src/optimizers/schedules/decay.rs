@@ -169,13 +169,8 @@ impl LearningRateSchedule for PolynomialDecay {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::rate;
     use super::*;
-    use crate::error::Result;
-    use crate::trace::evaluate_now;
-
-    fn rate(schedule: &dyn LearningRateSchedule, step: f64) -> Result<f64> {
-        evaluate_now(|cx| schedule.rate(&cx.constant(step)))?.item()
-    }
 
     #[test]
     fn a_boundary_belongs_to_the_value_before_it() {

@@ -8,7 +8,7 @@ pub(crate) mod decay;
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::{self, table};
 
@@ -68,7 +68,7 @@ table! {
 /// Records what is wrong with a schedule.
 fn demand(step: &Tensor, holds: bool, message: impl FnOnce() -> String, help: &str) {
     if !holds {
-        step.trace().record(Error::new(ErrorKind::Argument, message()).help(help));
+        step.trace().record(Error::argument(message(), help));
     }
 }
 
@@ -89,15 +89,14 @@ mod tests {
     use crate::dtype::DType;
     use crate::trace::evaluate_now;
 
+    /// The rate at a step.
+    pub fn rate(schedule: &dyn LearningRateSchedule, step: f64) -> Result<f64> {
+        evaluate_now(|cx| schedule.rate(&cx.constant(step)))?.item()
+    }
+
     #[test]
     fn text_names_schedules_with_nested_options() {
-        let rate = |text: &str, step: f64| -> Result<f64> {
-            let schedule = get(text)?;
-            evaluate_now(|cx| {
-                schedule.rate(&cx.constant(crate::Array::full((), step, DType::F64)))
-            })?
-            .item()
-        };
+        let rate = |text: &str, step: f64| rate(&*get(text)?, step);
         assert_eq!(rate("exponential_decay(0.5, 2, 0.5, staircase=true)", 5.0).unwrap(), 0.125);
         assert_eq!(
             rate("PiecewiseConstantDecay([2, 4], values=[1, 0.5, 0.25])", 3.0).unwrap(),

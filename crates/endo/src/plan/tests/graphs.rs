@@ -12,6 +12,18 @@ use crate::shape::Shape;
 use crate::simd::{Binary, Comparison, Float, Loops, Reduction, Unary};
 use crate::variable::Variable;
 
+/// An operation on floats.
+const fn floats(
+    name: &'static str,
+    arity: usize,
+    output: Output,
+    loops: [Loops; 2],
+) -> Elementwise {
+    let [single, double] = loops;
+    let loops = [Some(single), Some(double), None, None];
+    Elementwise { name, arity, output, loops, gradient: None, domain: [-1.0, 1.0] }
+}
+
 macro_rules! operation {
     (
         $module:ident,
@@ -32,19 +44,9 @@ macro_rules! operation {
                 }
             }
 
-            pub static OPERATION: Elementwise = Elementwise {
-                name: $name,
-                arity: $arity,
-                output: Output::Same,
-                loops: [
-                    Some(Loops::$constructor::<Formula, f32>()),
-                    Some(Loops::$constructor::<Formula, f64>()),
-                    None,
-                    None,
-                ],
-                gradient: None,
-                domain: [-1.0, 1.0],
-            };
+            const LOOPS: [Loops; 2] =
+                [Loops::$constructor::<Formula, f32>(), Loops::$constructor::<Formula, f64>()];
+            pub static OPERATION: Elementwise = floats($name, $arity, Output::Same, LOOPS);
         }
     };
 }
@@ -69,38 +71,17 @@ pub mod less {
         }
     }
 
-    pub static OPERATION: Elementwise = Elementwise {
-        name: "less",
-        arity: 2,
-        output: Output::Bool,
-        loops: [
-            Some(Loops::comparison::<Formula, f32>()),
-            Some(Loops::comparison::<Formula, f64>()),
-            None,
-            None,
-        ],
-        gradient: None,
-        domain: [-1.0, 1.0],
-    };
+    const LOOPS: [Loops; 2] =
+        [Loops::comparison::<Formula, f32>(), Loops::comparison::<Formula, f64>()];
+    pub static OPERATION: Elementwise = floats("less", 2, Output::Bool, LOOPS);
 }
 
 /// The choice between two values.
 pub mod select {
     use super::*;
 
-    pub static OPERATION: Elementwise = Elementwise {
-        name: "where",
-        arity: 3,
-        output: Output::Same,
-        loops: [
-            Some(Loops::select::<f32>()),
-            Some(Loops::select::<f64>()),
-            Some(Loops::select::<i32>()),
-            Some(Loops::select::<u8>()),
-        ],
-        gradient: None,
-        domain: [-1.0, 1.0],
-    };
+    const LOOPS: [Loops; 2] = [Loops::select::<f32>(), Loops::select::<f64>()];
+    pub static OPERATION: Elementwise = floats("where", 3, Output::Same, LOOPS);
 }
 
 /// A graph that grows node by node.

@@ -5,8 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::error::Result;
-use crate::training::fit::not_zero;
+use crate::error::{Result, not_zero};
 
 use super::{Callback, Epoch, Ledger, State, Training};
 

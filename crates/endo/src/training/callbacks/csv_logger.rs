@@ -9,12 +9,11 @@ use std::path::PathBuf;
 
 use csv::{ByteRecord, StringRecord};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, not_zero};
 use crate::files::{self, Claim, failure};
 
 use super::{Callback, Epoch, Ledger, State, Training};
 use crate::net::{distinct, first};
-use crate::training::fit::not_zero;
 
 /// Writes the loss, its terms and the metrics of every epoch to a CSV file. Keras's `CSVLogger`.
 ///

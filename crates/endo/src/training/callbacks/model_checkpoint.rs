@@ -3,13 +3,12 @@
 //! In: an epoch's numbers. Out: a file, written beside its place and renamed, so that it is always
 //! whole.
 
-use crate::error::Result;
+use crate::error::{Result, not_zero};
 
 use super::monitor::{Monitor, monitor_options};
 use super::template::Template;
 use super::{Callback, Epoch, Ledger, State, Training};
 use crate::training::Logs;
-use crate::training::fit::not_zero;
 
 /// Saves the model after every epoch, or only if it is the best so far. Keras's `ModelCheckpoint`,
 /// with its defaults.

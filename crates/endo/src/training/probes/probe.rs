@@ -6,11 +6,10 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, not_zero};
 use crate::files::failure;
 use crate::step::probe_request::{ProbeKind, ProbeRequest};
 use crate::trace::pattern::Pattern;
-use crate::training::fit::not_zero;
 
 /// The steps between two readings unless set.
 const EVERY: usize = 100;

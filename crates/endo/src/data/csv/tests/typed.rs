@@ -28,7 +28,11 @@ fn column(cells: &[&str]) -> String {
 }
 
 fn values(cells: &[&str]) -> Values {
-    typed(&column(cells)).values("a").unwrap().clone()
+    values_of(&Csv::new().typed(), &column(cells), "a")
+}
+
+fn values_of(csv: &Csv, text: &str, name: &str) -> Values {
+    csv.read_from(text.as_bytes()).unwrap().values(name).unwrap().clone()
 }
 
 fn refusal(csv: &Csv, text: &str) -> (String, String) {
@@ -94,9 +98,8 @@ fn categories_and_identifiers_among_numbers_are_words_with_a_note() {
     let cells: Vec<&str> = tickets.iter().map(String::as_str).collect();
     assert_eq!(values(&cells), words(cells.iter().copied()));
     let table = typed("a;b\n$1,200;1\n-$5;2\nfree;3\n");
-    let note = "column `a` is read as words, because its numbers have signs, as in `$1,200` of \
-        row 1 (line 2): write them without \
-                to have numbers";
+    let note = "column `a` is read as words, because its numbers have signs, as in `$1,200` of row \
+        1 (line 2): write them without to have numbers";
     assert_eq!(table.notes(), [note]);
     // Mostly words need no note.
     assert_eq!(values(&["a", "1", "b"]), words(["a", "1", "b"]));
@@ -283,14 +286,9 @@ fn the_order_of_day_and_month_has_to_be_known() {
         )
     );
     assert!(help.contains("`Csv::day_first`"), "{help}");
-    let days = |first: bool| {
-        Csv::new().day_first(first).read_from(text.as_bytes()).unwrap().values("d").unwrap().clone()
-    };
-    assert_eq!(days(true), typed("d,b\n2024-01-02,1\n2024-01-03,1\n").values("d").unwrap().clone());
-    assert_eq!(
-        days(false),
-        typed("d,b\n2024-02-01,1\n2024-03-01,1\n").values("d").unwrap().clone()
-    );
+    let days = |first: bool| values_of(&Csv::new().day_first(first), text, "d");
+    assert_eq!(days(true), values(&["2024-01-02", "2024-01-03"]));
+    assert_eq!(days(false), values(&["2024-02-01", "2024-03-01"]));
     let (message, _) =
         refusal(&Csv::new().typed(), "d,b\n13/01/2024,1\n03/01/2024,2\n01/13/2024,2\n");
     let what = "`01/13/2024` and `13/01/2024` of row 1 (line 2) do not have day and month in the \
@@ -306,16 +304,7 @@ fn decimal_marks_are_found_or_given() {
     assert_eq!((table.decimal(), table.day_first()), (Some(','), None));
     assert_eq!(typed("a;b\n1,5;1.5\n").decimal(), None);
     let text = "a;b\n1.299;x\n";
-    let read = |mark| {
-        Csv::new()
-            .typed()
-            .decimal(mark)
-            .read_from(text.as_bytes())
-            .unwrap()
-            .values("a")
-            .unwrap()
-            .clone()
-    };
+    let read = |mark| values_of(&Csv::new().typed().decimal(mark), text, "a");
     assert_eq!((read(','), read('.')), (numbers(&[1299.0]), numbers(&[1.299])));
     let (message, _) = refusal(&Csv::new().decimal(','), "a;b\n1.5;2\n");
     assert_eq!(
@@ -433,8 +422,7 @@ fn a_row_without_anything_is_an_error_between_rows_alone() {
 fn points_that_may_separate_thousands_are_told_where_semicolons_separate_columns() {
     let notes = |text: &str| typed(text).notes().join("\n");
     let note = "column `a`: the point of `1.299` in row 1 (line 2) is read as a decimal point; if \
-        the number is 1299, say so \
-                (`Csv::decimal(',')`, or --decimal ,)";
+        the number is 1299, say so (`Csv::decimal(',')`, or --decimal ,)";
     assert_eq!(notes("a;b\n1.299;1\n2.500;2\n"), note);
     for clear in ["a;b\n1.299;1\n2.5;2\n", "a;b\n0.299;1\n0.500;2\n", "a,b\n1.299,1\n2.500,2\n"] {
         assert_eq!(notes(clear), "", "{clear:?}");
