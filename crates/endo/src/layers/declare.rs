@@ -121,14 +121,14 @@ pub(crate) fn weight_of_text(
 /// `name`, and one with weights `trainable`.
 macro_rules! layer {
     ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)?
-     $(of $P:ident: $Bound:ident, $O:ident)? [$($names:tt)+]
+     $(of $P:ident: $Bound:ident, $O:ident = $Output:ty)? [$($names:tt)+]
      $(#[$new_doc:meta])* $(fn $new:ident)? ($($arguments:tt)*) { $($options:tt)* }
      $(weights { $($(#[$weight_doc:meta])* $weight:ident $({trainable: $learned:literal})?
          = $first:expr
          $(=> $initializer:ident $(, $regularizer:ident $(, $constraint:ident)?)?)?;)+ })?
      $(with { $($fields:tt)* })?) => {
         $crate::named::declare! {
-            $(#[$doc])* $Name $(<const $N: usize>)? $(of $P: $Bound, $O)? [$($names)+]
+            $(#[$doc])* $Name $(<const $N: usize>)? $(of $P: $Bound, $O = $Output)? [$($names)+]
             $(#[$new_doc])* $(fn $new)? ($($arguments)*) { $($options)* }
             with {
                 name: Option<String> = None,

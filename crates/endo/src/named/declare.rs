@@ -76,10 +76,10 @@ impl<T: ?Sized> Named<T> {
 /// option was set. After `dyn Family:` the type gets a `ROW` for the table of names, to be listed
 /// in the file's `ROWS`; the compiler warns of one that is not.
 ///
-/// `Name<const N: usize> ["name1d", "name2d"]` has a name for each `N` from 1. `Name of P: Part, O`
-/// is generic over a part and the type of its outputs: what is made is a `Name<P, Tensor>`, and
-/// `with_outputs` makes it a `Name<P, O>`. With `fn name` before the arguments the constructor is
-/// private and of that name, and there is no `Default`.
+/// `Name<const N: usize> ["name1d", "name2d"]` has a name for each `N` from 1.
+/// `Name of P: Part, O = Tensor` is generic over a part and the type of its outputs: what is made
+/// is a `Name<P, Tensor>`, and `with_outputs` makes it a `Name<P, O>`. With `fn name` before the
+/// arguments the constructor is private and of that name, and there is no `Default`.
 macro_rules! declare {
     (dyn $Family:ident: $(#[$doc:meta])* $Name:ident $($declared:tt)*) => {
         $crate::named::declare! { $(#[$doc])* $Name $($declared)* }
@@ -93,7 +93,7 @@ macro_rules! declare {
         }
     };
     ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)?
-     $(of $P:ident: $Bound:ident, $O:ident)? [$($names:tt)+]
+     $(of $P:ident: $Bound:ident, $O:ident = $Output:ty)? [$($names:tt)+]
      $(#[$new_doc:meta])* $(fn $new:ident)?
      ($(<$K:ident>)? $($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)?
          $(=> $Into:ty)? $([$Trait:ident::$made:ident])?),* $(,)?)
@@ -102,7 +102,7 @@ macro_rules! declare {
      $(with { $($field:ident: $Field:ty = $initial:expr),* $(,)? })?
      $(then $changed:path)?) => {
         $(#[$doc])*
-        pub struct $Name $(<const $N: usize>)? $(<$P: $Bound, $O = $crate::graph::Tensor>)? {
+        pub struct $Name $(<const $N: usize>)? $(<$P: $Bound, $O = $Output>)? {
             $($(#[$argument_doc])* $argument: $Argument,)*
             $($(#[$option_doc])* $option: $Option,)*
             $($($field: $Field,)*)?

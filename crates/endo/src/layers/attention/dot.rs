@@ -62,7 +62,7 @@ pub type AdditiveAttention<O = Tensor> = ScoredAttention<AdditiveScore, O>;
 layer! {
     /// [`Attention`] and [`AdditiveAttention`], which differ in how well they say that a key fits a
     /// query.
-    ScoredAttention of S: Score, O ["scored_attention"]
+    ScoredAttention of S: Score, O = Tensor ["scored_attention"]
     /// The layer.
     () {
         /// Whether a query sees only values that do not come after it. False unless set.

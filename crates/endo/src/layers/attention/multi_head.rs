@@ -71,7 +71,7 @@ const OUTPUT: usize = 3;
 declare! {
     /// [`MultiHeadAttention`] and [`GroupQueryAttention`], which differ in how many heads keys and
     /// values have.
-    HeadsAttention of H: Heads, O ["heads_attention"]
+    HeadsAttention of H: Heads, O = Tensor ["heads_attention"]
     fn of () {
         /// Whether the projections have biases. True unless set.
         use_bias: bool = true,

@@ -45,7 +45,7 @@ layer! {
     /// A layer that goes through sequences step by step: [`SimpleRnn`], [`Gru`] and [`Lstm`] with
     /// their cells, and `Recurrent<C>` with a [`Cell`] of yours. Inputs `[batch, steps, features]`,
     /// outputs `[batch, units]`.
-    Recurrent of C: Cell, O ["recurrent"]
+    Recurrent of C: Cell, O = Tensor ["recurrent"]
     /// A layer with `units` units that returns its last output.
     (units: Count as usize) {
         /// What is applied to what a step makes. `Tanh` unless set.
