@@ -102,7 +102,7 @@ macro_rules! declare {
      $(with { $($field:ident: $Field:ty = $initial:expr),* $(,)? })?
      $(then $changed:path)?) => {
         $(#[$doc])*
-        pub struct $Name $(<const $N: usize>)? $(<$P: $Bound, $O = $crate::graph::Tensor>)? {
+        pub struct $Name $(<const $N: usize>)? $(<$P: $Bound, $O = Tensor>)? {
             $($(#[$argument_doc])* $argument: $Argument,)*
             $($(#[$option_doc])* $option: $Option,)*
             $($($field: $Field,)*)?
