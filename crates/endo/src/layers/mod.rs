@@ -178,14 +178,17 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
     ///     let adapted: Vec<(Variable, Tensor)> = weights
     ///         .iter()
     ///         .zip(gradients)
-    ///         .map(|(weight, gradient)| (weight.clone(), cx.read(weight) - 0.1 * gradient.unwrap()))
+    ///         .map(|(weight, gradient)| {
+    ///             (weight.clone(), cx.read(weight) - 0.1 * gradient.unwrap())
+    ///         })
     ///         .collect();
     ///     let loss = mean_squared_error(&y, &model.apply_with(&adapted, &x, cx)).mean();
     ///     let gradients = cx.gradients(&loss, &weights);
     ///     optimizer.apply(&gradients, cx);
     ///     [gradients.into_tensors().remove(0).unwrap()]
     /// });
-    /// // The adapted weight is w - 0.1 * 2 w = 0.8 w, so the loss is 0.64 w^2 and its slope at 1 is 1.28.
+    /// // The adapted weight is w - 0.1 * 2 w = 0.8 w, so the loss is 0.64 w^2 and its slope at 1
+    /// // is 1.28.
     /// let slope = step.run([&[[1.0_f32]].into(), &[[0.0_f32]].into()])?[0].item()?;
     /// assert!((slope - 1.28).abs() < 1e-6);
     /// # Ok::<(), Error>(())
