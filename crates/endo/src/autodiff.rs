@@ -18,30 +18,25 @@ use crate::ops;
 pub fn gradients(loss: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
     let site = Location::caller();
     let trace = loss.trace().clone();
+    let refuse = |kind, message: String, help: &str| {
+        trace.record(Error::new(kind, message).help(help).at(site));
+        vec![None; targets.len()]
+    };
     if !loss.shape().is_scalar() || !loss.dtype().is_float() {
         let message = format!(
             "gradients of a {}{}: only a scalar of floats has gradients",
             loss.dtype(),
             loss.shape()
         );
-        trace.record(
-            Error::new(ErrorKind::Shape, message)
-                .help("reduce the loss with `.sum()` or `.mean()` first")
-                .at(site),
-        );
-        return vec![None; targets.len()];
+        let help = "reduce the loss with `.sum()` or `.mean()` first";
+        return refuse(ErrorKind::Shape, message, help);
     }
     if let Some(target) = targets.iter().find(|target| !target.dtype().is_float()) {
         let message = format!(
             "gradient with respect to a tensor of type {}: only floats have gradients",
             target.dtype()
         );
-        trace.record(
-            Error::new(ErrorKind::DType, message)
-                .help("`cast` it to f32 before the loss uses it")
-                .at(site),
-        );
-        return vec![None; targets.len()];
+        return refuse(ErrorKind::DType, message, "`cast` it to f32 before the loss uses it");
     }
     pulled_back(loss, &loss.ones_like(), targets, 0)
 }

@@ -218,16 +218,11 @@ mod tests {
             let content = block.read().bytes().to_vec();
             for round in 0..3 {
                 // New places for everything.
-                let inputs: Vec<Array> =
-                    LENGTHS.iter().map(|&length| noise([length + round])).collect();
-                let inputs: Vec<Array> = inputs
-                    .iter()
-                    .zip(LENGTHS)
-                    .map(|(x, length)| {
-                        Array::new([length], x.to_vec::<f32>()[round..].to_vec()).unwrap()
-                    })
-                    .collect();
-                let inputs: Vec<&Array> = inputs.iter().collect();
+                let inputs = LENGTHS.map(|length| {
+                    let numbers = noise([length + round]).to_vec::<f32>();
+                    Array::new([length], numbers[round..].to_vec()).unwrap()
+                });
+                let inputs = inputs.each_ref();
                 let step = |workspace: &mut Workspace, inputs: &[&Array]| {
                     let mut memory = Memory::default();
                     memory.append(&content);

@@ -5,25 +5,19 @@
 //! Values that are needed for something else stay.
 
 use crate::dtype::DType;
-use crate::simd::{COMBINED, CombinedFormula, MOST_VALUES, ROUTINES, Routine, Symbol};
+use crate::simd::{COMBINED, Code, CombinedFormula, MOST_VALUES, ROUTINES, Routine, Symbol};
 
 use super::emit::Draft;
 use super::{Action, FusedLoop, Instruction, LoopFunction, LoopRoutine, algebra};
 
-/// A formula with its symbols, those with the most operations first.
-type Formula = (&'static CombinedFormula, Vec<Symbol>);
+/// A formula and how it is written down.
+type Formula = (&'static CombinedFormula, Code);
 
 /// Combines the instructions of all loops.
 pub fn combine(draft: &mut Draft) {
-    let mut formulas: Vec<(usize, Formula)> = COMBINED
-        .iter()
-        .map(|combined| {
-            let code = (combined.code)();
-            (code.operations(), (combined, code.symbols().to_vec()))
-        })
-        .collect();
-    formulas.sort_by_key(|(operations, _)| std::cmp::Reverse(*operations));
-    let formulas: Vec<Formula> = formulas.into_iter().map(|(_, formula)| formula).collect();
+    let mut formulas: Vec<Formula> =
+        COMBINED.iter().map(|combined| (combined, (combined.code)())).collect();
+    formulas.sort_by_key(|(_, code)| std::cmp::Reverse(code.operations()));
     let (steps, buffers) = (&mut draft.steps, &draft.buffers);
     for step in steps {
         if let Action::Loop(body) = &mut step.action
@@ -56,9 +50,9 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
         if gone[position] {
             continue;
         }
-        let found = formulas.iter().find_map(|(combined, symbols)| {
+        let found = formulas.iter().find_map(|(combined, code)| {
             let value = body.loads.len() + position;
-            let (found, _) = ways(body, Some(&uses), value, symbols, Match::default(), true)
+            let (found, _) = ways(body, Some(&uses), value, code.symbols(), Match::default(), true)
                 .into_iter()
                 .next()?;
             Some((combined, found))

@@ -57,7 +57,7 @@ impl Draft {
             } else {
                 draft.whole(groups, last)
             };
-            draft.push(PlanStep { action, scope }, last.index());
+            draft.push(action, scope, last.index());
         }
         for (&id, read) in graph.outputs.iter().zip(&reads.outputs) {
             draft.output(graph, id, read);
@@ -67,8 +67,8 @@ impl Draft {
     }
 
     /// Adds a step.
-    pub fn push(&mut self, step: PlanStep, position: usize) -> usize {
-        self.steps.push(step);
+    fn push(&mut self, action: Action, scope: u32, position: usize) -> usize {
+        self.steps.push(PlanStep { action, scope });
         self.positions.push(position);
         self.steps.len() - 1
     }
@@ -112,7 +112,7 @@ impl Draft {
 
     /// Adds a step that copies what lies in a buffer, in some layout, to another buffer.
     pub fn copy(&mut self, from: Load, to: usize) -> usize {
-        self.push(PlanStep { action: Action::Loop(copy(from, to)), scope: 0 }, usize::MAX)
+        self.push(Action::Loop(copy(from, to)), 0, usize::MAX)
     }
 
     fn output(&mut self, graph: &Graph, id: NodeId, read: &Read) {
@@ -147,13 +147,7 @@ impl Draft {
         }
         if !checks.is_empty() {
             let position = reads.checks.iter().map(|read| read.base.index()).max().unwrap_or(0);
-            self.push(
-                PlanStep {
-                    action: Action::Guard(Guard { checks, deferred: Vec::new() }),
-                    scope: 0,
-                },
-                position,
-            );
+            self.push(Action::Guard(Guard { checks, deferred: Vec::new() }), 0, position);
         }
     }
 

@@ -176,9 +176,10 @@ impl<'a> Groups<'a> {
             .unwrap_or(0)
     }
 
-    fn start(&mut self, id: NodeId, group: Group) {
+    /// Starts a group with an operation.
+    fn start(&mut self, id: NodeId, is_loop: bool, length: usize, depth: usize, after: bool) {
         self.of[id.index()] = Some(self.list.len());
-        self.list.push(group);
+        self.list.push(Group { is_loop, members: vec![id], length, depth, after });
     }
 
     /// Gives an operation its group.
@@ -219,16 +220,7 @@ impl<'a> Groups<'a> {
             }
             [..] => {
                 let depth = below.max(deepest) + 1;
-                self.start(
-                    id,
-                    Group {
-                        is_loop: kind != Execution::Whole,
-                        members: vec![id],
-                        length,
-                        depth,
-                        after,
-                    },
-                );
+                self.start(id, kind != Execution::Whole, length, depth, after);
             }
         }
     }
@@ -240,7 +232,7 @@ impl<'a> Groups<'a> {
         }
         let depth = self.depth(&mut biased.reads.iter()) + 1;
         self.biased[id.index()] = Some(biased);
-        self.start(id, Group { is_loop: false, members: vec![id], length: 0, depth, after });
+        self.start(id, false, 0, depth, after);
     }
 
     /// The product and the row that a sum adds to it, if the product is used for nothing else.

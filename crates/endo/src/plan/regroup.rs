@@ -73,10 +73,7 @@ impl Groups<'_> {
     fn postpone(&mut self) {
         let count = self.graph.nodes.len();
         let kept = self.kept();
-        let mut roots = vec![false; count];
-        for read in self.reads.roots() {
-            roots[read.base.index()] = true;
-        }
+        let roots = self.roots();
         let mut users = vec![Users::None; count];
         for position in (0..count).rev() {
             let id = NodeId(position as u32);
@@ -110,12 +107,18 @@ impl Groups<'_> {
         self.of(value.base) == Some(group) && kept[value.base.index()]
     }
 
+    /// Which values outputs, writes and checks read.
+    fn roots(&self) -> Vec<bool> {
+        let mut roots = vec![false; self.graph.nodes.len()];
+        for read in self.reads.roots() {
+            roots[read.base.index()] = true;
+        }
+        roots
+    }
+
     /// Which values are wanted outside the loops that compute them.
     pub fn kept(&self) -> Vec<bool> {
-        let mut kept = vec![false; self.graph.nodes.len()];
-        for read in self.reads.roots() {
-            kept[read.base.index()] = true;
-        }
+        let mut kept = self.roots();
         for position in 0..kept.len() {
             let id = NodeId(position as u32);
             let Some(own) = self.of(id) else { continue };

@@ -120,15 +120,15 @@ impl<'a> Rewriter<'a> {
             Op::Elementwise(_) | Op::Cast if self.rewrites => {
                 self.elementwise(node.op.clone(), inputs, node.shape.clone(), node.dtype)
             }
-            Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast => {
-                self.keep(node, inputs)
-            }
-            Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) => self.keep(node, inputs),
+            Op::Input(_)
+            | Op::Variable(_)
+            | Op::Constant(_)
+            | Op::Elementwise(_)
+            | Op::Cast
+            | Op::Matmul { .. }
+            | Op::View(_)
+            | Op::Kernel(_) => self.push(node.op.clone(), inputs, node.shape.clone(), node.dtype),
         }
-    }
-
-    fn keep(&mut self, node: &Node, inputs: Vec<NodeId>) -> NodeId {
-        self.push(node.op.clone(), inputs, node.shape.clone(), node.dtype)
     }
 
     /// The node with this operation: an equal one if there is one already.
@@ -174,12 +174,8 @@ impl<'a> Rewriter<'a> {
         let bytes = array.bytes();
         let size = dtype.bytes();
         if array.len() > 1 && bytes.chunks(size).all(|element| *element == bytes[..size]) {
-            let scalar = self.push(
-                Op::Constant(Array::from_bytes((), dtype, &bytes[..size])),
-                Vec::new(),
-                Shape::scalar(),
-                dtype,
-            );
+            let scalar = Op::Constant(Array::from_bytes((), dtype, &bytes[..size]));
+            let scalar = self.push(scalar, Vec::new(), Shape::scalar(), dtype);
             return self.expand(scalar, &shape);
         }
         self.push(Op::Constant(array.clone()), Vec::new(), shape, dtype)
@@ -196,11 +192,11 @@ impl<'a> Rewriter<'a> {
         let Node { op, inputs, shape: from, dtype, .. } = self.node(input).clone();
         let below = if let Op::View(below) = op { Some((below, inputs[0])) } else { None };
         match (&view, below) {
-            (View::Reshape, _) if shape == from => return input,
-            (View::Reshape, Some((View::Reshape, first))) => {
-                return self.view(View::Reshape, first, shape);
+            (View::Reshape | View::Broadcast, _) if shape == from => return input,
+            (View::Reshape, Some((View::Reshape, first)))
+            | (View::Broadcast, Some((View::Broadcast, first))) => {
+                return self.view(view, first, shape);
             }
-            (View::Reshape, _) => {}
             (View::Transpose(permutation), _) if keeps_order(permutation, &from) => {
                 return self.view(View::Reshape, input, shape);
             }
@@ -208,18 +204,12 @@ impl<'a> Rewriter<'a> {
                 let both = second.iter().map(|&axis| first[axis]).collect();
                 return self.view(View::Transpose(both), below, shape);
             }
-            (View::Transpose(_), _) => {}
-            (View::Broadcast, _) if shape == from => return input,
-            (View::Broadcast, Some((View::Broadcast, first))) => {
-                return self.view(View::Broadcast, first, shape);
-            }
-            (View::Broadcast, _) => {}
             (View::Slice(slices), _)
                 if shape == from && slices.iter().all(|&(_, step)| step == 1) =>
             {
                 return input;
             }
-            (View::Slice(_), _) => {}
+            (View::Reshape | View::Transpose(_) | View::Broadcast | View::Slice(_), _) => {}
         }
         if let View::Transpose(permutation) = &view
             && let Some(product) = self.transposed_product(input, permutation, &shape)
@@ -248,12 +238,8 @@ impl<'a> Rewriter<'a> {
         if !single || !swaps_last(permutation) {
             return None;
         }
-        Some(self.push(
-            Op::Matmul { transposed: Transposed { left: !right, right: !left } },
-            vec![inputs[1], inputs[0]],
-            shape.clone(),
-            dtype,
-        ))
+        let swapped = Op::Matmul { transposed: Transposed { left: !right, right: !left } };
+        Some(self.push(swapped, vec![inputs[1], inputs[0]], shape.clone(), dtype))
     }
 
     fn matmul(

@@ -88,25 +88,32 @@ fn check<O: Unary, T: Real>(exact: fn(f64) -> f64, points: &[Vec<f64>], bound: f
     let name = std::any::type_name::<O>().rsplit("::").next().unwrap();
     for level in Level::available() {
         let values = run(Loops::unary::<O, T>(), level, &[&xs]);
-        let mut worst = (0.0, 0.0);
-        for ((x, value), &exact) in xs.iter().zip(&values).zip(&expected) {
-            let error = error::<T>(value.to_f64(), exact);
-            if error > worst.0 {
-                worst = (error, x.to_f64());
-            }
-            assert!(
-                exact != 0.0 || value.is_sign_negative() == exact.is_sign_negative(),
-                "{name}: sign at {x:?}"
-            );
-        }
-        println!(
-            "{name} {} {level:?}: {:.2} at {:e}",
-            std::any::type_name::<T>(),
-            worst.0,
-            worst.1
-        );
-        assert!(worst.0 <= bound, "{name} {level:?}: {} units at {:e}", worst.0, worst.1);
+        let results = xs.iter().zip(values).zip(&expected);
+        compare(name, level, results.map(|((x, value), &exact)| (x, value, exact)), bound);
     }
+}
+
+/// Asserts that values, each with where it is and the exact one, are within `bound` units.
+fn compare<T: Real, X: std::fmt::Debug>(
+    name: &str,
+    level: Level,
+    values: impl Iterator<Item = (X, T, f64)>,
+    bound: f64,
+) {
+    let mut worst = (0.0, None);
+    for (x, value, exact) in values {
+        assert!(
+            exact != 0.0 || value.is_sign_negative() == exact.is_sign_negative(),
+            "{name}: sign at {x:?}"
+        );
+        let error = error::<T>(value.to_f64(), exact);
+        if error > worst.0 {
+            worst = (error, Some(x));
+        }
+    }
+    let (units, place) = worst;
+    println!("{name} {} {level:?}: {units:.2} at {place:?}", std::any::type_name::<T>());
+    assert!(units <= bound, "{name} {level:?}: {units} units at {place:?}");
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -304,20 +311,11 @@ fn check_pow<T: Real>(bases: &[f64], exponents: &[f64], bound: f64) {
     let (xs, ys): (Vec<T>, Vec<T>) = pairs().unzip();
     for level in Level::available() {
         let values = run(Loops::binary::<Pow, T>(), level, &[&xs, &ys]);
-        let mut worst = (0.0, T::ZERO, T::ZERO);
-        for ((x, y), value) in pairs().zip(values) {
+        let results = pairs().zip(values).map(|((x, y), value)| {
             let exact = x.to_f64().powf(y.to_f64());
-            let error = error::<T>(value.to_f64(), exact);
-            if error > worst.0 {
-                worst = (error, x, y);
-            }
-            assert!(
-                exact != 0.0 || value.is_sign_negative() == exact.is_sign_negative(),
-                "sign at {x:?}^{y:?}"
-            );
-        }
-        println!("pow {} {level:?}: {worst:?}", std::any::type_name::<T>());
-        assert!(worst.0 <= bound, "{level:?}: {worst:?}");
+            ((x, y), value, exact)
+        });
+        compare("pow", level, results, bound);
     }
 }
 

@@ -33,7 +33,7 @@ pub enum Reduction {
 
 /// A type whose runs can be reduced: `f32`, `f64`, `i32`, or `u8` for a boolean.
 pub trait Reducible: Number {
-    /// What no element is reduced to: 0, 1, and the least and the greatest value.
+    /// What no element is reduced to, by [`Reduction`]: 0, 1, the least and the greatest value.
     const NOTHING: [Self; 4];
     /// `x` and `y` reduced to one.
     fn combine(reduction: Reduction, x: Self, y: Self) -> Self;
@@ -165,58 +165,43 @@ impl Folds {
     }
 }
 
-/// The reduction `C` of a run of `T`, in so many lanes.
+/// Elements per lane that are combined one after another, before the tree takes over.
+const RUN: usize = 64;
+
+/// Combines `n` elements: runs of `RUN · LANES` elements each, their results in a balanced tree.
 struct Lanes<C, T, const LANES: usize>(PhantomData<(C, T)>);
 
 impl<C: Reduce, T: Reducible, const LANES: usize> Work<u8> for Lanes<C, T, LANES> {
     #[inline(always)]
     unsafe fn run(input: *const u8, output: *mut u8, n: usize) {
-        // SAFETY: the same contract.
-        unsafe { fold::<C, T, LANES>(input, output, n) }
-    }
-}
-
-/// Elements per lane that are combined one after another, before the tree takes over.
-const RUN: usize = 64;
-
-/// Combines `n` elements: runs of `RUN · LANES` elements each, their results in a balanced tree.
-///
-/// # Safety
-///
-/// As for [`Fold`].
-#[inline(always)]
-unsafe fn fold<C: Reduce, T: Reducible, const LANES: usize>(
-    input: *const u8,
-    output: *mut u8,
-    n: usize,
-) {
-    let input = input.cast::<T>();
-    // Results of runs that wait for their partner, the oldest and largest first: run k merges as
-    // often as k + 1 can be halved, like the carries of a counter.
-    let mut waiting = [C::nothing(); usize::BITS as usize];
-    let mut depth = 0;
-    let mut start = 0;
-    let mut runs = 0_usize;
-    while start < n {
-        let length = (n - start).min(RUN * LANES);
-        // SAFETY: `start + length <= n`.
-        let mut value = unsafe { run::<C, T, LANES>(input.add(start), length) };
-        start += length;
-        runs += 1;
-        for _ in 0..runs.trailing_zeros() {
+        let input = input.cast::<T>();
+        // Results of runs that wait for their partner, the oldest and largest first: run k merges
+        // as often as k + 1 can be halved, like the carries of a counter.
+        let mut waiting = [C::nothing(); usize::BITS as usize];
+        let mut depth = 0;
+        let mut start = 0;
+        let mut runs = 0_usize;
+        while start < n {
+            let length = (n - start).min(RUN * LANES);
+            // SAFETY: `start + length <= n`.
+            let mut value = unsafe { run::<C, T, LANES>(input.add(start), length) };
+            start += length;
+            runs += 1;
+            for _ in 0..runs.trailing_zeros() {
+                depth -= 1;
+                value = C::combine(waiting[depth], value);
+            }
+            waiting[depth] = value;
+            depth += 1;
+        }
+        let mut value = C::nothing();
+        while depth > 0 {
             depth -= 1;
             value = C::combine(waiting[depth], value);
         }
-        waiting[depth] = value;
-        depth += 1;
+        // SAFETY: `output` is valid for one element.
+        unsafe { output.cast::<T>().write_unaligned(value) };
     }
-    let mut value = C::nothing();
-    while depth > 0 {
-        depth -= 1;
-        value = C::combine(waiting[depth], value);
-    }
-    // SAFETY: `output` is valid for one element.
-    unsafe { output.cast::<T>().write_unaligned(value) };
 }
 
 /// Combines `length` elements: element i into lane `i mod LANES`, then the lanes by halves.
@@ -298,22 +283,14 @@ mod tests {
         for level in Level::available() {
             for n in (0..300).chain([2047, 2048, 2049, 4096, 6145, 10_000]) {
                 let run = &integers[..n];
-                assert_eq!(
-                    fold(Reduction::Sum, level, run),
-                    run.iter().fold(0, |x: i32, &y| x.wrapping_add(y))
-                );
-                assert_eq!(
-                    fold(Reduction::Product, level, run),
-                    run.iter().fold(1, |x: i32, &y| x.wrapping_mul(y))
-                );
-                assert_eq!(
-                    fold(Reduction::Max, level, run),
-                    run.iter().copied().max().unwrap_or(i32::MIN)
-                );
-                assert_eq!(
-                    fold(Reduction::Min, level, run),
-                    run.iter().copied().min().unwrap_or(i32::MAX)
-                );
+                for (reduction, expected) in [
+                    (Reduction::Sum, run.iter().fold(0, |x: i32, &y| x.wrapping_add(y))),
+                    (Reduction::Product, run.iter().fold(1, |x: i32, &y| x.wrapping_mul(y))),
+                    (Reduction::Max, run.iter().copied().max().unwrap_or(i32::MIN)),
+                    (Reduction::Min, run.iter().copied().min().unwrap_or(i32::MAX)),
+                ] {
+                    assert_eq!(fold(reduction, level, run), expected);
+                }
                 let floats: Vec<f64> = run.iter().map(|&x| f64::from(x)).collect();
                 assert_eq!(fold(Reduction::Sum, level, &floats), floats.iter().sum::<f64>());
                 assert_eq!(

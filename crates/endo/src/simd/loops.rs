@@ -64,71 +64,61 @@ pub struct Loops {
     sizes: [usize; 4],
 }
 
-/// `K` over blocks of `W` elements, then of `H`.
+/// `K` over `n` elements in blocks of `W`, then of `H`. What is left over is part of one more block
+/// of `H`, which ends with the last element: it overlaps the block before, and is therefore
+/// computed first, from what nothing has been stored over yet. Only fewer than `H` elements are
+/// copied.
 struct Blocks<K, const W: usize, const H: usize>(PhantomData<K>);
 
 impl<K: LoopKernel, const W: usize, const H: usize> Work<*const u8> for Blocks<K, W, H> {
     #[inline(always)]
     unsafe fn run(inputs: *const *const u8, output: *mut u8, n: usize) {
-        // SAFETY: the same contract.
-        unsafe { blocks::<K, W, H>(inputs, output, n) }
-    }
-}
-
-/// Runs `K` over `n` elements in blocks of `W`, then of `H`. What is left over is part of one more
-/// block of `H`, which ends with the last element: it overlaps the block before, and is therefore
-/// computed first, from what nothing has been stored over yet. Only fewer than `H` elements are
-/// copied.
-///
-/// # Safety
-///
-/// As for [`Loop`].
-#[inline(always)]
-unsafe fn blocks<K: LoopKernel, const W: usize, const H: usize>(
-    inputs: *const *const u8,
-    output: *mut u8,
-    n: usize,
-) {
-    // SAFETY: the caller vouches for as many inputs as have a type of some size.
-    let (a, b, c) =
-        unsafe { (input::<K::A>(inputs, 0), input::<K::B>(inputs, 1), input::<K::C>(inputs, 2)) };
-    let output = output.cast::<K::Out>();
-    let rest = n % H;
-    let mut last = std::mem::MaybeUninit::<[K::Out; H]>::uninit();
-    if rest > 0 {
-        // SAFETY: the last `H` elements of each array, or all `n` of them.
-        unsafe {
-            if n < H {
-                let (a, b, c) =
-                    (padded::<K::A, H>(a, n), padded::<K::B, H>(b, n), padded::<K::C, H>(c, n));
-                last.write(block::<K, H>(&a, &b, &c));
-                return std::ptr::copy_nonoverlapping(last.as_ptr().cast::<K::Out>(), output, n);
+        // SAFETY: the caller vouches for as many inputs as have a type of some size.
+        let (a, b, c) = unsafe {
+            (input::<K::A>(inputs, 0), input::<K::B>(inputs, 1), input::<K::C>(inputs, 2))
+        };
+        let output = output.cast::<K::Out>();
+        let rest = n % H;
+        let mut last = std::mem::MaybeUninit::<[K::Out; H]>::uninit();
+        if rest > 0 {
+            // SAFETY: the last `H` elements of each array, or all `n` of them.
+            unsafe {
+                if n < H {
+                    let (a, b, c) =
+                        (padded::<K::A, H>(a, n), padded::<K::B, H>(b, n), padded::<K::C, H>(c, n));
+                    last.write(block::<K, H>(&a, &b, &c));
+                    return std::ptr::copy_nonoverlapping(
+                        last.as_ptr().cast::<K::Out>(),
+                        output,
+                        n,
+                    );
+                }
+                last.write(at::<K, H>(a, b, c, n - H));
             }
-            last.write(at::<K, H>(a, b, c, n - H));
         }
-    }
-    let mut start = 0;
-    while n - start >= W {
-        // SAFETY: `start + W <= n`. Arrays are read and written unaligned, so alignment of an
-        // element is enough;
-        // all loads come before the store, so that `output` may equal an input.
-        unsafe {
-            output.add(start).cast::<[K::Out; W]>().write_unaligned(at::<K, W>(a, b, c, start))
-        };
-        start += W;
-        separate();
-    }
-    while n - start >= H {
-        // SAFETY: as above.
-        unsafe {
-            output.add(start).cast::<[K::Out; H]>().write_unaligned(at::<K, H>(a, b, c, start))
-        };
-        start += H;
-        separate();
-    }
-    if rest > 0 {
-        // SAFETY: `n >= H`, and the block has been computed.
-        unsafe { output.add(n - H).cast::<[K::Out; H]>().write_unaligned(last.assume_init()) };
+        let mut start = 0;
+        while n - start >= W {
+            // SAFETY: `start + W <= n`. Arrays are read and written unaligned, so alignment of an
+            // element is enough;
+            // all loads come before the store, so that `output` may equal an input.
+            unsafe {
+                output.add(start).cast::<[K::Out; W]>().write_unaligned(at::<K, W>(a, b, c, start))
+            };
+            start += W;
+            separate();
+        }
+        while n - start >= H {
+            // SAFETY: as above.
+            unsafe {
+                output.add(start).cast::<[K::Out; H]>().write_unaligned(at::<K, H>(a, b, c, start))
+            };
+            start += H;
+            separate();
+        }
+        if rest > 0 {
+            // SAFETY: `n >= H`, and the block has been computed.
+            unsafe { output.add(n - H).cast::<[K::Out; H]>().write_unaligned(last.assume_init()) };
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub mod trigonometry;
 mod accuracy;
 
 pub use cast::Cast;
-pub use combined::{Arithmetic, COMBINED, CombinedFormula, Symbol};
+pub use combined::{Arithmetic, COMBINED, Code, CombinedFormula, Symbol};
 pub use error_function::{erf, erfinv};
 pub use exponential::{
     SELU_ALPHA, SELU_SCALE, elu_slope, exp, expm1, expm1_negative, scaled_expm1_negative,

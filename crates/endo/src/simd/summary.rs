@@ -215,18 +215,30 @@ fn summarize<T: Real>(values: &[T], [low, high]: [f64; 2]) -> Summary {
 /// The sum of squared differences from a number.
 #[inline(always)]
 fn spread<T: Real>(values: &[T], from: f64) -> f64 {
-    let (blocks, rest) = values.as_chunks::<LANES>();
+    sum_of(values, values, |value, _| {
+        let difference = value - from;
+        difference * difference
+    })
+}
+
+#[inline(always)]
+fn multiply<T: Real>(x: &[T], y: &[T]) -> f64 {
+    sum_of(x, y, |x, y| x * y)
+}
+
+/// The sum of what is made of each two elements of two runs of one length.
+#[inline(always)]
+fn sum_of<T: Real>(x: &[T], y: &[T], term: impl Fn(f64, f64) -> f64) -> f64 {
     let (mut sums, mut last) = ([0.0; LANES], [0.0; LANES]);
-    for block in blocks {
+    let ((x_blocks, x_rest), (y_blocks, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    for (x, y) in x_blocks.iter().zip(y_blocks) {
         for lane in 0..LANES {
-            let difference = block[lane].to_f64() - from;
-            sums[lane] += difference * difference;
+            sums[lane] += term(x[lane].to_f64(), y[lane].to_f64());
         }
         separate();
     }
-    for (lane, value) in rest.iter().enumerate() {
-        let difference = value.to_f64() - from;
-        last[lane] = difference * difference;
+    for (lane, (x, y)) in x_rest.iter().zip(y_rest).enumerate() {
+        last[lane] = term(x.to_f64(), y.to_f64());
     }
     sum(sums) + sum(last)
 }
@@ -288,22 +300,6 @@ fn distribute<T: Real>(values: &[T], [minimum, maximum]: [f64; 2], counts: &mut 
             }
         }
     }
-}
-
-#[inline(always)]
-fn multiply<T: Real>(x: &[T], y: &[T]) -> f64 {
-    let (mut sums, mut last) = ([0.0; LANES], [0.0; LANES]);
-    let ((x_blocks, x_rest), (y_blocks, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
-    for (x, y) in x_blocks.iter().zip(y_blocks) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane].to_f64() * y[lane].to_f64();
-        }
-        separate();
-    }
-    for (lane, (x, y)) in x_rest.iter().zip(y_rest).enumerate() {
-        last[lane] = x.to_f64() * y.to_f64();
-    }
-    sum(sums) + sum(last)
 }
 
 #[cfg(test)]

@@ -167,8 +167,8 @@ impl Body {
         (self.stretches, self.spots) = (stretches, spots);
     }
 
-    /// The length of the sequences of a number, with all those that continue them in memory; and the
-    /// number of the first one that does not.
+    /// The length of the sequences of a number, with all those that continue them in memory; and
+    /// the number of the first one that does not.
     fn stretch(&self, bases: &Bases, next: usize) -> (usize, usize) {
         let first = &self.sequences[next];
         let steps = || self.operands.iter().map(|operand| operand.step).filter(|&step| step > 0);

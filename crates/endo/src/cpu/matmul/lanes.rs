@@ -9,7 +9,7 @@ use crate::simd::{Float, Level};
 /// # Safety
 ///
 /// Every function needs a processor with the implementor's instructions; those that take a pointer
-/// need it to be valid for the lanes they read or write.
+/// need it to be valid for the lanes they read or write. A vector is `WIDTH` elements and no more.
 pub(super) trait Lanes: Copy + 'static {
     type Element: Element;
     type Vector: Copy;
@@ -24,11 +24,23 @@ pub(super) trait Lanes: Copy + 'static {
 
     /// The mask of the first `count` lanes, `count <= WIDTH`.
     unsafe fn mask(count: usize) -> Self::Mask;
-    unsafe fn zero() -> Self::Vector;
+    #[inline(always)]
+    unsafe fn zero() -> Self::Vector {
+        // SAFETY: a vector is made of floats, whose zeros have no bits.
+        unsafe { std::mem::zeroed() }
+    }
     unsafe fn splat(x: *const Self::Element) -> Self::Vector;
-    unsafe fn load(from: *const Self::Element) -> Self::Vector;
+    #[inline(always)]
+    unsafe fn load(from: *const Self::Element) -> Self::Vector {
+        // SAFETY: by the contract above.
+        unsafe { from.cast::<Self::Vector>().read_unaligned() }
+    }
     unsafe fn load_masked(from: *const Self::Element, mask: Self::Mask) -> Self::Vector;
-    unsafe fn store(to: *mut Self::Element, x: Self::Vector);
+    #[inline(always)]
+    unsafe fn store(to: *mut Self::Element, x: Self::Vector) {
+        // SAFETY: by the contract above.
+        unsafe { to.cast::<Self::Vector>().write_unaligned(x) }
+    }
     unsafe fn store_masked(to: *mut Self::Element, x: Self::Vector, mask: Self::Mask);
     /// Asks for the cache line of an address; the address need not be valid.
     unsafe fn prefetch(to: *const Self::Element);

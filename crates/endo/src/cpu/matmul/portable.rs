@@ -26,28 +26,14 @@ impl<T: Element> Lanes for Portable<T> {
         count
     }
     #[inline(always)]
-    unsafe fn zero() -> Self::Vector {
-        [T::ZERO; WIDTH]
-    }
-    #[inline(always)]
     unsafe fn splat(x: *const T) -> Self::Vector {
         // SAFETY: as the trait asks.
         unsafe { [*x; WIDTH] }
     }
     #[inline(always)]
-    unsafe fn load(from: *const T) -> Self::Vector {
-        // SAFETY: as the trait asks.
-        unsafe { from.cast::<Self::Vector>().read_unaligned() }
-    }
-    #[inline(always)]
     unsafe fn load_masked(from: *const T, mask: usize) -> Self::Vector {
         // SAFETY: as the trait asks; only lanes inside the mask are read.
         from_fn(|lane| if lane < mask { unsafe { *from.add(lane) } } else { T::ZERO })
-    }
-    #[inline(always)]
-    unsafe fn store(to: *mut T, x: Self::Vector) {
-        // SAFETY: as the trait asks.
-        unsafe { to.cast::<Self::Vector>().write_unaligned(x) }
     }
     #[inline(always)]
     unsafe fn store_masked(to: *mut T, x: Self::Vector, mask: usize) {

@@ -1,6 +1,7 @@
 //! The claims that hold for every path, level, type and number of threads: right values, no read or
 //! write outside the operands, the same bits whatever the threads and the alignment.
 use super::*;
+use crate::simd::Memory;
 
 /// Numbers for tests: a linear congruence.
 struct Random(u64);
@@ -64,12 +65,6 @@ impl<T: Tolerance> Guarded<T> {
     }
 }
 
-/// Memory aligned to 64 bytes with a margin behind, to see whether a run writes past what it asked
-/// for.
-#[repr(align(64))]
-#[derive(Clone)]
-struct CacheLine(#[expect(dead_code, reason = "only the bytes matter")] [u8; 64]);
-
 /// Whether a product takes its own path or one that its size would not choose.
 #[derive(Clone, Copy, Debug)]
 enum Course {
@@ -93,8 +88,10 @@ fn run<T: Tolerance>(
                 * size_of::<T>()
         }
     };
-    let mut scratch = vec![CacheLine([0xff; 64]); bytes.div_ceil(64) + 2];
-    let pointer = scratch.as_mut_ptr().cast::<u8>();
+    // A margin behind shows whether a run writes past what it asked for.
+    let mut scratch = Memory::zeroed(bytes + 64);
+    scratch.bytes_mut().fill(0xff);
+    let pointer = scratch.bytes_mut().as_mut_ptr();
     let bias = bias.map_or(null(), |bias| bias.pointer());
     let operands =
         Operands { shape: *product, a: a.pointer(), b: b.pointer(), bias, c: c.pointer_mut() };
@@ -108,9 +105,8 @@ fn run<T: Tolerance>(
             }
         }
     }
-    // SAFETY: the lines behind the scratch are the vector's.
-    let behind = unsafe { std::slice::from_raw_parts(pointer.add(bytes), 64) };
-    assert!(behind.iter().all(|&byte| byte == 0xff), "{product:?} wrote behind its scratch");
+    let mut behind = scratch.bytes()[bytes..].iter();
+    assert!(behind.all(|&byte| byte == 0xff), "{product:?} wrote behind its scratch");
 }
 
 /// Runs a product at every level, with one thread and two, at two alignments, and compares.
@@ -204,23 +200,29 @@ fn random_small_products_are_right() {
     }
 }
 
-#[test]
-fn products_of_more_threads_than_tasks_are_right() {
-    let (pools, mut random) = ([Pool::new(1), Pool::new(20)], Random(7));
-    for size in [[300, 500, 40], [130, 900, 33], [15, 33, 1100]] {
+/// As `check_layouts`, for many sizes; `random` is where the random numbers start.
+fn check_sizes(sizes: &[[usize; 3]], threads: usize, random: u64) {
+    let (pools, mut random) = ([Pool::new(1), Pool::new(threads)], Random(random));
+    for &size in sizes {
         check_layouts(size, &pools, &mut random);
     }
 }
 
 #[test]
+fn products_of_more_threads_than_tasks_are_right() {
+    check_sizes(&[[300, 500, 40], [130, 900, 33], [15, 33, 1100]], 20, 7);
+}
+
+#[test]
 fn narrow_products_are_right() {
-    let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(2));
-    for size in
-        [[32, 1, 30], [30, 1, 32], [32, 30, 1], [1, 30, 30], [1, 1, 1], [1, 1, 100], [3, 1, 65]]
-    {
-        check_layouts(size, &pools, &mut random);
-    }
-    for size in [
+    let sizes = [
+        [32, 1, 30],
+        [30, 1, 32],
+        [32, 30, 1],
+        [1, 30, 30],
+        [1, 1, 1],
+        [1, 1, 100],
+        [3, 1, 65],
         [32, 9, 30],
         [128, 30, 8],
         [1024, 30, 8],
@@ -231,9 +233,8 @@ fn narrow_products_are_right() {
         [30, 8, 32],
         [100, 3, 40],
         [300, 5, 300],
-    ] {
-        check_layouts(size, &pools, &mut random);
-    }
+    ];
+    check_sizes(&sizes, 2, 2);
 }
 
 #[test]
@@ -254,12 +255,9 @@ fn products_of_few_columns_are_right_where_the_left_operand_is_transposed() {
 
 #[test]
 fn products_of_many_blocks_are_right() {
-    let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(3));
-    for size in
-        [[65, 129, 300], [5, 2100, 9], [1050, 20, 9], [14, 65, 1100], [3, 2, 600], [520, 40, 1100]]
-    {
-        check_layouts(size, &pools, &mut random);
-    }
+    let sizes =
+        [[65, 129, 300], [5, 2100, 9], [1050, 20, 9], [14, 65, 1100], [3, 2, 600], [520, 40, 1100]];
+    check_sizes(&sizes, 2, 3);
 }
 
 #[test]
@@ -273,18 +271,12 @@ fn a_large_product_is_right() {
 
 #[test]
 fn a_product_of_no_terms_is_the_bias_or_zero() {
-    let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(4));
-    for size in [[3, 20, 0], [1, 1, 0], [4, 1, 0]] {
-        check_layouts(size, &pools, &mut random);
-    }
+    check_sizes(&[[3, 20, 0], [1, 1, 0], [4, 1, 0]], 2, 4);
 }
 
 #[test]
 fn a_product_without_elements_does_nothing() {
-    let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(5));
-    for size in [[0, 20, 3], [20, 0, 3], [0, 0, 0]] {
-        check_layouts(size, &pools, &mut random);
-    }
+    check_sizes(&[[0, 20, 3], [20, 0, 3], [0, 0, 0]], 2, 5);
 }
 
 #[test]
@@ -293,8 +285,8 @@ fn a_bias_is_added_once_however_many_blocks() {
         Matmul { m: 40, n: 40, k: 1000, a: [1000, 1], b: [40, 1], c_row: 40, accumulate: false };
     let (a, b, bias, mut c) =
         (vec![0.0; 40_000], vec![1.0; 40_000], vec![2.5; 40], vec![f32::NAN; 1600]);
-    let mut scratch = vec![CacheLine([0; 64]); product.scratch_bytes(4).div_ceil(64)];
-    let scratch = scratch.as_mut_ptr().cast();
+    let mut scratch = Memory::zeroed(product.scratch_bytes(4));
+    let scratch = scratch.bytes_mut().as_mut_ptr();
     // SAFETY: the vectors hold what the shape says.
     unsafe {
         product.run_f32(

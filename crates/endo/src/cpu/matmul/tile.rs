@@ -8,6 +8,7 @@ use super::lanes::Lanes;
 const AHEAD: usize = 12;
 
 /// What a tile is computed from. The columns of `b` and `c` and the bias are contiguous.
+#[derive(Clone, Copy)]
 pub(super) struct Tile<L: Lanes> {
     /// The terms of each sum.
     pub k: usize,
@@ -25,14 +26,6 @@ pub(super) struct Tile<L: Lanes> {
     /// Whether the sums are added to what `c` holds.
     pub accumulate: bool,
 }
-
-impl<L: Lanes> Clone for Tile<L> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<L: Lanes> Copy for Tile<L> {}
 
 impl<L: Lanes> Tile<L> {
     /// Computes `R` rows of `V` vectors; the last vector has the lanes of `tail` where `TAIL` is

@@ -178,15 +178,8 @@ impl<F: Formula> Update<F> {
 }
 
 /// A vector as a number.
+#[derive(Clone, Copy)]
 struct Vector<L: Lanes>(L::Vector);
-
-impl<L: Lanes> Clone for Vector<L> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<L: Lanes> Copy for Vector<L> {}
 
 macro_rules! operators {
     ($($operator:ident $method:ident $function:ident;)+) => {

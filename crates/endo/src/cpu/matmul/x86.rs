@@ -23,28 +23,13 @@ pub(super) struct Avx512<T>(T);
 /// The functions whose bodies differ by the intrinsic's name alone.
 macro_rules! functions {
     (
-        $type:ty, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident,
-        $subtract:ident, $multiply:ident, $divide:ident, $sqrt:ident, $multiply_add:tt
+        $type:ty, $splat:ident, $add:ident, $subtract:ident, $multiply:ident, $divide:ident,
+        $sqrt:ident, $multiply_add:tt
     ) => {
-        #[inline(always)]
-        unsafe fn zero() -> Self::Vector {
-            // SAFETY: as the trait asks.
-            unsafe { $zero() }
-        }
         #[inline(always)]
         unsafe fn splat(x: *const $type) -> Self::Vector {
             // SAFETY: as the trait asks.
             unsafe { $splat(*x) }
-        }
-        #[inline(always)]
-        unsafe fn load(from: *const $type) -> Self::Vector {
-            // SAFETY: as the trait asks.
-            unsafe { $load(from) }
-        }
-        #[inline(always)]
-        unsafe fn store(to: *mut $type, x: Self::Vector) {
-            // SAFETY: as the trait asks.
-            unsafe { $store(to, x) }
         }
         #[inline(always)]
         unsafe fn prefetch(to: *const $type) {
@@ -142,10 +127,7 @@ avx2!(
         _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps::<1>(x, x)))
     },
     transpose_4x4_f32,
-    _mm256_setzero_ps,
     _mm256_set1_ps,
-    _mm256_loadu_ps,
-    _mm256_storeu_ps,
     _mm256_add_ps,
     _mm256_sub_ps,
     _mm256_mul_ps,
@@ -167,10 +149,7 @@ avx2!(
         _mm_cvtsd_f64(_mm_add_sd(x, _mm_unpackhi_pd(x, x)))
     },
     transpose_4x4_f64,
-    _mm256_setzero_pd,
     _mm256_set1_pd,
-    _mm256_loadu_pd,
-    _mm256_storeu_pd,
     _mm256_add_pd,
     _mm256_sub_pd,
     _mm256_mul_pd,
@@ -229,10 +208,7 @@ avx512!(
     _mm512_reduce_add_ps,
     8,
     transpose_8x8_f32,
-    _mm512_setzero_ps,
     _mm512_set1_ps,
-    _mm512_loadu_ps,
-    _mm512_storeu_ps,
     _mm512_add_ps,
     _mm512_sub_ps,
     _mm512_mul_ps,
@@ -250,10 +226,7 @@ avx512!(
     _mm512_reduce_add_pd,
     4,
     transpose_4x4_f64,
-    _mm512_setzero_pd,
     _mm512_set1_pd,
-    _mm512_loadu_pd,
-    _mm512_storeu_pd,
     _mm512_add_pd,
     _mm512_sub_pd,
     _mm512_mul_pd,
@@ -333,10 +306,7 @@ sse2!(
             _mm_movelh_ps(_mm_castsi128_ps(_mm_loadl_epi64(from.cast())), _mm_load_ss(from.add(2))),
         _ => _mm_loadu_ps(from),
     },
-    _mm_setzero_ps,
     _mm_set1_ps,
-    _mm_loadu_ps,
-    _mm_storeu_ps,
     _mm_add_ps,
     _mm_sub_ps,
     _mm_mul_ps,
@@ -354,10 +324,7 @@ sse2!(
         1 => _mm_load_sd(from),
         _ => _mm_loadu_pd(from),
     },
-    _mm_setzero_pd,
     _mm_set1_pd,
-    _mm_loadu_pd,
-    _mm_storeu_pd,
     _mm_add_pd,
     _mm_sub_pd,
     _mm_mul_pd,

@@ -66,26 +66,23 @@ fn elements<T: Number>(seed: u64, element: fn(f64) -> T) -> Vec<T> {
 /// Runs the loops at every level and for n = 0..100, from and to addresses that are aligned to an
 /// element only; checks that all levels give what `exact` gives for one element, that nothing is
 /// written past the end, and that the result is the same in the place of input `place`.
-fn check<K: LoopKernel>(
+fn check<A, B, C, Out: Number + std::fmt::Debug + Default>(
     loops: Loops,
-    a: &[K::A],
-    b: &[K::B],
-    c: &[K::C],
-    exact: impl Fn(Level, usize) -> K::Out,
+    a: &[A],
+    b: &[B],
+    c: &[C],
+    exact: impl Fn(Level, usize) -> Out,
     place: Option<usize>,
-) where
-    K::Out: Number + std::fmt::Debug + Default,
-{
+) {
     for level in Level::available() {
         for n in 0..100 {
             let inputs =
                 [a[1..].as_ptr().cast::<u8>(), b[1..].as_ptr().cast(), c[1..].as_ptr().cast()];
-            let mut output = [K::Out::default(); 128];
+            let mut output = [Out::default(); 128];
             // SAFETY: all arrays are longer than 100 elements.
             unsafe { loops.at(level)(inputs.as_ptr(), output[1..].as_mut_ptr().cast(), n) };
             for (i, &value) in output.iter().enumerate() {
-                let expected =
-                    if (1..=n).contains(&i) { exact(level, i) } else { K::Out::default() };
+                let expected = if (1..=n).contains(&i) { exact(level, i) } else { Out::default() };
                 assert!(
                     value == expected,
                     "{level:?}, n = {n}, i = {i}: {value:?}, not {expected:?}"
@@ -93,7 +90,7 @@ fn check<K: LoopKernel>(
             }
             let Some(place) = place else { continue };
             let mut shared = [0_u64; 128];
-            let size = size_of::<K::Out>();
+            let size = size_of::<Out>();
             let target = shared.as_mut_ptr().cast::<u8>();
             let mut inputs = inputs;
             // SAFETY: the input has at least n elements of the output's size, and `shared` has
@@ -120,7 +117,7 @@ fn check_floats<T: Real + std::fmt::Debug + Default>(element: fn(f64) -> T) {
     let unary = |level, i| {
         value(|| <Mixed as Unary>::apply(x[i]), || <Mixed as Unary>::apply(wide(&x, i)), level)
     };
-    check::<OfUnary<Mixed, T>>(Loops::unary::<Mixed, T>(), &x, &none, &none, unary, Some(0));
+    check(Loops::unary::<Mixed, T>(), &x, &none, &none, unary, Some(0));
     let binary = |level, i| {
         value(
             || <Mixed as Binary>::apply(x[i], y[i]),
@@ -129,26 +126,12 @@ fn check_floats<T: Real + std::fmt::Debug + Default>(element: fn(f64) -> T) {
         )
     };
     for place in 0..2 {
-        check::<OfBinary<Mixed, T>>(
-            Loops::binary::<Mixed, T>(),
-            &x,
-            &y,
-            &none,
-            binary,
-            Some(place),
-        );
+        check(Loops::binary::<Mixed, T>(), &x, &y, &none, binary, Some(place));
     }
     let ternary = |_, i| <Mixed as Ternary>::apply(x[i], y[i], z[i]);
-    check::<OfTernary<Mixed, T>>(Loops::ternary::<Mixed, T>(), &x, &y, &z, ternary, Some(2));
+    check(Loops::ternary::<Mixed, T>(), &x, &y, &z, ternary, Some(2));
     let predicate = |_, i: usize| u8::from(<Mixed as Predicate>::apply(x[i]));
-    check::<OfPredicate<Mixed, T>>(
-        Loops::predicate::<Mixed, T>(),
-        &x,
-        &none,
-        &none,
-        predicate,
-        None,
-    );
+    check(Loops::predicate::<Mixed, T>(), &x, &none, &none, predicate, None);
 }
 
 fn check_numbers<T: Number + std::fmt::Debug + Default>(element: fn(f64) -> T) {
@@ -156,16 +139,9 @@ fn check_numbers<T: Number + std::fmt::Debug + Default>(element: fn(f64) -> T) {
     let condition = elements(6, |x| u8::from(x > 0.0) * 3);
     let less = |_, i: usize| u8::from(x[i] <= y[i]);
     let place = (size_of::<T>() == 1).then_some(0);
-    check::<OfComparison<Mixed, T>>(
-        Loops::comparison::<Mixed, T>(),
-        &x,
-        &y,
-        &[(); 128],
-        less,
-        place,
-    );
+    check(Loops::comparison::<Mixed, T>(), &x, &y, &[(); 128], less, place);
     let select = |_, i: usize| if condition[i] != 0 { x[i] } else { y[i] };
-    check::<OfSelect<T>>(Loops::select::<T>(), &condition, &x, &y, select, Some(1));
+    check(Loops::select::<T>(), &condition, &x, &y, select, Some(1));
 }
 
 #[test]
@@ -187,9 +163,9 @@ fn integer_loops_give_the_formula_at_every_length_level_and_place() {
     let [x, y] = [7, 8].map(|seed| elements(seed, |x| (x * 10.0) as i32));
     let none = [(); 128];
     let one = |_, i: usize| x[i].abs();
-    check::<OfInteger1<Mixed>>(Loops::integer1::<Mixed>(), &x, &none, &none, one, Some(0));
+    check(Loops::integer1::<Mixed>(), &x, &none, &none, one, Some(0));
     let two = |_, i: usize| x[i].checked_div(y[i]).unwrap_or(0);
-    check::<OfInteger2<Mixed>>(Loops::integer2::<Mixed>(), &x, &y, &none, two, Some(1));
+    check(Loops::integer2::<Mixed>(), &x, &y, &none, two, Some(1));
 }
 
 #[test]
@@ -197,7 +173,7 @@ fn logical_loops_read_any_nonzero_byte_as_true() {
     let [x, y] = [9, 10].map(|seed| elements(seed, |x| (x * 2.0) as u8));
     let none = [(); 128];
     let one = |_, i: usize| u8::from(x[i] == 0);
-    check::<OfLogical1<Mixed>>(Loops::logical1::<Mixed>(), &x, &none, &none, one, Some(0));
+    check(Loops::logical1::<Mixed>(), &x, &none, &none, one, Some(0));
     let two = |_, i: usize| u8::from((x[i] != 0) != (y[i] != 0));
-    check::<OfLogical2<Mixed>>(Loops::logical2::<Mixed>(), &x, &y, &none, two, Some(1));
+    check(Loops::logical2::<Mixed>(), &x, &y, &none, two, Some(1));
 }
