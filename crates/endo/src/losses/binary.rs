@@ -10,8 +10,7 @@ use crate::shape::Shape;
 use super::EPSILON;
 use super::Loss;
 use super::shapes::{
-    mean_over, power_from_zero, same_shape, smooth, warn_of_linear, warn_of_one_softmax,
-    warn_of_probabilities,
+    mean_over, power_from_zero, same_shape, smooth, warn_of_one_softmax, warn_of_scale,
 };
 use super::targets::Targets;
 
@@ -52,11 +51,7 @@ fn crossentropies(t: &Tensor, x: &Tensor, from_logits: bool) -> Tensor {
 impl BinaryCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        if self.from_logits {
-            warn_of_probabilities("binary_crossentropy", y_pred)
-        } else {
-            warn_of_linear("binary_crossentropy", "sigmoid", y_pred)
-        }
+        warn_of_scale("binary_crossentropy", "sigmoid", self.from_logits, y_pred);
         warn_of_one_softmax("binary_crossentropy", y_pred);
         let (t, x) = same_shape("binary_crossentropy", y_true, y_pred);
         mean_over(
@@ -69,11 +64,7 @@ impl BinaryCrossentropy {
 impl BinaryFocalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        if self.from_logits {
-            warn_of_probabilities("binary_focal_crossentropy", y_pred)
-        } else {
-            warn_of_linear("binary_focal_crossentropy", "sigmoid", y_pred)
-        }
+        warn_of_scale("binary_focal_crossentropy", "sigmoid", self.from_logits, y_pred);
         warn_of_one_softmax("binary_focal_crossentropy", y_pred);
         let (t, x) = same_shape("binary_focal_crossentropy", y_true, y_pred);
         let t = smooth(&t, self.label_smoothing, 0.5);

@@ -14,7 +14,7 @@ use crate::named::family;
 use super::EPSILON;
 use super::Loss;
 use super::per_class::PerClass;
-use super::shapes::{power_from_zero, same_classes, smooth, warn_of_linear, warn_of_probabilities};
+use super::shapes::{power_from_zero, same_classes, smooth, warn_of_scale};
 
 /// `-sum(t log(p))` over the last axis, for one-hot (or soft) targets (Bishop 2006, equation
 /// 4.108): `[batch]` from `[batch, classes]`. Predictions are probabilities, scaled to sum 1 and
@@ -63,11 +63,7 @@ fn scaled(x: &Tensor, axes: &[isize]) -> Tensor {
 impl CategoricalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        if self.from_logits {
-            warn_of_probabilities("categorical_crossentropy", y_pred)
-        } else {
-            warn_of_linear("categorical_crossentropy", "softmax", y_pred)
-        }
+        warn_of_scale("categorical_crossentropy", "softmax", self.from_logits, y_pred);
         let (t, x) = same_classes("categorical_crossentropy", y_true, y_pred);
         let (t, axes) = (smooth_classes(&t, self.label_smoothing, self.axis), [self.axis as isize]);
         if self.from_logits {
@@ -81,11 +77,7 @@ impl CategoricalCrossentropy {
 impl CategoricalFocalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        if self.from_logits {
-            warn_of_probabilities("categorical_focal_crossentropy", y_pred)
-        } else {
-            warn_of_linear("categorical_focal_crossentropy", "softmax", y_pred)
-        }
+        warn_of_scale("categorical_focal_crossentropy", "softmax", self.from_logits, y_pred);
         let (t, x) = same_classes("categorical_focal_crossentropy", y_true, y_pred);
         let (t, axes) = (smooth_classes(&t, self.label_smoothing, self.axis), [self.axis as isize]);
         let p = if self.from_logits {

@@ -5,6 +5,7 @@
 
 use std::panic::Location;
 
+use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::words;
@@ -87,7 +88,9 @@ fn mean(values: &Tensor, valid: Option<Tensor>) -> Tensor {
 /// stands for none.
 #[track_caller]
 pub(crate) fn spread_weights(weight: &Tensor, values: &Tensor) -> Tensor {
-    spread("sample weights", weight, values, Location::caller())
+    let site = Location::caller();
+    let weight = weight.convert(values.dtype().promote(DType::F32), site);
+    spread("sample weights", &weight, values, site)
 }
 
 fn spread(

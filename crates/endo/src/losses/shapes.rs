@@ -8,6 +8,8 @@ use std::panic::Location;
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::{Node, Op, Tensor};
+use crate::ops::view::seen_through;
+use crate::shape::Shape;
 use crate::simd::Reduction;
 
 /// Targets and predictions as floats of one shape, as a loss function takes them; anything that
@@ -65,22 +67,20 @@ pub(super) fn class_numbers(
 ) -> (Tensor, Tensor) {
     let site = Location::caller();
     let predictions = y_pred.convert(y_pred.dtype().promote(DType::F32), site);
-    let position = y_pred.shape().axis(axis);
-    let rows = position.map(|position| y_pred.shape().without(&[position]));
-    let with_one = position.map(|position| y_pred.shape().with(position, 1));
-    let (Some(position), Some(rows)) = (position, rows) else {
+    let refused = |error: Error, shape: Shape| {
+        (y_pred.fail(error, shape, site).convert(DType::I32, site), predictions.clone())
+    };
+    let Some(position) = y_pred.shape().axis(axis) else {
         let message = format!(
             "`{function}` along axis {axis} of predictions {}, which have no such axis",
             y_pred.shape()
         );
         let help = "predictions are `[batch, classes]`, with the classes along the last axis \
             unless told otherwise";
-        return (
-            y_pred.fail(Error::shape(message, help), (), site).convert(DType::I32, site),
-            predictions,
-        );
+        return refused(Error::shape(message, help), Shape::scalar());
     };
-    if *y_true.shape() != rows && Some(y_true.shape()) != with_one.as_ref() {
+    let rows = y_pred.shape().without(&[position]);
+    if *y_true.shape() != rows && *y_true.shape() != y_pred.shape().with(position, 1) {
         let message = format!(
             "`{function}` of targets {} and predictions {}",
             y_true.shape(),
@@ -93,10 +93,7 @@ pub(super) fn class_numbers(
             "give one class number for each row of predictions: targets `[batch]` or `[batch, \
                 1]`, predictions `[batch, classes]`"
         };
-        return (
-            y_pred.fail(Error::shape(message, help), rows, site).convert(DType::I32, site),
-            predictions,
-        );
+        return refused(Error::shape(message, help), rows);
     }
     (not_negative(&y_true.reshape(rows), y_pred.shape()[position]), predictions)
 }
@@ -114,10 +111,7 @@ pub(super) fn not_negative(labels: &Tensor, classes: usize) -> Tensor {
 /// the trace, so a run pays nothing for it.
 pub(crate) fn warn_of_linear(function: &str, activation: &str, y_pred: &Tensor) {
     let trace = y_pred.trace();
-    let mut node = trace.node(y_pred.id());
-    while let (Op::View(_) | Op::Cast, &[input]) = (&node.op, node.inputs.as_slice()) {
-        node = trace.node(input);
-    }
+    let node = seen_through(trace, y_pred.id());
     let is_product = |node: &Node| matches!(node.op, Op::Matmul { .. });
     let with_bias = |node: &Node| match &node.op {
         Op::Elementwise(function) => {
@@ -138,21 +132,15 @@ pub(crate) fn warn_of_linear(function: &str, activation: &str, y_pred: &Tensor) 
 /// The activation that made predictions, if it is one that makes probabilities.
 fn probabilities_of(y_pred: &Tensor) -> Option<&'static str> {
     let trace = y_pred.trace();
-    let seen_through = |mut node: Node| {
-        while let (Op::View(_) | Op::Cast, &[input]) = (&node.op, node.inputs.as_slice()) {
-            node = trace.node(input);
-        }
-        node
-    };
     let called = |node: &Node| match &node.op {
         Op::Elementwise(function) => function.name,
         _ => "",
     };
-    let node = seen_through(trace.node(y_pred.id()));
+    let node = seen_through(trace, y_pred.id());
     // A softmax is a quotient of exponentials and their sum.
     let is_softmax = || {
         let &[above, below] = node.inputs.as_slice() else { return false };
-        let sum = seen_through(trace.node(below));
+        let sum = seen_through(trace, below);
         called(&trace.node(above)) == "exp"
             && matches!(sum.op, Op::Reduce(Reduction::Sum, _))
             && sum.inputs == [above]
@@ -166,13 +154,23 @@ fn probabilities_of(y_pred: &Tensor) -> Option<&'static str> {
 
 /// Warns of predictions that are probabilities where a loss takes log-odds: the activation would be
 /// applied twice.
-pub(super) fn warn_of_probabilities(function: &str, y_pred: &Tensor) {
+fn warn_of_probabilities(function: &str, y_pred: &Tensor) {
     if let Some(activation) = probabilities_of(y_pred) {
         y_pred.trace().warn(format!(
             "`{function}` takes log-odds, since it is said to be `from_logits`, and its \
                 predictions are those of a `{activation}`: leave \
              the activation or `from_logits` out"
         ));
+    }
+}
+
+/// Warns when predictions are not on the scale that `from_logits` says; `activation` is the one
+/// that makes probabilities.
+pub(super) fn warn_of_scale(function: &str, activation: &str, from_logits: bool, y_pred: &Tensor) {
+    if from_logits {
+        warn_of_probabilities(function, y_pred)
+    } else {
+        warn_of_linear(function, activation, y_pred)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::shape::Shape;
 
 use super::EPSILON;
 use super::Loss;
-use super::shapes::{class_numbers, power_from_zero, warn_of_linear, warn_of_probabilities};
+use super::shapes::{class_numbers, power_from_zero, warn_of_scale};
 use super::targets::Targets;
 
 /// `-log(p[class])`, for class numbers `[batch]` or `[batch, 1]`, integers or whole floats:
@@ -62,11 +62,7 @@ impl SparseCategoricalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         let axis = self.axis as isize;
-        if self.from_logits {
-            warn_of_probabilities("sparse_categorical_crossentropy", y_pred)
-        } else {
-            warn_of_linear("sparse_categorical_crossentropy", "softmax", y_pred)
-        }
+        warn_of_scale("sparse_categorical_crossentropy", "softmax", self.from_logits, y_pred);
         let Some(ignored) = self.ignore_class else {
             let (labels, x) =
                 class_numbers("sparse_categorical_crossentropy", y_true, y_pred, axis);

@@ -72,13 +72,15 @@ impl Targets {
         targets: &Array,
         covered: TargetCover<'_>,
     ) -> Result<()> {
-        let (wrong, expected, help): (Box<dyn Fn(f64) -> bool>, String, String) = match self {
-            Self::Any => return Ok(()),
+        if self == Self::Any {
+            return Ok(()); // without a look at all of the data
+        }
+        let is_wrong =
+            |&place: &usize| !self.allows(targets.get(place)) && !covered.is_at(targets, place);
+        let Some(place) = (0..targets.len()).find(is_wrong) else { return Ok(()) };
+        let (expected, help) = match self {
+            Self::Any => unreachable!("it allows every number"),
             Self::Classes { count, ignored } => {
-                let ignored = ignored.map(f64::from);
-                let is_class = move |number: f64| {
-                    number >= 0.0 && number < count as f64 && number.fract() == 0.0
-                };
                 let except = ignored.map_or(String::new(), |ignored| {
                     format!(", or {ignored} for rows that do not count")
                 });
@@ -87,36 +89,27 @@ impl Targets {
                     _ => format!("one of {count} classes, 0 to {}{except}", count - 1),
                 };
                 let help = "count classes from 0, and give the last layer as many units as there \
-                    are classes"
-                    .to_string();
-                (
-                    Box::new(move |number| !is_class(number) && Some(number) != ignored),
-                    expected,
-                    help,
-                )
+                    are classes";
+                (expected, help)
             }
-            Self::Probabilities => {
-                let help =
-                    "labels are 0 and 1: scale other targets, or use a loss that takes any numbers"
-                        .to_string();
-                (
-                    Box::new(|number| !(0.0..=1.0).contains(&number)),
-                    "a probability, from 0 to 1".to_string(),
-                    help,
-                )
-            }
+            Self::Probabilities => (
+                "a probability, from 0 to 1".to_string(),
+                "labels are 0 and 1: scale other targets, or use a loss that takes any numbers",
+            ),
         };
-        match (0..targets.len())
-            .find(|&place| wrong(targets.get(place)) && !covered.is_at(targets, place))
-        {
-            None => Ok(()),
-            Some(place) => {
-                let message = format!(
-                    "{}; for `{function}` it is {expected}",
-                    place_of(name, targets, place)
-                );
-                Err(Error::new(ErrorKind::Data, message).help(help))
+        let message =
+            format!("{}; for `{function}` it is {expected}", place_of(name, targets, place));
+        Err(Error::new(ErrorKind::Data, message).help(help))
+    }
+
+    fn allows(self, number: f64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Classes { count, ignored } => {
+                let is_class = (0.0..count as f64).contains(&number) && number.fract() == 0.0;
+                is_class || ignored.map(f64::from) == Some(number)
             }
+            Self::Probabilities => (0.0..=1.0).contains(&number),
         }
     }
 }

@@ -6,12 +6,12 @@
 use crate::array::Array;
 use crate::error::Error;
 use crate::graph::Tensor;
-use crate::losses::{reduction::spread_weights, warn_of_linear};
+use crate::losses::warn_of_linear;
 use crate::named::{Named, words};
 
 use super::curve::{Counts, Scale, Tally};
 use super::define::{MetricMaker, metric};
-use super::paired;
+use super::{paired, weights_or_ones};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<MetricMaker>] = &[Auc::ROW];
@@ -94,13 +94,9 @@ metric! {
         }
         let y_pred = if self.from_logits { y_pred.sigmoid() } else { y_pred };
         let label_weights = self.label_weights_like(&y_pred).filter(|_| !self.multi_label);
-        let weight = match (label_weights, sample_weight) {
-            (Some(labels), Some(samples)) => {
-                let samples = spread_weights(&samples.cast(y_pred.dtype()), &y_pred);
-                Some(samples * labels)
-            }
-            (Some(labels), None) => Some(y_pred.ones_like() * labels),
-            (None, samples) => samples.cloned(),
+        let weight = match label_weights {
+            Some(labels) => Some(weights_or_ones(sample_weight, &y_pred) * labels),
+            None => sample_weight.cloned(),
         };
         self.tally().add(&y_true, &y_pred, weight.as_ref(), self.multi_label, cx);
     };

@@ -149,9 +149,10 @@ impl Rule<'_> {
         };
         let (y_true, y_pred) = of_class(metric, y_true, y_pred, self.class_id);
         let row = |x: &Tensor| x.reshape([1, x.shape().len()]);
-        let weights =
-            weight.map(|weight| row(&spread_weights(&weight.cast(y_pred.dtype()), &y_pred)));
-        let weights = weights.unwrap_or_else(|| row(&y_pred).ones_like());
+        let weights = weight.map_or_else(
+            || row(&y_pred).ones_like(),
+            |weight| row(&spread_weights(weight, &y_pred)),
+        );
 
         let site = std::panic::Location::caller();
         let limits = y_pred.trace().constant(Array::from(thresholds).cast(y_pred.dtype()), site);
@@ -194,9 +195,9 @@ macro_rules! counting_metric {
                 let counts = $self.rule().count($name, y_true, y_pred, sample_weight, outcomes);
                 $self.totals.add(counts, cx);
             };
-            result(self, cx) => match self.totals.get(cx) {
-                Some([$a $(, $b)?]) => one_or_all($result),
-                None => cx.constant(0.0_f32),
+            result(self, cx) => {
+                let [$a $(, $b)?] = self.totals.read(cx);
+                one_or_all($result)
             };
         }
 

@@ -11,10 +11,10 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::Tensor;
-use crate::losses::reduction::spread_weights;
 use crate::trace::Context;
 
 use super::totals::Totals;
+use super::weights_or_ones;
 
 /// The thresholds that predictions are compared with.
 #[derive(Clone, Debug)]
@@ -108,10 +108,7 @@ impl Tally<'_> {
         );
         let flat = |x: Tensor| x.reshape([y_pred.shape().len()]);
         let bin = flat(self.scale.passed(y_pred) + first);
-        let weight = weight.map_or_else(
-            || y_pred.ones_like(),
-            |weight| spread_weights(&weight.cast(y_pred.dtype()), y_pred),
-        );
+        let weight = weights_or_ones(weight, y_pred);
         let holds = y_true.not_equal(0);
         let count = |x: Tensor| flat(x).segment_sum(&bin, columns * bins).reshape([columns, bins]);
         self.totals.add([count(holds.where_(&weight, 0.0)), count(holds.where_(0.0, &weight))], cx);

@@ -87,8 +87,7 @@ impl Score<'_> {
             }
         };
         let chosen = chosen.cast(y_pred.dtype());
-        let weights =
-            sample_weight.map(|weight| spread_weights(&weight.cast(y_pred.dtype()), &y_pred));
+        let weights = sample_weight.map(|weight| spread_weights(weight, &y_pred));
         let sum = |x: Tensor| {
             let counted =
                 weights.as_ref().map_or_else(|| x.clone(), |weights| weighted(&x, weights));
@@ -104,9 +103,7 @@ impl Score<'_> {
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        let Some([hits, wrong, missed, labels]) = self.totals.get(cx) else {
-            return cx.constant(0.0_f32);
-        };
+        let [hits, wrong, missed, labels] = self.totals.read(cx);
         let precision = &hits / (&hits + wrong + EPSILON);
         let recall = &hits / (&hits + missed + EPSILON);
         let square = self.beta * self.beta;

@@ -96,7 +96,7 @@ impl Confusion<'_> {
         }
         let classes = self.num_classes as i32;
         let weight = match weight {
-            Some(weight) => spread_weights(&weight.cast(DType::F32), &expected).reshape([count]),
+            Some(weight) => spread_weights(weight, &expected).reshape([count]),
             // Whole numbers stay exact however many places there are.
             None => expected.ones_like().reshape([count]),
         };

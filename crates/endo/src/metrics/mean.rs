@@ -70,10 +70,6 @@ impl Mean {
     pub(crate) fn add(&self, total: &Tensor, count: f64, cx: &mut Context) {
         self.totals.add([total.clone(), cx.constant(count as f32)], cx);
     }
-
-    pub(super) fn rename(&mut self, name: impl Into<String>) {
-        self.totals.rename(name);
-    }
 }
 
 /// What a mean is made of.
@@ -84,7 +80,7 @@ pub(super) const PARTS: [&str; 2] = ["total", "count"];
 pub(super) fn take(totals: &Totals, values: &Tensor, weights: Option<&Tensor>, cx: &mut Context) {
     match weights {
         Some(weights) => {
-            let weights = spread_weights(&weights.cast(float(values)), values);
+            let weights = spread_weights(weights, values);
             totals.add([weighted(values, &weights).sum(), weights.sum()], cx);
         }
         None => totals.add([values.sum(), cx.constant(values.shape().len() as f32)], cx),
@@ -94,10 +90,8 @@ pub(super) fn take(totals: &Totals, values: &Tensor, weights: Option<&Tensor>, c
 /// The mean that totals come to.
 #[track_caller]
 pub(super) fn of(totals: &Totals, cx: &mut Context) -> Tensor {
-    match totals.get(cx) {
-        Some([total, count]) => total.divide_no_nan(count),
-        None => cx.constant(0.0_f32),
-    }
+    let [total, count] = totals.read(cx);
+    total.divide_no_nan(count)
 }
 
 /// Values times weights, 0 where the weight is, even if the value is NaN.
@@ -165,7 +159,7 @@ impl Sum {
     #[track_caller]
     pub fn update_weighted(&self, values: &Tensor, weights: &Tensor, cx: &mut Context) {
         self.report(cx);
-        let weights = spread_weights(&weights.cast(float(values)), values);
+        let weights = spread_weights(weights, values);
         self.totals.add([weighted(values, &weights).sum()], cx);
     }
 
@@ -199,10 +193,8 @@ impl Metric for Sum {
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        match self.totals.get(cx) {
-            Some([total]) => total,
-            None => cx.constant(0.0_f32),
-        }
+        let [total] = self.totals.read(cx);
+        total
     }
 }
 
@@ -220,26 +212,26 @@ impl Metric for Sum {
 #[derive(Clone)]
 pub struct MeanMetricWrapper {
     loss: Arc<dyn Loss>,
-    mean: Mean,
+    totals: Totals,
 }
 
 impl MeanMetricWrapper {
     /// The running mean of a loss, under the loss's name.
     pub fn new(loss: impl Loss + 'static) -> Self {
-        Self { mean: Mean::new(loss.name()), loss: Arc::new(loss) }
+        Self { totals: Totals::new(loss.name(), PARTS), loss: Arc::new(loss) }
     }
 
     /// The same metric under another name.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.mean.rename(name);
+        self.totals.rename(name);
         self
     }
 }
 
 impl Metric for MeanMetricWrapper {
     fn totals(&self) -> Option<&Totals> {
-        self.mean.totals()
+        Some(&self.totals)
     }
 
     #[track_caller]
@@ -256,12 +248,12 @@ impl Metric for MeanMetricWrapper {
         // As Keras: what a mask leaves out weighs nothing, and where there are no weights it counts
         // as 0.
         let weights = sample_weight.map(|weight| {
-            let weights = spread_weights(&weight.cast(float(&values)), &values);
+            let weights = spread_weights(weight, &values);
             self.loss
                 .mask(&y_true, &values)
                 .map_or(weights.clone(), |mask| mask.where_(&weights, 0.0))
         });
-        take(&self.mean.totals, &values, weights.as_ref(), cx);
+        take(&self.totals, &values, weights.as_ref(), cx);
     }
 
     fn hyperparameters(&self) -> Hyperparameters {
@@ -273,7 +265,7 @@ impl Metric for MeanMetricWrapper {
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        self.mean.result(cx)
+        of(&self.totals, cx)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::losses::{Targets, align, covered};
+use crate::losses::{Targets, align, covered, reduction::spread_weights};
 use crate::named::Hyperparameters;
 use crate::shape::Shape;
 use crate::trace::{Context, HeldMetric, evaluate_now};
@@ -246,6 +246,15 @@ fn paired(metric: &str, y_true: &Tensor, y_pred: &Tensor) -> (Tensor, Tensor) {
     let help = "targets have the shape of the predictions, but for a last axis of size 1";
     y_true.trace().record(Error::shape(message, help).at(Location::caller()));
     (y_pred.clone(), y_pred)
+}
+
+/// The weight of each value, 1 without sample weights.
+#[track_caller]
+fn weights_or_ones(weight: Option<&Tensor>, values: &Tensor) -> Tensor {
+    match weight {
+        Some(weight) => spread_weights(weight, values),
+        None => values.ones_like(),
+    }
 }
 
 /// Targets and predictions of one class of several, if one is asked for: a column of each.

@@ -5,13 +5,13 @@
 
 use crate::array::Array;
 use crate::graph::Tensor;
-use crate::losses::{log_cosh, mean_squared_error, reduction::spread_weights};
+use crate::losses::{log_cosh, mean_squared_error};
 use crate::named::{Named, optional, words};
 
 use super::define::{MetricMaker, metric};
 use super::mean::{mean_metric, weighted};
 use super::totals::Totals;
-use super::{mean, paired};
+use super::{mean, paired, weights_or_ones};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<MetricMaker>] =
@@ -103,8 +103,7 @@ metric! {
     update(self, y_true, y_pred, sample_weight, cx) => {
         let (y_true, y_pred) = paired("r2_score", y_true, y_pred);
         let outputs = if y_true.rank() < 2 { 1 } else { y_true.features() };
-        let spread = |weight: &Tensor| spread_weights(&weight.cast(y_true.dtype()), &y_true);
-        let weights = sample_weight.map_or_else(|| y_true.ones_like(), spread);
+        let weights = weights_or_ones(sample_weight, &y_true);
         let rows = [y_true.shape().len() / outputs.max(1), outputs];
         let sum = |x: Tensor| weighted(&x, &weights).reshape(rows).sum_axes([0]);
         let count = weights.reshape(rows).sum_axes([0]);

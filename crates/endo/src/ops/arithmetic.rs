@@ -10,15 +10,12 @@ use crate::dtype::DType;
 use crate::graph::{Op, Tensor};
 
 use super::Argument;
+use super::view::seen_through;
 
 /// Whether a tensor is a number or an array written into the program, in whatever shape: a divisor
 /// that is known not to be 0.
 fn is_constant(x: &Tensor) -> bool {
-    let mut node = x.trace().node(x.id());
-    while let (Op::View(_) | Op::Cast, &[input]) = (&node.op, node.inputs.as_slice()) {
-        node = x.trace().node(input);
-    }
-    matches!(node.op, Op::Constant(_))
+    matches!(seen_through(x.trace(), x.id()).op, Op::Constant(_))
 }
 
 /// The divisor of a slope `dy / x`: `x`, but 1 where `dy` is 0, too. A slope that is infinite stays

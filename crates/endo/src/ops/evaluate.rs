@@ -102,20 +102,9 @@ fn reduce(reduction: Reduction, axes: &[usize], node: &Node, x: &Array) -> Array
         Reduction::Product if integers => wrapped(i32::wrapping_mul, a, b),
         Reduction::Sum => a + b,
         Reduction::Product => a * b,
-        Reduction::Max => {
-            if a.is_nan() || b.is_nan() {
-                f64::NAN
-            } else {
-                a.max(b)
-            }
-        }
-        Reduction::Min => {
-            if a.is_nan() || b.is_nan() {
-                f64::NAN
-            } else {
-                a.min(b)
-            }
-        }
+        Reduction::Max | Reduction::Min if a.is_nan() || b.is_nan() => f64::NAN,
+        Reduction::Max => a.max(b),
+        Reduction::Min => a.min(b),
     };
     let start = match (reduction, x.dtype()) {
         (Reduction::Sum, _) => 0.0,

@@ -49,12 +49,7 @@ impl Tensor {
         let Some(axis) = self.shape().axis(axis) else {
             return self.fail(axis_error("gather", axis, self.shape()), self.shape(), site);
         };
-        let shape: Shape = self.shape()[..axis]
-            .iter()
-            .chain(indices.shape().iter())
-            .chain(&self.shape()[axis + 1..])
-            .copied()
-            .collect();
+        let shape = around(self.shape(), axis, indices.shape());
         self.push(
             Op::Kernel(Arc::new(Gather { axis, along: false })),
             &[self, &indices.indices(site)],
@@ -130,9 +125,7 @@ impl Tensor {
         }
         let shape = self.shape().with(0, count);
         let kernel = ScatterAdd { gather: Gather { axis: 0, along: false }, shape: shape.clone() };
-        // Truth values count.
-        let values =
-            if self.dtype() == DType::Bool { self.convert(DType::I32, site) } else { self.clone() };
+        let values = self.countable(site);
         values.push(
             Op::Kernel(Arc::new(kernel)),
             &[&values, &segments.indices(site)],
@@ -164,6 +157,11 @@ impl Tensor {
     fn indices(&self, site: &'static Location<'static>) -> Tensor {
         self.convert(DType::I32, site)
     }
+}
+
+/// A shape with the axes of indices in the place of one of its own.
+fn around(shape: &Shape, axis: usize, indices: &Shape) -> Shape {
+    [&shape[..axis], indices, &shape[axis + 1..]].concat().into()
 }
 
 impl Gather {
@@ -265,14 +263,7 @@ impl Kernel for Gather {
                 (x.rank() == indices.rank() && x.with(self.axis, 0) == indices.with(self.axis, 0))
                     .then(|| indices.clone())
             } else {
-                Some(
-                    x[..self.axis]
-                        .iter()
-                        .chain(indices.iter())
-                        .chain(&x[self.axis + 1..])
-                        .copied()
-                        .collect(),
-                )
+                Some(around(x, self.axis, indices))
             }
         };
         of == dtype && self.axis < x.rank() && picked().as_ref() == Some(shape)

@@ -10,7 +10,7 @@ use crate::graph::{Node, Op, Tensor};
 use crate::simd::Reduction;
 
 use super::axes::AxisList;
-use super::view::axis_error;
+use super::view::{axis_error, inverse};
 
 impl Tensor {
     /// The axes meant by `axes`, ascending and once each, or `None` after recording an error.
@@ -39,10 +39,10 @@ impl Tensor {
         &self,
         reduction: Reduction,
         operation: &str,
-        axes: &[isize],
+        axes: impl AxisList,
         site: &'static Location<'static>,
     ) -> Tensor {
-        let Some(axes) = self.checked_axes(operation, axes, site) else {
+        let Some(axes) = self.checked_axes(operation, &axes.to_axes(), site) else {
             return self.trace().constant(crate::array::Array::zeros((), self.dtype()), site);
         };
         if axes.is_empty() {
@@ -57,7 +57,7 @@ impl Tensor {
     }
 
     /// Truth values as `i32`, so that they can be added.
-    fn countable(&self, site: &'static Location<'static>) -> Tensor {
+    pub(super) fn countable(&self, site: &'static Location<'static>) -> Tensor {
         if self.dtype() == DType::Bool { self.convert(DType::I32, site) } else { self.clone() }
     }
 
@@ -91,7 +91,7 @@ impl Tensor {
     #[track_caller]
     pub fn sum(&self) -> Tensor {
         let site = Location::caller();
-        self.countable(site).reduce(Reduction::Sum, "sum", &self.all_axes(), site)
+        self.countable(site).reduce(Reduction::Sum, "sum", self.all_axes(), site)
     }
 
     /// Sums along axes.
@@ -104,7 +104,6 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn sum_axes(&self, axes: impl AxisList) -> Tensor {
-        let axes = &axes.to_axes();
         let site = Location::caller();
         self.countable(site).reduce(Reduction::Sum, "sum", axes, site)
     }
@@ -125,7 +124,6 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn mean_axes(&self, axes: impl AxisList) -> Tensor {
-        let axes = &axes.to_axes();
         let site = Location::caller();
         let sum = self.float(site).reduce(Reduction::Sum, "mean", axes, site);
         let count = self.shape().len().max(1) / sum.shape().len().max(1);
@@ -141,7 +139,6 @@ impl Tensor {
     /// Products along axes.
     #[track_caller]
     pub fn product_axes(&self, axes: impl AxisList) -> Tensor {
-        let axes = &axes.to_axes();
         let site = Location::caller();
         self.countable(site).reduce(Reduction::Product, "product", axes, site)
     }
@@ -155,7 +152,6 @@ impl Tensor {
     /// The largest elements along axes.
     #[track_caller]
     pub fn max_axes(&self, axes: impl AxisList) -> Tensor {
-        let axes = &axes.to_axes();
         self.reduce(Reduction::Max, "max", axes, Location::caller())
     }
 
@@ -168,7 +164,6 @@ impl Tensor {
     /// The smallest elements along axes.
     #[track_caller]
     pub fn min_axes(&self, axes: impl AxisList) -> Tensor {
-        let axes = &axes.to_axes();
         self.reduce(Reduction::Min, "min", axes, Location::caller())
     }
 
@@ -181,7 +176,6 @@ impl Tensor {
     /// Whether any element along the axes holds.
     #[track_caller]
     pub fn any_axes(&self, axes: impl AxisList) -> Tensor {
-        let axes = &axes.to_axes();
         let site = Location::caller();
         self.convert(DType::Bool, site).reduce(Reduction::Max, "any", axes, site)
     }
@@ -195,7 +189,6 @@ impl Tensor {
     /// Whether all elements along the axes hold.
     #[track_caller]
     pub fn all_of_axes(&self, axes: impl AxisList) -> Tensor {
-        let axes = &axes.to_axes();
         let site = Location::caller();
         self.convert(DType::Bool, site).reduce(Reduction::Min, "all", axes, site)
     }
@@ -355,11 +348,7 @@ pub fn gradient(node: &Node, inputs: &[Tensor], y: &Tensor, dy: &Tensor) -> Vec<
             let rows = moved.reshape([x.shape().len() / count.max(1), count]);
             let before = rows.cumprod(-1, true, false);
             let after = rows.cumprod(-1, true, true);
-            let mut inverse = vec![0; flat_axes.len()];
-            for (to, &from) in flat_axes.iter().enumerate() {
-                inverse[from] = to;
-            }
-            (before * after).reshape(moved.shape()).permute(&inverse) * spread(dy)
+            (before * after).reshape(moved.shape()).permute(&inverse(&flat_axes)) * spread(dy)
         }
     };
     vec![Some(dx)]

@@ -70,7 +70,8 @@ impl Tensor {
             return (stand_in.clone(), stand_in.convert(DType::I32, site));
         }
         let positions = self.argsort(-1, true).slice(-1, 0..k);
-        let values = if self.rank() == 0 { self.clone() } else { self.gather_last(&positions) };
+        let values =
+            if self.rank() == 0 { self.clone() } else { self.take_along_axis(&positions, -1) };
         (values, positions)
     }
 
@@ -115,10 +116,6 @@ impl Tensor {
             DType::I32,
             site,
         )
-    }
-
-    fn gather_last(&self, positions: &Tensor) -> Tensor {
-        self.take_along_axis(positions, -1)
     }
 
     /// The tensor with an axis moved to the end.

@@ -38,12 +38,16 @@ pub(super) struct Stretches {
     pub windows_step: usize,
 }
 
+/// The axes of windows between the batch and the channels.
+pub(super) fn counts_and_sizes(windows: &[Window]) -> impl Iterator<Item = usize> {
+    let counts = windows.iter().map(|window| window.count);
+    counts.chain(windows.iter().map(|window| window.size))
+}
+
 /// Whether these are the shapes of an image and its windows, and all positions that [`each`]
 /// computes are numbers that there are.
 pub(super) fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool {
     let [batch, lengths @ .., channels] = image else { return false };
-    let sizes =
-        windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
     let elements =
         image.iter().try_fold(1_usize, |product, &size| product.checked_mul(size.max(1)));
     let extent = |(window, &length): (&Window, &usize)| {
@@ -55,7 +59,11 @@ pub(super) fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool 
     };
     let is_near = |pair| extent(pair).is_some_and(|extent| isize::try_from(extent).is_ok());
     lengths.len() == windows.len()
-        && [*batch].into_iter().chain(sizes).chain([*channels]).eq(taken.iter().copied())
+        && [*batch]
+            .into_iter()
+            .chain(counts_and_sizes(windows))
+            .chain([*channels])
+            .eq(taken.iter().copied())
         && windows.iter().zip(lengths).all(is_near)
 }
 

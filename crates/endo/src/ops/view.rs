@@ -6,7 +6,7 @@ use std::ops::{Bound, Range, RangeBounds};
 use std::panic::Location;
 
 use crate::error::Error;
-use crate::graph::{Node, Op, Tensor, View};
+use crate::graph::{Node, NodeId, Op, Tensor, Trace, View};
 use crate::shape::Shape;
 
 /// The most parts of no elements that a tensor can be split into.
@@ -423,6 +423,24 @@ impl Tensor {
     }
 }
 
+/// The node behind views and conversions of a value.
+pub(crate) fn seen_through(trace: &Trace, id: NodeId) -> Node {
+    let mut node = trace.node(id);
+    while let (Op::View(_) | Op::Cast, &[input]) = (&node.op, node.inputs.as_slice()) {
+        node = trace.node(input);
+    }
+    node
+}
+
+/// The permutation that undoes another.
+pub(super) fn inverse(permutation: &[usize]) -> Vec<usize> {
+    let mut inverse = vec![0; permutation.len()];
+    for (to, &from) in permutation.iter().enumerate() {
+        inverse[from] = to;
+    }
+    inverse
+}
+
 /// The error for an axis that a shape does not have.
 pub(crate) fn axis_error(operation: &str, axis: isize, shape: &Shape) -> Error {
     let message = format!(
@@ -439,13 +457,7 @@ pub fn gradient(node: &Node, inputs: &[Tensor], dy: &Tensor) -> Vec<Option<Tenso
     let x = &inputs[0];
     let dx = match view {
         View::Reshape => dy.reshape(x.shape()),
-        View::Transpose(permutation) => {
-            let mut inverse = vec![0; permutation.len()];
-            for (to, &from) in permutation.iter().enumerate() {
-                inverse[from] = to;
-            }
-            dy.permute(&inverse)
-        }
+        View::Transpose(permutation) => dy.permute(&inverse(permutation)),
         View::Broadcast => {
             let repeated: Vec<isize> = (0..x.rank())
                 .filter(|&axis| x.shape()[axis] != dy.shape()[axis])

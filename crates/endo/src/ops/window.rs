@@ -7,14 +7,13 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::{
     Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut,
 };
 use crate::shape::Shape;
 
-use super::stretches::{each, lie, stretch};
+use super::stretches::{counts_and_sizes, each, lie, stretch};
 
 pub use super::stretches::Window;
 
@@ -53,12 +52,11 @@ impl Tensor {
     #[track_caller]
     pub fn windows(&self, windows: &[Window], fill: f64) -> Tensor {
         let site = Location::caller();
-        let sizes = windows
-            .iter()
-            .map(|window| window.count)
-            .chain(windows.iter().map(|window| window.size));
-        let shape: Shape =
-            [self.batch()].into_iter().chain(sizes).chain([self.features()]).collect();
+        let shape: Shape = [self.batch()]
+            .into_iter()
+            .chain(counts_and_sizes(windows))
+            .chain([self.features()])
+            .collect();
         if let Some(error) = misfit("windows", windows, windows.len() + 2, self.shape()) {
             return self.fail(error, shape, site);
         }
@@ -91,12 +89,14 @@ impl Tensor {
         let site = Location::caller();
         let shape: Shape =
             [self.batch()].iter().chain(lengths).chain(&[self.features()]).copied().collect();
-        let sizes = windows
-            .iter()
-            .map(|window| window.count)
-            .chain(windows.iter().map(|window| window.size));
         let fits = lengths.len() == windows.len()
-            && self.shape().iter().skip(1).copied().zip(sizes).all(|(a, b)| a == b);
+            && self
+                .shape()
+                .iter()
+                .skip(1)
+                .copied()
+                .zip(counts_and_sizes(windows))
+                .all(|(a, b)| a == b);
         let error =
             misfit("overlap_add", windows, 2 * windows.len() + 2, self.shape()).or_else(|| {
                 let message = format!(
@@ -114,9 +114,7 @@ impl Tensor {
         if let Some(error) = error {
             return self.fail(error, shape, site);
         }
-        // Truth values count.
-        let values =
-            if self.dtype() == DType::Bool { self.convert(DType::I32, site) } else { self.clone() };
+        let values = self.countable(site);
         let kernel = OverlapAdd { windows: windows.to_vec() };
         values.push(Op::Kernel(Arc::new(kernel)), &[&values], shape, values.dtype(), site)
     }
