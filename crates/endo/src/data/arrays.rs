@@ -307,6 +307,23 @@ tuples! {
     (A a, B b, C c, D d, E e, F f, G g, H h)
 }
 
+/// The number of samples in an array that a message calls so.
+pub(super) fn samples_of(name: &str, array: &Array) -> Result<usize> {
+    let scalar = || {
+        let error =
+            Error::new(ErrorKind::Shape, format!("the {name} are a single number without axes"));
+        error.help("the first axis counts the samples: give an array of shape [samples, ...]")
+    };
+    array.shape().first().copied().ok_or_else(scalar)
+}
+
+/// Whether an array holds as many samples of the type and shape of those of another.
+pub(super) fn is_batch_of(source: &Array, samples: usize, batch: &Array) -> bool {
+    source.dtype() == batch.dtype()
+        && batch.shape().batch() == samples
+        && batch.shape().get(1..) == source.shape().get(1..)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -99,18 +99,3 @@ pub(super) fn check_split(what: &str, first: usize, all: usize, fraction: f64) -
     Err(Error::new(ErrorKind::Argument, message)
         .help(format!("give a fraction nearer to 0.5, or more {what}")))
 }
-
-pub(super) fn samples_of(name: &str, array: &Array) -> Result<usize> {
-    let scalar = || {
-        let error =
-            Error::new(ErrorKind::Shape, format!("the {name} are a single number without axes"));
-        error.help("the first axis counts the samples: give an array of shape [samples, ...]")
-    };
-    array.shape().first().copied().ok_or_else(scalar)
-}
-
-pub(super) fn is_batch_of(source: &Array, samples: usize, batch: &Array) -> bool {
-    source.dtype() == batch.dtype()
-        && batch.shape().batch() == samples
-        && batch.shape().get(1..) == source.shape().get(1..)
-}

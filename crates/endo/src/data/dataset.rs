@@ -6,9 +6,10 @@
 
 mod parts;
 
-use super::arrays::{IntoArrays, IntoOutputArrays, Names, OutputArrays, once};
+use super::arrays::{
+    IntoArrays, IntoOutputArrays, Names, OutputArrays, is_batch_of, once, samples_of,
+};
 use super::batches::{Batches, Order};
-use super::checks::{is_batch_of, samples_of};
 use crate::array::{Array, Share, in_turn};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};

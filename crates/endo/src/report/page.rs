@@ -14,8 +14,8 @@ use super::tables::{layers, numbers};
 
 const STYLE: &str = include_str!("page.css");
 
-/// As [`html`](super::html), with sections of one's own before all others: a heading and a text whose lines stay
-/// as they are, such as scores or the columns of a table.
+/// As [`html`](super::html), with custom sections before all others: a heading and a text whose
+/// lines stay as they are, such as scores or the columns of a table.
 ///
 /// ```
 /// # use endo::prelude::*;

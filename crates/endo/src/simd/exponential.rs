@@ -5,7 +5,7 @@
 //! `x = n·ln 2 + r` with |r| ≤ ½ ln 2 and `eˣ = 2ⁿ·eʳ`; the polynomials are minimax fits (Remez
 //! exchange).
 
-use super::float::{Float, polynomial};
+use super::float::{Float, ln_2, polynomial};
 use super::logarithm::log1p;
 
 /// `(n, r)` with `x = n·ln 2 + r`, `n` an integer and |r| ≤ ½ ln 2.
@@ -15,17 +15,6 @@ pub(super) fn reduce<F: Float>(x: F) -> (F, F) {
     let (high, low) = ln_2::<F>();
     let r = n.mul_add(-high, x);
     (n, n.mul_add(-low, r))
-}
-
-/// ln 2 in two parts, the high one of so few bits that its product with an exponent is exact.
-#[inline(always)]
-pub(super) fn ln_2<F: Float>() -> (F, F) {
-    let (high, low) = if F::SINGLE {
-        (0.693145751953125, 0.000001428606820309417)
-    } else {
-        (0.6931471805598903, 5.497923018708371e-14)
-    };
-    (F::from_f64(high), F::from_f64(low))
 }
 
 /// The nearest integer to `x`, for |x| < 2^22 in `f32` and 2^51 in `f64`: two additions on any

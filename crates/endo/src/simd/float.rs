@@ -386,6 +386,17 @@ float!(f64, NATIVE, f64, u64, 52, identity, identity);
 float!(Fused<f32>, true, f32, u32, 23, Fused, raw);
 float!(Fused<f64>, true, f64, u64, 52, Fused, raw);
 
+/// ln 2 in two parts, the high one of so few bits that its product with an exponent is exact.
+#[inline(always)]
+pub(super) fn ln_2<F: Float>() -> (F, F) {
+    let (high, low) = if F::SINGLE {
+        (0.693145751953125, 0.000001428606820309417)
+    } else {
+        (0.6931471805598903, 5.497923018708371e-14)
+    };
+    (F::from_f64(high), F::from_f64(low))
+}
+
 /// The number inside.
 #[inline(always)]
 fn raw<T>(value: Fused<T>) -> T {

@@ -55,12 +55,20 @@ fn of<const N: usize>(inputs: [&Array; N], closure: impl FnOnce([Tensor; N]) -> 
 macro_rules! operators {
     ($($Trait:ident $operator:ident $method:ident;)+) => {
         $(
-            operators!(@one $Trait $operator &Array, &Array, |a, b| of([a, b], |[x, y]| x.$method(y)));
-            operators!(@one $Trait $operator &Array, Array, |a, b| of([a, &b], |[x, y]| x.$method(y)));
+            operators!(
+                @one $Trait $operator &Array, &Array, |a, b| of([a, b], |[x, y]| x.$method(y))
+            );
+            operators!(
+                @one $Trait $operator &Array, Array, |a, b| of([a, &b], |[x, y]| x.$method(y))
+            );
             operators!(@one $Trait $operator &Array, f64, |a, b| of([a], |[x]| x.$method(b)));
             operators!(@one $Trait $operator &Array, i32, |a, b| of([a], |[x]| x.$method(b)));
-            operators!(@one $Trait $operator Array, &Array, |a, b| of([&a, b], |[x, y]| x.$method(y)));
-            operators!(@one $Trait $operator Array, Array, |a, b| of([&a, &b], |[x, y]| x.$method(y)));
+            operators!(
+                @one $Trait $operator Array, &Array, |a, b| of([&a, b], |[x, y]| x.$method(y))
+            );
+            operators!(
+                @one $Trait $operator Array, Array, |a, b| of([&a, &b], |[x, y]| x.$method(y))
+            );
             operators!(@one $Trait $operator Array, f64, |a, b| of([&a], |[x]| x.$method(b)));
             operators!(@one $Trait $operator Array, i32, |a, b| of([&a], |[x]| x.$method(b)));
             operators!(@before $Trait $operator f64);

@@ -6,6 +6,7 @@
 use super::format::{CANDIDATES, Format, is_name};
 use super::numbers::{Ambiguity, Doubt, Refusal, is_number};
 use super::rows::Delimiter;
+use super::unclear::place;
 use crate::error::{Error, ErrorKind};
 use crate::shown::{code, shown};
 
@@ -23,11 +24,6 @@ pub(super) struct Row<'a> {
     pub format: &'a Format,
     /// Whether columns may hold other things than numbers.
     pub is_typed: bool,
-}
-
-/// A row and its line as a message names them.
-pub(in crate::data) fn place(row: usize, line: usize) -> String {
-    format!("row {row} (line {line})")
 }
 
 /// A column as a message names it: with its number where one would have to count far.

@@ -38,12 +38,12 @@ use crate::shown::{shown, shown_path};
 use sheet::{Sheet, UNREADABLE};
 use typed::Options;
 
-pub(super) use advice::place;
 pub use blocks::Blocks;
 pub use dates::date;
 pub(super) use header::{check_distinct, position};
 pub use kinds::ColumnKind;
 pub(super) use lines::Lines;
+pub(super) use unclear::place;
 
 /// How to read a table from CSV: the first line names the columns, and each line below is a row.
 ///

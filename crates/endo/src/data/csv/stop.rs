@@ -3,9 +3,10 @@
 //! In: a quote that is never closed, a row that goes on for too long, bytes that are no text, and
 //! the cell that was being read. Out: an error that names that place.
 
-use super::advice::{column, data, place};
+use super::advice::{column, data};
 use super::rows::{Delimiter, LONGEST_CELL, LONGEST_ROW, Limit, MOST_CELLS, Record};
 use super::text::Fault;
+use super::unclear::place;
 use crate::error::{Error, ErrorKind};
 use crate::shown::shown;
 

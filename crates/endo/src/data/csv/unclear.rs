@@ -3,8 +3,12 @@
 //! In: rows that are not clear, and cells that are, as they are read. Out: the way in which the
 //! column is written, and the values of its rows changed to the other reading.
 
-use super::advice::place;
 use crate::shown::shown;
+
+/// A row and its line as a message names them.
+pub(in crate::data) fn place(row: usize, line: usize) -> String {
+    format!("row {row} (line {line})")
+}
 
 /// A cell and where it is.
 #[derive(Clone, PartialEq, Debug)]
