@@ -132,13 +132,16 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     /// Computes the output, every element of it. Must not allocate.
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>);
 
-    /// The gradients of the inputs; `None` where there is none.
+    /// The gradients of the inputs; `None` where there is none, as for all unless it says otherwise.
     fn gradient(
         &self,
         inputs: &[Tensor],
         output: &Tensor,
         gradient: &Tensor,
-    ) -> Vec<Option<Tensor>>;
+    ) -> Vec<Option<Tensor>> {
+        let _ = (output, gradient);
+        vec![None; inputs.len()]
+    }
 
     /// The whole numbers that its name leaves open: an axis, a flag, sizes. A saved graph holds
     /// them, and the [`KernelReader`] of the name, which stands in the same file, makes the

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::graph::Tensor;
 use crate::losses::warn_of_linear;
 use crate::named::{Named, words};
+use crate::ops::Argument;
 
 use super::curve::{Counts, Scale, Tally};
 use super::define::{MetricMaker, metric};
@@ -156,10 +157,7 @@ impl Auc {
     #[track_caller]
     fn label_weights_like(&self, like: &Tensor) -> Option<Tensor> {
         let weights = self.label_weights.clone()?;
-        Some(
-            like.trace()
-                .constant(Array::from(weights).cast(like.dtype()), std::panic::Location::caller()),
-        )
+        Some(Array::from(weights).tensor(like, std::panic::Location::caller()))
     }
 
     /// The areas between neighbouring thresholds: `[columns, thresholds - 1]`.

@@ -51,17 +51,11 @@ impl Scale {
                 if *open_ends { steps.maximum(1.0) } else { steps }.cast(DType::I32)
             }
             Scale::Listed(thresholds) => {
-                let site = Location::caller();
-                let thresholds = y_pred
-                    .trace()
-                    .constant(Array::from(thresholds.clone()).cast(y_pred.dtype()), site);
-                y_pred.expand_dims(-1).greater(thresholds).sum_axes([-1])
+                y_pred.expand_dims(-1).greater(Array::from(thresholds.clone())).sum_axes([-1])
             }
         }
     }
-}
 
-impl Scale {
     /// How many labels of each kind lie between neighbouring thresholds, nothing yet, for a number
     /// of columns of labels that are counted apart (`None`: as many as there are).
     pub fn totals(&self, name: String, columns: Option<usize>) -> Totals {

@@ -61,7 +61,7 @@ struct LetteredTensor {
 impl LetteredTensor {
     /// The size of the axis of a letter.
     fn size(&self, letter: char) -> Option<usize> {
-        self.letters.iter().position(|&known| known == letter).map(|axis| self.value.shape()[axis])
+        self.place(letter).map(|axis| self.value.shape()[axis])
     }
 
     /// Where a letter comes twice, the diagonal.

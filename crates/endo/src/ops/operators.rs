@@ -62,6 +62,26 @@ macro_rules! operators_before {
     };
 }
 
+/// An operator on a tensor alone.
+macro_rules! operators_alone {
+    ($($Trait:ident $operator:ident $method:ident;)+) => {
+        $(
+            operators_alone!(@of $Trait $operator $method Tensor);
+            operators_alone!(@of $Trait $operator $method &Tensor);
+        )+
+    };
+    (@of $Trait:ident $operator:ident $method:ident $Operand:ty) => {
+        impl $Trait for $Operand {
+            type Output = Tensor;
+
+            #[track_caller]
+            fn $operator(self) -> Tensor {
+                Tensor::$method(&self)
+            }
+        }
+    };
+}
+
 operators! {
     Add add add;
     Sub sub subtract;
@@ -81,38 +101,7 @@ operators_before! {
     Rem rem remainder;
 }
 
-impl Neg for Tensor {
-    type Output = Tensor;
-
-    #[track_caller]
-    fn neg(self) -> Tensor {
-        self.negative()
-    }
-}
-
-impl Neg for &Tensor {
-    type Output = Tensor;
-
-    #[track_caller]
-    fn neg(self) -> Tensor {
-        self.negative()
-    }
-}
-
-impl Not for Tensor {
-    type Output = Tensor;
-
-    #[track_caller]
-    fn not(self) -> Tensor {
-        self.logical_not()
-    }
-}
-
-impl Not for &Tensor {
-    type Output = Tensor;
-
-    #[track_caller]
-    fn not(self) -> Tensor {
-        self.logical_not()
-    }
+operators_alone! {
+    Neg neg negative;
+    Not not logical_not;
 }

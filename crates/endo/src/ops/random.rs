@@ -195,10 +195,6 @@ impl Kernel for Uniform {
         }
     }
 
-    fn gradient(&self, _: &[Tensor], _: &Tensor, _: &Tensor) -> Vec<Option<Tensor>> {
-        vec![None]
-    }
-
     fn attributes(&self) -> Vec<i64> {
         let place = i64::from(self.place);
         if self.per_row == 0 { vec![place] } else { vec![place, self.per_row as i64] }

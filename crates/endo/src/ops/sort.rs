@@ -189,10 +189,6 @@ impl Kernel for Argsort {
         }
     }
 
-    fn gradient(&self, _: &[Tensor], _: &Tensor, _: &Tensor) -> Vec<Option<Tensor>> {
-        vec![None]
-    }
-
     fn attributes(&self) -> Vec<i64> {
         vec![i64::from(self.descending)]
     }
@@ -218,10 +214,6 @@ impl Kernel for ArgExtreme {
                 .fold(0, |best, i| if better(value(i), value(best)) { i } else { best })
                 as i32;
         }
-    }
-
-    fn gradient(&self, _: &[Tensor], _: &Tensor, _: &Tensor) -> Vec<Option<Tensor>> {
-        vec![None]
     }
 
     fn attributes(&self) -> Vec<i64> {

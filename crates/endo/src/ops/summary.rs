@@ -97,10 +97,6 @@ impl Kernel for Summaries {
         }
     }
 
-    fn gradient(&self, inputs: &[Tensor], _: &Tensor, _: &Tensor) -> Vec<Option<Tensor>> {
-        vec![None; inputs.len()]
-    }
-
     fn attributes(&self) -> Vec<i64> {
         let bounds = self.bounds.iter().flatten().map(|bound| bound.to_bits() as i64);
         std::iter::once(self.bins as i64).chain(bounds).collect()
@@ -109,7 +105,7 @@ impl Kernel for Summaries {
     fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
         let width = self.bins.checked_add(SUMMARY);
         let expected = width.map(|width| Shape::from([inputs.len(), width]));
-        let floats = inputs.iter().all(|(_, dtype)| is_float(*dtype));
+        let floats = inputs.iter().all(|(_, dtype)| dtype.is_float());
         floats
             && inputs.len() == self.bounds.len()
             && expected.as_ref() == Some(shape)
@@ -133,10 +129,6 @@ impl Kernel for Dots {
         }
     }
 
-    fn gradient(&self, inputs: &[Tensor], _: &Tensor, _: &Tensor) -> Vec<Option<Tensor>> {
-        vec![None; inputs.len()]
-    }
-
     fn attributes(&self) -> Vec<i64> {
         self.pairs.iter().flatten().map(|&place| place as i64).collect()
     }
@@ -144,18 +136,11 @@ impl Kernel for Dots {
     fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
         let pair = |&[a, b]: &[usize; 2]| {
             let (a, b) = (inputs.get(a), inputs.get(b));
-            a == b && a.is_some_and(|(_, dtype)| is_float(*dtype))
+            a == b && a.is_some_and(|(_, dtype)| dtype.is_float())
         };
         self.pairs.iter().all(pair)
             && *shape == Shape::from([self.pairs.len()])
             && dtype == DType::F64
-    }
-}
-
-fn is_float(dtype: DType) -> bool {
-    match dtype {
-        DType::F32 | DType::F64 => true,
-        DType::I32 | DType::Bool | DType::U8 => false,
     }
 }
 
