@@ -161,7 +161,9 @@ mod x86 {
 fn together<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
     let work = &work;
     std::thread::scope(|scope| {
-        parts.into_iter().for_each(|part| drop(scope.spawn(move || work(part))))
+        for part in parts {
+            scope.spawn(move || work(part));
+        }
     });
 }
 
