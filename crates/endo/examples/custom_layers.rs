@@ -19,12 +19,8 @@ pub struct MyDense {
 impl MyDense {
     /// A layer with `units` outputs and an activation function.
     pub fn new(units: usize, activation: impl ActivationFunction + 'static) -> Self {
-        Self {
-            units,
-            activation: Box::new(activation),
-            kernel: Weight::new("kernel"),
-            bias: Weight::new("bias"),
-        }
+        let (kernel, bias) = (Weight::new("kernel"), Weight::new("bias"));
+        Self { units, activation: Box::new(activation), kernel, bias }
     }
 }
 

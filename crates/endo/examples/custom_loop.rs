@@ -15,14 +15,11 @@ fn random_batch(x: &Array, y: &Array, batch_size: usize, random: &mut Random) ->
 }
 
 fn print_status_bar(step: usize, total: usize, metrics: &[&dyn Metric]) -> Result<()> {
-    let metrics = metrics
-        .iter()
-        .map(|metric| Ok(format!(" - {}: {:.4}", metric.name(), metric.value()?.item()?)));
-    print!(
-        "\r{step}/{total}{}{}",
-        metrics.collect::<Result<String>>()?,
-        if step < total { "" } else { "\n" }
-    );
+    print!("\r{step}/{total}");
+    for metric in metrics {
+        print!(" - {}: {:.4}", metric.name(), metric.value()?.item()?);
+    }
+    print!("{}", if step < total { "" } else { "\n" });
     Ok(())
 }
 // ANCHOR_END: loop
@@ -32,25 +29,21 @@ fn main() -> Result<()> {
     let (x_train, y_train) = (train.inputs(), train.targets().expect("made with targets"));
 
     // ANCHOR: loop
-    let hidden = Dense::new(30)
-        .activation("relu")
-        .kernel_initializer("he_normal")
-        .kernel_regularizer(L2(0.05));
+    let hidden = Dense::new(30).activation("relu").kernel_initializer("he_normal");
+    let hidden = hidden.kernel_regularizer(L2(0.05));
     let out = Dense::new(1).kernel_regularizer(L2(0.05)).kernel_constraint(MaxNorm);
     let model = Model::new(Sequential::new().add(hidden).add(out));
-    let n_epochs = 5;
-    let batch_size = 32;
+    let (n_epochs, batch_size) = (5, 32);
     let n_steps = train.len() / batch_size;
-    let mut random = Random::new(42, 0);
-    let optimizer = Sgd::new(0.01);
+    let (mut random, optimizer) = (Random::new(42, 0), Sgd::new(0.01));
     let mean_loss = Mean::new("mean");
     let mean_absolute_error = MeanMetricWrapper::new(MeanAbsoluteError);
     let mut train_step = Function::new(|[x, y], cx| {
         let y_pred = model.apply(&x, cx);
         let main_loss = mean_squared_error(&y, &y_pred).mean();
         let loss = cx.losses().iter().fold(main_loss, |sum, term| sum + term);
-        let gradients = cx.gradients(&loss, model.trainable_weights());
-        optimizer.apply(&gradients, cx); // clips, decays and applies constraints
+        // Clips, decays and applies constraints.
+        optimizer.apply(&cx.gradients(&loss, model.trainable_weights()), cx);
         mean_loss.update(&loss, cx);
         mean_absolute_error.update(&y, &y_pred, None, cx);
         [loss]

@@ -98,8 +98,8 @@ macro_rules! with_options {
                 => |settings| settings.clip_by(Clip::GlobalNorm(limit));
 
             /// Whether to keep a moving average of every weight, starting from its value after the
-            /// first step: Polyak and Juditsky 1992. [`Settings::finalize_variable_values`] makes
-            /// the averages the weights.
+            /// first step: Polyak and Juditsky 1992. `Settings::finalize_variable_values` makes the
+            /// averages the weights.
             use_ema(use_ema: bool) as bool => |settings| settings.use_ema = use_ema;
 
             /// The share of the moving average that is kept in a step; 0.99 unless set.
@@ -111,7 +111,7 @@ macro_rules! with_options {
                 => |settings| settings.ema_overwrite_frequency = Some(steps);
 
             /// What the loss was multiplied by, so that small gradients do not vanish; gradients
-            /// are divided by it before anything else. [`Settings::scale_loss`] multiplies.
+            /// are divided by it before anything else. `Settings::scale_loss` multiplies.
             loss_scale_factor(factor: f64) {f64::MIN_POSITIVE..f64::INFINITY} as f64
                 => |settings| settings.loss_scale_factor = Some(factor);
 

@@ -30,8 +30,7 @@ pub(crate) fn without_context<T: ?Sized>(family: &str, with_context: &str, x: &T
 /// and `Arc`s, and the trait that turns a value or a name into one. `$shape` is the shape of what
 /// stands for the value of a wrong name.
 macro_rules! tensor_function {
-    ($Family:ident: $call:ident, $call_in:ident; $IntoFamily:ident: $into:ident;
-     |$x:ident| $shape:expr) => {
+    ($Family:ident: $call:ident, $with:ident; $Into:ident: $into:ident; |$x:ident| $shape:expr) => {
         impl<F: Fn(&Tensor) -> Tensor + Send + Sync> $Family for F {
             #[track_caller]
             fn $call(&self, x: &Tensor) -> Tensor {
@@ -59,8 +58,8 @@ macro_rules! tensor_function {
             }
 
             #[track_caller]
-            fn $call_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-                (**self).$call_in(x, cx)
+            fn $with(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+                (**self).$with(x, cx)
             }
 
             fn name(&self) -> Option<String> {
@@ -73,14 +72,14 @@ macro_rules! tensor_function {
         }
 
         #[diagnostic::do_not_recommend]
-        impl<T: $Family + 'static> $IntoFamily<kinds::Value> for T {
+        impl<T: $Family + 'static> $Into<kinds::Value> for T {
             fn $into(self) -> Arc<dyn $Family> {
                 Arc::new(self)
             }
         }
 
         /// A name that a program has read; a wrong one is reported where it is first used.
-        impl $IntoFamily<kinds::Name> for String {
+        impl $Into<kinds::Name> for String {
             fn $into(self) -> Arc<dyn $Family> {
                 get(&self).unwrap_or_else(|error| {
                     let site = std::panic::Location::caller();
