@@ -351,12 +351,14 @@ impl Open {
 
     /// The rows as values of a kind, without their cells.
     fn closed(&self, kind: ColumnKind) -> ColumnState {
-        let indices =
-            self.codes.iter().map(|&code| match (kind, self.entries[code as usize].class) {
-                (ColumnKind::Time, Class::Time(index))
-                | (ColumnKind::Number, Class::Number(index)) => Some(index),
-                _ => None,
-            });
+        let index = |entry: &Entry| match (kind, entry.class) {
+            (ColumnKind::Time, Class::Time(index)) | (ColumnKind::Number, Class::Number(index)) => {
+                Some(index)
+            }
+            _ => None,
+        };
+        let indices: Vec<Option<u32>> = self.entries.iter().map(index).collect();
+        let indices = self.codes.iter().map(|&code| indices[code as usize]);
         match kind {
             ColumnKind::Number => ColumnState::Numbers(self.numbers.spread(indices)),
             ColumnKind::Time => ColumnState::Times(self.times.spread(indices)),
