@@ -132,7 +132,7 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     /// Computes the output, every element of it. Must not allocate.
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>);
 
-    /// The gradients of the inputs; `None` where there is none, as for all unless it says otherwise.
+    /// The gradients of the inputs; `None` where there is none, as for all unless overridden.
     fn gradient(
         &self,
         inputs: &[Tensor],
