@@ -95,7 +95,7 @@ impl StepLog {
     /// Before anything is run: whether it can be as it is.
     pub fn check(&self) -> Result<()> {
         let help = "steps count from 1: `.record_steps(1)` keeps each of them";
-        not_zero(self.every, "the terms of every 0 steps are to be recorded", help)
+        not_zero(self.every, "the terms cannot be recorded every 0 steps", help)
     }
 
     /// Takes the terms of a step, if that step is one to be recorded and its terms are known.
