@@ -1,5 +1,5 @@
 //! What `ModelCheckpoint` saves: the best epochs, every epoch as a whole, weights alone, and after
-//! so many batches.
+//! a number of batches.
 
 use endo::prelude::*;
 
