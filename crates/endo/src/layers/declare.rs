@@ -169,9 +169,9 @@ macro_rules! layer {
                         self.$weight = $crate::layers::declare::weight_of_text(
                             self.$weight, names, given)?;
                     })+
-                    self = self.trainable(given.take("trainable", true)?);
+                    self = self.trainable(given.by_name("trainable")?.unwrap_or(true));
                 )?
-                self.name = given.given("name")?;
+                self.name = given.by_name("name")?;
                 Ok(self)
             }
         }
@@ -410,5 +410,19 @@ mod tests {
         assert!(error("dense(0)").contains("a whole number from 1, got `0`"));
         assert!(error("rms_normalization(epsilon=-1)").contains("unless given, it is `1e-6`"));
         assert!(error("flatten(1, 2)").contains("gives 2 options, but `flatten` has 1"));
+    }
+
+    #[test]
+    fn what_stands_without_its_name_is_an_option_and_never_the_name_of_the_layer() {
+        let error = |text| crate::layers::get(text).err().unwrap().to_string();
+        let flatten = error("flatten(3)");
+        assert!(flatten.contains("gives 1 options without their names, but `flatten` takes 0 so"));
+        assert!(flatten.contains("give the others by name"), "{flatten}");
+        assert!(
+            error("dense(3, true, relu, none, zeros, none, none, zeros, none, none, false)")
+                .contains("gives 11 options without their names, but `dense` takes 10 so")
+        );
+        let layer = crate::layers::get("dense(3, name=out, trainable=false)").unwrap();
+        assert_eq!(layer.name(), Some("out"));
     }
 }

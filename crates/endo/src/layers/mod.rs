@@ -204,7 +204,7 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
 }
 
 /// The layer that a text names, with its arguments and options in parentheses, by name or in their
-/// order: first its own, then those of its weights.
+/// order: first its own, then those of its weights. `name` and `trainable` are given by name.
 ///
 /// ```
 /// use endo::layers;

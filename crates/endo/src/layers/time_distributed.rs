@@ -20,7 +20,7 @@ pub(super) static ROWS: &[Named<dyn Layer>] = &[Named {
     options: [&["layer"], &[], &["name"]],
     make: |given| {
         let layer: Arc<dyn Layer> = given.required("layer")?;
-        Ok(Arc::new(TimeDistributed { layer, name: given.given("name")? }))
+        Ok(Arc::new(TimeDistributed { layer, name: given.by_name("name")? }))
     },
 }];
 

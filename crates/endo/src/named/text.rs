@@ -45,7 +45,17 @@ pub(crate) fn get<'a, T: ?Sized + 'static>(
         return Err(unknown(family, name, &table.map(|row| row.names).collect::<Vec<_>>()));
     };
     check(text, row.names[0], &row.options.concat(), &given)?;
-    (row.make)(&mut TextOptions { name: row.names[0], text, given, unnamed: 0 })
+    let unnamed = given.iter().filter(|(option, _)| option.is_none()).count();
+    let mut options = TextOptions { name: row.names[0], text, given, unnamed: 0 };
+    let value = (row.make)(&mut options)?;
+    if options.unnamed < unnamed {
+        let (name, taken) = (row.names[0], options.unnamed);
+        let message = format!(
+            "`{text}` gives {unnamed} options without their names, but `{name}` takes {taken} so"
+        );
+        return Err(Error::argument(message, "give the others by name"));
+    }
+    Ok(value)
 }
 
 /// The error for a name that is none of these, the names of each row.
@@ -107,6 +117,14 @@ impl<'a> TextOptions<'a> {
             return Ok(None);
         };
         self.read(option, value, || "unless given, it is `none`".to_string()).map(Some)
+    }
+
+    /// An option that is only ever given by its name; `none` is as if it were not given.
+    pub(crate) fn by_name<V: OptionValue>(&mut self, option: &str) -> Result<Option<V>> {
+        let unnamed = std::mem::replace(&mut self.unnamed, usize::MAX);
+        let value = self.given(option);
+        self.unnamed = unnamed;
+        value
     }
 
     /// The next option of the row of a name, which has no default.

@@ -270,8 +270,8 @@ impl<H: Heads, O> DeclaredLayer for HeadsAttention<H, O> {
         let kernel = weight_of_text(kernel, &Self::SHARED_OPTIONS[..3], given)?;
         let bias = weight_of_text(bias, &Self::SHARED_OPTIONS[3..6], given)?;
         self = self.with_kernels(|each| each.like(&kernel)).with_biases(|each| each.like(&bias));
-        self = self.trainable(given.take("trainable", true)?);
-        self.name = given.given("name")?;
+        self = self.trainable(given.by_name("trainable")?.unwrap_or(true));
+        self.name = given.by_name("name")?;
         Ok(self)
     }
 }

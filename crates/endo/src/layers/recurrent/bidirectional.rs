@@ -26,7 +26,7 @@ pub(super) const ROW: Named<dyn Layer> = Named {
         let both = named::get("recurrent layer", &layer, DIRECTIONS.iter())?;
         let (forward, backward) = (both.forward.clone(), both.backward.clone());
         let merge_mode = Some(given.take("merge_mode", MergeMode::Concat)?);
-        let name = given.given("name")?;
+        let name = given.by_name("name")?;
         Ok(Arc::new(Bidirectional { name, forward, backward, merge_mode, ..*both }))
     },
 };
