@@ -4,11 +4,10 @@
 //! fused, printed, and differentiated again (reverse-mode differentiation, Griewank and Walther
 //! 2008, chapter 3).
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Node, NodeId, Op, Tensor};
 use crate::ops;
+use crate::site::Site;
 
 /// The gradients of a scalar with respect to each target; `None` where it does not depend on the
 /// target.
@@ -16,7 +15,7 @@ use crate::ops;
 /// Anything but a scalar of floats is an error that asks for `.sum()` or `.mean()`.
 #[track_caller]
 pub fn gradients(loss: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
-    let site = Location::caller();
+    let site = Site::caller();
     let trace = loss.trace().clone();
     let refuse = |kind, message: String, help: &str| {
         trace.record(Error::new(kind, message).help(help).at(site));

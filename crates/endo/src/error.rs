@@ -2,8 +2,9 @@
 //!
 //! In: a kind and a message, then where it happened. Out: one [`Error`] that prints all of it.
 
+use crate::site::Site;
+
 use std::fmt;
-use std::panic::Location;
 
 /// What sort of mistake an [`Error`] reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +45,7 @@ struct ErrorContent {
     kind: ErrorKind,
     message: String,
     layer: Option<String>,
-    site: Option<&'static Location<'static>>,
+    site: Option<Site>,
     help: Option<String>,
 }
 
@@ -100,7 +101,7 @@ impl Error {
 
     /// Says at which line of the user's code it happened.
     #[must_use]
-    pub fn at(mut self, site: &'static Location<'static>) -> Self {
+    pub fn at(mut self, site: Site) -> Self {
         self.0.site = Some(site);
         self
     }
@@ -138,7 +139,7 @@ impl Error {
     }
 
     /// The line of the user's code it happened at.
-    pub fn site(&self) -> Option<&'static Location<'static>> {
+    pub fn site(&self) -> Option<Site> {
         self.0.site
     }
 
@@ -171,7 +172,7 @@ impl fmt::Display for Error {
             write!(f, "\n  layer: `{layer}`")?;
         }
         if let Some(site) = site {
-            write!(f, "\n  at: {}:{}:{}", site.file(), site.line(), site.column())?;
+            write!(f, "\n  at: {site}")?;
         }
         if let Some(help) = help {
             write!(f, "\n  help: {help}")?;
@@ -190,7 +191,7 @@ mod tests {
     fn an_error_prints_what_where_and_how_to_mend_it() {
         let error = Error::new(ErrorKind::Shape, "expected 8, got 9")
             .in_layer("model/dense")
-            .at(Location::caller())
+            .at(Site::caller())
             .help("use 8");
         let text = error.to_string();
         assert!(text.starts_with("expected 8, got 9\n  layer: `model/dense`\n  at: "), "{text}");

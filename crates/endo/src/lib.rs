@@ -95,6 +95,7 @@ pub mod shape;
 mod shown;
 #[doc(hidden)]
 pub mod simd;
+mod site;
 mod spelling;
 mod step;
 pub mod trace;
@@ -114,6 +115,7 @@ pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
 pub use named::{Hyperparameters, Setting};
 pub use shape::Shape;
+pub use site::Site;
 pub use tensor::{Tensor, Transposed};
 pub use trace::compute;
 pub use variable::Variable;

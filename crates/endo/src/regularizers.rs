@@ -3,13 +3,13 @@
 //! In: a tensor. Out: a scalar to be added to the loss. `L2(0.01)`, `"l2(0.01)"` and a closure
 //! serve alike. Names, options and defaults are Keras's.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::{self, Hyperparameters, family, kinds, table, words};
+use crate::site::Site;
 use crate::trace::{Context, tensor_function, with_context, without_context};
 
 /// A penalty on a tensor.
@@ -116,7 +116,7 @@ fn mean_cosine(x: &Tensor, vectors: Vectors) -> Tensor {
         let message = format!("`orthogonal_regularizer` takes matrices, got shape {}", x.shape());
         let error =
             Error::shape(message, "use it for weights of two axes, such as the kernel of `Dense`");
-        return x.fail(error, (), Location::caller());
+        return x.fail(error, (), Site::caller());
     }
     let rows = match vectors {
         Vectors::Rows => x.clone(),
@@ -130,7 +130,7 @@ fn mean_cosine(x: &Tensor, vectors: Vectors) -> Tensor {
             [count, count],
             |index| if index / count == index % count { 0.0 } else { 1.0 },
         );
-    let different = x.trace().constant(different.cast(x.dtype()), Location::caller());
+    let different = x.trace().constant(different.cast(x.dtype()), Site::caller());
     let pairs = count * count.saturating_sub(1);
     (unit.matmul(&unit.transpose()) * different).abs().sum() / pairs.max(1) as f64
 }

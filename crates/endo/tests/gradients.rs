@@ -109,7 +109,7 @@ fn slope(x: &Tensor, y: &Tensor, cx: &mut Context) -> Tensor {
 
 #[test]
 fn elementwise_operations_of_every_table() {
-    let site = std::panic::Location::caller();
+    let site = endo::Site::caller();
     for operation in ops::tables().into_iter().flatten() {
         let floats = operation.loops_for(DType::F64).is_some()
             && operation.output_dtype(DType::F64) == DType::F64;

@@ -5,6 +5,7 @@
 
 use crate::graph::Tensor;
 use crate::named::{Axes, family};
+use crate::site::Site;
 
 use super::ActivationFunction;
 
@@ -69,10 +70,8 @@ fn sparsemax(x: &Tensor, axis: isize) -> Tensor {
     let Some(position) = x.shape().axis(axis) else { return z };
     let count = x.shape()[position];
     let shape = x.shape().with_ones(&(0..x.rank()).collect::<Vec<_>>()).with(position, count);
-    let ranks = x
-        .trace()
-        .constant_from_fn(shape, |rank| rank as f64 + 1.0, std::panic::Location::caller())
-        .cast(z.dtype());
+    let ranks =
+        x.trace().constant_from_fn(shape, |rank| rank as f64 + 1.0, Site::caller()).cast(z.dtype());
     // Of all candidates (sum of the k largest - 1) / k, the greatest is tau. Which values lie above
     // it is constant between jumps, so only those that do have gradients.
     let sorted = z.stop_gradient().sort(axis).flip(axis);

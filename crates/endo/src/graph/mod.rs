@@ -14,13 +14,13 @@ pub mod trace;
 pub mod tree;
 mod validity;
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::shape::Shape;
 use crate::simd::Reduction;
+use crate::site::Site;
 use crate::variable::Variable;
 
 pub(crate) use occasion::Occasion;
@@ -60,7 +60,7 @@ pub struct Node {
     /// The layer it was traced in: an index into [`Graph::scopes`].
     pub scope: u32,
     /// The line of the user's code that asked for it.
-    pub site: &'static Location<'static>,
+    pub site: Site,
 }
 
 /// The forms of operations: the closed list that plans, gradients and displays are written for.

@@ -7,7 +7,6 @@
 
 mod reading;
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::array::Array;
@@ -15,6 +14,7 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 use crate::simd::Reduction;
+use crate::site::Site;
 use crate::variable::Variable;
 
 use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, Transposed, View, validity};
@@ -232,7 +232,7 @@ impl SavedGraph {
         named: OperationLookup,
         variables: &[Variable],
     ) -> Result<Graph, (usize, String)> {
-        let site = Location::caller();
+        let site = Site::caller();
         let mut graph = Graph {
             variables: variables.to_vec(),
             scopes: self.scopes.clone(),

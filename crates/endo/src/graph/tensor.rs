@@ -4,13 +4,13 @@
 //! are in `ops/`.
 
 use std::fmt;
-use std::panic::Location;
 use std::rc::Rc;
 
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::shape::Shape;
+use crate::site::Site;
 
 use super::{NodeId, Op, Trace};
 
@@ -78,7 +78,7 @@ impl Tensor {
     /// recorded and zeros are returned.
     #[track_caller]
     pub fn value(&self) -> Array {
-        let site = Location::caller();
+        let site = Site::caller();
         self.trace.value(self.id).unwrap_or_else(|| {
             let help = "run the function node by node with `run_eagerly(true)`, or choose between \
                 tensors with `where_`";
@@ -98,7 +98,7 @@ impl Tensor {
         inputs: &[&Tensor],
         shape: impl Into<Shape>,
         dtype: DType,
-        site: &'static Location<'static>,
+        site: Site,
     ) -> Tensor {
         self.trace.push(op, inputs, shape.into(), dtype, site)
     }
@@ -115,12 +115,7 @@ impl Tensor {
     }
 
     /// Records an error at a line of the user's code and returns a stand-in of the given shape.
-    pub(crate) fn fail(
-        &self,
-        error: Error,
-        shape: impl Into<Shape>,
-        site: &'static Location<'static>,
-    ) -> Tensor {
+    pub(crate) fn fail(&self, error: Error, shape: impl Into<Shape>, site: Site) -> Tensor {
         self.trace.fail(error.at(site), shape.into(), self.dtype)
     }
 }

@@ -4,9 +4,10 @@
 //! In: nodes pushed by tensors' methods. Out: the finished graph, or the first error. In eager mode
 //! every node is computed as it is pushed, so that values can be looked at.
 
+mod messages;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,7 +15,10 @@ use crate::array::Array;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::variable::Variable;
+
+use messages::Warning;
 
 use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, Tensor};
 
@@ -30,7 +34,9 @@ struct TraceState {
     graph: Graph,
     scope: u32,
     /// The user's lines that applied the layers being traced, outermost first.
-    callers: Vec<&'static Location<'static>>,
+    callers: Vec<Site>,
+    /// The line of a program in another language that is being run.
+    line: Option<Site>,
     error: Option<Error>,
     warnings: Vec<Warning>,
     /// The current value of each variable by its id: its node at the start, and after assignments
@@ -41,12 +47,6 @@ struct TraceState {
     /// Values that stand for variables' own.
     stand_ins: Vec<StandIn>,
     eager: Option<Eager>,
-}
-
-/// Something that is not wrong but probably not meant, with the line if it is that of one line.
-struct Warning {
-    site: Option<&'static Location<'static>>,
-    text: String,
 }
 
 /// A value that stands for a variable's own.
@@ -87,6 +87,7 @@ impl Trace {
             graph,
             scope: 0,
             callers: Vec::new(),
+            line: None,
             error: None,
             warnings: Vec::new(),
             current: HashMap::new(),
@@ -104,7 +105,7 @@ impl Trace {
         inputs: &[&Tensor],
         shape: Shape,
         dtype: DType,
-        site: &'static Location<'static>,
+        site: Site,
     ) -> Tensor {
         if let Some(error) = self.stranger(inputs) {
             return self.fail(error.at(site), shape, dtype);
@@ -150,12 +151,7 @@ impl Trace {
     }
 
     /// Adds the run's next input. Bytes are integers from here on.
-    pub fn input(
-        self: &Rc<Self>,
-        shape: Shape,
-        dtype: DType,
-        site: &'static Location<'static>,
-    ) -> Tensor {
+    pub fn input(self: &Rc<Self>, shape: Shape, dtype: DType, site: Site) -> Tensor {
         let index = self.state.borrow().graph.inputs.len();
         let tensor = self.push(Op::Input(index), &[], shape, dtype, site);
         self.state.borrow_mut().graph.inputs.push(tensor.id());
@@ -167,14 +163,14 @@ impl Trace {
     }
 
     /// Adds the input that tells for what random numbers are drawn, after all others.
-    pub(crate) fn occasion(self: &Rc<Self>, site: &'static Location<'static>) -> Tensor {
+    pub(crate) fn occasion(self: &Rc<Self>, site: Site) -> Tensor {
         let tensor = self.input([Occasion::WORDS].into(), DType::I32, site);
         self.state.borrow_mut().graph.occasion = Some(tensor.id());
         tensor
     }
 
     /// Adds numbers known while tracing.
-    pub fn constant(self: &Rc<Self>, array: Array, site: &'static Location<'static>) -> Tensor {
+    pub fn constant(self: &Rc<Self>, array: Array, site: Site) -> Tensor {
         let array = if array.dtype() == DType::U8 { array.cast(DType::I32) } else { array };
         let (shape, dtype) = (array.shape().clone(), array.dtype());
         self.push(Op::Constant(array), &[], shape, dtype, site)
@@ -186,7 +182,7 @@ impl Trace {
         self: &Rc<Self>,
         shape: impl Into<Shape>,
         f: impl FnMut(usize) -> T,
-        site: &'static Location<'static>,
+        site: Site,
     ) -> Tensor {
         let shape = shape.into();
         match Array::require_room(&shape, T::DTYPE) {
@@ -197,7 +193,7 @@ impl Trace {
 
     /// The value of a variable: what it has when the run starts, or what it was last assigned in
     /// this trace.
-    pub fn read(self: &Rc<Self>, variable: &Variable, site: &'static Location<'static>) -> Tensor {
+    pub fn read(self: &Rc<Self>, variable: &Variable, site: Site) -> Tensor {
         if let Some(current) = self.state.borrow().current.get(&variable.id()) {
             return current.value.clone();
         }
@@ -216,11 +212,7 @@ impl Trace {
 
     /// The same, asked for by a formula, beside a tensor: it is kept in mind for whoever computes
     /// the formula.
-    pub fn read_beside(
-        self: &Rc<Self>,
-        variable: &Variable,
-        site: &'static Location<'static>,
-    ) -> Tensor {
+    pub fn read_beside(self: &Rc<Self>, variable: &Variable, site: Site) -> Tensor {
         self.state.borrow_mut().beside.push(variable.clone());
         self.stand_in(variable).unwrap_or_else(|| self.read(variable, site))
     }
@@ -258,12 +250,7 @@ impl Trace {
     }
 
     /// Gives a variable a new value, from here on in the trace and after the run.
-    pub fn assign(
-        self: &Rc<Self>,
-        variable: &Variable,
-        value: &Tensor,
-        site: &'static Location<'static>,
-    ) {
+    pub fn assign(self: &Rc<Self>, variable: &Variable, value: &Tensor, site: Site) {
         if (value.shape(), value.dtype()) != (variable.shape(), variable.dtype()) {
             let [want, got] =
                 [(variable.dtype(), variable.shape()), (value.dtype(), value.shape())]
@@ -331,73 +318,29 @@ impl Trace {
         }
     }
 
-    /// Records an error (the first one counts) and returns a stand-in, so that tracing can go on:
-    /// of the shape if that is small, or else of its rank.
-    pub fn fail(self: &Rc<Self>, error: Error, shape: Shape, dtype: DType) -> Tensor {
-        const LARGEST: usize = 1 << 20;
-        let site = error.site().unwrap_or(Location::caller());
-        self.record(error);
-        let shape =
-            if shape.is_possible() && shape.len() <= LARGEST { shape } else { shape.stand_in() };
-        self.constant(Array::zeros(shape, dtype), site)
+    /// How many values are checked so far.
+    pub(crate) fn check_count(&self) -> usize {
+        self.state.borrow().graph.checks.len()
     }
 
-    /// Records a mistake at a line, with how to fix it.
-    pub(crate) fn refuse(
-        &self,
-        kind: ErrorKind,
-        message: String,
-        help: &str,
-        site: &'static Location<'static>,
-    ) {
-        self.record(Error::new(kind, message).help(help).at(site));
+    /// What the first value is, after so many checks, that is not finite in eager mode.
+    pub(crate) fn failed_check(&self, after: usize) -> Option<String> {
+        let state = self.state.borrow();
+        let values = &state.eager.as_ref()?.values;
+        let failed = |check: &&Check| !values[check.node.index()].is_finite();
+        state.graph.checks[after..].iter().find(failed).map(|check| check.what.clone())
     }
 
-    /// Records an error; the first one counts.
-    pub fn record(&self, error: Error) {
-        let mut state = self.state.borrow_mut();
-        let path = state.graph.scopes[state.scope as usize].clone();
-        let error = if error.layer().is_some() { error } else { error.in_layer(path) };
-        let site = error.site().map(|site| state.users(site)).or(state.callers.last().copied());
-        let error = site.into_iter().fold(error, Error::at);
-        state.error.get_or_insert(error);
+    /// Reads a variable anew, as if the trace had neither read nor assigned it.
+    pub(crate) fn forget(&self, variable: &Variable) {
+        let known = self.state.borrow_mut().current.remove(&variable.id());
+        drop(known);
     }
 
-    /// The first error so far.
-    pub fn error(&self) -> Option<Error> {
-        self.state.borrow().error.clone()
-    }
-
-    /// Records something that is not wrong but probably not meant.
-    pub fn warn(&self, warning: impl Into<String>) {
-        self.state.borrow_mut().warnings.push(Warning { site: None, text: warning.into() });
-    }
-
-    /// As [`warn`](Self::warn), of a line of the user's code: without one, of the line that began
-    /// the trace.
-    pub(crate) fn warn_at(
-        &self,
-        site: Option<&'static Location<'static>>,
-        warning: impl Into<String>,
-    ) {
-        let mut state = self.state.borrow_mut();
-        let site = site.map(|site| state.users(site)).or(state.callers.first().copied());
-        state.warnings.push(Warning { site, text: warning.into() });
-    }
-
-    /// Makes the first warning so far an error.
-    pub(crate) fn deny_warnings(&self) {
-        let first = self
-            .state
-            .borrow()
-            .warnings
-            .first()
-            .map(|warning| (warning.site, warning.text.clone()));
-        if let Some((site, text)) = first {
-            let error =
-                Error::new(ErrorKind::Usage, text).help("fix it, or train without `deny_warnings`");
-            self.record(site.into_iter().fold(error, Error::at));
-        }
+    /// Says which line of another language's program is being run: it stands for all lines of Rust
+    /// until this is called again.
+    pub fn set_line(&self, line: Option<Site>) {
+        self.state.borrow_mut().line = line;
     }
 
     /// The path of the layer being traced; empty outside all layers.
@@ -408,7 +351,7 @@ impl Trace {
 
     /// Makes `path` the layer being traced, applied at `caller`, and returns the one before, for
     /// [`Trace::leave`].
-    pub fn enter(&self, path: &str, caller: &'static Location<'static>) -> u32 {
+    pub fn enter(&self, path: &str, caller: Site) -> u32 {
         let mut state = self.state.borrow_mut();
         let known = state.graph.scopes.iter().rposition(|scope| scope == path);
         let scope = known.unwrap_or_else(|| {
@@ -481,19 +424,13 @@ impl Trace {
     }
 }
 
-impl Warning {
-    fn line(self) -> String {
-        match self.site {
-            Some(site) => format!("{}:{}: {}", site.file(), site.line(), self.text),
-            None => self.text,
-        }
-    }
-}
-
 impl TraceState {
     /// The line to report for `site`: itself, or for code of this library the user's line that
-    /// applied the layer.
-    fn users(&self, site: &'static Location<'static>) -> &'static Location<'static> {
+    /// applied the layer; in a program of another language its line.
+    fn users(&self, site: Site) -> Site {
+        if let Some(line) = self.line {
+            return line;
+        }
         let ours = site.file().starts_with(file!().trim_end_matches("graph/trace.rs"));
         if ours { self.callers.last().copied().unwrap_or(site) } else { site }
     }

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::fs;
-use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +17,7 @@ use crate::graph::saved::SavedNode;
 use crate::graph::{Graph, NodeId, Occasion, SavedGraph};
 use crate::net::sealed::SealMismatch;
 use crate::ops;
+use crate::site::Site;
 use crate::step::cache::{StepCache, StepKey, StepKind, StepOutputs, TracedStep};
 use crate::step::{BatchCounts, CarriedStates, CarryLock};
 use crate::trace::TensorSpec;
@@ -200,7 +200,7 @@ impl Predictor {
                 );
                 Err(Error::new(ErrorKind::Usage, message)
                     .help("use `predict_all`, which returns all")
-                    .at(Location::caller()))
+                    .at(Site::caller()))
             }
         }
     }
@@ -253,7 +253,7 @@ impl Predictor {
     /// Fails for the first input that is not as the model's.
     #[track_caller]
     fn check(&self, inputs: &[Array]) -> Result<()> {
-        let site = Location::caller();
+        let site = Site::caller();
         let fail =
             |kind, message: String, help: &str| Err(Error::new(kind, message).help(help).at(site));
         if inputs.len() != self.inputs.len() {

@@ -2,12 +2,11 @@
 //!
 //! In: any tensor of floats. Out: the same shape; outside training the same numbers.
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::named::{Named, Rate, Unsaved};
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -53,7 +52,7 @@ impl Layer for AlphaDropout {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let Rate(rate) = self.rate;
         if let Some(error) = rate_error("AlphaDropout", rate) {
-            cx.trace().record(error.at(Location::caller()));
+            cx.trace().record(error.at(Site::caller()));
             return inputs.clone();
         }
         if !cx.training() || rate == 0.0 {
@@ -141,7 +140,7 @@ impl<const N: usize> Layer for SpatialDropout<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         if let Some(error) = self.misfit(inputs, cx) {
-            cx.trace().record(error.at(Location::caller()));
+            cx.trace().record(error.at(Site::caller()));
             return inputs.clone();
         }
         let Rate(rate) = self.rate;

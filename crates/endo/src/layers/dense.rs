@@ -3,7 +3,6 @@
 //! In: `[.., features]`. Out: `[.., units]`, by a matrix product, a bias and an activation; weights
 //! `kernel` and `bias`.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::activations::{ActivationFunction, IntoActivation, Linear};
@@ -12,6 +11,7 @@ use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
 use crate::named::{Count, Named};
 use crate::regularizers::{IntoRegularizer, Regularizer};
+use crate::site::Site;
 use crate::trace::{Context, Weight};
 
 use super::Layer;
@@ -93,7 +93,7 @@ impl Layer for Dense {
         if let Some(error) = self.misfit(inputs, cx) {
             let sizes = inputs.shape().iter().rev().skip(1).rev().chain([&self.units.0]);
             return cx.trace().fail(
-                error.at(Location::caller()),
+                error.at(Site::caller()),
                 sizes.copied().collect(),
                 inputs.dtype(),
             );

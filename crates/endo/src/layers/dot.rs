@@ -3,11 +3,10 @@
 //! In: two tensors with the same batch. Out: their products along an axis of each, sample by
 //! sample.
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Transposed};
 use crate::shape::{Shape, product};
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -66,7 +65,7 @@ impl Layer<[Tensor; 2]> for Dot {
             Ok(positions) => positions,
             Err(error) => {
                 return cx.trace().fail(
-                    error.at(Location::caller()),
+                    error.at(Site::caller()),
                     [inputs[0].batch(), 1].into(),
                     inputs[0].dtype(),
                 );

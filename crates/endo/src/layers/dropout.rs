@@ -3,13 +3,12 @@
 //! In: any tensor of floats. Out: the same shape; in training some elements are 0 and the others
 //! larger.
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::named::{Named, Rate, Unsaved};
 use crate::ops::RandomState;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -72,7 +71,7 @@ impl Dropout {
 impl Layer for Dropout {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         if let Some(error) = rate_error("Dropout", self.rate.0) {
             cx.trace().record(error.at(site));
             return inputs.clone();

@@ -2,11 +2,10 @@
 //!
 //! In: any tensor of floats. Out: the same shape; outside training the same numbers.
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::named::{Named, NotNegative, Rate, Unsaved};
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -65,8 +64,7 @@ impl Layer for GaussianNoise {
         if !self.stddev.is_valid() {
             let message = format!("the standard deviation of a `GaussianNoise` is {stddev}");
             let error = Error::new(ErrorKind::Argument, message);
-            cx.trace()
-                .record(error.help("it is a number, and not negative").at(Location::caller()));
+            cx.trace().record(error.help("it is a number, and not negative").at(Site::caller()));
             return inputs.clone();
         }
         if cx.training() && stddev > 0.0 {
@@ -88,7 +86,7 @@ impl Layer for GaussianDropout {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let Rate(rate) = self.rate;
         if let Some(error) = rate_error("GaussianDropout", rate) {
-            cx.trace().record(error.at(Location::caller()));
+            cx.trace().record(error.at(Site::caller()));
             return inputs.clone();
         }
         if cx.training() && rate > 0.0 {

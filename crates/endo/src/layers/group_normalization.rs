@@ -3,14 +3,13 @@
 //! In: `[batch, .., channels]`. Out: the same shape, each group of mean 0 and variance 1 before it
 //! is scaled and shifted.
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::initializers::{Ones, Zeros};
 use crate::named::{Named, NotNegative};
 use crate::ops::view::axis_error;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -93,7 +92,7 @@ impl Layer for GroupNormalization {
         let (axis, groups) = match self.division(x, cx) {
             Ok(division) => division,
             Err(error) => {
-                return cx.trace().fail(error.at(Location::caller()), x.shape().clone(), x.dtype());
+                return cx.trace().fail(error.at(Site::caller()), x.shape().clone(), x.dtype());
             }
         };
         let channels = x.shape()[axis];

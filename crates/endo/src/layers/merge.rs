@@ -3,10 +3,9 @@
 //! In: `[Tensor; N]` or `Vec<Tensor>`. Out: one tensor. Element by element, sizes of 1 are
 //! broadcast, and inputs of fewer axes get axes of size 1 after the batch axis, as in Keras.
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -58,7 +57,7 @@ fn fold(
 
 #[track_caller]
 fn refuse(error: Error, inputs: &[Tensor], cx: &Context) -> Tensor {
-    cx.trace().record(error.at(Location::caller()));
+    cx.trace().record(error.at(Site::caller()));
     inputs.first().cloned().unwrap_or_else(|| cx.constant(0.0_f32))
 }
 

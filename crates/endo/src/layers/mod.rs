@@ -32,12 +32,12 @@ mod spatial;
 mod time_distributed;
 mod unit_normalization;
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::{Tensor, Tree};
 use crate::named::{self, Hyperparameters, OptionValue, table};
+use crate::site::Site;
 use crate::trace::Context;
 use crate::variable::Variable;
 
@@ -146,10 +146,10 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
     #[track_caller]
     fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let batch = inputs.tensors().first().map(|tensor| tensor.batch());
-        if let Some(stand_in) = cx.stand_in(self, &inputs.tensors(), Location::caller()) {
+        if let Some(stand_in) = cx.stand_in(self, &inputs.tensors(), Site::caller()) {
             return filled(&stand_in);
         }
-        cx.enter(self, self.kind(), self.name(), self.hyperparameters(), batch, Location::caller());
+        cx.enter(self, self.kind(), self.name(), self.hyperparameters(), batch, Site::caller());
         let outputs = self.call(inputs, cx);
         if !self.uses_mask() {
             cx.pass_mask(&inputs.tensors(), &outputs.tensors(), self.supports_masking());
@@ -199,7 +199,7 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
     /// a weight, or assigns it.
     #[track_caller]
     fn apply_with(&self, weights: &[(Variable, Tensor)], inputs: &I, cx: &mut Context) -> O {
-        cx.with_values(weights, Location::caller(), |cx| self.apply(inputs, cx))
+        cx.with_values(weights, Site::caller(), |cx| self.apply(inputs, cx))
     }
 }
 

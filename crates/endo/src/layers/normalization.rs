@@ -3,8 +3,6 @@
 //! In: inputs as they are in the data. Out: features of mean 0 and variance 1. The statistics are
 //! weights, so that they are saved with the model and nobody has to scale before predicting.
 
-use std::panic::Location;
-
 use crate::array::Array;
 use crate::data::StandardScaler;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,6 +12,7 @@ use crate::named::{Named, Unsaved};
 use crate::ops::view::axis_error;
 use crate::random::Random;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
@@ -122,7 +121,7 @@ impl Layer for Normalization {
         let axis = match self.features(x.shape()) {
             Ok(axis) => axis,
             Err(error) => {
-                cx.trace().record(error.at(Location::caller()));
+                cx.trace().record(error.at(Site::caller()));
                 return x.clone();
             }
         };
@@ -152,7 +151,7 @@ pub(super) fn across(inputs: &Shape, axis: usize) -> Shape {
 #[track_caller]
 pub(super) fn positions(layer: &str, axes: &[isize], x: &Tensor) -> Option<Vec<usize>> {
     if let Some(&axis) = axes.iter().find(|&&axis| x.shape().axis(axis).is_none()) {
-        x.trace().record(axis_error(layer, axis, x.shape()).at(Location::caller()));
+        x.trace().record(axis_error(layer, axis, x.shape()).at(Site::caller()));
     }
     axes.iter().map(|&axis| x.shape().axis(axis)).collect()
 }

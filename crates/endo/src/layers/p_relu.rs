@@ -3,13 +3,12 @@
 //! In: `[batch, ..]`. Out: the same shape; the weight `alpha` has a slope for each number of a
 //! sample, or shares some.
 
-use std::panic::Location;
-
 use crate::graph::Tensor;
 use crate::initializers::Zeros;
 use crate::named::{Axes, AxisList, Named};
 use crate::ops::view::axis_error;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -55,7 +54,7 @@ impl Layer for PRelu {
             let help = "`shared_axes` counts from the batch axis 0, which is not among them: `[1, \
                 2]` for images";
             let error = axis_error("PRelu", *axis, x.shape()).help(help);
-            cx.trace().record(error.at(Location::caller()));
+            cx.trace().record(error.at(Site::caller()));
             return x.clone();
         }
         let shared: Vec<usize> = axes.iter().filter_map(position).collect();

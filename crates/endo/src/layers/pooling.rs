@@ -3,12 +3,11 @@
 //! In: `[batch, lengths.., channels]`. Out: `[batch, counts.., channels]`; of global pooling
 //! `[batch, channels]`.
 
-use std::panic::Location;
-
 use crate::graph::Tensor;
 use crate::named::Named;
 use crate::ops::Window;
 use crate::shape::{Shape, product};
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -324,7 +323,7 @@ fn greatest(inputs: &Tensor, windows: &[Window]) -> Tensor {
     let (seen, outputs) = seen(inputs, windows, f64::NEG_INFINITY);
     let greatest = seen.max_axes([1]);
     let size = seen.shape()[1];
-    let (within, site) = (seen.clone(), Location::caller());
+    let (within, site) = (seen.clone(), Site::caller());
     let routed = Tensor::custom_gradient(&greatest.clone(), &[&seen], move |dy| {
         let places = within.trace().constant_from_fn([size, 1], |place| place as i32, site);
         let holds = within.equal(greatest.expand_dims(1));
@@ -355,7 +354,7 @@ fn mean(inputs: &Tensor, windows: &[Window]) -> Tensor {
             })
             .product::<usize>() as f64
     };
-    let counts = inputs.trace().constant_from_fn(&counts, count, Location::caller());
+    let counts = inputs.trace().constant_from_fn(&counts, count, Site::caller());
     seen.sum_axes([1]).reshape(outputs) / counts.cast(inputs.dtype())
 }
 

@@ -2,11 +2,10 @@
 //!
 //! In: `[batch, ..]`. Out: the same numbers, or the same numbers times a factor.
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::named::Named;
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -89,8 +88,7 @@ impl Layer for Permute {
         );
         let help = "each axis is named once, without the batch and from 1: `[2, 1]` swaps the \
             axes of a matrix";
-        cx.trace()
-            .record(Error::new(ErrorKind::Argument, message).help(help).at(Location::caller()));
+        cx.trace().record(Error::new(ErrorKind::Argument, message).help(help).at(Site::caller()));
         inputs.clone()
     }
 
@@ -111,7 +109,7 @@ impl Layer for RepeatVector {
         let error = Error::new(ErrorKind::Shape, message)
             .help("`Flatten` makes one axis of all that follow the batch");
         cx.trace().fail(
-            error.at(Location::caller()),
+            error.at(Site::caller()),
             [inputs.batch(), self.n, inputs.features()].into(),
             inputs.dtype(),
         )

@@ -2,12 +2,11 @@
 //!
 //! In: `[batch, ..]`. Out: `[batch, target..]`, the same numbers in the same order.
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::named::Named;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -63,7 +62,7 @@ impl Layer for Reshape {
             format!("`Reshape` of samples of shape {sample:?} to {:?}", self.target_shape);
         let help = "the products of the sizes must be equal, without the batch axis; one size may \
             be -1, for what is left";
-        let error = Error::new(ErrorKind::Shape, message).help(help).at(Location::caller());
+        let error = Error::new(ErrorKind::Shape, message).help(help).at(Site::caller());
         let sizes = self.target_shape.iter().map(|&size| usize::try_from(size).unwrap_or(1));
         cx.trace().fail(error, [inputs.batch()].into_iter().chain(sizes).collect(), inputs.dtype())
     }

@@ -3,12 +3,11 @@
 //!
 //! In: `[batch, lengths.., channels]`. Out: the same with other lengths.
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::named::{Named, Setting, words};
 use crate::shape::product;
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -336,11 +335,7 @@ fn shares(inputs: &Tensor, length: usize, size: usize) -> Tensor {
         let at = ((row as f64 + 0.5) / size as f64 - 0.5).clamp(0.0, length as f64 - 1.0);
         (1.0 - (at - column as f64).abs()).max(0.0)
     };
-    inputs.trace().constant_from_fn(
-        [length.saturating_mul(size), length],
-        share,
-        Location::caller(),
-    )
+    inputs.trace().constant_from_fn([length.saturating_mul(size), length], share, Site::caller())
 }
 
 #[cfg(test)]

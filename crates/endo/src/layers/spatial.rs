@@ -3,13 +3,12 @@
 //! In: `[batch, lengths.., channels]` and a layer's options. Out: a window for each axis, or what
 //! is wrong, in the layer's words.
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::named::{Setting, words};
 use crate::ops::Window;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::Context;
 
 words! {
@@ -171,7 +170,7 @@ pub(super) fn refuse(
 ) -> Tensor {
     let ones = std::iter::repeat_n(1, axes);
     let shape = [inputs.batch()].into_iter().chain(ones).chain([features]).collect();
-    cx.trace().fail(error.at(Location::caller()), shape, inputs.dtype())
+    cx.trace().fail(error.at(Site::caller()), shape, inputs.dtype())
 }
 
 #[cfg(test)]

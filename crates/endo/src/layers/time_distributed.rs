@@ -2,13 +2,13 @@
 //!
 //! In: `[batch, steps, ..]`. Out: `[batch, steps, ..]`, each step by itself through the same layer.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::named::Named;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
@@ -69,7 +69,7 @@ impl<L: Layer> Layer for TimeDistributed<L> {
                 inputs.shape()
             );
             let help = "a step has at least one axis: `x.expand_dims(-1)` for one feature a step";
-            let error = Error::new(ErrorKind::Shape, message).help(help).at(Location::caller());
+            let error = Error::new(ErrorKind::Shape, message).help(help).at(Site::caller());
             return cx.trace().fail(error, inputs.shape().clone(), inputs.dtype());
         }
         let (batch, steps) = (inputs.batch(), inputs.shape()[1]);
@@ -82,7 +82,7 @@ impl<L: Layer> Layer for TimeDistributed<L> {
             let error = Error::new(ErrorKind::Shape, message)
                 .help("the layer within has to keep the first axis as it is");
             return cx.trace().fail(
-                error.at(Location::caller()),
+                error.at(Site::caller()),
                 inputs.shape().clone(),
                 inputs.dtype(),
             );

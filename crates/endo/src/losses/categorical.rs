@@ -4,12 +4,11 @@
 //! In: targets and predictions of one shape `[batch, .., classes]`. Out: `[batch, ..]`, sums over
 //! the last axis unless told otherwise.
 
-use std::panic::Location;
-
 use crate::array::Array;
 use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::family;
+use crate::site::Site;
 
 use super::EPSILON;
 use super::Loss;
@@ -97,7 +96,7 @@ impl CategoricalFocalCrossentropy {
 /// A number for each class, along the classes' axis of `like`.
 #[track_caller]
 fn per_class(numbers: &[f64], like: &Tensor, axis: i32) -> Tensor {
-    let site = Location::caller();
+    let site = Site::caller();
     let position = like.shape().axis(axis as isize).unwrap_or(0);
     let classes = like.shape().get(position).copied().unwrap_or(1);
     if numbers.len() != classes {

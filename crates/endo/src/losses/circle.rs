@@ -3,12 +3,11 @@
 //! In: labels `[batch]`, embeddings `[batch, features]` of length 1. Out: `[batch]`, each sample
 //! against all others of the batch.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::family;
+use crate::site::Site;
 
 use super::Loss;
 
@@ -31,7 +30,7 @@ pub fn circle(y_true: &Tensor, y_pred: &Tensor, gamma: f64, margin: f64) -> Tens
 impl Circle {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let count = y_pred.batch();
         if y_pred.rank() != 2 || y_true.shape().len() != count || y_true.batch() != count {
             let message =

@@ -5,12 +5,11 @@
 //! class 0 is the blank. Out: `[batch]`. The recursion over steps is part of the trace, which so
 //! grows with their number.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::family;
+use crate::site::Site;
 
 use super::Loss;
 use super::shapes::not_negative;
@@ -31,7 +30,7 @@ const BLANK: i32 = 0;
 /// error.
 #[track_caller]
 pub fn ctc(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-    let site = Location::caller();
+    let site = Site::caller();
     let fits = y_true.rank() == 2 && y_pred.rank() == 3 && y_true.batch() == y_pred.batch();
     if !fits || y_true.features() == 0 || y_pred.shape().contains(&0) {
         let message = format!("`ctc` of labels {} and logits {}", y_true.shape(), y_pred.shape());

@@ -3,12 +3,11 @@
 //! In: values `[batch]` or `[batch, t..]`, weights and masks that match their leading axes. Out: a
 //! scalar, or the weighted values.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::words;
+use crate::site::Site;
 
 words! {
     /// How the values of a loss become one number. Names as Keras's.
@@ -51,7 +50,7 @@ impl Reduction {
         sample_weight: Option<&Tensor>,
         mask: Option<&Tensor>,
     ) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let given = sample_weight.map(|weight| weight.convert(values.dtype(), site));
         let weight = given.as_ref().map(|weight| spread("sample weights", weight, values, site));
         let mask = mask.map(|mask| spread("a mask", mask, values, site));
@@ -88,17 +87,12 @@ fn mean(values: &Tensor, valid: Option<Tensor>) -> Tensor {
 /// stands for none.
 #[track_caller]
 pub(crate) fn spread_weights(weight: &Tensor, values: &Tensor) -> Tensor {
-    let site = Location::caller();
+    let site = Site::caller();
     let weight = weight.convert(values.dtype().promote(DType::F32), site);
     spread("sample weights", &weight, values, site)
 }
 
-fn spread(
-    what: &str,
-    weight: &Tensor,
-    values: &Tensor,
-    site: &'static Location<'static>,
-) -> Tensor {
+fn spread(what: &str, weight: &Tensor, values: &Tensor, site: Site) -> Tensor {
     let leading = if weight.rank() > 1 && weight.features() == 1 {
         weight.squeeze(-1)
     } else {

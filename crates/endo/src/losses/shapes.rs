@@ -3,14 +3,13 @@
 //! In: targets and predictions as given. Out: floats of one shape, class numbers that are safe to
 //! pick by, means and sums over an axis; or an error that says what fits.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::{Node, Op, Tensor};
 use crate::ops::view::seen_through;
 use crate::shape::Shape;
 use crate::simd::Reduction;
+use crate::site::Site;
 
 /// Targets and predictions as floats of one shape, as a loss function takes them; anything that
 /// would broadcast to more values than either has is an error.
@@ -40,7 +39,7 @@ pub(super) fn same_classes(function: &str, y_true: &Tensor, y_pred: &Tensor) -> 
 
 #[track_caller]
 fn same_shape_or(help: &str, function: &str, y_true: &Tensor, y_pred: &Tensor) -> (Tensor, Tensor) {
-    let site = Location::caller();
+    let site = Site::caller();
     let dtype = y_pred.dtype().promote(DType::F32);
     let (targets, predictions) = (y_true.convert(dtype, site), y_pred.convert(dtype, site));
     if y_true.shape() != y_pred.shape() {
@@ -65,7 +64,7 @@ pub(super) fn class_numbers(
     y_pred: &Tensor,
     axis: isize,
 ) -> (Tensor, Tensor) {
-    let site = Location::caller();
+    let site = Site::caller();
     let predictions = y_pred.convert(y_pred.dtype().promote(DType::F32), site);
     let refused = |error: Error, shape: Shape| {
         (y_pred.fail(error, shape, site).convert(DType::I32, site), predictions.clone())

@@ -5,13 +5,12 @@
 //! model; in a custom loop it gives NaN, which stops training with an error before a weight
 //! changes.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::family;
 use crate::shape::Shape;
+use crate::site::Site;
 
 use super::EPSILON;
 use super::Loss;
@@ -40,7 +39,7 @@ pub fn categorical_generalized_cross_entropy(y_true: &Tensor, y_pred: &Tensor, q
     let name = "categorical_generalized_cross_entropy";
     if !(q > 0.0 && q < 1.0) {
         let error = Error::argument(format!("`{name}` with q = {q}"), "q lies between 0 and 1");
-        return y_pred.fail(error, y_true.shape(), Location::caller());
+        return y_pred.fail(error, y_true.shape(), Site::caller());
     }
     let (labels, p) = class_numbers(name, y_true, y_pred, -1);
     (1.0 - power_from_zero(&picked(&p, &labels, -1), q)) / q

@@ -3,13 +3,12 @@
 //! In: labels and predictions. Out: truth values, and the means of zeros and ones that metrics make
 //! of them.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::Tensor;
 use crate::losses::Targets;
 use crate::named::Named;
+use crate::site::Site;
 
 use super::define::MetricMaker;
 use super::mean::mean_metric;
@@ -243,7 +242,7 @@ fn class_numbers(function: &str, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         );
         let help =
             "give one class number for each row of predictions: targets `[batch]` or `[batch, 1]`";
-        let site = Location::caller();
+        let site = Site::caller();
         return y_pred.fail(Error::shape(message, help), rows, site).cast(DType::I32);
     }
     labels.cast(DType::I32)

@@ -9,6 +9,7 @@ use crate::graph::Tensor;
 use crate::losses::warn_of_linear;
 use crate::named::{Named, words};
 use crate::ops::Argument;
+use crate::site::Site;
 
 use super::curve::{Counts, Scale, Tally};
 use super::define::{MetricMaker, metric};
@@ -91,7 +92,7 @@ metric! {
         }
         let (y_true, y_pred) = paired("auc", y_true, y_pred);
         if let Err(error) = self.check(&y_pred) {
-            return cx.trace().record(error.at(std::panic::Location::caller()));
+            return cx.trace().record(error.at(Site::caller()));
         }
         let y_pred = if self.from_logits { y_pred.sigmoid() } else { y_pred };
         let label_weights = self.label_weights_like(&y_pred).filter(|_| !self.multi_label);
@@ -157,7 +158,7 @@ impl Auc {
     #[track_caller]
     fn label_weights_like(&self, like: &Tensor) -> Option<Tensor> {
         let weights = self.label_weights.clone()?;
-        Some(Array::from(weights).tensor(like, std::panic::Location::caller()))
+        Some(Array::from(weights).tensor(like, Site::caller()))
     }
 
     /// The areas between neighbouring thresholds: `[columns, thresholds - 1]`.

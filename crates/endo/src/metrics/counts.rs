@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::named::{Named, Setting, optional};
+use crate::site::Site;
 
 use super::define::{MetricMaker, metric};
 use super::totals::Totals;
@@ -137,7 +138,7 @@ impl Rule<'_> {
         let (y_true, y_pred) = paired(metric, y_true, y_pred);
         let thresholds = self.thresholds();
         if let Err(error) = self.check(metric, &y_pred) {
-            let stand_in = y_pred.fail(error, [thresholds.len()], std::panic::Location::caller());
+            let stand_in = y_pred.fail(error, [thresholds.len()], Site::caller());
             return std::array::from_fn(|_| stand_in.clone());
         }
         let y_pred = match self.top_k {
@@ -154,7 +155,7 @@ impl Rule<'_> {
             |weight| row(&spread_weights(weight, &y_pred)),
         );
 
-        let site = std::panic::Location::caller();
+        let site = Site::caller();
         let limits = y_pred.trace().constant(Array::from(thresholds).cast(y_pred.dtype()), site);
         let chosen = row(&y_pred).greater(limits.expand_dims(-1));
         let holds = row(&y_true).not_equal(0);

@@ -5,12 +5,11 @@
 //! and negatives. Kept are not these but how many labels lie between neighbouring thresholds, which
 //! costs one addition per prediction.
 
-use std::panic::Location;
-
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::Tensor;
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::totals::Totals;
@@ -93,13 +92,10 @@ impl Tally<'_> {
                 self.scale.len()
             );
             let error = Error::argument(message, "a few hundred thresholds are enough");
-            return cx.trace().record(error.at(Location::caller()));
+            return cx.trace().record(error.at(Site::caller()));
         }
-        let first = cx.trace().constant_from_fn(
-            [columns],
-            |column| (column * bins) as i32,
-            Location::caller(),
-        );
+        let first =
+            cx.trace().constant_from_fn([columns], |column| (column * bins) as i32, Site::caller());
         let flat = |x: Tensor| x.reshape([y_pred.shape().len()]);
         let bin = flat(self.scale.passed(y_pred) + first);
         let weight = weights_or_ones(weight, y_pred);

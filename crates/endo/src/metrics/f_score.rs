@@ -3,12 +3,11 @@
 //! In: one-hot or multi-hot targets and predictions `[batch, classes]`. Out: one score per class,
 //! or their average.
 
-use std::panic::Location;
-
 use crate::error::Error;
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::named::{Named, optional, words};
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::define::{MetricMaker, metric};
@@ -77,7 +76,7 @@ impl Score<'_> {
     ) {
         let (y_true, y_pred) = paired(self.metric, y_true, y_pred);
         if let Err(error) = self.check(&y_pred) {
-            return cx.trace().record(error.at(Location::caller()));
+            return cx.trace().record(error.at(Site::caller()));
         }
         let chosen = match self.threshold {
             Some(threshold) => y_pred.greater(threshold),

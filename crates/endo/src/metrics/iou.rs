@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::graph::Tensor;
 use crate::losses::{Targets, reduction::spread_weights};
 use crate::named::Named;
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::define::{MetricMaker, metric};
@@ -53,7 +54,7 @@ impl Confusion<'_> {
 
     #[track_caller]
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, weight: Option<&Tensor>, cx: &mut Context) {
-        let site = std::panic::Location::caller();
+        let site = Site::caller();
         if self.num_classes > MOST_CLASSES {
             let message = format!(
                 "`{}` has {} classes, and may have {MOST_CLASSES}",

@@ -21,7 +21,6 @@ pub(crate) mod regression;
 pub(crate) mod streaming;
 pub(crate) mod totals;
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::array::Array;
@@ -31,6 +30,7 @@ use crate::graph::Tensor;
 use crate::losses::{Targets, align, covered, reduction::spread_weights};
 use crate::named::Hyperparameters;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::{Context, HeldMetric, evaluate_now};
 use crate::variable::Variable;
 
@@ -244,7 +244,7 @@ fn paired(metric: &str, y_true: &Tensor, y_pred: &Tensor) -> (Tensor, Tensor) {
         y_pred.shape()
     );
     let help = "targets have the shape of the predictions, but for a last axis of size 1";
-    y_true.trace().record(Error::shape(message, help).at(Location::caller()));
+    y_true.trace().record(Error::shape(message, help).at(Site::caller()));
     (y_pred.clone(), y_pred)
 }
 
@@ -270,7 +270,7 @@ fn of_class(
         let message =
             format!("`{metric}` looks at class {class} of predictions {}", y_pred.shape());
         let help = "`class_id` is a position on the last axis of `[batch, classes]`";
-        y_pred.trace().record(Error::argument(message, help).at(Location::caller()));
+        y_pred.trace().record(Error::argument(message, help).at(Site::caller()));
         return (y_true, y_pred);
     }
     (y_true.slice(-1, class..class + 1), y_pred.slice(-1, class..class + 1))

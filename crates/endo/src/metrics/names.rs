@@ -4,13 +4,13 @@
 //! line. Out: the metric, reported under the name as it was written. Names of losses are looked up
 //! among the losses.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::losses;
 use crate::named::{self, table};
+use crate::site::Site;
 use crate::spelling::{listed, nearest};
 use crate::trace::Context;
 use crate::variable::Variable;
@@ -82,7 +82,7 @@ impl Metric for Unknown {
 
     #[track_caller]
     fn update(&self, _: &Tensor, _: &Tensor, _: Option<&Tensor>, cx: &mut Context) {
-        cx.trace().record(self.error.clone().at(Location::caller()));
+        cx.trace().record(self.error.clone().at(Site::caller()));
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {

@@ -4,10 +4,9 @@
 //! In: labels 0/1 and predictions between 0 and 1. Out: the best value, 0 if no threshold is good
 //! enough.
 
-use std::panic::Location;
-
 use crate::error::Error;
 use crate::named::Named;
+use crate::site::Site;
 
 use super::curve::{Scale, Tally};
 use super::define::{MetricMaker, metric};
@@ -58,7 +57,7 @@ macro_rules! operating_point {
             update(self, y_true, y_pred, sample_weight, cx) => {
                 let constrained = (stringify!($constrained), self.$constrained);
                 if let Err(error) = check($name, constrained, self.num_thresholds) {
-                    return cx.trace().record(error.at(Location::caller()));
+                    return cx.trace().record(error.at(Site::caller()));
                 }
                 let (y_true, y_pred) = paired($name, y_true, y_pred);
                 let (y_true, y_pred) = of_class($name, y_true, y_pred, self.class_id);

@@ -3,7 +3,6 @@
 //! In: values to add, while traced. Out: the totals. Their shape is known at the start, or is that
 //! of what is first added, such as one number for every class.
 
-use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 
 use crate::array::Array;
@@ -11,6 +10,7 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::spelling::listed;
 use crate::trace::Context;
 use crate::variable::Variable;
@@ -122,7 +122,7 @@ impl Totals {
     /// totals.
     #[track_caller]
     pub fn add<const N: usize>(&self, values: [Tensor; N], cx: &mut Context) {
-        let site = Location::caller();
+        let site = Site::caller();
         if let Some(error) = self.miscount(N) {
             return cx.trace().record(error.at(site));
         }
@@ -164,12 +164,12 @@ impl Totals {
     #[track_caller]
     pub(super) fn get<const N: usize>(&self, cx: &mut Context) -> Option<[Tensor; N]> {
         if let Some(error) = self.miscount(N) {
-            cx.trace().record(error.at(Location::caller()));
+            cx.trace().record(error.at(Site::caller()));
             return None;
         }
         let known = match self.known() {
             Some(Err(error)) => {
-                cx.trace().record(error.at(Location::caller()));
+                cx.trace().record(error.at(Site::caller()));
                 return None;
             }
             Some(Ok(variables)) => Some(variables),
@@ -182,8 +182,7 @@ impl Totals {
             );
             let help =
                 "its size is that of the first batch: update it first, in this trace or in another";
-            cx.trace()
-                .record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Site::caller()));
         }
         known.map(|variables| std::array::from_fn(|i| cx.read(&variables[i])))
     }

@@ -8,7 +8,6 @@ mod content;
 mod train;
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::cpu::pool::Pool;
@@ -17,6 +16,7 @@ use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
 use crate::metrics::Metric;
 use crate::net::{Companion, Net};
+use crate::site::Site;
 use crate::step::Steps;
 use crate::trace::attached::{Addition, AttachedTerm, Value};
 use crate::trace::pattern::Pattern;
@@ -149,7 +149,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         name: &str,
         term: impl Fn(&mut Context) -> Tensor + Send + Sync + 'static,
     ) -> &mut Self {
-        self.steps.net.add_loss(name, Box::new(term), Location::caller());
+        self.steps.net.add_loss(name, Box::new(term), Site::caller());
         self.steps.cache.clear();
         self
     }
@@ -192,7 +192,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         name: &str,
         term: impl Fn(&Tensor) -> Tensor + Send + Sync + 'static,
     ) -> &mut Self {
-        self.attach(pattern, name, Addition::Loss, Box::new(term), Location::caller())
+        self.attach(pattern, name, Addition::Loss, Box::new(term), Site::caller())
     }
 
     /// Reports a scalar made of the output of every layer whose path matches a pattern, as if the
@@ -225,7 +225,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         name: &str,
         value: impl Fn(&Tensor) -> Tensor + Send + Sync + 'static,
     ) -> &mut Self {
-        self.attach(pattern, name, Addition::Metric, Box::new(value), Location::caller())
+        self.attach(pattern, name, Addition::Metric, Box::new(value), Site::caller())
     }
 
     /// Adds a term or metric of the outputs of the layers that match.
@@ -235,7 +235,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         name: &str,
         adds: Addition,
         value: Box<Value>,
-        site: &'static Location<'static>,
+        site: Site,
     ) -> &mut Self {
         let (pattern, name) = (Pattern::new(pattern), name.to_string());
         self.steps.net.attached.push(Arc::new(AttachedTerm { pattern, name, adds, value, site }));

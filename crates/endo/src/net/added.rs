@@ -4,10 +4,10 @@
 //! in a trace, however often the net is applied; what is attached to a layer is added when the
 //! layer's call ends.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::graph::{Tensor, Tree};
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::Net;
@@ -19,12 +19,12 @@ pub(crate) type Term = dyn Fn(&mut Context) -> Tensor + Send + Sync;
 pub(super) struct AddedLoss {
     name: String,
     term: Box<Term>,
-    site: &'static Location<'static>,
+    site: Site,
 }
 
 impl<I: Tree, O: Tree> Net<I, O> {
     /// Adds a term that only depends on variables.
-    pub fn add_loss(&mut self, name: &str, term: Box<Term>, site: &'static Location<'static>) {
+    pub fn add_loss(&mut self, name: &str, term: Box<Term>, site: Site) {
         self.added.push(Arc::new(AddedLoss { name: name.to_string(), term, site }));
     }
 

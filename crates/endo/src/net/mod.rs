@@ -17,7 +17,6 @@ mod summary;
 pub(crate) mod weight_files;
 mod weights;
 
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,6 +29,7 @@ use crate::layers::Layer;
 use crate::metrics::Metric;
 use crate::ops::draws::DrawLog;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::attached::AttachedTerm;
 use crate::trace::draws::OccasionDraws;
 use crate::trace::follow::TraceOptions;
@@ -152,7 +152,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// Calls the layer, and notes what it is made of.
     #[track_caller]
     fn call(&self, inputs: &I, with_losses: bool, cx: &mut Context) -> O {
-        let site = Location::caller();
+        let site = Site::caller();
         let layers = cx.layers().len();
         let (outputs, used) = cx.with_model(self.scope(), |cx| {
             let outside = cx.trace().enter(&cx.trace().scope(), site);

@@ -3,8 +3,7 @@
 //! In: from traces. Out: [`Structure`], for reports and tools; [`Summary`](super::Summary) prints
 //! the layers as a table.
 
-use std::panic::Location;
-
+use crate::site::Site;
 use crate::trace::{LayerRecord, Term};
 
 /// The layers of a model and the terms of its loss, as the last trace saw them.
@@ -48,7 +47,7 @@ pub struct TermRecord {
     /// and terms from outside all layers.
     pub layer: String,
     /// The line that adds it, where one does.
-    pub site: Option<&'static Location<'static>>,
+    pub site: Option<Site>,
 }
 
 impl TermRecord {

@@ -4,11 +4,10 @@
 //! In: `&x`, `x`, `&array`, `&variable`, `0.5`, `2`. Out: a tensor of the same trace; numbers and
 //! arrays of floats take the float type of the tensor beside them.
 
-use std::panic::Location;
-
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::graph::Tensor;
+use crate::site::Site;
 use crate::variable::Variable;
 
 /// A tensor, or a number or array that becomes one.
@@ -31,37 +30,37 @@ use crate::variable::Variable;
 pub trait Argument {
     /// The tensor, or the number as a constant of the type of `like` (of `f32` beside integers, if
     /// it is a float).
-    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor;
+    fn tensor(self, like: &Tensor, site: Site) -> Tensor;
 }
 
 impl Argument for &Tensor {
-    fn tensor(self, _: &Tensor, _: &'static Location<'static>) -> Tensor {
+    fn tensor(self, _: &Tensor, _: Site) -> Tensor {
         self.clone()
     }
 }
 
 impl Argument for Tensor {
-    fn tensor(self, _: &Tensor, _: &'static Location<'static>) -> Tensor {
+    fn tensor(self, _: &Tensor, _: Site) -> Tensor {
         self
     }
 }
 
 impl Argument for f64 {
-    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
+    fn tensor(self, like: &Tensor, site: Site) -> Tensor {
         let dtype = like.dtype().promote(DType::F32);
         like.trace().constant(Array::full((), self, dtype), site)
     }
 }
 
 impl Argument for f32 {
-    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
+    fn tensor(self, like: &Tensor, site: Site) -> Tensor {
         f64::from(self).tensor(like, site)
     }
 }
 
 /// Floats take the float type of the tensor beside them, as numbers do.
 impl Argument for &Array {
-    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
+    fn tensor(self, like: &Tensor, site: Site) -> Tensor {
         let array = if self.dtype().is_float() {
             self.cast(like.dtype().promote(DType::F32))
         } else {
@@ -72,7 +71,7 @@ impl Argument for &Array {
 }
 
 impl Argument for Array {
-    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
+    fn tensor(self, like: &Tensor, site: Site) -> Tensor {
         (&self).tensor(like, site)
     }
 }
@@ -80,7 +79,7 @@ impl Argument for Array {
 /// The value that it has when the run starts, or was last assigned in the trace. In a layer it
 /// belongs to the model, as what `cx.read` reads does.
 impl Argument for &Variable {
-    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
+    fn tensor(self, like: &Tensor, site: Site) -> Tensor {
         like.trace().read_beside(self, site)
     }
 }
@@ -106,19 +105,19 @@ impl Variable {
     /// ```
     #[track_caller]
     pub fn read_beside(&self, x: &Tensor) -> Tensor {
-        self.tensor(x, Location::caller())
+        self.tensor(x, Site::caller())
     }
 }
 
 impl Argument for i32 {
-    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
+    fn tensor(self, like: &Tensor, site: Site) -> Tensor {
         let dtype = like.dtype().promote(DType::I32);
         like.trace().constant(Array::full((), self.into(), dtype), site)
     }
 }
 
 impl Argument for bool {
-    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
+    fn tensor(self, like: &Tensor, site: Site) -> Tensor {
         like.trace().constant(Array::scalar(self), site)
     }
 }
@@ -127,18 +126,18 @@ impl Tensor {
     /// A number of this tensor's type in its trace.
     #[track_caller]
     pub fn constant_like(&self, value: f64) -> Tensor {
-        self.trace().constant(Array::full((), value, self.dtype()), Location::caller())
+        self.trace().constant(Array::full((), value, self.dtype()), Site::caller())
     }
 
     /// Zeros of this tensor's shape and type.
     #[track_caller]
     pub fn zeros_like(&self) -> Tensor {
-        self.constant_like(0.0).expand(self.shape(), Location::caller())
+        self.constant_like(0.0).expand(self.shape(), Site::caller())
     }
 
     /// Ones of this tensor's shape and type.
     #[track_caller]
     pub fn ones_like(&self) -> Tensor {
-        self.constant_like(1.0).expand(self.shape(), Location::caller())
+        self.constant_like(1.0).expand(self.shape(), Site::caller())
     }
 }

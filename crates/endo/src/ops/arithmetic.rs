@@ -4,10 +4,9 @@
 //! infinitely steep (`power` here, roots and logarithms in `exponential`), a gradient of 0 stays 0:
 //! a clamp after it that lets nothing pass does not make it NaN.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::graph::{Op, Tensor};
+use crate::site::Site;
 
 use super::Argument;
 use super::view::seen_through;
@@ -172,7 +171,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn remainder(&self, other: impl Argument) -> Tensor {
-        let other = other.tensor(self, Location::caller());
+        let other = other.tensor(self, Site::caller());
         let dtype = self.dtype().promote(other.dtype());
         if dtype.is_float() {
             let (x, y) = (self.cast(DType::F64), other.cast(DType::F64));

@@ -2,12 +2,11 @@
 //!
 //! Out: truth values, without gradients; `where_` passes the gradient to the value it chose.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Elementwise, Output, Tensor};
 use crate::simd::Loops;
+use crate::site::Site;
 
 use super::{Argument, elementwise};
 
@@ -121,7 +120,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn where_(&self, yes: impl Argument, no: impl Argument) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         if self.dtype() != DType::Bool {
             let message = format!(
                 "`where_` takes a condition of truth values, got {}{}",

@@ -2,7 +2,6 @@
 //!
 //! In: tensors whose other axes agree. Out: one tensor; the gradient takes it apart again.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dtype::DType;
@@ -11,6 +10,7 @@ use crate::graph::{
     Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, View, looks,
 };
 use crate::shape::Shape;
+use crate::site::Site;
 
 use super::view::axis_error;
 
@@ -36,7 +36,7 @@ impl Tensor {
     /// If `tensors` is empty: there is no trace to record an error in.
     #[track_caller]
     pub fn concatenate(tensors: &[Tensor], axis: isize) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let first = tensors.first().expect("`concatenate` needs at least one tensor");
         let Some(axis) = first.shape().axis(axis) else {
             return first.fail(axis_error("concatenate", axis, first.shape()), first.shape(), site);
@@ -95,7 +95,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn pad(&self, widths: &[(usize, usize)], value: f64) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         if widths.len() != self.rank() {
             let message = format!(
                 "`pad` needs a pair of widths for each axis of {}, got {}",
@@ -136,7 +136,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn tile(&self, repeats: &[usize]) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         if repeats.len() != self.rank() {
             let message = format!(
                 "`tile` needs a count for each axis of {}, got {}",
@@ -233,7 +233,7 @@ impl Tensor {
     /// Zeros of a shape with this tensor's elements at the positions that a slice looked at.
     pub(crate) fn unslice(&self, shape: &Shape, parts: &[(usize, isize)]) -> Tensor {
         let kernel = Unslice { parts: parts.to_vec() };
-        self.push(Op::Kernel(Arc::new(kernel)), &[self], shape, self.dtype(), Location::caller())
+        self.push(Op::Kernel(Arc::new(kernel)), &[self], shape, self.dtype(), Site::caller())
     }
 }
 
@@ -289,7 +289,7 @@ impl Kernel for Unslice {
     }
 
     fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
-        let site = Location::caller();
+        let site = Site::caller();
         let view = View::Slice(self.parts.clone());
         vec![Some(dy.push(Op::View(view), &[dy], inputs[0].shape(), dy.dtype(), site))]
     }

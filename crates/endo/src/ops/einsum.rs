@@ -3,10 +3,9 @@
 //! In: an equation such as `bij,bjk->bik`, and one tensor or two. Out: one matrix product between
 //! views, as `tf.einsum` and `np.einsum`.
 
-use std::panic::Location;
-
 use crate::error::Error;
 use crate::graph::Tensor;
+use crate::site::Site;
 
 impl Tensor {
     /// The sum of products that an equation in Einstein's notation says: a letter for each axis of
@@ -35,7 +34,7 @@ impl Tensor {
     /// If there is no operand.
     #[track_caller]
     pub fn einsum(equation: &str, operands: &[&Tensor]) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let first = operands.first().expect("at least one operand");
         match contracted(equation, operands) {
             Ok(result) => result,

@@ -4,12 +4,11 @@
 //! tests, given to one of the macros here. Out: a module with the static [`Elementwise`], a method
 //! of [`Tensor`], and a row in the file's `TABLE`.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Elementwise, Op, Tensor};
 use crate::shape::Shape;
+use crate::site::Site;
 
 /// The module of an operation: its arity, the type of its result, its loops by type, its gradient,
 /// the interval for tests, and what makes a formula of `Formula`.
@@ -95,7 +94,7 @@ macro_rules! unary_methods {
                 $(#[$doc])*
                 #[track_caller]
                 pub fn $name(&self) -> $crate::graph::Tensor {
-                    let site = std::panic::Location::caller();
+                    let site = $crate::Site::caller();
                     $crate::ops::elementwise::apply(&$name::OPERATION, &[self], site)
                 }
             )+
@@ -112,7 +111,7 @@ macro_rules! binary_methods {
                 $(#[$doc])*
                 #[track_caller]
                 pub fn $name(&self, other: impl $crate::ops::Argument) -> $crate::graph::Tensor {
-                    let site = std::panic::Location::caller();
+                    let site = $crate::Site::caller();
                     let other = other.tensor(self, site);
                     $crate::ops::elementwise::apply(&$name::OPERATION, &[self, &other], site)
                 }
@@ -123,11 +122,7 @@ macro_rules! binary_methods {
 
 /// Applies an elementwise operation: promotes the operands to one type, broadcasts them to one
 /// shape.
-pub fn apply(
-    operation: &'static Elementwise,
-    operands: &[&Tensor],
-    site: &'static Location<'static>,
-) -> Tensor {
+pub fn apply(operation: &'static Elementwise, operands: &[&Tensor], site: Site) -> Tensor {
     let first = operands[0];
     let mut shape = Shape::scalar();
     for operand in operands {
@@ -194,10 +189,10 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn cast(&self, dtype: DType) -> Tensor {
-        self.convert(dtype, Location::caller())
+        self.convert(dtype, Site::caller())
     }
 
-    pub(crate) fn convert(&self, dtype: DType, site: &'static Location<'static>) -> Tensor {
+    pub(crate) fn convert(&self, dtype: DType, site: Site) -> Tensor {
         if self.dtype() == dtype {
             return self.clone();
         }

@@ -4,7 +4,6 @@
 //! index out of range picks NaN (0 for integers and truth values), which the checks of a training
 //! step then find.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::array::Array;
@@ -14,6 +13,7 @@ use crate::graph::{
     Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag,
 };
 use crate::shape::Shape;
+use crate::site::Site;
 
 use super::view::axis_error;
 
@@ -45,7 +45,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn gather(&self, indices: &Tensor, axis: isize) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let Some(axis) = self.shape().axis(axis) else {
             return self.fail(axis_error("gather", axis, self.shape()), self.shape(), site);
         };
@@ -73,7 +73,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn take_along_axis(&self, indices: &Tensor, axis: isize) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let Some(axis) = self.shape().axis(axis) else {
             return self.fail(
                 axis_error("take_along_axis", axis, self.shape()),
@@ -116,7 +116,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn segment_sum(&self, segments: &Tensor, count: usize) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         if self.rank() == 0 || segments.shape().sizes() != [self.batch()] {
             let message =
                 format!("`segment_sum` of {} by indices {}", self.shape(), segments.shape());
@@ -149,12 +149,12 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn one_hot(&self, depth: usize) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let classes = self.trace().constant_from_fn([depth], |i| i as i32, site);
         self.indices(site).expand_dims(-1).equal(&classes).convert(DType::F32, site)
     }
 
-    fn indices(&self, site: &'static Location<'static>) -> Tensor {
+    fn indices(&self, site: Site) -> Tensor {
         self.convert(DType::I32, site)
     }
 }
@@ -247,7 +247,7 @@ impl Kernel for Gather {
         let kernel = ScatterAdd { gather: self.clone(), shape: inputs[0].shape().clone() };
         let op = Op::Kernel(Arc::new(kernel));
         vec![
-            Some(dy.push(op, &[dy, &inputs[1]], inputs[0].shape(), dy.dtype(), Location::caller())),
+            Some(dy.push(op, &[dy, &inputs[1]], inputs[0].shape(), dy.dtype(), Site::caller())),
             None,
         ]
     }
@@ -304,7 +304,7 @@ impl Kernel for ScatterAdd {
     fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
         let op = Op::Kernel(Arc::new(self.gather.clone()));
         let (indices, Gather { axis, along }) = (&inputs[1], &self.gather);
-        let picked = dy.push(op, &[dy, indices], inputs[0].shape(), dy.dtype(), Location::caller());
+        let picked = dy.push(op, &[dy, indices], inputs[0].shape(), dy.dtype(), Site::caller());
         // What was left out has no part in the sums.
         let size = self.shape[*axis] as i32;
         let mut is_in = indices.less(size) & indices.greater_equal(-size);

@@ -4,10 +4,10 @@
 //! In: a value and a rule. Out: the same value; the rule replaces the gradient of whatever computed
 //! it.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::graph::{Op, Rule, Tensor};
+use crate::site::Site;
 
 impl Tensor {
     /// The same value, taken for a constant by gradients.
@@ -28,7 +28,7 @@ impl Tensor {
         // thread before a plan is made.
         #[allow(clippy::arc_with_non_send_sync)]
         let op = Op::Identity(Arc::new(rule));
-        self.push(op, &[self], self.shape(), self.dtype(), Location::caller())
+        self.push(op, &[self], self.shape(), self.dtype(), Site::caller())
     }
 
     /// `value`, computed from `inputs` in any way, with gradients of the user's: `backward` gets
@@ -57,6 +57,6 @@ impl Tensor {
         #[allow(clippy::arc_with_non_send_sync)]
         let op = Op::Identity(Arc::new(Rule { name: "custom_gradient", gradient }));
         let all: Vec<&Tensor> = std::iter::once(value).chain(inputs.iter().copied()).collect();
-        value.push(op, &all, value.shape(), value.dtype(), Location::caller())
+        value.push(op, &all, value.shape(), value.dtype(), Site::caller())
     }
 }

@@ -2,11 +2,10 @@
 //!
 //! In: `[batch.., m, k]` and `[batch.., k, n]`. Out: `[batch.., m, n]`; batch axes broadcast.
 
-use std::panic::Location;
-
 use crate::error::Error;
 use crate::graph::{Node, Op, Tensor, Transposed};
 use crate::shape::Shape;
+use crate::site::Site;
 
 impl Tensor {
     /// The matrix product over the last axis of `self` and the one before the last of `other`.
@@ -40,7 +39,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn matmul_transposed(&self, other: &Tensor, transposed: Transposed) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         if self.rank() == 0 || other.rank() == 0 {
             let message = format!(
                 "`matmul` takes operands with axes, got shapes {} and {}",

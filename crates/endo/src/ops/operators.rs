@@ -4,10 +4,10 @@
 //! `arithmetic` and `logical`.
 
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Sub};
-use std::panic::Location;
 
 use crate::array::Array;
 use crate::graph::Tensor;
+use crate::site::Site;
 
 use super::Argument;
 
@@ -56,7 +56,7 @@ macro_rules! operators_before {
 
             #[track_caller]
             fn $operator(self, other: &Tensor) -> Tensor {
-                self.tensor(other, Location::caller()).$method(other)
+                self.tensor(other, Site::caller()).$method(other)
             }
         }
     };

@@ -6,7 +6,6 @@
 //! compositions of those.
 
 use std::f64::consts::SQRT_2;
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ use crate::graph::{
 };
 use crate::random::philox;
 use crate::shape::Shape;
+use crate::site::Site;
 
 use super::draws::DrawLog;
 
@@ -78,7 +78,7 @@ impl RandomState {
             "read it from a variable of two whole numbers, or use `cx.random()`",
         );
         Self {
-            counter: counter.trace().fail(error.at(Location::caller()), [2].into(), DType::I32),
+            counter: counter.trace().fail(error.at(Site::caller()), [2].into(), DType::I32),
             place,
             log: None,
         }
@@ -93,7 +93,7 @@ impl RandomState {
     #[must_use]
     #[track_caller]
     pub fn seed(mut self, seed: u64) -> Self {
-        let site = Location::caller();
+        let site = Site::caller();
         let seed = self.counter.trace().constant(Array::from([folded(seed)]), site);
         self.counter = Tensor::concatenate(&[seed, self.counter.slice(0, 1..)], 0);
         self
@@ -139,7 +139,7 @@ impl RandomState {
     fn unit(&self, shape: Shape, dtype: DType) -> Tensor {
         let per_row = self.log.as_ref().map_or(0, |log| log.note(self.place, &shape));
         let op = Op::Kernel(Arc::new(Uniform { place: self.place, per_row }));
-        self.counter.push(op, &[&self.counter], shape, dtype, Location::caller())
+        self.counter.push(op, &[&self.counter], shape, dtype, Site::caller())
     }
 }
 

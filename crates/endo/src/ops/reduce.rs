@@ -3,23 +3,17 @@
 //! Without axes named, everything is reduced to a scalar; `_axes` methods take axes, negative ones
 //! counting from the end; `keep_dims` puts the axes back with size 1.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::graph::{Node, Op, Tensor};
 use crate::simd::Reduction;
+use crate::site::Site;
 
 use super::axes::AxisList;
 use super::view::{axis_error, inverse};
 
 impl Tensor {
     /// The axes meant by `axes`, ascending and once each, or `None` after recording an error.
-    fn checked_axes(
-        &self,
-        operation: &str,
-        axes: &[isize],
-        site: &'static Location<'static>,
-    ) -> Option<Vec<usize>> {
+    fn checked_axes(&self, operation: &str, axes: &[isize], site: Site) -> Option<Vec<usize>> {
         let mut positions = Vec::new();
         for &axis in axes {
             match self.shape().axis(axis) {
@@ -40,7 +34,7 @@ impl Tensor {
         reduction: Reduction,
         operation: &str,
         axes: impl AxisList,
-        site: &'static Location<'static>,
+        site: Site,
     ) -> Tensor {
         let Some(axes) = self.checked_axes(operation, &axes.to_axes(), site) else {
             return self.trace().constant(crate::array::Array::zeros((), self.dtype()), site);
@@ -57,12 +51,12 @@ impl Tensor {
     }
 
     /// Truth values as `i32`, so that they can be added.
-    pub(super) fn countable(&self, site: &'static Location<'static>) -> Tensor {
+    pub(super) fn countable(&self, site: Site) -> Tensor {
         if self.dtype() == DType::Bool { self.convert(DType::I32, site) } else { self.clone() }
     }
 
     /// Integers and truth values as `f32`, so that they can be averaged.
-    fn float(&self, site: &'static Location<'static>) -> Tensor {
+    fn float(&self, site: Site) -> Tensor {
         self.convert(self.dtype().promote(DType::F32), site)
     }
 
@@ -81,7 +75,7 @@ impl Tensor {
     #[track_caller]
     pub fn keep_dims(&self, before: &Tensor, axes: impl AxisList) -> Tensor {
         let axes = &axes.to_axes();
-        match before.checked_axes("keep_dims", axes, Location::caller()) {
+        match before.checked_axes("keep_dims", axes, Site::caller()) {
             Some(axes) => self.reshape(before.shape().with_ones(&axes)),
             None => self.clone(),
         }
@@ -90,7 +84,7 @@ impl Tensor {
     /// The sum of all elements; truth values count.
     #[track_caller]
     pub fn sum(&self) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         self.countable(site).reduce(Reduction::Sum, "sum", self.all_axes(), site)
     }
 
@@ -104,7 +98,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn sum_axes(&self, axes: impl AxisList) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         self.countable(site).reduce(Reduction::Sum, "sum", axes, site)
     }
 
@@ -124,7 +118,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn mean_axes(&self, axes: impl AxisList) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let sum = self.float(site).reduce(Reduction::Sum, "mean", axes, site);
         let count = self.shape().len().max(1) / sum.shape().len().max(1);
         sum / count as f64
@@ -139,7 +133,7 @@ impl Tensor {
     /// Products along axes.
     #[track_caller]
     pub fn product_axes(&self, axes: impl AxisList) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         self.countable(site).reduce(Reduction::Product, "product", axes, site)
     }
 
@@ -152,7 +146,7 @@ impl Tensor {
     /// The largest elements along axes.
     #[track_caller]
     pub fn max_axes(&self, axes: impl AxisList) -> Tensor {
-        self.reduce(Reduction::Max, "max", axes, Location::caller())
+        self.reduce(Reduction::Max, "max", axes, Site::caller())
     }
 
     /// The smallest element. The gradient is shared equally among those that tie.
@@ -164,7 +158,7 @@ impl Tensor {
     /// The smallest elements along axes.
     #[track_caller]
     pub fn min_axes(&self, axes: impl AxisList) -> Tensor {
-        self.reduce(Reduction::Min, "min", axes, Location::caller())
+        self.reduce(Reduction::Min, "min", axes, Site::caller())
     }
 
     /// Whether any element holds (is not 0).
@@ -176,7 +170,7 @@ impl Tensor {
     /// Whether any element along the axes holds.
     #[track_caller]
     pub fn any_axes(&self, axes: impl AxisList) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         self.convert(DType::Bool, site).reduce(Reduction::Max, "any", axes, site)
     }
 
@@ -189,7 +183,7 @@ impl Tensor {
     /// Whether all elements along the axes hold.
     #[track_caller]
     pub fn all_of_axes(&self, axes: impl AxisList) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         self.convert(DType::Bool, site).reduce(Reduction::Min, "all", axes, site)
     }
 
@@ -231,7 +225,7 @@ impl Tensor {
     /// The Euclidean lengths of vectors along axes.
     #[track_caller]
     pub fn norm_axes(&self, axes: impl AxisList) -> Tensor {
-        let squares = self.float(Location::caller()).square().sum_axes(axes);
+        let squares = self.float(Site::caller()).square().sum_axes(axes);
         let is_zero = squares.equal(0.0);
         is_zero.where_(0.0, is_zero.where_(1.0, &squares).sqrt())
     }
@@ -251,7 +245,7 @@ impl Tensor {
     #[track_caller]
     pub fn l2_normalize(&self, axes: impl AxisList) -> Tensor {
         let axes = &axes.to_axes();
-        let x = self.float(Location::caller());
+        let x = self.float(Site::caller());
         let squares = x.square().sum_axes(axes).maximum(1e-12);
         &x / squares.sqrt().keep_dims(&x, axes)
     }
@@ -273,7 +267,7 @@ impl Tensor {
     #[track_caller]
     pub fn logsumexp_axes(&self, axes: impl AxisList) -> Tensor {
         let axes = &axes.to_axes();
-        let x = self.float(Location::caller());
+        let x = self.float(Site::caller());
         let max = x.max_axes(axes).stop_gradient();
         // An infinite maximum would make inf - inf; the sum of the others does not matter then.
         let max = max.is_finite().where_(&max, 0.0);

@@ -4,7 +4,6 @@
 //! it (with or without itself), or after it. The gradients are recurrences too, so gradients of any
 //! order take one pass along the axis.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::graph::{
@@ -12,6 +11,7 @@ use crate::graph::{
 };
 use crate::shape::Shape;
 use crate::simd::Float;
+use crate::site::Site;
 
 use super::view::axis_error;
 
@@ -46,7 +46,7 @@ impl Tensor {
         self.scan(
             axis,
             |axis| Scan { axis, product: false, exclusive: false, reverse: false },
-            Location::caller(),
+            Site::caller(),
         )
     }
 
@@ -61,7 +61,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn cumprod(&self, axis: isize, exclusive: bool, reverse: bool) -> Tensor {
-        self.scan(axis, |axis| Scan { axis, product: true, exclusive, reverse }, Location::caller())
+        self.scan(axis, |axis| Scan { axis, product: true, exclusive, reverse }, Site::caller())
     }
 
     /// `y[t] = b[t] + a[t] y[t - 1]` for this `a`.
@@ -71,7 +71,7 @@ impl Tensor {
             &[self, b],
             self.shape(),
             self.dtype(),
-            Location::caller(),
+            Site::caller(),
         )
     }
 
@@ -88,12 +88,7 @@ impl Tensor {
         self.slice(axis as isize, kept).unslice(self.shape(), &parts)
     }
 
-    fn scan(
-        &self,
-        axis: isize,
-        scan: impl Fn(usize) -> Scan,
-        site: &'static Location<'static>,
-    ) -> Tensor {
+    fn scan(&self, axis: isize, scan: impl Fn(usize) -> Scan, site: Site) -> Tensor {
         match self.shape().axis(axis) {
             Some(axis) => self.push(
                 Op::Kernel(Arc::new(scan(axis))),
@@ -136,7 +131,7 @@ impl Kernel for Scan {
     }
 
     fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
-        let (axis, site) = (self.axis, Location::caller());
+        let (axis, site) = (self.axis, Site::caller());
         if !self.product {
             let undo = Scan { reverse: !self.reverse, ..self.clone() };
             return vec![Some(dy.scan(axis as isize, |_| undo.clone(), site))];

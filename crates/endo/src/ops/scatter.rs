@@ -3,10 +3,9 @@
 //! In: a tensor, and what goes into it. Out: the tensor with it. Tensors do not change: the result
 //! is another one.
 
-use std::panic::Location;
-
 use crate::error::Error;
 use crate::graph::Tensor;
+use crate::site::Site;
 
 impl Tensor {
     /// With rows added to those of these numbers, along the first axis; what has one number twice
@@ -31,7 +30,7 @@ impl Tensor {
             let message = format!("`scatter_add` of rows {} into {}", rows.shape(), self.shape());
             let help =
                 "rows have the shape of those of the tensor, and a first axis that counts them";
-            return self.fail(Error::shape(message, help), self.shape(), Location::caller());
+            return self.fail(Error::shape(message, help), self.shape(), Site::caller());
         }
         self + rows.segment_sum(numbers, self.batch())
     }
@@ -48,7 +47,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn slice_update(&self, axis: isize, start: usize, part: &Tensor) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let fits = |position: usize| {
             let (length, size) = (part.shape()[position], self.shape()[position]);
             part.shape().with(position, size) == *self.shape()

@@ -4,13 +4,13 @@
 //! their order; NaN comes last.
 
 use std::cmp::Ordering;
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut, flag};
 use crate::shape::Shape;
+use crate::site::Site;
 
 use super::view::axis_error;
 
@@ -37,7 +37,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn argsort(&self, axis: isize, descending: bool) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         self.along_last("argsort", axis, site, |x| {
             x.push(Op::Kernel(Arc::new(Argsort { descending })), &[x], x.shape(), DType::I32, site)
         })
@@ -61,7 +61,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn top_k(&self, k: usize) -> (Tensor, Tensor) {
-        let site = Location::caller();
+        let site = Site::caller();
         if k > self.features() {
             let message = format!("`top_k` of {k} elements from an axis of {}", self.features());
             let help =
@@ -85,22 +85,16 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn argmax(&self, axis: isize) -> Tensor {
-        self.arg_extreme("argmax", axis, false, Location::caller())
+        self.arg_extreme("argmax", axis, false, Site::caller())
     }
 
     /// The position of the smallest element along an axis, the first of those that tie.
     #[track_caller]
     pub fn argmin(&self, axis: isize) -> Tensor {
-        self.arg_extreme("argmin", axis, true, Location::caller())
+        self.arg_extreme("argmin", axis, true, Site::caller())
     }
 
-    fn arg_extreme(
-        &self,
-        name: &str,
-        axis: isize,
-        smallest: bool,
-        site: &'static Location<'static>,
-    ) -> Tensor {
+    fn arg_extreme(&self, name: &str, axis: isize, smallest: bool, site: Site) -> Tensor {
         let Some(position) = self.shape().axis(axis) else {
             return self.fail(axis_error(name, axis, self.shape()), self.shape(), site);
         };
@@ -130,7 +124,7 @@ impl Tensor {
         &self,
         name: &str,
         axis: isize,
-        site: &'static Location<'static>,
+        site: Site,
         f: impl FnOnce(&Tensor) -> Tensor,
     ) -> Tensor {
         let Some(position) = self.shape().axis(axis) else {

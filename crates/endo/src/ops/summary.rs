@@ -5,7 +5,6 @@
 //! that is read every now and then finds none of its code and data in the caches, so that it counts
 //! how many operations it has, and little how much they compute.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dtype::DType;
@@ -14,6 +13,7 @@ use crate::graph::{
 };
 use crate::shape::Shape;
 use crate::simd::{self, Summary};
+use crate::site::Site;
 
 /// The mean, the variance, the sum of squares, the least, the greatest, the number of zeros and of
 /// those outside of bounds.
@@ -46,7 +46,7 @@ impl Tensor {
             &tensors,
             shape,
             DType::F64,
-            Location::caller(),
+            Site::caller(),
         )
     }
 
@@ -60,7 +60,7 @@ impl Tensor {
             &tensors,
             shape,
             DType::F64,
-            Location::caller(),
+            Site::caller(),
         )
     }
 }

@@ -3,11 +3,11 @@
 //! In: a tensor. Out: a view; plans read through views instead of copying where they can.
 
 use std::ops::{Bound, Range, RangeBounds};
-use std::panic::Location;
 
 use crate::error::Error;
 use crate::graph::{Node, NodeId, Op, Tensor, Trace, View};
 use crate::shape::Shape;
+use crate::site::Site;
 
 /// The most parts of no elements that a tensor can be split into.
 const MOST_EMPTY_PARTS: usize = 1 << 16;
@@ -98,7 +98,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn reshape(&self, shape: impl NewShape) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let shape = match shape.of(self.shape().len()) {
             Ok(shape) => shape,
             Err(sizes) => {
@@ -148,7 +148,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn expand_dims(&self, axis: isize) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let rank = self.rank() as isize + 1;
         let position = if axis < 0 { axis + rank } else { axis };
         if !(0..rank).contains(&position) {
@@ -169,7 +169,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn squeeze(&self, axis: isize) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         match self.shape().axis(axis) {
             Some(position) if self.shape()[position] == 1 => {
                 self.reshape(self.shape().without(&[position]))
@@ -200,7 +200,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn permute(&self, permutation: &[usize]) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let mut sorted = permutation.to_vec();
         sorted.sort_unstable();
         if !sorted.into_iter().eq(0..self.rank()) {
@@ -245,7 +245,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Tensor {
-        let (shape, site) = (shape.into(), Location::caller());
+        let (shape, site) = (shape.into(), Site::caller());
         if self.shape().broadcast(&shape).as_ref() != Some(&shape) {
             let message = format!("cannot broadcast {} to {shape}", self.shape());
             return self.fail(
@@ -258,7 +258,7 @@ impl Tensor {
     }
 
     /// Broadcasting to a shape already known to fit.
-    pub(crate) fn expand(&self, shape: &Shape, site: &'static Location<'static>) -> Tensor {
+    pub(crate) fn expand(&self, shape: &Shape, site: Site) -> Tensor {
         if self.shape() == shape {
             return self.clone();
         }
@@ -307,7 +307,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn at(&self, axis: isize, position: isize) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let Some(place) = self.shape().axis(axis) else {
             return self.fail(axis_error("at", axis, self.shape()), self.shape(), site);
         };
@@ -336,7 +336,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn slice_step(&self, axis: isize, range: impl RangeBounds<usize>, step: isize) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let Some(position) = self.shape().axis(axis) else {
             return self.fail(axis_error("slice", axis, self.shape()), self.shape(), site);
         };
@@ -394,7 +394,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn split(&self, parts: usize, axis: isize) -> Vec<Tensor> {
-        let site = Location::caller();
+        let site = Site::caller();
         let size = self.shape().axis(axis).map(|position| self.shape()[position]);
         let refused =
             |error: Error| vec![self.fail(error, self.shape(), site); parts.min(MOST_EMPTY_PARTS)];

@@ -4,7 +4,6 @@
 //! back; each is the gradient of the other. A convolution is a matrix product of windows, a
 //! transposed one windows made by a product and added, pooling a reduction.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::Error;
@@ -12,6 +11,7 @@ use crate::graph::{
     Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut,
 };
 use crate::shape::Shape;
+use crate::site::Site;
 
 use super::stretches::{counts_and_sizes, each, lie, stretch};
 
@@ -51,7 +51,7 @@ impl Tensor {
     /// dilation is 0.
     #[track_caller]
     pub fn windows(&self, windows: &[Window], fill: f64) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let shape: Shape = [self.batch()]
             .into_iter()
             .chain(counts_and_sizes(windows))
@@ -86,7 +86,7 @@ impl Tensor {
     /// size, or a stride or dilation is 0.
     #[track_caller]
     pub fn overlap_add(&self, windows: &[Window], lengths: &[usize]) -> Tensor {
-        let site = Location::caller();
+        let site = Site::caller();
         let shape: Shape =
             [self.batch()].iter().chain(lengths).chain(&[self.features()]).copied().collect();
         let fits = lengths.len() == windows.len()

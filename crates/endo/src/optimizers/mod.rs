@@ -18,12 +18,12 @@ mod slots;
 mod state;
 mod step;
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::named::{self, table};
+use crate::site::Site;
 use crate::spelling;
 use crate::trace::{Context, Gradients};
 
@@ -96,7 +96,7 @@ pub trait Optimizer: Send + Sync {
         if !cx.updates() {
             return; // a custom step that is tested
         }
-        let site = Location::caller();
+        let site = Site::caller();
         let settings = self.settings();
         if let Some(problem) = settings.problem() {
             return cx.trace().record(problem.clone());

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeBounds;
-use std::panic::Location;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -16,6 +15,7 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::site::Site;
 use crate::variable::Variable;
 
 use super::learning_rate::{IntoLearningRate, LearningRate};
@@ -151,7 +151,7 @@ impl Settings {
     #[track_caller]
     pub fn new(learning_rate: impl IntoLearningRate) -> Self {
         let learning_rate = learning_rate.into_learning_rate();
-        let problem = learning_rate.problem().map(|problem| problem.at(Location::caller()));
+        let problem = learning_rate.problem().map(|problem| problem.at(Site::caller()));
         Self {
             learning_rate,
             iterations: Variable::new("iterations", Array::scalar(0)).frozen(),
@@ -276,7 +276,7 @@ impl Settings {
 
     #[track_caller]
     fn refuse(&mut self, error: Error) {
-        self.problem.get_or_insert(error.at(Location::caller()));
+        self.problem.get_or_insert(error.at(Site::caller()));
     }
 
     #[track_caller]

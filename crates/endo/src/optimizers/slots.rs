@@ -3,12 +3,11 @@
 //!
 //! In: names of slots. Out: their values, and their new ones assigned.
 
-use std::panic::Location;
-
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::graph::Tensor;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::Context;
 use crate::variable::Variable;
 
@@ -77,7 +76,7 @@ impl<'a> Slots<'a> {
     pub fn get_full(&mut self, name: &str, shape: impl Into<Shape>, first: f64) -> Tensor {
         let (shape, dtype) = (shape.into(), self.dtype());
         if let Err(error) = Array::require_room(&shape, dtype) {
-            return self.cx.trace().fail(error.at(Location::caller()), shape, dtype);
+            return self.cx.trace().fail(error.at(Site::caller()), shape, dtype);
         }
         let slot = self.settings.slot(self.weight, name, || Array::full(shape, first, dtype));
         self.cx.read(&slot)
@@ -88,7 +87,7 @@ impl<'a> Slots<'a> {
     pub fn set(&mut self, name: &str, value: Tensor) -> Tensor {
         let (shape, dtype) = (self.shape(), self.dtype());
         if let Err(error) = Array::require_room(&shape, dtype) {
-            self.cx.trace().record(error.at(Location::caller()));
+            self.cx.trace().record(error.at(Site::caller()));
             return value;
         }
         let slot = self.settings.slot(self.weight, name, || Array::zeros(shape, dtype));

@@ -3,12 +3,11 @@
 //! In: the terms as they are without, and a rule. Out: the terms as they count, and within the step
 //! the weights' new values.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::optimizers::Optimizer;
+use crate::site::Site;
 use crate::trace::gradients::Target;
 use crate::trace::{Context, Gradients, Term};
 use crate::variable::Variable;
@@ -139,7 +138,7 @@ impl BalancedTerms {
     /// that all terms depend on.
     #[track_caller]
     fn shared_norms(&self, weights: &[Variable], cx: &Context) -> Option<Vec<Tensor>> {
-        let site = Location::caller();
+        let site = Site::caller();
         let targets: Vec<Target> = weights.iter().map(Target::from).collect();
         let gradients: Vec<Vec<Option<Tensor>>> = self
             .entries

@@ -6,13 +6,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::autodiff;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{NodeId, Tensor, Tree};
 use crate::optimizers::Optimizer;
+use crate::site::Site;
 use crate::spelling;
 use crate::trace::{Context, Gradients, Mark, Term};
 use crate::variable::Variable;
@@ -63,7 +63,7 @@ pub(crate) type PredictClosure<I, O> =
 /// A step that makes a loss, with the line that gave it.
 pub(crate) struct LossStep<I: Tree, O: Tree> {
     pub closure: Box<LossClosure<I, O>>,
-    pub site: &'static Location<'static>,
+    pub site: Site,
 }
 
 impl<I: Tree, O: Tree> LossStep<I, O> {
@@ -74,7 +74,7 @@ impl<I: Tree, O: Tree> LossStep<I, O> {
     ) -> Self {
         let closure =
             Box::new(move |batch: &BatchStep<'_, I, O>, cx: &mut Context| step(batch, cx).into());
-        Self { closure, site: Location::caller() }
+        Self { closure, site: Site::caller() }
     }
 }
 
@@ -161,7 +161,7 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
             self.targets.len()
         );
         let help = "give targets with `Dataset::new(x, y)`; several are `step.targets()`";
-        cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+        cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Site::caller()));
         self.targets.first().cloned().unwrap_or_else(|| cx.constant(0.0_f32))
     }
 
@@ -207,7 +207,7 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
                 }
                 None => optimizer.apply(gradients, cx),
             },
-            None if cx.updates() => cx.trace().record(without_optimizer().at(Location::caller())),
+            None if cx.updates() => cx.trace().record(without_optimizer().at(Site::caller())),
             None => {}
         }
     }
@@ -264,7 +264,7 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
     }
 
     /// Warns of passes whose terms are in no loss, where the terms of others are asked for.
-    fn warn_of_unread_passes(&self, site: &'static Location<'static>, cx: &Context) {
+    fn warn_of_unread_passes(&self, site: Site, cx: &Context) {
         let passes = self.passes.borrow();
         if passes.iter().all(|pass| !pass.is_asked) {
             return; // that of the whole model is said otherwise
@@ -312,7 +312,7 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
                 comparisons and integers nothing is learned";
             return cx
                 .trace()
-                .record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+                .record(Error::new(ErrorKind::Usage, message).help(help).at(Site::caller()));
         }
         let learned = reached.iter().chain(&terms.balanced.learned);
         let loss = optimizer.settings().scale_loss(terms.total());
@@ -325,7 +325,7 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
 
     /// Warns of what a training step of the user's own, given at `site`, leaves as it is: all
     /// weights, or a compiled metric.
-    pub(super) fn warn_of_what_is_left_out(&self, site: &'static Location<'static>, cx: &Context) {
+    pub(super) fn warn_of_what_is_left_out(&self, site: Site, cx: &Context) {
         if cx.trace().error().is_some() {
             return;
         }

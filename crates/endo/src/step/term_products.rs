@@ -3,9 +3,8 @@
 //! In: the terms, and the weights. Out: an output that holds the products, and what each of them is
 //! of.
 
-use std::panic::Location;
-
 use crate::graph::Tensor;
+use crate::site::Site;
 use crate::trace::gradients::Target;
 use crate::trace::{Context, Term};
 use crate::variable::Variable;
@@ -21,7 +20,7 @@ pub(super) fn products(
     weights: &[Variable],
     cx: &Context,
 ) -> (ProbedTerms, Option<Tensor>) {
-    let site = Location::caller();
+    let site = Site::caller();
     let trainable: Vec<&Variable> = weights.iter().filter(|weight| weight.is_trainable()).collect();
     let mut shown = ProbedTerms {
         names: terms.iter().map(|term| term.name.clone()).collect(),

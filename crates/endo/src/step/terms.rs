@@ -3,11 +3,11 @@
 //! In: scalars by name. Out: [`Terms`], whose names differ and whose total is what is trained on.
 
 use std::borrow::Cow;
-use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::net::{TermRecord, distinct};
+use crate::site::Site;
 use crate::trace::Term;
 
 use super::balanced::BalancedTerms;
@@ -51,7 +51,7 @@ impl Terms {
     /// If there is none.
     #[track_caller]
     pub fn new<'a>(terms: impl IntoIterator<Item = (&'a str, Tensor)>) -> Self {
-        let site = Location::caller();
+        let site = Site::caller();
         let terms =
             terms.into_iter().map(|(name, value)| Term::new(name, value).at(site)).collect();
         let mut all = Self::sum(terms).expect("a loss has at least one term");
@@ -84,7 +84,7 @@ impl Terms {
     /// Adds a term, a scalar; a name that is taken gets a number.
     #[track_caller]
     pub fn add(&mut self, name: &str, term: Tensor) {
-        let term = Term::new(name, term).at(Location::caller());
+        let term = Term::new(name, term).at(Site::caller());
         require_scalar(&term);
         self.total = &self.total + &term.value;
         self.terms.push(term);

@@ -3,10 +3,10 @@
 //! In: a pattern of paths and a function of an output. Out: what the layer would have added itself
 //! at the end of its call.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::graph::Tensor;
+use crate::site::Site;
 
 use super::Context;
 use super::pattern::Pattern;
@@ -18,7 +18,7 @@ pub(crate) struct AttachedTerm {
     pub adds: Addition,
     pub value: Box<Value>,
     /// The line that gave it.
-    pub site: &'static Location<'static>,
+    pub site: Site,
 }
 
 /// What an attachment adds.

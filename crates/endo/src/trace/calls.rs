@@ -4,13 +4,12 @@
 //! In: a layer, its inputs and its outputs. Out: the records of all layers and their calls, the
 //! names of those that made a value, and masks.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::named::Hyperparameters;
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::spelling;
 
 use super::context::Context;
@@ -34,7 +33,7 @@ impl Context {
         &self,
         layer: &L,
         inputs: &[&Tensor],
-        site: &'static Location<'static>,
+        site: Site,
     ) -> Option<Tensor> {
         let mut frames = self.scopes.of(identity(layer));
         let (first, second) = (frames.next()?, frames.next());
@@ -64,7 +63,7 @@ impl Context {
         given: Option<&str>,
         hyperparameters: Hyperparameters,
         batch: Option<usize>,
-        site: &'static Location<'static>,
+        site: Site,
     ) {
         if let (None, Some(batch)) = (self.scopes.innermost(), batch) {
             self.batch = batch;
@@ -144,7 +143,7 @@ impl Context {
                 `[batch, steps]`";
             return self
                 .trace
-                .record(Error::new(ErrorKind::Shape, message).help(help).at(Location::caller()));
+                .record(Error::new(ErrorKind::Shape, message).help(help).at(Site::caller()));
         }
         self.masks.insert(tensor.id(), mask.clone());
     }

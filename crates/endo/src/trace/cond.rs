@@ -3,11 +3,10 @@
 //! In: a truth value and a closure for each case. Out: what the closure that is chosen returns, and
 //! what it assigns.
 
-use std::panic::Location;
-
 use crate::dtype::DType;
 use crate::error::ErrorKind;
 use crate::graph::{Tensor, Tree};
+use crate::site::Site;
 use crate::variable::Variable;
 
 use super::{Context, Mark};
@@ -52,7 +51,7 @@ impl Context {
         yes: impl FnOnce(&mut Self) -> O,
         no: impl FnOnce(&mut Self) -> O,
     ) -> O {
-        let site = Location::caller();
+        let site = Site::caller();
         if let Some(error) = self.trace().stranger(&[predicate]) {
             self.trace().record(error.at(site));
             return yes(self);
@@ -96,7 +95,7 @@ impl Context {
     }
 
     /// Records an error if loss terms or metrics were added since a mark.
-    fn refuse_terms(&self, mark: Mark, site: &'static Location<'static>) {
+    fn refuse_terms(&self, mark: Mark, site: Site) {
         if !self.loss_terms_since(mark).is_empty() || !self.metric_terms_since(mark).is_empty() {
             let message =
                 "a case of `cond` adds a loss term or a metric, which counts whatever is chosen";
@@ -108,13 +107,7 @@ impl Context {
 
     /// The tensors of one structure or the other.
     #[track_caller]
-    fn selected<O: Tree>(
-        &self,
-        predicate: &Tensor,
-        yes: O,
-        no: &O,
-        site: &'static Location<'static>,
-    ) -> O {
+    fn selected<O: Tree>(&self, predicate: &Tensor, yes: O, no: &O, site: Site) -> O {
         let described = |case: &O| {
             let tensors: Vec<String> = case
                 .tensors()

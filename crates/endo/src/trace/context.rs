@@ -6,17 +6,15 @@
 use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::array::Array;
-use crate::constraints::Constraint;
 use crate::dtype::DType;
 use crate::error::ErrorKind;
 use crate::graph::{NodeId, Tensor, Trace};
-use crate::initializers::Initializer;
 use crate::ops::RandomState;
+use crate::site::Site;
 use crate::variable::Variable;
 
 use super::attached::AttachedTerm;
@@ -25,7 +23,8 @@ use super::models::ModelFrame;
 use super::record::{GivenGradient, HeldMetric, LayerRecord, MetricTerm, UsedWeight, Visit};
 use super::scope::Scopes;
 use super::terms::Term;
-use super::weight::{Weight, stream};
+use super::used_weights::FirstValues;
+use super::weight::stream;
 
 /// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training,
 /// random numbers.
@@ -69,6 +68,8 @@ pub struct Context {
     pub(super) metrics: Vec<MetricTerm>,
     pub(super) held: Vec<HeldMetric>,
     pub(super) weights: Vec<UsedWeight>,
+    /// What says the first values of weights instead of their initializers, the last one first.
+    pub(super) first_values: Vec<FirstValues>,
     /// The gradients that optimizers were given.
     gradients: Vec<GivenGradient>,
     /// The models being applied, outermost first.
@@ -110,6 +111,7 @@ impl Context {
             metrics: Vec::new(),
             held: Vec::new(),
             weights: Vec::new(),
+            first_values: Vec::new(),
             gradients: Vec::new(),
             models: RefCell::default(),
             known_models: Vec::new(),
@@ -140,7 +142,7 @@ impl Context {
     /// Numbers as a constant of the trace.
     #[track_caller]
     pub fn constant(&self, array: impl Into<Array>) -> Tensor {
-        self.trace.constant(array.into(), Location::caller())
+        self.trace.constant(array.into(), Site::caller())
     }
 
     /// The value of a variable: at the start of the run, or what it was last assigned in this
@@ -162,26 +164,21 @@ impl Context {
     #[track_caller]
     pub fn read(&self, variable: &Variable) -> Tensor {
         self.note_read(variable);
-        self.value_of(variable, Location::caller())
+        self.value_of(variable, Site::caller())
     }
 
     /// The value of a variable, or what stands for it.
-    pub(super) fn value_of(&self, variable: &Variable, site: &'static Location<'static>) -> Tensor {
+    pub(super) fn value_of(&self, variable: &Variable, site: Site) -> Tensor {
         self.trace.stand_in(variable).unwrap_or_else(|| self.trace.read(variable, site))
     }
 
     /// Gives a variable a new value, from here on in the trace and after the run.
     #[track_caller]
     pub fn assign(&mut self, variable: &Variable, value: impl Borrow<Tensor>) {
-        self.assign_at(variable, value.borrow(), Location::caller());
+        self.assign_at(variable, value.borrow(), Site::caller());
     }
 
-    pub(super) fn assign_at(
-        &mut self,
-        variable: &Variable,
-        value: &Tensor,
-        site: &'static Location<'static>,
-    ) {
+    pub(super) fn assign_at(&mut self, variable: &Variable, value: &Tensor, site: Site) {
         if self.trace.stand_in(variable).is_some() {
             let message = format!(
                 "`{}` is assigned where `apply_with` has given it another value",
@@ -231,7 +228,7 @@ impl Context {
     /// Adds to a variable.
     #[track_caller]
     pub fn assign_add(&mut self, variable: &Variable, value: impl Borrow<Tensor>) {
-        let site = Location::caller();
+        let site = Site::caller();
         let sum = self.value_of(variable, site) + value.borrow().convert(variable.dtype(), site);
         self.assign_at(variable, &sum, site);
     }
@@ -239,16 +236,6 @@ impl Context {
     /// The variables assigned so far, once for each assignment.
     pub(crate) fn assigned(&self) -> &[Variable] {
         &self.assigned
-    }
-
-    /// The weights used so far, with what goes with each.
-    pub(crate) fn used_weights(&self) -> &[UsedWeight] {
-        &self.weights
-    }
-
-    /// The variables of the weights used so far, in the order of their first use.
-    pub fn weights(&self) -> impl Iterator<Item = &Variable> {
-        self.weights.iter().map(|used| &used.variable)
     }
 
     /// A source of random numbers that no other draw of this trace shares. The numbers differ from
@@ -265,7 +252,7 @@ impl Context {
         let counter = self
             .trace
             .first_read(&self.counter)
-            .unwrap_or_else(|| self.trace.read(&self.counter, Location::caller()));
+            .unwrap_or_else(|| self.trace.read(&self.counter, Site::caller()));
         RandomState::new(counter, place)
     }
 
@@ -307,40 +294,6 @@ impl Context {
         result
     }
 
-    /// Notes that a weight is used, with what goes with it.
-    pub(crate) fn use_weight(
-        &mut self,
-        variable: &Variable,
-        weight: &Weight,
-        initializer: &dyn Initializer,
-    ) {
-        self.note_weight(weight.name(), variable);
-        let owners = self.owners();
-        let outermost = self.models.borrow().first().map(|model| model.id);
-        let path = self.scopes.path();
-        // A shared weight is one of each of its layers.
-        let record = self
-            .layers
-            .iter_mut()
-            .find(|record| record.path == path && !record.weights.contains(variable));
-        if let Some(record) = record {
-            weight.note(initializer, &mut record.hyperparameters);
-            record.weights.push(variable.clone());
-        }
-        let known = self.weights.iter().position(|used| used.variable == *variable);
-        let index = known.unwrap_or_else(|| {
-            self.weights.push(weight.used(variable, path));
-            self.weights.len() - 1
-        });
-        let used = &mut self.weights[index];
-        for owner in owners {
-            if !used.owners.contains(&owner) {
-                used.owners.push(owner);
-            }
-        }
-        used.outermost.extend(outermost.filter(|model| !used.outermost.contains(model)));
-    }
-
     /// Notes the gradients that an optimizer is given; nothing is traced.
     pub(crate) fn give_gradients<'g>(
         &mut self,
@@ -358,14 +311,6 @@ impl Context {
     /// The gradients that optimizers were given so far.
     pub(crate) fn given_gradients(&self) -> &[GivenGradient] {
         &self.gradients
-    }
-
-    /// The constraint of a weight used in this trace.
-    pub(crate) fn constraint(&self, variable: &Variable) -> Option<Arc<dyn Constraint>> {
-        self.weights
-            .iter()
-            .find(|used| used.variable == *variable)
-            .and_then(|used| used.constraint.clone())
     }
 
     /// The seed for the first values of weights.

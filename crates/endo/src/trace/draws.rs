@@ -3,7 +3,6 @@
 //!
 //! In: draws of layers. Out: random states, and for a trace with draws one more input.
 
-use std::panic::Location;
 use std::rc::Rc;
 
 use crate::array::Array;
@@ -11,6 +10,7 @@ use crate::graph::{Tensor, Trace};
 use crate::ops::RandomState;
 use crate::ops::draws::DrawLog;
 use crate::ops::random::folded;
+use crate::site::Site;
 
 /// What is drawn in a trace outside training. No variable is read or written.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl OccasionDraws {
     /// The random state of a place.
     #[track_caller]
     pub fn random(&mut self, trace: &Rc<Trace>, place: u32) -> RandomState {
-        let (seed, site) = (self.seed, Location::caller());
+        let (seed, site) = (self.seed, Site::caller());
         let known = self
             .counters
             .iter()

@@ -3,7 +3,6 @@
 //! In: a closure and example inputs. Out: its graph, or in eager mode its results and the
 //! variables' new values.
 
-use std::panic::Location;
 use std::rc::Rc;
 
 use crate::array::Array;
@@ -13,6 +12,7 @@ use crate::error::Result;
 use crate::graph::{Graph, Tensor, Trace};
 use crate::ops;
 use crate::ops::random::folded;
+use crate::site::Site;
 use crate::variable::Variable;
 
 use super::Context;
@@ -104,7 +104,7 @@ impl TraceOptions {
         inputs: &[&Array],
         closure: Closure<'_>,
     ) -> Result<(Graph, Vec<String>, Vec<Tensor>)> {
-        let site = Location::caller();
+        let site = Site::caller();
         let tensors: Vec<Tensor> = inputs
             .iter()
             .map(|input| trace.input(input.shape().clone(), input.dtype(), site))

@@ -2,30 +2,20 @@
 //! run as a plan.
 //!
 //! In: a closure, then arrays. Out: arrays. What TensorFlow calls `tf.function`; node by node with
-//! `run_eagerly`.
+//! `run_eagerly`. What has no fixed number of arrays is in [`TracedClosure`].
 
-use std::cell::RefCell;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex};
 
 use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::graph::{Graph, Tensor};
-use crate::shape::Shape;
 use crate::variable::Variable;
 
-use super::follow::{TraceOptions, new_counter};
-use super::program::Failure;
-use super::replay::{InputNames, Replay};
-use super::signature::check;
+use super::traced::TracedClosure;
 use super::{Context, Program, TensorSpec};
-
-type Signature = Vec<(Shape, DType)>;
-
-/// More shapes than this are not kept: data of ever new shapes must not fill the memory.
-const KEPT: usize = 32;
 
 /// A closure of `N` tensors that returns `M`, run on arrays. The only `?` of a custom loop is at
 /// [`run`](Self::run): there data meets the plan, and there errors of the closure come out.
@@ -49,39 +39,13 @@ const KEPT: usize = 32;
 pub struct Function<'f, const N: usize, const M: usize> {
     #[allow(clippy::type_complexity)]
     closure: Box<dyn Fn([Tensor; N], &mut Context) -> [Tensor; M] + 'f>,
-    tracing: TraceOptions,
-    accepted: Option<[TensorSpec; N]>,
-    eager: bool,
-    pool: Arc<Pool>,
-    traced: Vec<SignatureProgram<M>>,
-    warnings: Vec<String>,
-    /// The variables of the last run node by node.
-    used: Arc<Mutex<Vec<Variable>>>,
-    /// The weights that its traces used, and the fields that hold them.
-    weights: RefCell<Vec<(Variable, Weak<OnceLock<Variable>>)>>,
-}
-
-/// What the closure became for one signature, and the arrays that its runs return.
-struct SignatureProgram<const M: usize> {
-    signature: Signature,
-    program: Option<Program>,
-    outputs: [Array; M],
+    traced: TracedClosure,
 }
 
 impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// A function that is traced at its first run.
     pub fn new(closure: impl Fn([Tensor; N], &mut Context) -> [Tensor; M] + 'f) -> Self {
-        Self {
-            closure: Box::new(closure),
-            tracing: TraceOptions::new(true, 0),
-            accepted: None,
-            eager: false,
-            pool: Arc::new(Pool::default()),
-            traced: Vec::new(),
-            warnings: Vec::new(),
-            used: Arc::default(),
-            weights: RefCell::default(),
-        }
+        Self { closure: Box::new(closure), traced: TracedClosure::new() }
     }
 
     /// Whether layers are traced as in training. True unless set.
@@ -95,7 +59,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// ```
     #[must_use]
     pub fn training(mut self, training: bool) -> Self {
-        self.tracing.training = training;
+        self.traced.tracing.training = training;
         self
     }
 
@@ -111,28 +75,28 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// ```
     #[must_use]
     pub fn run_eagerly(mut self, eager: bool) -> Self {
-        self.eager = eager;
+        self.traced.eager = eager;
         self
     }
 
     /// The seed of the random numbers drawn outside models; 0 unless set.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
-        self.tracing.counter = new_counter(seed);
+        self.traced.set_seed(seed);
         self
     }
 
     /// The number of threads; all that the process may use unless set. Results do not depend on it.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
-        self.pool = Arc::new(Pool::new(threads));
+        self.traced.pool = Arc::new(Pool::new(threads));
         self
     }
 
     /// The float type of the weights made in its traces; `f32` unless set.
     #[must_use]
     pub fn dtype(mut self, dtype: DType) -> Self {
-        self.tracing.dtype = dtype;
+        self.traced.tracing.dtype = dtype;
         self
     }
 
@@ -153,7 +117,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// ```
     #[must_use]
     pub fn input_signature(mut self, inputs: [TensorSpec; N]) -> Self {
-        self.accepted = Some(inputs);
+        self.traced.accepted = Some(inputs.into());
         self
     }
 
@@ -178,41 +142,15 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// the rows of the batch.
     #[track_caller]
     pub fn run(&mut self, inputs: [&Array; N]) -> Result<[Array; M]> {
-        if self.eager {
-            return self.run_nodes(inputs, |_| Vec::new()).map(|(outputs, _)| outputs);
-        }
-        let index = self.find_or_trace(inputs)?;
-        let SignatureProgram { program, outputs, .. } = &mut self.traced[index];
-        match program
-            .as_ref()
-            .map_or(Ok(()), |program| program.attempt(&inputs, outputs, &self.pool))
-        {
-            Ok(()) => Ok(outputs.clone()),
-            Err(Failure::NotFinite(check)) => Err(self.explain(index, check, inputs)),
-            Err(Failure::Memory(error)) => Err(error),
-        }
-    }
-
-    #[track_caller]
-    fn find_or_trace(&mut self, inputs: [&Array; N]) -> Result<usize> {
-        if let Some(index) = self.find(&inputs) {
-            return Ok(index);
-        }
-        let graph = self.trace(inputs)?;
-        let (program, outputs) = (Some(Program::new(&graph)?), output_arrays(&graph)?);
-        if self.traced.len() >= KEPT {
-            self.traced.remove(0);
-        }
-        self.traced.push(SignatureProgram { signature: signature(&inputs), program, outputs });
-        Ok(self.traced.len() - 1)
+        let outputs = self.traced.run(&inputs, &|tensors, cx| call(&self.closure, tensors, cx))?;
+        Ok(std::array::from_fn(|index| outputs[index].clone()))
     }
 
     /// Traces and plans, and lays the variables out as a run does: what is run beside the function
     /// must not say where they lie.
     #[track_caller]
     pub(crate) fn lay_out(&mut self, inputs: [&Array; N]) -> Result<()> {
-        let index = self.find_or_trace(inputs)?;
-        self.traced[index].program.iter().try_for_each(Program::lay_out)
+        self.traced.lay_out(&inputs, &|tensors, cx| call(&self.closure, tensors, cx))
     }
 
     /// Traces and plans for inputs of the shapes and types of these, and returns the variables that
@@ -222,58 +160,28 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// As for [`run`](Self::run), but for numbers: nothing is run.
     #[track_caller]
     pub fn prepare(&mut self, inputs: [&Array; N]) -> Result<Vec<Variable>> {
-        if self.eager {
-            self.accept(&inputs)?;
-            return self.tracing.variables(&inputs, Box::new(|tensors, cx| self.call(tensors, cx)));
-        }
-        let index = self.find_or_trace(inputs)?;
-        Ok(self.traced[index]
-            .program
-            .as_ref()
-            .map_or_else(Vec::new, |program| program.variables().to_vec()))
+        self.traced.prepare(&inputs, &|tensors, cx| call(&self.closure, tensors, cx))
     }
 
     /// Where the variables of a run node by node are, once it is done; none where it runs as a
     /// plan.
     pub(crate) fn used(&self) -> Option<Arc<Mutex<Vec<Variable>>>> {
-        self.eager.then(|| self.used.clone())
+        self.traced.eager.then(|| self.traced.used.clone())
     }
 
     /// Whether a run on such inputs traces nothing that a run before has not.
     pub(crate) fn is_traced_for(&self, inputs: &[&Array; N]) -> bool {
-        self.eager || self.find(inputs).is_some()
-    }
-
-    /// The error of a run whose check of this index failed.
-    #[track_caller]
-    fn explain(&self, index: usize, check: usize, inputs: [&Array; N]) -> Error {
-        let retraced = self
-            .tracing
-            .graph(&inputs, Box::new(|tensors, cx| self.call(tensors, cx)))
-            .map(|(graph, _)| graph);
-        let replay = Replay { inputs: &inputs, called: InputNames::NUMBERED, pool: &self.pool };
-        let program = self.traced[index].program.as_ref().expect("it was run");
-        program.explain(check, retraced, &replay)
-    }
-
-    fn find(&self, inputs: &[&Array; N]) -> Option<usize> {
-        self.traced.iter().position(|traced| {
-            let pairs = traced.signature.iter().zip(inputs);
-            traced.program.is_some()
-                && pairs.into_iter().all(|((shape, dtype), input)| {
-                    shape == input.shape() && *dtype == input.dtype()
-                })
-        })
+        self.traced.is_traced_for(inputs)
     }
 
     /// How many different shapes and types of inputs it was traced for.
     pub fn traces(&self) -> usize {
-        self.traced.len()
+        self.traced.traces()
     }
 
     /// What was traced and is probably not meant, such as a gradient that does not exist.
     pub fn warnings(&self) -> &[String] {
-        &self.warnings
+        &self.traced.warnings
     }
 
     /// The graph for inputs like these, to be printed. Not optimized.
@@ -289,19 +197,12 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// As for [`run`](Self::run), but for numbers: nothing is run.
     #[track_caller]
     pub fn graph(&mut self, inputs: [&Array; N]) -> Result<Graph> {
-        self.trace(inputs)
+        self.traced.graph(&inputs, &|tensors, cx| call(&self.closure, tensors, cx))
     }
 
     /// The program for inputs of the shapes and types of these, which it was run on before.
     pub fn program(&self, inputs: [&Array; N]) -> Option<&Program> {
-        self.find(&inputs).and_then(|index| self.traced[index].program.as_ref())
-    }
-
-    #[track_caller]
-    fn trace(&mut self, inputs: [&Array; N]) -> Result<Graph> {
-        let (graph, warnings) = self.graph_of(inputs, |outputs, _| outputs)?;
-        self.warn(warnings);
-        Ok(graph)
+        self.traced.program(&inputs)
     }
 
     /// The graph of what `choose` takes from a trace of the closure, which is given its outputs;
@@ -312,8 +213,8 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         inputs: [&Array; N],
         choose: impl FnOnce(Vec<Tensor>, &mut Context) -> Vec<Tensor>,
     ) -> Result<(Graph, Vec<String>)> {
-        self.accept(&inputs)?;
-        self.tracing.graph(&inputs, Box::new(|tensors, cx| choose(self.call(tensors, cx), cx)))
+        let closure = |tensors: &[Tensor], cx: &mut Context| call(&self.closure, tensors, cx);
+        self.traced.graph_of(&inputs, &closure, choose)
     }
 
     /// Runs node by node. Returns with the outputs the values of what `more` takes from the trace.
@@ -323,107 +224,44 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         inputs: [&Array; N],
         more: impl FnOnce(&mut Context) -> Vec<Tensor>,
     ) -> Result<([Array; M], Vec<Array>)> {
-        self.accept(&inputs)?;
-        let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| {
-            let outputs = self.call(tensors, cx);
-            outputs.into_iter().chain(more(cx)).collect()
-        });
-        let (values, warnings, variables) =
-            self.tracing.run_eagerly(&inputs, InputNames::NUMBERED, closure)?;
-        *self.used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = variables;
-        self.warn(warnings);
-        let mut values = values.into_iter();
-        let outputs: [Array; M] =
-            std::array::from_fn(|_| values.next().expect("as many values as outputs"));
-        self.traced = vec![SignatureProgram {
-            signature: signature(&inputs),
-            program: None,
-            outputs: outputs.clone(),
-        }];
-        Ok((outputs, values.collect()))
+        let closure = |tensors: &[Tensor], cx: &mut Context| call(&self.closure, tensors, cx);
+        let (outputs, values) = self.traced.run_nodes(&inputs, &closure, more)?;
+        Ok((std::array::from_fn(|index| outputs[index].clone()), values))
     }
 
     /// A number that no other function of this process has.
     pub(crate) fn id(&self) -> u64 {
-        self.tracing.counter.id()
+        self.traced.tracing.counter.id()
     }
 
     pub(crate) fn is_eager(&self) -> bool {
-        self.eager
+        self.traced.eager
     }
 
     pub(crate) fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    #[track_caller]
-    fn accept(&self, inputs: &[&Array]) -> Result<()> {
-        match &self.accepted {
-            Some(specs) => check(specs, inputs),
-            None => Ok(()),
-        }
-    }
-
-    fn call(&self, tensors: &[Tensor], cx: &mut Context) -> Vec<Tensor> {
-        let outputs = (self.closure)(std::array::from_fn(|index| tensors[index].clone()), cx);
-        let mut known = self.weights.borrow_mut();
-        for used in cx.used_weights() {
-            if known.iter().any(|(variable, _)| *variable == used.variable) {
-                continue;
-            }
-            // Another layer of that name may be there too, in a branch not taken before; one that
-            // is gone was made in the closure.
-            let name = used.variable.name();
-            if known
-                .iter()
-                .any(|(variable, owner)| variable.name() == name && owner.strong_count() == 0)
-            {
-                let message = format!(
-                    "there is a second weight called `{name}`, made after the function was traced \
-                        before"
-                );
-                let help = "a layer made inside the closure forgets what it learned: make it \
-                    before the function, outside";
-                cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
-            }
-            known.push((used.variable.clone(), used.owner.clone()));
-        }
-        outputs.into()
-    }
-
-    /// Prints what is new, once: nothing that is probably not meant stays silent.
-    fn warn(&mut self, warnings: Vec<String>) {
-        for warning in warnings {
-            if !self.warnings.contains(&warning) {
-                eprintln!("warning: {warning}");
-                self.warnings.push(warning);
-            }
-        }
+        &self.traced.pool
     }
 }
 
-fn signature(inputs: &[&Array]) -> Signature {
-    inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect()
-}
-
-fn output_arrays<const M: usize>(graph: &Graph) -> Result<[Array; M]> {
-    let mut outputs = std::array::from_fn(|_| Array::zeros(0, DType::F32));
-    for (output, id) in outputs.iter_mut().zip(&graph.outputs) {
-        let node = graph.node(*id);
-        *output = Array::try_zeros(&node.shape, node.dtype)?;
-    }
-    Ok(outputs)
+/// The closure of a function, called on tensors that are as many as it takes.
+fn call<const N: usize, const M: usize>(
+    closure: &dyn Fn([Tensor; N], &mut Context) -> [Tensor; M],
+    tensors: &[Tensor],
+    cx: &mut Context,
+) -> Vec<Tensor> {
+    closure(std::array::from_fn(|index| tensors[index].clone()), cx).into()
 }
 
 impl<const N: usize, const M: usize> fmt::Debug for Function<'_, N, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Function of {N} inputs and {M} outputs, traced {} times", self.traced.len())
+        write!(f, "Function of {N} inputs and {M} outputs, traced {} times", self.traces())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::RefCell;
+    use std::cell::RefCell;
+
     use crate::prelude::*;
 
     #[test]

@@ -4,10 +4,10 @@
 //! targets.
 
 use std::ops::Add;
-use std::panic::Location;
 
 use crate::autodiff;
 use crate::graph::Tensor;
+use crate::site::Site;
 use crate::variable::Variable;
 
 use super::Context;
@@ -220,7 +220,7 @@ impl Context {
         loss: &Tensor,
         targets: impl IntoIterator<Item = T>,
     ) -> Gradients {
-        let site = Location::caller();
+        let site = Site::caller();
         let targets: Vec<Target> = targets.into_iter().map(Into::into).collect();
         let gradients = self.gradients_at(loss, &targets, site);
         for (target, gradient) in targets.iter().zip(&gradients) {
@@ -245,7 +245,7 @@ impl Context {
         &self,
         loss: &Tensor,
         targets: &[Target],
-        site: &'static Location<'static>,
+        site: Site,
     ) -> Vec<Option<Tensor>> {
         // A variable is all the values it has in the trace.
         let values: Vec<Vec<Tensor>> = targets

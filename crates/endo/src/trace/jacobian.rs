@@ -3,11 +3,10 @@
 //!
 //! In: a tensor and a target, a variable or another tensor. Out: a tensor with the axes of both.
 
-use std::panic::Location;
-
 use crate::array::Array;
 use crate::graph::Tensor;
 use crate::shape::Shape;
+use crate::site::Site;
 
 use super::{Context, Target};
 
@@ -24,7 +23,7 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn jacobian(&mut self, y: &Tensor, target: impl Into<Target>) -> Tensor {
-        let (target, site) = (target.into(), Location::caller());
+        let (target, site) = (target.into(), Site::caller());
         let (sizes, dtype) = match &target {
             Target::Tensor(tensor) => (tensor.shape(), tensor.dtype()),
             Target::Variable(variable) => (variable.shape(), variable.dtype()),
@@ -58,7 +57,7 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn hessian(&mut self, loss: &Tensor, target: impl Into<Target>) -> Tensor {
-        let (target, site) = (target.into(), Location::caller());
+        let (target, site) = (target.into(), Site::caller());
         let gradient = self.gradients(loss, [target.clone()]).into_tensors().remove(0);
         let gradient = gradient.unwrap_or_else(|| match &target {
             Target::Tensor(tensor) => tensor.zeros_like(),

@@ -4,11 +4,11 @@
 //! once, and those since a mark.
 
 use std::borrow::Borrow;
-use std::panic::Location;
 
 use crate::dtype::DType;
 use crate::error::ErrorKind;
 use crate::graph::Tensor;
+use crate::site::Site;
 
 use super::context::Context;
 use super::record::{HeldMetric, Mark, MetricTerm};
@@ -19,15 +19,10 @@ impl Context {
     /// within the layer. It does not change gradients.
     #[track_caller]
     pub fn add_metric(&mut self, name: &str, value: impl Borrow<Tensor>) {
-        self.add_scalar_metric(name, value.borrow(), Location::caller());
+        self.add_scalar_metric(name, value.borrow(), Site::caller());
     }
 
-    pub(super) fn add_scalar_metric(
-        &mut self,
-        name: &str,
-        value: &Tensor,
-        site: &'static Location<'static>,
-    ) {
+    pub(super) fn add_scalar_metric(&mut self, name: &str, value: &Tensor, site: Site) {
         if !value.shape().is_scalar() {
             let message =
                 format!("the metric `{name}` must be a scalar, got shape {}", value.shape());
@@ -78,7 +73,7 @@ impl Context {
         if let Some(error) =
             reserved("metric", &metric.name).filter(|_| !is_outside || metric.name != "loss")
         {
-            return self.trace.record(error.at(Location::caller()));
+            return self.trace.record(error.at(Site::caller()));
         }
         if self.held.iter().all(|known| !known.is_same(&metric.name, &(metric.variables)())) {
             self.held.push(HeldMetric { is_outside, ..metric });

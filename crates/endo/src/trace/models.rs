@@ -5,12 +5,12 @@
 //! variables that the call used, by names within the model, which are the same wherever the model
 //! is applied.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::ErrorKind;
 use crate::graph::Tensor;
+use crate::site::Site;
 use crate::spelling::snake_case;
 use crate::variable::Variable;
 
@@ -199,7 +199,7 @@ impl Context {
     pub(crate) fn with_values<T>(
         &mut self,
         values: &[(Variable, Tensor)],
-        site: &'static Location<'static>,
+        site: Site,
         f: impl FnOnce(&mut Self) -> T,
     ) -> T {
         let mut fitting = Vec::new();

@@ -5,13 +5,12 @@
 //! operation, its layer, the user's line and the rows of the batch. The step is computed again one
 //! operation at a time; variables are read, never written.
 
-use std::panic::Location;
-
 use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, NodeId, Op, View};
+use crate::site::Site;
 
 use super::program::{Program, not_finite};
 
@@ -61,7 +60,7 @@ impl InputNames<'_> {
 struct Cause {
     what: String,
     layer: String,
-    site: &'static Location<'static>,
+    site: Site,
     help: &'static str,
     constant: bool,
 }

@@ -4,11 +4,11 @@
 //! does not fit.
 
 use std::fmt;
-use std::panic::Location;
 
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::site::Site;
 
 /// The sizes and type of an input, `None` for a size that may be any: Keras's and TensorFlow's
 /// `TensorSpec`.
@@ -83,7 +83,7 @@ pub(super) fn check(specs: &[TensorSpec], inputs: &[&Array]) -> Result<()> {
     );
     let help =
         "reshape or cast the array, or leave that size open in `input_signature` with `None`";
-    Err(Error::new(kind, message).help(help).at(Location::caller()))
+    Err(Error::new(kind, message).help(help).at(Site::caller()))
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 
 use std::borrow::Borrow;
 use std::ops::Range;
-use std::panic::Location;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::regularizers::Regularizer;
+use crate::site::Site;
 use crate::spelling;
 
 use super::context::Context;
@@ -44,7 +44,7 @@ pub struct Term {
     /// The identities of the models whose `apply` was running when it was added, outermost first.
     pub(crate) owners: Vec<u64>,
     /// The line that added it, where one did.
-    pub site: Option<&'static Location<'static>>,
+    pub site: Option<Site>,
     /// A scalar; for a sample loss, one value per sample.
     pub value: Tensor,
     /// Whether it is one value per sample, subject to sample weights.
@@ -66,7 +66,7 @@ impl Term {
     }
 
     /// The same at a line.
-    pub(crate) fn at(self, site: &'static Location<'static>) -> Self {
+    pub(crate) fn at(self, site: Site) -> Self {
         Self { site: Some(site), ..self }
     }
 
@@ -96,7 +96,7 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn add_loss(&mut self, name: &str, term: impl Borrow<Tensor>) {
-        self.add_scalar_loss(name, term.borrow(), Location::caller());
+        self.add_scalar_loss(name, term.borrow(), Site::caller());
     }
 
     /// Adds a term that a model was given from outside its `call`, unless it is there already: such
@@ -107,7 +107,7 @@ impl Context {
         identity: usize,
         name: &str,
         term: &dyn Fn(&mut Self) -> Tensor,
-        site: &'static Location<'static>,
+        site: Site,
     ) {
         let known =
             self.added_once.iter().find(|(known, _)| *known == identity).map(|&(_, index)| index);
@@ -126,12 +126,7 @@ impl Context {
         }
     }
 
-    pub(super) fn add_scalar_loss(
-        &mut self,
-        name: &str,
-        term: &Tensor,
-        site: &'static Location<'static>,
-    ) {
+    pub(super) fn add_scalar_loss(&mut self, name: &str, term: &Tensor, site: Site) {
         if !term.shape().is_scalar() {
             let message =
                 format!("the loss term `{name}` must be a scalar, got shape {}", term.shape());
@@ -156,7 +151,7 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn add_sample_loss(&mut self, name: &str, per_sample: impl Borrow<Tensor>) {
-        let (term, site) = (per_sample.borrow(), Location::caller());
+        let (term, site) = (per_sample.borrow(), Site::caller());
         if term.rank() != 1 {
             let message = format!(
                 "the sample loss `{name}` has shape {}, and has to have one value per sample",
@@ -168,13 +163,7 @@ impl Context {
         self.push_loss(name, term, true, site);
     }
 
-    fn push_loss(
-        &mut self,
-        name: &str,
-        term: &Tensor,
-        per_sample: bool,
-        site: &'static Location<'static>,
-    ) {
+    fn push_loss(&mut self, name: &str, term: &Tensor, per_sample: bool, site: Site) {
         if let Some(error) = reserved("loss term", name) {
             return self.trace.record(error.at(site));
         }
@@ -233,7 +222,7 @@ impl Context {
                 models.len()
             );
             let help = "ask each model for its own: `model.losses(cx)`";
-            self.trace.refuse(ErrorKind::Usage, message, help, Location::caller());
+            self.trace.refuse(ErrorKind::Usage, message, help, Site::caller());
         }
         self.asked.extend(models);
         let added: Vec<Tensor> = self.losses.iter().map(Term::scalar).collect();
@@ -280,7 +269,7 @@ impl Context {
                 continue;
             }
             let path = self.weights[index].path();
-            if let Some(value) = self.penalty(index, Location::caller()) {
+            if let Some(value) = self.penalty(index, Site::caller()) {
                 penalties.push(Term { path, owners: vec![model], ..Term::new("penalty", value) });
             }
         }
@@ -331,7 +320,7 @@ impl Context {
     pub fn penalties(&mut self) -> Vec<(String, Tensor)> {
         let mut penalties = Vec::new();
         for index in 0..self.weights.len() {
-            if let Some(penalty) = self.penalty(index, Location::caller()) {
+            if let Some(penalty) = self.penalty(index, Site::caller()) {
                 self.asked.extend(self.weights[index].outermost.clone());
                 penalties.push((self.weights[index].variable.name().to_string(), penalty));
             }
@@ -341,7 +330,7 @@ impl Context {
 
     /// The penalty of a weight, made at first use; none of one that has no regularizer or is
     /// frozen.
-    fn penalty(&mut self, index: usize, site: &'static Location<'static>) -> Option<Tensor> {
+    fn penalty(&mut self, index: usize, site: Site) -> Option<Tensor> {
         let used = &self.weights[index];
         let regularizer = used.regularizer.clone().filter(|_| used.variable.is_trainable())?;
         if used.penalty.is_none() {

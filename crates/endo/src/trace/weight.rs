@@ -4,7 +4,6 @@
 //! variable is made at first use, when the shape is known: what Keras does in `build`.
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 
 use crate::array::Array;
@@ -17,6 +16,7 @@ use crate::named::Hyperparameters;
 use crate::random::Random;
 use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::spelling;
 use crate::variable::Variable;
 
@@ -62,6 +62,21 @@ impl Weight {
             constraint: None,
             variable: Arc::default(),
         }
+    }
+
+    /// A weight whose variable was made before, such as one that a program in another language
+    /// holds. It is a layer's from now on.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let scale = Weight::of("scale", Variable::new("scale", 2.0_f32));
+    /// assert_eq!(scale.variable().unwrap().value().item()?, 2.0);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    pub fn of(name: impl Into<String>, variable: Variable) -> Self {
+        let (trainable, dtype) = (variable.is_trainable(), Some(variable.dtype()));
+        let variable = Arc::new(OnceLock::from(variable.of_layer()));
+        Self { trainable, dtype, variable, ..Self::new(name) }
     }
 
     /// Whether optimizers may change it: moving averages and fixed tables are not trainable.
@@ -155,13 +170,7 @@ impl Weight {
         cx: &mut Context,
     ) -> Tensor {
         let stranger = (!cx.is_applying(owner)).then(std::any::type_name::<O>);
-        self.get_in(
-            stranger,
-            shape.into(),
-            &BorrowedInitializer(initializer),
-            cx,
-            Location::caller(),
-        )
+        self.get_in(stranger, shape.into(), &BorrowedInitializer(initializer), cx, Site::caller())
     }
 
     /// Its value, as of [`get`](Self::get), made with the initializer that the weight holds.
@@ -173,7 +182,7 @@ impl Weight {
         cx: &mut Context,
     ) -> Tensor {
         let stranger = (!cx.is_applying(owner)).then(std::any::type_name::<O>);
-        self.get_in(stranger, shape.into(), self.first_values(), cx, Location::caller())
+        self.get_in(stranger, shape.into(), self.first_values(), cx, Site::caller())
     }
 
     /// Its value, unless it is asked for by a `stranger`, a type of layer that is not being
@@ -184,7 +193,7 @@ impl Weight {
         shape: Shape,
         initializer: &dyn Initializer,
         cx: &mut Context,
-        site: &'static Location<'static>,
+        site: Site,
     ) -> Tensor {
         let dtype = self.dtype.unwrap_or(cx.dtype());
         if let Some(owner) = stranger {
@@ -210,7 +219,10 @@ impl Weight {
         let variable = self.variable.get_or_init(|| {
             let (name, place) = cx.weight_names(&self.name);
             let mut random = Random::new(cx.weight_seed(), stream(&place));
-            let value = initializer.initialize(&shape, &mut random).unwrap_or_else(|failure| {
+            let first = cx
+                .first_value(&self.name, &shape)
+                .unwrap_or_else(|| initializer.initialize(&shape, &mut random));
+            let value = first.unwrap_or_else(|failure| {
                 error = Some(failure);
                 Array::zeros(shape.clone(), DType::F32)
             });
@@ -308,16 +320,15 @@ impl Weight {
                 );
                 let help = "call `set_trainable(false)` on it; `model.unfreeze()` makes trainable \
                     only what was so before `freeze`";
-                cx.trace().record(
-                    Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()),
-                );
+                cx.trace()
+                    .record(Error::new(ErrorKind::Usage, message).help(help).at(Site::caller()));
             }
-            Some(variable) => cx.assign_at(variable, value, Location::caller()),
+            Some(variable) => cx.assign_at(variable, value, Site::caller()),
             None => {
                 let message = format!("weight `{}` is assigned before it was made", self.name);
                 let error =
                     Error::new(ErrorKind::Usage, message).help("`get` it first: that makes it");
-                cx.trace().record(error.at(Location::caller()));
+                cx.trace().record(error.at(Site::caller()));
             }
         }
     }

@@ -6,10 +6,10 @@
 //! functions of one tensor is implemented for.
 
 use std::any::type_name;
-use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::site::Site;
 use crate::spelling;
 
 /// A closure whose last argument is a context.
@@ -23,7 +23,7 @@ pub(crate) fn without_context<T: ?Sized>(family: &str, with_context: &str, x: &T
         spelling::short_name(type_name::<T>())
     );
     let help = format!("use `{with_context}`, or implement the method that takes tensors alone");
-    x.fail(Error::new(ErrorKind::Usage, message).help(help), x.shape(), Location::caller())
+    x.fail(Error::new(ErrorKind::Usage, message).help(help), x.shape(), Site::caller())
 }
 
 /// Implements a trait of functions of one tensor, such as `ActivationFunction`, for closures, names
@@ -41,7 +41,7 @@ macro_rules! tensor_function {
         impl $Family for &'static str {
             #[track_caller]
             fn $call(&self, $x: &Tensor) -> Tensor {
-                let site = std::panic::Location::caller();
+                let site = $crate::Site::caller();
                 get(self).map_or_else(|error| $x.fail(error, $shape, site), |named| named.$call($x))
             }
 
@@ -82,7 +82,7 @@ macro_rules! tensor_function {
         impl $Into<kinds::Name> for String {
             fn $into(self) -> Arc<dyn $Family> {
                 get(&self).unwrap_or_else(|error| {
-                    let site = std::panic::Location::caller();
+                    let site = $crate::Site::caller();
                     Arc::new(move |$x: &Tensor| $x.fail(error.clone(), $shape, site))
                 })
             }

@@ -3,11 +3,10 @@
 //! In: a function, run on the arrays of the batch. Out: its outputs; its variables are saved with
 //! the run, and probes read its inside.
 
-use std::panic::Location;
-
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
+use crate::site::Site;
 use crate::step::show::ProbeView;
 use crate::step::{Batch, conclude};
 use crate::trace::Function;
@@ -23,7 +22,7 @@ pub(super) struct Functions {
     known: Vec<u64>,
     beside: FunctionProbes,
     /// The line that ran one last.
-    site: Option<&'static Location<'static>>,
+    site: Option<Site>,
     /// Whether an epoch has ended, at which options without effect are looked for.
     epoch_ended: bool,
 }
@@ -50,7 +49,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         function: &mut Function<'_, N, M>,
     ) -> Result<[Array; M]> {
         self.batch()?;
-        if self.functions.site.replace(Location::caller()).is_none() {
+        if self.functions.site.replace(Site::caller()).is_none() {
             self.require_unbalanced()?;
         }
         let (epoch, batch) = (self.epoch(), self.current.batches);
@@ -75,7 +74,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
                 the terms by name, and run it with \
                         `run.train_on_batch()?`; or probe what the optimizer is given: \
                         `Probe::gradients(\"*\")`";
-            return Err(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+            return Err(Error::new(ErrorKind::Usage, message).help(help).at(Site::caller()));
         }
         let (started, deny_warnings) = (recorder.start(), *deny_warnings);
         let traced = !function.is_traced_for(&inputs);

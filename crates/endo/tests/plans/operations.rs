@@ -56,7 +56,7 @@ proptest! {
         narrow in any::<[u8; 3]>(),
         seed in any::<u64>(),
     ) {
-        let site = std::panic::Location::caller();
+        let site = endo::Site::caller();
         for operation in ops::tables().into_iter().flatten() {
             for dtype in
                 DType::ALL.into_iter().filter(|&dtype| operation.loops_for(dtype).is_some())

@@ -6,8 +6,8 @@
 //! bound. What no sum of floats went into agrees bit for bit. Where a mean would be over no
 //! elements, a sum is taken: its NaN would hide all that follows.
 
+use endo::Site;
 use std::cell::RefCell;
-use std::panic::Location;
 use std::rc::Rc;
 
 use endo::autodiff;
@@ -61,13 +61,13 @@ impl Garden<'_> {
 
     fn read(&self, index: usize) -> Value {
         Value {
-            tensor: self.trace.read(&self.variables[index], Location::caller()),
+            tensor: self.trace.read(&self.variables[index], Site::caller()),
             exact: self.exact[index],
         }
     }
 
     fn assign(&mut self, index: usize, value: &Value) {
-        self.trace.assign(&self.variables[index], &value.tensor, Location::caller());
+        self.trace.assign(&self.variables[index], &value.tensor, Site::caller());
         self.exact[index] = value.exact;
     }
 
@@ -139,7 +139,7 @@ impl Garden<'_> {
             28 => (
                 x * &self.trace.constant(
                     numbers([x.features()], dtype, [-1.0, 1.0], word.into()),
-                    Location::caller(),
+                    Site::caller(),
                 ),
                 a.exact,
             ),

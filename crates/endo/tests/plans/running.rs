@@ -4,7 +4,7 @@
 //! In: a closure, inputs, variables. Out: all outputs and the variables' values after every run,
 //! and their comparison.
 
-use std::panic::Location;
+use endo::Site;
 use std::rc::Rc;
 
 use endo::cpu::pool::Pool;
@@ -127,7 +127,7 @@ pub fn graph(closure: Closure, inputs: &[Array]) -> Result<Graph> {
 }
 
 fn trace_closure(trace: &Rc<Trace>, closure: Closure, inputs: &[Array]) -> Vec<Tensor> {
-    let site = Location::caller();
+    let site = Site::caller();
     let tensors: Vec<Tensor> = inputs
         .iter()
         .map(|input| trace.input(input.shape().clone(), input.dtype(), site))

@@ -27,7 +27,7 @@ const SPECIAL: [f64; 14] = [
 
 #[test]
 fn elementwise_operations_of_special_numbers() {
-    let site = std::panic::Location::caller();
+    let site = endo::Site::caller();
     let pairs = SPECIAL.len() * SPECIAL.len();
     for dtype in [DType::F32, DType::F64] {
         let first = Array::from_fn([pairs], |i| SPECIAL[i / SPECIAL.len()]).cast(dtype);
@@ -54,7 +54,7 @@ fn elementwise_operations_of_special_numbers() {
 #[test]
 fn integers_at_their_ends_wrap_alike_everywhere() {
     const ENDS: [i32; 8] = [i32::MIN, i32::MIN + 1, -2, -1, 0, 1, 2_000_000_000, i32::MAX];
-    let site = std::panic::Location::caller();
+    let site = endo::Site::caller();
     let pairs = ENDS.len() * ENDS.len();
     let first = Array::from_fn([pairs], |i| ENDS[i / ENDS.len()]);
     let second = Array::from_fn([pairs], |i| ENDS[i % ENDS.len()]);
@@ -170,7 +170,7 @@ fn outputs_may_be_inputs_variables_and_constants_or_the_same_twice() {
     let x = Array::from([[1.0_f32, 2.0], [3.0, 4.0]]);
     let v = Variable::new("v", Array::from([5.0_f32, 6.0]));
     let f = |trace: &std::rc::Rc<endo::graph::Trace>, inputs: &[Tensor]| {
-        let site = std::panic::Location::caller();
+        let site = endo::Site::caller();
         let x = &inputs[0];
         let before = trace.read(&v, site);
         trace.assign(&v, &x.sum_axes([0]), site);
@@ -202,7 +202,7 @@ fn outputs_may_be_inputs_variables_and_constants_or_the_same_twice() {
 fn variables_change_places() {
     let [a, b, c] =
         [1.0_f32, 2.0, 3.0].map(|x| Variable::new("v", Array::full([70], x.into(), DType::F32)));
-    let site = std::panic::Location::caller();
+    let site = endo::Site::caller();
     let rotate = |trace: &std::rc::Rc<endo::graph::Trace>, _: &[Tensor]| {
         let [x, y, z] = [&a, &b, &c].map(|v| trace.read(v, site));
         trace.assign(&a, &y, site);
@@ -225,7 +225,7 @@ fn variables_change_places() {
 #[test]
 fn a_variable_is_shifted_within_itself() {
     let v = Variable::new("v", Array::from_fn([9], |i| i as f32));
-    let site = std::panic::Location::caller();
+    let site = endo::Site::caller();
     let shift = |trace: &std::rc::Rc<endo::graph::Trace>, _: &[Tensor]| {
         let x = trace.read(&v, site);
         trace.assign(

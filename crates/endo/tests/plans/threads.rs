@@ -101,7 +101,7 @@ fn matrix_products() {
 
 #[test]
 fn a_step_of_gradient_descent() {
-    let site = std::panic::Location::caller();
+    let site = endo::Site::caller();
     let x = numbers([2048, 96], DType::F32, [-1.0, 1.0], 8);
     let y = numbers([2048, 40], DType::F32, [-1.0, 1.0], 9);
     let weights = [[96, 128], [128, 40]]

@@ -1,7 +1,7 @@
 //! Every elementwise operation and every kernel; shapes that depend on the number of rows; reads of
 //! variables.
 
-use std::panic::Location;
+use endo::Site;
 
 use endo::ops::{elementwise, tables};
 use endo::prelude::*;
@@ -22,11 +22,7 @@ fn every_elementwise_operation_predicts_the_same_bits_from_a_file() {
                         },
                     )
                     .collect();
-                elementwise::apply(
-                    operation,
-                    &operands.iter().collect::<Vec<_>>(),
-                    Location::caller(),
-                )
+                elementwise::apply(operation, &operands.iter().collect::<Vec<_>>(), Site::caller())
             };
             let inputs = |rows: usize| -> Vec<Array> {
                 (0..operation.arity)

@@ -16,7 +16,7 @@ fn wrong_elements(
     numbers: &[f64],
     limit: impl Fn(Tensor) -> Tensor,
 ) -> Vec<String> {
-    let site = std::panic::Location::caller();
+    let site = endo::Site::caller();
     let count = numbers.len();
     let values = operation.arity.min(2);
     let shape = [2, count, count];
@@ -114,12 +114,9 @@ fn a_clamp_passes_no_nan_to_second_slopes_either() {
             .collect();
         let mut run = Function::new(|[], cx| {
             let x: Vec<Tensor> = inputs.iter().map(|input| cx.read(input)).collect();
-            let y = elementwise::apply(
-                operation,
-                &x.iter().collect::<Vec<_>>(),
-                std::panic::Location::caller(),
-            )
-            .clip(-0.25, 0.25);
+            let y =
+                elementwise::apply(operation, &x.iter().collect::<Vec<_>>(), endo::Site::caller())
+                    .clip(-0.25, 0.25);
             let first = cx.gradients(&y.sum(), &x).into_tensors().into_iter().flatten();
             // Steps such as `floor` have none.
             let total = first.map(|slope| slope.sum()).reduce(|sum, slope| sum + slope);

@@ -6,14 +6,13 @@
 mod dot;
 mod multi_head;
 
-use std::panic::Location;
-
 use crate::activations::{ActivationFunction, Softmax};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::named::{Named, Rate, Setting};
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::Context;
 
 use super::declare::{about, layer, part_row};
@@ -94,7 +93,7 @@ impl<'a> Parts<'a> {
     #[track_caller]
     fn visible(&self, causal: bool, cx: &Context) -> Option<Tensor> {
         let (queries, values) = (self.query.shape()[1], self.value.shape()[1]);
-        let site = Location::caller();
+        let site = Site::caller();
         let past = || {
             cx.trace().constant_from_fn(
                 [1, queries, values],
@@ -129,11 +128,8 @@ fn masked_softmax(x: &Tensor, mask: Option<&Tensor>) -> Tensor {
 /// Values in place of what a layer cannot compute, after recording why.
 #[track_caller]
 fn refuse(error: Error, parts: Parts<'_>, cx: &Context) -> Vec<Tensor> {
-    let stand_in = cx.trace().fail(
-        error.at(Location::caller()),
-        parts.query.shape().clone(),
-        parts.query.dtype(),
-    );
+    let stand_in =
+        cx.trace().fail(error.at(Site::caller()), parts.query.shape().clone(), parts.query.dtype());
     vec![stand_in.clone(), stand_in]
 }
 

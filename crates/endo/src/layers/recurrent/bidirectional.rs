@@ -4,12 +4,12 @@
 //! joined or apart.
 
 use std::marker::PhantomData;
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::named::{self, Declared, Hyperparameters, Named, words};
+use crate::site::Site;
 use crate::spelling::snake_case;
 use crate::trace::Context;
 
@@ -162,7 +162,7 @@ impl<L: Layer, O: Tree> Layer<Tensor, O> for Bidirectional<L, O> {
             let help = "leave `go_backwards` out: the first layer goes forward, and the second \
                 one is made to go backwards";
             cx.trace()
-                .record(Error::new(ErrorKind::Argument, message).help(help).at(Location::caller()));
+                .record(Error::new(ErrorKind::Argument, message).help(help).at(Site::caller()));
         }
         let forward = self.forward.apply(inputs, cx);
         let mut backward = self.backward.apply(inputs, cx);

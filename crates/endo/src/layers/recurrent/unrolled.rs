@@ -4,12 +4,11 @@
 //! and what one step does. Out: the outputs and the last states. The gradients of a kernel are one
 //! product over all steps, not a sum of one for each.
 
-use std::panic::Location;
-
 use crate::autodiff;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Transposed};
 use crate::shape::Shape;
+use crate::site::Site;
 use crate::trace::Context;
 
 /// How a recurrent layer goes through a sequence, and what it returns of it.
@@ -212,10 +211,7 @@ fn differentiated(
 /// States of zeros.
 #[track_caller]
 pub fn zeros(inputs: &Tensor, units: usize, count: usize) -> Vec<Tensor> {
-    vec![
-        inputs.constant_like(0.0).expand(&[inputs.batch(), units].into(), Location::caller());
-        count
-    ]
+    vec![inputs.constant_like(0.0).expand(&[inputs.batch(), units].into(), Site::caller()); count]
 }
 
 /// What stands in for the outputs of a layer that cannot be applied.
@@ -235,6 +231,6 @@ pub fn refuse(
     } else {
         state.clone()
     };
-    let outputs = cx.trace().fail(error.at(Location::caller()), outputs, inputs.dtype());
+    let outputs = cx.trace().fail(error.at(Site::caller()), outputs, inputs.dtype());
     std::iter::once(outputs).chain(zeros(inputs, units, states)).collect()
 }

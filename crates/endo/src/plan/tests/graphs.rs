@@ -3,13 +3,12 @@
 //! In: a few operations of each form. Out: [`Builder`], and graphs of the updates that optimizers
 //! make: alike, as routines, from a gradient, and entangled with each other.
 
-use std::panic::Location;
-
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::graph::{Check, Elementwise, Graph, Node, NodeId, Op, Output, Transposed, View};
 use crate::shape::Shape;
 use crate::simd::{Binary, Comparison, Float, Loops, Reduction, Unary};
+use crate::site::Site;
 use crate::variable::Variable;
 
 /// An operation on floats.
@@ -105,7 +104,7 @@ impl Builder {
             shape: shape.into(),
             dtype,
             scope: 0,
-            site: Location::caller(),
+            site: Site::caller(),
         };
         self.graph.nodes.push(node);
         NodeId(self.graph.nodes.len() as u32 - 1)
