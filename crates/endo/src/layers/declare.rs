@@ -287,15 +287,13 @@ macro_rules! part {
     };
 }
 
-/// What a declared layer says of itself, within its `impl Layer`; where one type stands for several
-/// names, which of them it is, and which hyperparameters come first where it is saved.
+/// What a declared layer says of itself, within its `impl Layer`, and which hyperparameters come
+/// first where it is saved.
 macro_rules! about {
-    ($($kind:expr)? $(, first $($first:literal),+)?) => {
-        $(
-            fn kind(&self) -> &'static str {
-                const { $kind }
-            }
-        )?
+    ($(first $($first:literal),+)?) => {
+        fn kind(&self) -> &'static str {
+            <Self as $crate::named::Declared>::kind()
+        }
 
         fn name(&self) -> Option<&str> {
             self.name.as_deref()

@@ -10,7 +10,7 @@ use crate::activations::{ActivationFunction, IntoActivation, Linear};
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
-use crate::named::{Count, Named};
+use crate::named::{Count, Declared, Named};
 use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::trace::{Context, Weight};
 
@@ -113,7 +113,7 @@ impl Layer for Dense {
 /// The outputs of a layer that multiplies by a kernel, from the products: its bias, if any, its
 /// activation and the penalty on what it returns.
 #[track_caller]
-pub(super) fn finish<L: Layer>(
+pub(super) fn finish<L: Declared>(
     layer: &L,
     products: Tensor,
     bias: Option<&Weight>,

@@ -5,7 +5,7 @@
 
 use crate::graph::Tensor;
 use crate::initializers::{Ones, Zeros};
-use crate::named::{Axes, AxisList, Named, NotNegative};
+use crate::named::{Axes, AxisList, Declared, Named, NotNegative};
 use crate::shape::Shape;
 use crate::trace::{Context, Weight};
 
@@ -83,7 +83,7 @@ pub(super) fn standardized(x: &Tensor, axes: &[isize], epsilon: f64) -> Tensor {
 /// `gamma * y + beta` with those of the two that a layer has: weights of a shape, which `across`
 /// broadcasts against `y`.
 #[track_caller]
-pub(super) fn scaled<L>(
+pub(super) fn scaled<L: Declared>(
     mut y: Tensor,
     layer: &L,
     [gamma, beta]: [Option<&Weight>; 2],

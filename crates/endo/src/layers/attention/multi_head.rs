@@ -284,7 +284,7 @@ impl<H: Heads, I: AttentionInputs, O: Tree> Layer<I, O> for HeadsAttention<H, O>
     }
 
     fn kind(&self) -> &'static str {
-        H::KIND
+        H::kind()
     }
 
     fn name(&self) -> Option<&str> {
@@ -321,7 +321,7 @@ pub struct HeadSizes {
 /// How many heads there are of queries, keys and values.
 pub trait Heads: Default + Send + Sync + 'static {
     /// What its layer is called.
-    const KIND: &'static str;
+    fn kind() -> &'static str;
 
     /// All sizes.
     fn sizes(&self) -> HeadSizes;
@@ -341,7 +341,9 @@ part! {
 }
 
 impl Heads for EqualHeads {
-    const KIND: &'static str = "MultiHeadAttention";
+    fn kind() -> &'static str {
+        "MultiHeadAttention"
+    }
 
     fn sizes(&self) -> HeadSizes {
         let &Self { num_heads, key_dim, value_dim, output_shape } = self;
@@ -359,7 +361,9 @@ part! {
 }
 
 impl Heads for GroupedHeads {
-    const KIND: &'static str = "GroupQueryAttention";
+    fn kind() -> &'static str {
+        "GroupQueryAttention"
+    }
 
     fn sizes(&self) -> HeadSizes {
         let &Self { head_dim, num_query_heads: heads, num_key_value_heads: groups } = self;

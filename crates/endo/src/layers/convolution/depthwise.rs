@@ -31,7 +31,9 @@ pub(in super::super) static ROWS: &[Named<dyn Layer>] = &[
 layer! {
     /// A convolution of each channel by itself along `N` axes, those between the batch and the
     /// channels: [`DepthwiseConv1D`] or [`DepthwiseConv2D`].
-    DepthwiseConv<const N: usize> ["depthwise_conv1d", "depthwise_conv2d"]
+    DepthwiseConv<const N: usize> [
+        DepthwiseConv1D = "depthwise_conv1d", DepthwiseConv2D = "depthwise_conv2d"
+    ]
     /// One filter of a size for each channel.
     (kernel_size: Sizes<N> => Sizes<N>) {
         /// How far windows are apart. 1 unless set.
@@ -105,13 +107,15 @@ impl<const N: usize> Layer for DepthwiseConv<N> {
         finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
     }
 
-    about! { ["DepthwiseConv1D", "DepthwiseConv2D"][N - 1], first "depth_multiplier" }
+    about! { first "depth_multiplier" }
 }
 
 layer! {
     /// A [`DepthwiseConv`] along `N` axes and then a product over its channels:
     /// [`SeparableConv1D`] or [`SeparableConv2D`].
-    SeparableConv<const N: usize> ["separable_conv1d", "separable_conv2d"]
+    SeparableConv<const N: usize> [
+        SeparableConv1D = "separable_conv1d", SeparableConv2D = "separable_conv2d"
+    ]
     /// A layer with `filters` filters of what windows of `kernel_size` make of each channel.
     (filters: usize, kernel_size: Sizes<N> => Sizes<N>) {
         /// How far windows are apart. 1 unless set.
@@ -191,7 +195,7 @@ impl<const N: usize> Layer for SeparableConv<N> {
         finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
     }
 
-    about! { ["SeparableConv1D", "SeparableConv2D"][N - 1], first "filters", "depth_multiplier" }
+    about! { first "filters", "depth_multiplier" }
 }
 
 /// Windows `[batch, counts.., sizes.., channels]` times a kernel `[sizes.., channels, multiplier]`,

@@ -36,7 +36,7 @@ type AnyRegularizer = Arc<dyn Regularizer>;
 layer! {
     /// A convolution along `N` axes, those between the batch and the channels: [`Conv1D`],
     /// [`Conv2D`] or [`Conv3D`].
-    Conv<const N: usize> ["conv1d", "conv2d", "conv3d"]
+    Conv<const N: usize> [Conv1D = "conv1d", Conv2D = "conv2d", Conv3D = "conv3d"]
     /// A layer with `filters` filters of size `kernel_size`.
     (filters: usize, kernel_size: Sizes<N> => Sizes<N>) {
         /// How far windows are apart. 1 unless set.
@@ -144,7 +144,7 @@ impl<const N: usize> Layer for Conv<N> {
         finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
     }
 
-    about! { ["Conv1D", "Conv2D", "Conv3D"][N - 1], first "filters", "groups" }
+    about! { first "filters", "groups" }
 }
 
 /// The products of windows `[batch, counts.., sizes.., channels]` with a kernel

@@ -28,7 +28,11 @@ pub(in super::super) static ROWS: &[Named<dyn Layer>] =
 layer! {
     /// A transposed convolution along `N` axes, those between the batch and the channels:
     /// [`Conv1DTranspose`], [`Conv2DTranspose`] or [`Conv3DTranspose`].
-    ConvTranspose<const N: usize> ["conv1d_transpose", "conv2d_transpose", "conv3d_transpose"]
+    ConvTranspose<const N: usize> [
+        Conv1DTranspose = "conv1d_transpose",
+        Conv2DTranspose = "conv2d_transpose",
+        Conv3DTranspose = "conv3d_transpose"
+    ]
     /// A layer with `filters` filters of size `kernel_size`.
     (filters: usize, kernel_size: Sizes<N> => Sizes<N>) {
         /// How far windows are apart. 1 unless set.
@@ -118,10 +122,7 @@ impl<const N: usize> Layer for ConvTranspose<N> {
         finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
     }
 
-    about! {
-        ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"][N - 1],
-        first "filters", "output_padding"
-    }
+    about! { first "filters", "output_padding" }
 }
 
 impl<const N: usize> ConvTranspose<N> {
