@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beyond_their_range_are_refused_in_text() {
+    fn numbers_that_make_no_sense_are_refused_in_text() {
         let error = |text: &str| layers::get(text).err().unwrap().to_string();
         assert_eq!(
             error("dropout(1)"),

@@ -206,7 +206,8 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
 }
 
 /// The layer that a text names, with its arguments and options in parentheses, by name or in their
-/// order: first its own, then those of its weights. `name` and `trainable` are given by name.
+/// order: first its own, then those of its weights. `name` and `trainable` are given by name. A
+/// list is `[2, 3]` or, as a tuple of Keras, `(2, 3)`.
 ///
 /// ```
 /// use endo::layers;

@@ -66,8 +66,8 @@ impl<const N: usize> Setting for Margins<N> {
         if let Some(width) = usize::read(text) {
             return Some(Self::from(width));
         }
-        if let Some(ends) = <[Sizes<2>; N]>::read(text) {
-            return Some(Self(ends.map(|ends| ends.0.into())));
+        if let Some(ends) = <[Margins<1>; N]>::read(text) {
+            return Some(Self(ends.map(|Margins([ends])| ends)));
         }
         let widths = <Vec<usize>>::read(text)?;
         let (ends, []) = widths.as_chunks::<2>() else { return None };
