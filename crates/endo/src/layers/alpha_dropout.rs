@@ -64,11 +64,7 @@ impl Layer for AlphaDropout {
         a * kept.where_(inputs, FLOOR) - a * FLOOR * rate
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 layer! {
@@ -159,11 +155,7 @@ impl<const N: usize> Layer for SpatialDropout<N> {
         kept.where_(inputs / (1.0 - rate), 0.0)
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 #[cfg(test)]

@@ -287,9 +287,16 @@ macro_rules! part {
     };
 }
 
-/// What a declared layer says of itself, within its `impl Layer`, and which hyperparameters come
-/// first where it is saved.
+/// What a declared layer says of itself, within its `impl Layer`; which hyperparameters come first
+/// where it is saved, or whether it `supports_masking` or `uses_mask`.
 macro_rules! about {
+    ($is_so:ident) => {
+        $crate::layers::declare::about! {}
+
+        fn $is_so(&self) -> bool {
+            true
+        }
+    };
     ($(first $($first:literal),+)?) => {
         fn kind(&self) -> &'static str {
             <Self as $crate::named::Declared>::kind()

@@ -103,11 +103,7 @@ impl Layer for Dense {
         finish(self, inputs.matmul(&kernel), bias, &self.activation, &self.activity_regularizer, cx)
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 /// The outputs of a layer that multiplies by a kernel, from the products: its bias, if any, its

@@ -76,11 +76,7 @@ impl Layer for GaussianNoise {
         }
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 impl Layer for GaussianDropout {
@@ -99,11 +95,7 @@ impl Layer for GaussianDropout {
         }
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 #[cfg(test)]

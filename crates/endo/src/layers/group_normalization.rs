@@ -120,11 +120,7 @@ impl Layer for GroupNormalization {
         scaled(y, self, affine, &[channels].into(), &across, cx).reshape(x.shape())
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 #[cfg(test)]

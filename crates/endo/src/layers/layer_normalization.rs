@@ -65,11 +65,7 @@ impl Layer for LayerNormalization {
         scaled(y, self, affine, &sizes, &across, cx)
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 /// `(x - mean) / sqrt(variance + epsilon)` with mean and variance along axes.

@@ -316,11 +316,7 @@ impl<const N: usize> Layer for GlobalAveragePooling<N> {
         if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
     }
 
-    about! {}
-
-    fn uses_mask(&self) -> bool {
-        true
-    }
+    about! { uses_mask }
 }
 
 /// Windows as `[positions, size, channels]`, and the shape of one number for each.
