@@ -7,7 +7,7 @@ mod rows;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::dtype::{DType, Data, Element};
+use crate::dtype::{DType, Data, Element, for_data, for_type};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 use crate::simd::Memory;
@@ -113,13 +113,7 @@ impl Array {
     /// If no array may have the shape ([`Shape::LIMIT`]), or the system gives no memory for it.
     #[track_caller]
     pub fn full(shape: impl Into<Shape>, value: f64, dtype: DType) -> Self {
-        match dtype {
-            DType::F32 => Self::from_fn(shape, |_| f32::from_f64(value)),
-            DType::F64 => Self::from_fn(shape, |_| value),
-            DType::I32 => Self::from_fn(shape, |_| i32::from_f64(value)),
-            DType::Bool => Self::from_fn(shape, |_| bool::from_f64(value)),
-            DType::U8 => Self::from_fn(shape, |_| u8::from_f64(value)),
-        }
+        for_type!(dtype, T => Self::from_fn(shape, |_| T::from_f64(value)))
     }
 
     /// All elements zero.
@@ -175,13 +169,7 @@ impl Array {
 
     /// The type of its elements.
     pub fn dtype(&self) -> DType {
-        match &*self.data {
-            Data::F32(_) => DType::F32,
-            Data::F64(_) => DType::F64,
-            Data::I32(_) => DType::I32,
-            Data::Bool(_) => DType::Bool,
-            Data::U8(_) => DType::U8,
-        }
+        self.data.dtype()
     }
 
     /// The number of elements.
@@ -203,13 +191,7 @@ impl Array {
 
     /// The elements' bytes in the machine's order; truth values are 0 and 1.
     pub fn bytes(&self) -> &[u8] {
-        match &*self.data {
-            Data::F32(values) => bytemuck::cast_slice(values),
-            Data::F64(values) => bytemuck::cast_slice(values),
-            Data::I32(values) => bytemuck::cast_slice(values),
-            Data::Bool(values) => bytemuck::cast_slice(values),
-            Data::U8(values) => values,
-        }
+        for_data!(&*self.data, values => bytemuck::cast_slice(values))
     }
 
     /// Overwrites the elements with bytes in the machine's order.
@@ -248,13 +230,9 @@ impl Array {
         fn convert<S: Element, T: Element>(values: &[S]) -> Vec<T> {
             values.iter().map(|&value| T::from_f64(value.to_f64())).collect()
         }
-        match (&*self.data, T::slice(&self.data)) {
-            (_, Some(same)) => same.to_vec(),
-            (Data::F32(values), _) => convert(values),
-            (Data::F64(values), _) => convert(values),
-            (Data::I32(values), _) => convert(values),
-            (Data::Bool(values), _) => convert(values),
-            (Data::U8(values), _) => convert(values),
+        match T::slice(&self.data) {
+            Some(same) => same.to_vec(),
+            None => for_data!(&*self.data, values => convert(values)),
         }
     }
 
@@ -277,13 +255,7 @@ impl Array {
     /// # Panics
     /// If there is no such position.
     pub fn get(&self, index: usize) -> f64 {
-        match &*self.data {
-            Data::F32(values) => values[index].into(),
-            Data::F64(values) => values[index],
-            Data::I32(values) => values[index].into(),
-            Data::Bool(values) => values[index].to_f64(),
-            Data::U8(values) => values[index].to_f64(),
-        }
+        for_data!(&*self.data, values => values[index].to_f64())
     }
 
     /// The number at a position of each axis, as `f64`: `x.at([row, column])`.
@@ -301,16 +273,11 @@ impl Array {
     /// The same numbers as another type: truncated toward zero for integers, `!= 0` for truth
     /// values.
     pub fn cast(&self, dtype: DType) -> Array {
-        let shape = self.shape.clone();
-        let data = match dtype {
-            _ if dtype == self.dtype() => return self.clone(),
-            DType::F32 => Data::F32(self.to_vec()),
-            DType::F64 => Data::F64(self.to_vec()),
-            DType::I32 => Data::I32(self.to_vec()),
-            DType::Bool => Data::Bool(self.to_vec()),
-            DType::U8 => Data::U8(self.to_vec()),
-        };
-        Self { shape, data: Arc::new(data) }
+        if dtype == self.dtype() {
+            return self.clone();
+        }
+        let data = for_type!(dtype, T => T::into_data(self.to_vec()));
+        Self { shape: self.shape.clone(), data: Arc::new(data) }
     }
 
     /// The same numbers in another shape of the same length.

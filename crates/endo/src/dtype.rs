@@ -54,18 +54,6 @@ impl DType {
     }
 }
 
-impl fmt::Display for DType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DType::F32 => "f32",
-            DType::F64 => "f64",
-            DType::I32 => "i32",
-            DType::Bool => "bool",
-            DType::U8 => "u8",
-        })
-    }
-}
-
 /// The numbers of an array, by element type.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Data {
@@ -107,125 +95,95 @@ pub trait Element: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
     fn to_f64(self) -> f64;
 }
 
-impl Element for f32 {
-    const DTYPE: DType = DType::F32;
+/// What the types have in common: for each its variant, its name in Rust, and the nearest value to
+/// an `f64`. Here a new type gets all that follows from these.
+macro_rules! elements {
+    ($($Variant:ident $T:ident of $number:ident = $nearest:expr;)+) => {
+        $(
+            impl Element for $T {
+                const DTYPE: DType = DType::$Variant;
 
-    fn into_data(values: Vec<f32>) -> Data {
-        Data::F32(values)
-    }
+                fn into_data(values: Vec<$T>) -> Data {
+                    Data::$Variant(values)
+                }
 
-    fn slice(data: &Data) -> Option<&[f32]> {
-        if let Data::F32(values) = data { Some(values) } else { None }
-    }
+                fn slice(data: &Data) -> Option<&[$T]> {
+                    if let Data::$Variant(values) = data { Some(values) } else { None }
+                }
 
-    fn slice_mut(data: &mut Data) -> Option<&mut [f32]> {
-        if let Data::F32(values) = data { Some(values) } else { None }
-    }
+                fn slice_mut(data: &mut Data) -> Option<&mut [$T]> {
+                    if let Data::$Variant(values) = data { Some(values) } else { None }
+                }
 
-    fn from_f64(value: f64) -> f32 {
-        value as f32
-    }
+                fn from_f64($number: f64) -> $T {
+                    $nearest
+                }
 
-    fn to_f64(self) -> f64 {
-        self.into()
-    }
+                fn to_f64(self) -> f64 {
+                    f64::from(self)
+                }
+            }
+        )+
+
+        impl Data {
+            /// The type of the numbers.
+            pub(crate) fn dtype(&self) -> DType {
+                match self {
+                    $(Data::$Variant(_) => DType::$Variant,)+
+                }
+            }
+        }
+
+        impl fmt::Display for DType {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(DType::$Variant => stringify!($T),)+
+                })
+            }
+        }
+    };
 }
 
-impl Element for f64 {
-    const DTYPE: DType = DType::F64;
-
-    fn into_data(values: Vec<f64>) -> Data {
-        Data::F64(values)
-    }
-
-    fn slice(data: &Data) -> Option<&[f64]> {
-        if let Data::F64(values) = data { Some(values) } else { None }
-    }
-
-    fn slice_mut(data: &mut Data) -> Option<&mut [f64]> {
-        if let Data::F64(values) = data { Some(values) } else { None }
-    }
-
-    fn from_f64(value: f64) -> f64 {
-        value
-    }
-
-    fn to_f64(self) -> f64 {
-        self
-    }
+elements! {
+    F32 f32 of number = number as f32;
+    F64 f64 of number = number;
+    I32 i32 of number = number as i32;
+    Bool bool of number = number != 0.0;
+    U8 u8 of number = number as u8;
 }
 
-impl Element for i32 {
-    const DTYPE: DType = DType::I32;
-
-    fn into_data(values: Vec<i32>) -> Data {
-        Data::I32(values)
-    }
-
-    fn slice(data: &Data) -> Option<&[i32]> {
-        if let Data::I32(values) = data { Some(values) } else { None }
-    }
-
-    fn slice_mut(data: &mut Data) -> Option<&mut [i32]> {
-        if let Data::I32(values) = data { Some(values) } else { None }
-    }
-
-    fn from_f64(value: f64) -> i32 {
-        value as i32
-    }
-
-    fn to_f64(self) -> f64 {
-        self.into()
-    }
+/// A value that is written once for all types, with `T` as the Rust type of a [`DType`]:
+/// `for_type!(dtype, T => T::from_f64(0.5).to_f64())`.
+macro_rules! for_type {
+    ($dtype:expr, $T:ident => $value:expr) => {
+        $crate::dtype::for_type!(@arms $dtype, $T => $value;
+            F32 f32, F64 f64, I32 i32, Bool bool, U8 u8)
+    };
+    (@arms $dtype:expr, $T:ident => $value:expr; $($Variant:ident $Type:ty),+) => {
+        match $dtype {
+            $($crate::dtype::DType::$Variant => {
+                type $T = $Type;
+                $value
+            })+
+        }
+    };
 }
 
-impl Element for bool {
-    const DTYPE: DType = DType::Bool;
-
-    fn into_data(values: Vec<bool>) -> Data {
-        Data::Bool(values)
-    }
-
-    fn slice(data: &Data) -> Option<&[bool]> {
-        if let Data::Bool(values) = data { Some(values) } else { None }
-    }
-
-    fn slice_mut(data: &mut Data) -> Option<&mut [bool]> {
-        if let Data::Bool(values) = data { Some(values) } else { None }
-    }
-
-    fn from_f64(value: f64) -> bool {
-        value != 0.0
-    }
-
-    fn to_f64(self) -> f64 {
-        u8::from(self).into()
-    }
+/// A value that is written once for all types, with the numbers of [`Data`]:
+/// `for_data!(data, values => values.len())`.
+macro_rules! for_data {
+    ($data:expr, $values:ident => $value:expr) => {
+        match $data {
+            $crate::dtype::Data::F32($values) => $value,
+            $crate::dtype::Data::F64($values) => $value,
+            $crate::dtype::Data::I32($values) => $value,
+            $crate::dtype::Data::Bool($values) => $value,
+            $crate::dtype::Data::U8($values) => $value,
+        }
+    };
 }
 
-impl Element for u8 {
-    const DTYPE: DType = DType::U8;
-
-    fn into_data(values: Vec<u8>) -> Data {
-        Data::U8(values)
-    }
-
-    fn slice(data: &Data) -> Option<&[u8]> {
-        if let Data::U8(values) = data { Some(values) } else { None }
-    }
-
-    fn slice_mut(data: &mut Data) -> Option<&mut [u8]> {
-        if let Data::U8(values) = data { Some(values) } else { None }
-    }
-
-    fn from_f64(value: f64) -> u8 {
-        value as u8
-    }
-
-    fn to_f64(self) -> f64 {
-        self.into()
-    }
-}
+pub(crate) use {for_data, for_type};
 
 #[cfg(test)]
 mod tests {

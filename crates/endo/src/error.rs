@@ -2,9 +2,9 @@
 //!
 //! In: a kind and a message, then where it happened. Out: one [`Error`] that prints all of it.
 
-use crate::site::Site;
-
 use std::fmt;
+
+use crate::site::Site;
 
 /// What sort of mistake an [`Error`] reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,6 +103,13 @@ impl Error {
     #[must_use]
     pub fn at(mut self, site: Site) -> Self {
         self.0.site = Some(site);
+        self
+    }
+
+    /// Without the line that it happened at: where whoever reports it knows that better.
+    #[must_use]
+    pub fn without_site(mut self) -> Self {
+        self.0.site = None;
         self
     }
 

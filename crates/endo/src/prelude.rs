@@ -1,4 +1,23 @@
 //! What most programs need, in one `use`.
+//!
+//! It leaves out the layers named after a word of arithmetic, such as
+//! [`endo::layers::Add`](crate::layers::Add), whose names stay free for the traits of `std::ops`
+//! and for types of your own:
+//!
+//! ```
+//! use std::ops::*;
+//!
+//! use endo::prelude::*;
+//!
+//! struct Dot(f32);
+//!
+//! impl Add for Dot {
+//!     type Output = Dot;
+//!     fn add(self, other: Dot) -> Dot {
+//!         Dot(self.0 + other.0)
+//!     }
+//! }
+//! ```
 
 pub use crate::activations::{ActivationFunction, normalized::*, piecewise::*, smooth::*};
 pub use crate::array::Array;

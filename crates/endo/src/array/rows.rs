@@ -4,9 +4,9 @@
 //! where there are many.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use crate::dtype::{Data, Element};
+use crate::dtype::{Element, for_data};
 
 use super::Array;
 
@@ -126,14 +126,10 @@ impl Array {
                 width => long(from, to, indices, width, share),
             }
         }
-        match (&*source.data, Arc::make_mut(&mut self.data)) {
-            (Data::F32(from), Data::F32(to)) => copy(from, to, indices, share),
-            (Data::F64(from), Data::F64(to)) => copy(from, to, indices, share),
-            (Data::I32(from), Data::I32(to)) => copy(from, to, indices, share),
-            (Data::Bool(from), Data::Bool(to)) => copy(from, to, indices, share),
-            (Data::U8(from), Data::U8(to)) => copy(from, to, indices, share),
-            _ => panic!("rows of {} cannot be copied to {}", source.dtype(), self.dtype()),
-        }
+        for_data!(&*source.data, from => match self.as_mut_slice() {
+            Some(to) => copy(from, to, indices, share),
+            None => panic!("rows of {} cannot be copied to {}", source.dtype(), self.dtype()),
+        });
     }
 
     /// Overwrites rows from `start` on with those of `source`, which has this array's type and row
@@ -147,14 +143,10 @@ impl Array {
             to[start * width..start * width + from.len()].copy_from_slice(from);
         }
         let rows = source.shape.batch();
-        match (Arc::make_mut(&mut self.data), &*source.data) {
-            (Data::F32(to), Data::F32(from)) => write(to, from, rows, start),
-            (Data::F64(to), Data::F64(from)) => write(to, from, rows, start),
-            (Data::I32(to), Data::I32(from)) => write(to, from, rows, start),
-            (Data::Bool(to), Data::Bool(from)) => write(to, from, rows, start),
-            (Data::U8(to), Data::U8(from)) => write(to, from, rows, start),
-            _ => panic!("rows of {} cannot be written to {}", source.dtype(), self.dtype()),
-        }
+        for_data!(&*source.data, from => match self.as_mut_slice() {
+            Some(to) => write(to, from, rows, start),
+            None => panic!("rows of {} cannot be written to {}", source.dtype(), self.dtype()),
+        });
     }
 
     fn row_bytes(&self) -> usize {

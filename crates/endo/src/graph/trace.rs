@@ -378,6 +378,14 @@ impl Trace {
         state.scope = scope;
     }
 
+    /// The value of the node at a position, if there is one: what a binding to another language
+    /// keeps instead of a tensor.
+    pub fn tensor(self: &Rc<Self>, position: u32) -> Option<Tensor> {
+        let state = self.state.borrow();
+        let node = state.graph.nodes.get(position as usize)?;
+        Some(Tensor::new(self.clone(), NodeId(position), node.shape.clone(), node.dtype))
+    }
+
     /// A copy of a node.
     pub fn node(&self, id: NodeId) -> Node {
         self.state.borrow().graph.node(id).clone()

@@ -86,24 +86,32 @@ impl Tree for Tensor {
     }
 }
 
+/// What structures of parts of one type have in common, within their `impl Tree`: the tensors,
+/// names and arrays of their parts, in order.
+macro_rules! parts_in_order {
+    () => {
+        fn tensors(&self) -> Vec<&Tensor> {
+            self.iter().flat_map(Tree::tensors).collect()
+        }
+
+        fn names(&self) -> Vec<Option<String>> {
+            self.iter().flat_map(Tree::names).collect()
+        }
+
+        fn arrays(values: &Self::Arrays) -> Vec<&Array> {
+            values.iter().flat_map(T::arrays).collect()
+        }
+    };
+}
+
 impl<T: Tree, const N: usize> Tree for [T; N] {
     type Arrays = [T::Arrays; N];
 
-    fn tensors(&self) -> Vec<&Tensor> {
-        self.iter().flat_map(Tree::tensors).collect()
-    }
-
-    fn names(&self) -> Vec<Option<String>> {
-        self.iter().flat_map(Tree::names).collect()
-    }
+    parts_in_order! {}
 
     fn from_tensors(tensors: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
         let parts: Option<Vec<T>> = (0..N).map(|_| T::from_tensors(tensors)).collect();
         parts.and_then(|parts| parts.try_into().ok())
-    }
-
-    fn arrays(values: &Self::Arrays) -> Vec<&Array> {
-        values.iter().flat_map(T::arrays).collect()
     }
 
     fn from_arrays(arrays: &mut dyn Iterator<Item = Array>) -> Option<Self::Arrays> {
@@ -138,20 +146,10 @@ impl Tree for () {
 impl<T: Tree> Tree for Vec<T> {
     type Arrays = Vec<T::Arrays>;
 
-    fn tensors(&self) -> Vec<&Tensor> {
-        self.iter().flat_map(Tree::tensors).collect()
-    }
-
-    fn names(&self) -> Vec<Option<String>> {
-        self.iter().flat_map(Tree::names).collect()
-    }
+    parts_in_order! {}
 
     fn from_tensors(tensors: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
         Some(std::iter::from_fn(|| T::from_tensors(tensors)).collect())
-    }
-
-    fn arrays(values: &Self::Arrays) -> Vec<&Array> {
-        values.iter().flat_map(T::arrays).collect()
     }
 
     fn from_arrays(arrays: &mut dyn Iterator<Item = Array>) -> Option<Self::Arrays> {
@@ -163,23 +161,13 @@ impl<T: Tree> Tree for Vec<T> {
 impl<T: Tree> Tree for Option<T> {
     type Arrays = Option<T::Arrays>;
 
-    fn tensors(&self) -> Vec<&Tensor> {
-        self.iter().flat_map(Tree::tensors).collect()
-    }
-
-    fn names(&self) -> Vec<Option<String>> {
-        self.iter().flat_map(Tree::names).collect()
-    }
+    parts_in_order! {}
 
     fn from_tensors(tensors: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
         match tensors.next() {
             None => Some(None),
             Some(first) => T::from_tensors(&mut std::iter::once(first).chain(tensors)).map(Some),
         }
-    }
-
-    fn arrays(values: &Self::Arrays) -> Vec<&Array> {
-        values.iter().flat_map(T::arrays).collect()
     }
 
     fn from_arrays(arrays: &mut dyn Iterator<Item = Array>) -> Option<Self::Arrays> {

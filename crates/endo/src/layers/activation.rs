@@ -48,11 +48,7 @@ impl Layer for Activation {
         outputs
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 /// A layer whose outputs have the shape of its inputs, as a closure that takes a context is.

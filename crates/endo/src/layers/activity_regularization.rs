@@ -46,11 +46,7 @@ impl Layer for ActivityRegularization {
         inputs.clone()
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 #[cfg(test)]

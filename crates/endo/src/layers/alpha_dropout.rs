@@ -63,18 +63,18 @@ impl Layer for AlphaDropout {
         a * kept.where_(inputs, FLOOR) - a * FLOOR * rate
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 layer! {
     /// [`Dropout`](super::Dropout) of whole channels, along the `N` axes between the batch and the
     /// channels: [`SpatialDropout1D`], [`SpatialDropout2D`] or [`SpatialDropout3D`].
     #[derive(Clone, Debug)]
-    SpatialDropout<const N: usize> ["spatial_dropout1d", "spatial_dropout2d", "spatial_dropout3d"]
+    SpatialDropout<const N: usize> [
+        SpatialDropout1D = "spatial_dropout1d",
+        SpatialDropout2D = "spatial_dropout2d",
+        SpatialDropout3D = "spatial_dropout3d"
+    ]
     /// Leaves out with a probability of `rate`, at least 0 and less than 1.
     (rate: Rate as f64) {
         /// A seed of the layer's own instead of that of the model or function.
@@ -154,11 +154,7 @@ impl<const N: usize> Layer for SpatialDropout<N> {
         kept.where_(inputs / (1.0 - rate), 0.0)
     }
 
-    about! { ["SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"][N - 1] }
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 #[cfg(test)]

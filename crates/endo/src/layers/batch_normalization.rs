@@ -110,11 +110,7 @@ impl Layer for BatchNormalization {
         beta.map_or(y.clone(), |beta| y + spread(&beta))
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 /// Mean and biased variance over axes; with a mask of leading axes of `x`, of the positions where

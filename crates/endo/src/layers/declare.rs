@@ -287,15 +287,20 @@ macro_rules! part {
     };
 }
 
-/// What a declared layer says of itself, within its `impl Layer`; where one type stands for several
-/// names, which of them it is, and which hyperparameters come first where it is saved.
+/// What a declared layer says of itself, within its `impl Layer`; which hyperparameters come first
+/// where it is saved, or whether it `supports_masking` or `uses_mask`.
 macro_rules! about {
-    ($($kind:expr)? $(, first $($first:literal),+)?) => {
-        $(
-            fn kind(&self) -> &'static str {
-                const { $kind }
-            }
-        )?
+    ($is_so:ident) => {
+        $crate::layers::declare::about! {}
+
+        fn $is_so(&self) -> bool {
+            true
+        }
+    };
+    ($(first $($first:literal),+)?) => {
+        fn kind(&self) -> &'static str {
+            <Self as $crate::named::Declared>::kind()
+        }
 
         fn name(&self) -> Option<&str> {
             self.name.as_deref()
@@ -399,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beyond_their_range_are_refused_in_text() {
+    fn numbers_that_make_no_sense_are_refused_in_text() {
         let error = |text: &str| layers::get(text).err().unwrap().to_string();
         assert_eq!(
             error("dropout(1)"),

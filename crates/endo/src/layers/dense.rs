@@ -9,7 +9,7 @@ use crate::activations::{ActivationFunction, IntoActivation, Linear};
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
-use crate::named::{Count, Named};
+use crate::named::{Count, Declared, Named};
 use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::site::Site;
 use crate::trace::{Context, Weight};
@@ -103,17 +103,13 @@ impl Layer for Dense {
         finish(self, inputs.matmul(&kernel), bias, &self.activation, &self.activity_regularizer, cx)
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 /// The outputs of a layer that multiplies by a kernel, from the products: its bias, if any, its
 /// activation and the penalty on what it returns.
 #[track_caller]
-pub(super) fn finish<L: Layer>(
+pub(super) fn finish<L: Declared>(
     layer: &L,
     products: Tensor,
     bias: Option<&Weight>,

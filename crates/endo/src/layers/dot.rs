@@ -19,6 +19,7 @@ layer! {
     /// and two of `[batch, n]` give `[batch, 1]`. Keras's `Dot`.
     ///
     /// ```
+    /// use endo::layers::Dot;
     /// use endo::prelude::*;
     /// let cosine = Dot::new([1, 1]).normalize(true);
     /// let mut f = Function::new(|[a, b], cx| [cosine.apply(&[a, b], cx)]);
@@ -91,6 +92,7 @@ impl Layer<[Tensor; 2]> for Dot {
 
 #[cfg(test)]
 mod tests {
+    use super::Dot;
     use crate::prelude::*;
 
     #[test]

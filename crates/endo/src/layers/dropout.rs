@@ -91,11 +91,7 @@ impl Layer for Dropout {
         }
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 /// A seed of a layer's own, if it has one. A saved model does not depend on it.

@@ -6,7 +6,7 @@
 use crate::dtype::DType;
 use crate::graph::Tensor;
 use crate::initializers::RandomUniform;
-use crate::named::Named;
+use crate::named::{Count, Named};
 use crate::trace::Context;
 
 use super::Layer;
@@ -31,7 +31,7 @@ layer! {
     /// ```
     Embedding ["embedding"]
     /// Vectors of `output_dim` numbers for `0..input_dim`.
-    (input_dim: usize, output_dim: usize) {
+    (input_dim: Count as usize, output_dim: Count as usize) {
         /// Whether 0 is padding: its positions do not count in losses and metrics.
         mask_zero: bool = false,
     }
@@ -45,9 +45,9 @@ layer! {
 impl Layer for Embedding {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let table = self.embeddings.value(self, [self.input_dim, self.output_dim], cx);
+        let table = self.embeddings.value(self, [self.input_dim.0, self.output_dim.0], cx);
         // A negative number would count from the end of the table.
-        let rows = inputs.less(0).where_(self.input_dim as i32, inputs.cast(DType::I32));
+        let rows = inputs.less(0).where_(self.input_dim.0 as i32, inputs.cast(DType::I32));
         let vectors = table.gather(&rows, 0);
         if self.mask_zero {
             cx.set_mask(&vectors, &inputs.not_equal(0));

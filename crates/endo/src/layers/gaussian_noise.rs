@@ -74,11 +74,7 @@ impl Layer for GaussianNoise {
         }
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 impl Layer for GaussianDropout {
@@ -97,11 +93,7 @@ impl Layer for GaussianDropout {
         }
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 #[cfg(test)]

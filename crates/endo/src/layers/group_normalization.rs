@@ -6,7 +6,7 @@
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::initializers::{Ones, Zeros};
-use crate::named::{Named, NotNegative};
+use crate::named::{Groups, Named, NotNegative};
 use crate::ops::view::axis_error;
 use crate::shape::Shape;
 use crate::site::Site;
@@ -38,7 +38,7 @@ layer! {
     () {
         /// How many groups the channels are divided into; -1 for as many as there are channels. 32
         /// unless set.
-        groups: isize = 32,
+        groups: Groups as isize = Groups(32),
         /// The axis of the channels. -1 unless set.
         axis: isize = -1,
         /// What is added to the variance. 0.001 unless set.
@@ -69,14 +69,17 @@ impl GroupNormalization {
                 .help("`axis` is that of the channels: the last one, or 1"));
         }
         let channels = x.shape()[axis];
-        let groups =
-            if self.groups == -1 { channels } else { usize::try_from(self.groups).unwrap_or(0) };
+        let groups = if self.groups.0 == -1 {
+            channels
+        } else {
+            usize::try_from(self.groups.0).unwrap_or(0)
+        };
         if groups == 0 || !channels.is_multiple_of(groups) {
             let message = format!(
                 "`{}` divides {channels} channels, of inputs of shape {}, by {} groups",
                 cx.path(),
                 x.shape(),
-                self.groups
+                self.groups.0
             );
             let help = "the number of channels is a multiple of `groups`; -1 stands for as many \
                 groups as channels";
@@ -116,11 +119,7 @@ impl Layer for GroupNormalization {
         scaled(y, self, affine, &[channels].into(), &across, cx).reshape(x.shape())
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use crate::graph::Tensor;
 use crate::initializers::{Ones, Zeros};
-use crate::named::{Axes, AxisList, Named, NotNegative};
+use crate::named::{Axes, AxisList, Declared, Named, NotNegative};
 use crate::shape::Shape;
 use crate::trace::{Context, Weight};
 
@@ -65,11 +65,7 @@ impl Layer for LayerNormalization {
         scaled(y, self, affine, &sizes, &across, cx)
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 /// `(x - mean) / sqrt(variance + epsilon)` with mean and variance along axes.
@@ -83,7 +79,7 @@ pub(super) fn standardized(x: &Tensor, axes: &[isize], epsilon: f64) -> Tensor {
 /// `gamma * y + beta` with those of the two that a layer has: weights of a shape, which `across`
 /// broadcasts against `y`.
 #[track_caller]
-pub(super) fn scaled<L>(
+pub(super) fn scaled<L: Declared>(
     mut y: Tensor,
     layer: &L,
     [gamma, beta]: [Option<&Weight>; 2],

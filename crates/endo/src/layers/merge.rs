@@ -1,7 +1,8 @@
 //! Several tensors in one: side by side, or combined element by element.
 //!
 //! In: `[Tensor; N]` or `Vec<Tensor>`. Out: one tensor. Element by element, sizes of 1 are
-//! broadcast, and inputs of fewer axes get axes of size 1 after the batch axis, as in Keras.
+//! broadcast, and inputs of fewer axes get axes of size 1 after the batch axis, as in Keras. Of the
+//! layers here the prelude has `Concatenate` alone: the other names are words of arithmetic.
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
@@ -65,6 +66,7 @@ layer! {
     /// The sum of the inputs. Keras's `Add`.
     ///
     /// ```
+    /// use endo::layers::Add;
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], cx| [Add::new().apply(&[a, b], cx)]);
     /// let [sum] = f.run([&[[1.0_f32, 2.0], [3.0, 4.0]].into(), &[[10.0_f32], [20.0]].into()])?;
@@ -90,6 +92,7 @@ layer! {
     /// The first of two inputs less the second. Keras's `Subtract`.
     ///
     /// ```
+    /// use endo::layers::Subtract;
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], cx| [Subtract::new().apply(&[a, b], cx)]);
     /// assert_eq!(
@@ -124,6 +127,7 @@ layer! {
     /// The product of the inputs, element by element. Keras's `Multiply`.
     ///
     /// ```
+    /// use endo::layers::Multiply;
     /// use endo::prelude::*;
     /// let mut f =
     ///     Function::new(|[x], cx| [Multiply::new().apply(&vec![x.clone(), x.clone(), x], cx)]);
@@ -149,6 +153,7 @@ layer! {
     /// The mean of the inputs, element by element. Keras's `Average`.
     ///
     /// ```
+    /// use endo::layers::Average;
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], cx| [Average::new().apply(&[a, b], cx)]);
     /// assert_eq!(
@@ -178,6 +183,7 @@ layer! {
     /// Keras's `Maximum`.
     ///
     /// ```
+    /// use endo::layers::Maximum;
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], cx| [Maximum::new().apply(&[a, b], cx)]);
     /// assert_eq!(
@@ -206,6 +212,7 @@ layer! {
     /// Keras's `Minimum`.
     ///
     /// ```
+    /// use endo::layers::Minimum;
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], cx| [Minimum::new().apply(&[a, b], cx)]);
     /// assert_eq!(
@@ -264,7 +271,7 @@ impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Concatenate {
 
 #[cfg(test)]
 mod tests {
-    use super::Layer;
+    use super::{Add, Average, Multiply, Subtract};
     use crate::prelude::*;
 
     #[test]

@@ -42,8 +42,11 @@ use crate::trace::Context;
 use crate::variable::Variable;
 
 pub use built_in::*;
+pub use dot::*;
+pub use merge::*;
 
-/// The layers themselves, as the prelude gives them.
+/// The layers that the prelude gives: all but those named after a word of arithmetic, such as
+/// [`Add`], which programs want for a trait or a type of their own.
 pub(crate) mod built_in {
     pub use super::activation::*;
     pub use super::activity_regularization::*;
@@ -52,7 +55,6 @@ pub(crate) mod built_in {
     pub use super::batch_normalization::*;
     pub use super::convolution::*;
     pub use super::dense::*;
-    pub use super::dot::*;
     pub use super::dropout::*;
     pub use super::embedding::*;
     pub use super::flatten::*;
@@ -60,7 +62,7 @@ pub(crate) mod built_in {
     pub use super::group_normalization::*;
     pub use super::layer_normalization::*;
     pub use super::masking::*;
-    pub use super::merge::*;
+    pub use super::merge::Concatenate;
     pub use super::normalization::*;
     pub use super::p_relu::*;
     pub use super::pooling::*;
@@ -204,7 +206,8 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
 }
 
 /// The layer that a text names, with its arguments and options in parentheses, by name or in their
-/// order: first its own, then those of its weights. `name` and `trainable` are given by name.
+/// order: first its own, then those of its weights. `name` and `trainable` are given by name. A
+/// list is `[2, 3]` or, as a tuple of Keras, `(2, 3)`.
 ///
 /// ```
 /// use endo::layers;

@@ -134,11 +134,7 @@ impl Layer for Normalization {
         if self.invert { x * deviation + mean } else { (x - mean) / deviation }
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 /// The shape of one number for each position of an axis that broadcasts against inputs of a shape.

@@ -63,11 +63,7 @@ impl Layer for PRelu {
         x.relu() - alpha * (-x).relu()
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 #[cfg(test)]

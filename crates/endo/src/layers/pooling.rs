@@ -34,7 +34,11 @@ layer! {
     /// The greatest number of each window along `N` axes, those between the batch and the channels:
     /// [`MaxPooling1D`], [`MaxPooling2D`] or [`MaxPooling3D`].
     #[derive(Clone, Debug)]
-    MaxPooling<const N: usize> ["max_pooling1d", "max_pooling2d", "max_pooling3d"]
+    MaxPooling<const N: usize> [
+        MaxPooling1D = "max_pooling1d",
+        MaxPooling2D = "max_pooling2d",
+        MaxPooling3D = "max_pooling3d"
+    ]
     /// Windows of a size, side by side.
     (pool_size: Sizes<N> => Sizes<N>) {
         /// How far windows are apart. Their size unless set.
@@ -98,14 +102,18 @@ impl<const N: usize> Layer for MaxPooling<N> {
         }
     }
 
-    about! { ["MaxPooling1D", "MaxPooling2D", "MaxPooling3D"][N - 1] }
+    about! {}
 }
 
 layer! {
     /// The mean of each window along `N` axes, those between the batch and the channels:
     /// [`AveragePooling1D`], [`AveragePooling2D`] or [`AveragePooling3D`].
     #[derive(Clone, Debug)]
-    AveragePooling<const N: usize> ["average_pooling1d", "average_pooling2d", "average_pooling3d"]
+    AveragePooling<const N: usize> [
+        AveragePooling1D = "average_pooling1d",
+        AveragePooling2D = "average_pooling2d",
+        AveragePooling3D = "average_pooling3d"
+    ]
     /// The means of windows of a size, side by side.
     (pool_size: Sizes<N> => Sizes<N>) {
         /// How far windows are apart. Their size unless set.
@@ -170,7 +178,7 @@ impl<const N: usize> Layer for AveragePooling<N> {
         }
     }
 
-    about! { ["AveragePooling1D", "AveragePooling2D", "AveragePooling3D"][N - 1] }
+    about! {}
 }
 
 layer! {
@@ -178,7 +186,11 @@ layer! {
     /// [`GlobalMaxPooling1D`], [`GlobalMaxPooling2D`] or [`GlobalMaxPooling3D`].
     #[derive(Clone, Debug)]
     GlobalMaxPooling<const N: usize>
-    ["global_max_pooling1d", "global_max_pooling2d", "global_max_pooling3d"]
+    [
+        GlobalMaxPooling1D = "global_max_pooling1d",
+        GlobalMaxPooling2D = "global_max_pooling2d",
+        GlobalMaxPooling3D = "global_max_pooling3d"
+    ]
     /// The layer.
     () {
         /// Whether the axes that were pooled stay, with size 1. False unless set.
@@ -236,7 +248,7 @@ impl<const N: usize> Layer for GlobalMaxPooling<N> {
         if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
     }
 
-    about! { ["GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D"][N - 1] }
+    about! {}
 }
 
 layer! {
@@ -244,7 +256,11 @@ layer! {
     /// [`GlobalAveragePooling1D`], [`GlobalAveragePooling2D`] or [`GlobalAveragePooling3D`].
     #[derive(Clone, Debug)]
     GlobalAveragePooling<const N: usize>
-    ["global_average_pooling1d", "global_average_pooling2d", "global_average_pooling3d"]
+    [
+        GlobalAveragePooling1D = "global_average_pooling1d",
+        GlobalAveragePooling2D = "global_average_pooling2d",
+        GlobalAveragePooling3D = "global_average_pooling3d"
+    ]
     /// The layer.
     () {
         /// Whether the axes that were pooled stay, with size 1. False unless set.
@@ -299,11 +315,7 @@ impl<const N: usize> Layer for GlobalAveragePooling<N> {
         if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
     }
 
-    about! { ["GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"][N - 1] }
-
-    fn uses_mask(&self) -> bool {
-        true
-    }
+    about! { uses_mask }
 }
 
 /// Windows as `[positions, size, channels]`, and the shape of one number for each.

@@ -125,11 +125,7 @@ impl Layer for Rescaling {
         x * self.scale + self.offset
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 #[cfg(test)]

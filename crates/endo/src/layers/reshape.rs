@@ -86,6 +86,18 @@ mod tests {
     }
 
     #[test]
+    fn text_gives_the_sizes_in_brackets_or_as_the_tuple_of_keras() {
+        for text in ["reshape([2, -1])", "Reshape((2, -1))", "reshape(target_shape=(2, -1,))"] {
+            let layer = crate::layers::get(text).unwrap();
+            assert_eq!(layer.hyperparameters().to_string(), "target_shape=[2, -1]", "{text}");
+        }
+        let permute = crate::layers::get("permute((2, 1))").unwrap();
+        assert_eq!(permute.hyperparameters().to_string(), "dims=[2, 1]");
+        let error = crate::layers::get("reshape(6)").err().unwrap().to_string();
+        assert!(error.contains("`target_shape` of `reshape(6)` is a list such as"), "{error}");
+    }
+
+    #[test]
     fn a_shape_of_other_length_is_refused_without_the_batch_axis() {
         let mut f = Function::new(|[x], cx| [Reshape::new([5]).apply(&x, cx)]);
         let error = f.run([&Array::zeros([2, 3, 4], DType::F32)]).unwrap_err();

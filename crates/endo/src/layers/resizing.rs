@@ -65,8 +65,8 @@ impl<const N: usize> Setting for Margins<N> {
         if let Some(width) = usize::read(text) {
             return Some(Self::from(width));
         }
-        if let Some(ends) = <[Sizes<2>; N]>::read(text) {
-            return Some(Self(ends.map(|ends| ends.0.into())));
+        if let Some(ends) = <[Margins<1>; N]>::read(text) {
+            return Some(Self(ends.map(|Margins([ends])| ends)));
         }
         let widths = <Vec<usize>>::read(text)?;
         let (ends, []) = widths.as_chunks::<2>() else { return None };
@@ -92,7 +92,11 @@ layer! {
     /// Zeros around `N` axes, those between the batch and the channels: [`ZeroPadding1D`],
     /// [`ZeroPadding2D`] or [`ZeroPadding3D`].
     #[derive(Clone, Debug)]
-    ZeroPadding<const N: usize> ["zero_padding1d", "zero_padding2d", "zero_padding3d"]
+    ZeroPadding<const N: usize> [
+        ZeroPadding1D = "zero_padding1d",
+        ZeroPadding2D = "zero_padding2d",
+        ZeroPadding3D = "zero_padding3d"
+    ]
     /// The layer, for one number or one for each axis.
     (padding: Margins<N> => Margins<N>) {}
 }
@@ -144,14 +148,16 @@ impl<const N: usize> Layer for ZeroPadding<N> {
         inputs.pad(&widths, 0.0)
     }
 
-    about! { ["ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"][N - 1] }
+    about! {}
 }
 
 layer! {
     /// Margins cut off `N` axes, those between the batch and the channels: [`Cropping1D`],
     /// [`Cropping2D`] or [`Cropping3D`].
     #[derive(Clone, Debug)]
-    Cropping<const N: usize> ["cropping1d", "cropping2d", "cropping3d"]
+    Cropping<const N: usize> [
+        Cropping1D = "cropping1d", Cropping2D = "cropping2d", Cropping3D = "cropping3d"
+    ]
     /// The layer, for one number or one for each axis.
     (cropping: Margins<N> => Margins<N>) {}
 }
@@ -223,7 +229,7 @@ impl<const N: usize> Layer for Cropping<N> {
         }
     }
 
-    about! { ["Cropping1D", "Cropping2D", "Cropping3D"][N - 1] }
+    about! {}
 }
 
 layer! {
@@ -231,7 +237,11 @@ layer! {
     /// ([`interpolation`](Self::interpolation)): [`UpSampling1D`], [`UpSampling2D`] or
     /// [`UpSampling3D`].
     #[derive(Clone, Debug)]
-    UpSampling<const N: usize> ["up_sampling1d", "up_sampling2d", "up_sampling3d"]
+    UpSampling<const N: usize> [
+        UpSampling1D = "up_sampling1d",
+        UpSampling2D = "up_sampling2d",
+        UpSampling3D = "up_sampling3d"
+    ]
     /// The layer, for one number or one for each axis.
     (size: Sizes<N> => Sizes<N>) {
         /// What lies between elements. `Interpolation::Nearest` unless set.
@@ -323,7 +333,7 @@ impl<const N: usize> Layer for UpSampling<N> {
         }
     }
 
-    about! { ["UpSampling1D", "UpSampling2D", "UpSampling3D"][N - 1] }
+    about! {}
 }
 
 /// The shares of `length` elements in `length * size` between their centers:

@@ -46,11 +46,18 @@ impl<const N: usize> From<[usize; N]> for Sizes<N> {
     }
 }
 
+impl<const N: usize> Sizes<N> {
+    /// What a text says, in which sizes may be 0.
+    fn with_zeros(text: &str) -> Option<Self> {
+        usize::read(text).map(Self::from).or_else(|| <[usize; N]>::read(text).map(Self))
+    }
+}
+
 impl<const N: usize> Setting for Sizes<N> {
-    const EXPECTED: &'static str = "a whole number, or one for each axis as in `[1, 2]`";
+    const EXPECTED: &'static str = "a whole number from 1, or one for each axis as in `[1, 2]`";
 
     fn read(text: &str) -> Option<Self> {
-        usize::read(text).map(Self::from).or_else(|| <[usize; N]>::read(text).map(Self))
+        Self::with_zeros(text).filter(|sizes| !sizes.0.contains(&0))
     }
 
     fn write(&self) -> String {
@@ -58,12 +65,12 @@ impl<const N: usize> Setting for Sizes<N> {
     }
 }
 
-/// Sizes that may be absent, written `[]` then.
+/// Sizes that may be 0 or absent, written `[]` then.
 impl<const N: usize> Setting for Option<Sizes<N>> {
     const EXPECTED: &'static str = "a whole number, one for each axis as in `[1, 2]`, or `[]`";
 
     fn read(text: &str) -> Option<Self> {
-        if matches!(text, "[]" | "none") { Some(None) } else { Sizes::read(text).map(Some) }
+        if matches!(text, "[]" | "none") { Some(None) } else { Sizes::with_zeros(text).map(Some) }
     }
 
     fn write(&self) -> String {
@@ -266,13 +273,43 @@ mod tests {
         let error = |text: &str| layers::get(text).err().unwrap().to_string();
         assert!(
             error("conv2d(4, [1, 2, 3])").contains(
-                "the option `kernel_size` of `conv2d(4, [1, 2, 3])` is a whole number, or one for \
-                each axis as in `[1, 2]`, got `[1, 2, 3]`"
+                "the option `kernel_size` of `conv2d(4, [1, 2, 3])` is a whole number from 1, or \
+                one for each axis as in `[1, 2]`, got `[1, 2, 3]`"
             ),
             "{}",
             error("conv2d(4, [1, 2, 3])")
         );
         assert!(error("conv3d(4)").contains("`conv3d` needs the option `kernel_size`"));
         assert!(error("cropping2d([1, 2, 3])").contains("for each end of each axis"));
+    }
+
+    #[test]
+    fn counts_and_sizes_of_0_are_refused_in_text() {
+        for (option, text) in [
+            ("filters", "conv1d(0, 3)"),
+            ("filters", "conv2d_transpose(filters=0, kernel_size=3)"),
+            ("filters", "separable_conv1d(0, 3)"),
+            ("groups", "conv2d(4, 3, groups=0)"),
+            ("groups", "group_normalization(0)"),
+            ("depth_multiplier", "depthwise_conv1d(3, depth_multiplier=0)"),
+            ("kernel_size", "conv2d(4, [3, 0])"),
+            ("strides", "conv1d(4, 3, strides=0)"),
+            ("dilation_rate", "conv1d(4, 3, dilation_rate=0)"),
+            ("pool_size", "max_pooling1d(0)"),
+            ("size", "up_sampling2d(0)"),
+            ("input_dim", "embedding(0, 3)"),
+            ("output_dim", "embedding(3, 0)"),
+            ("num_heads", "multi_head_attention(0, 2)"),
+            ("value_dim", "multi_head_attention(2, 2, value_dim=0)"),
+            ("head_dim", "group_query_attention(0, 4, 2)"),
+        ] {
+            let error = layers::get(text).err().unwrap().to_string();
+            let start = format!("the option `{option}` of `{text}` is a whole number from 1");
+            assert!(error.starts_with(&start), "{error}");
+        }
+        for text in ["cropping1d(0)", "zero_padding2d(((0, 1), (2, 0)))"] {
+            assert!(layers::get(text).is_ok(), "{text}");
+        }
+        assert!(layers::get("conv2d_transpose(4, 3, strides=2, output_padding=(0, 1))").is_ok());
     }
 }

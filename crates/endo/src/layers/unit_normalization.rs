@@ -81,11 +81,7 @@ impl Layer for UnitNormalization {
         }
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 impl Layer for RmsNormalization {
@@ -97,11 +93,7 @@ impl Layer for RmsNormalization {
         x * (mean + self.epsilon.0).rsqrt() * scale.reshape(across(x.shape(), axis[0]))
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }
 
 #[cfg(test)]

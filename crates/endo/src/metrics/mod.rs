@@ -44,7 +44,7 @@ pub use f_score::*;
 pub use into::*;
 pub use iou::*;
 pub use mean::*;
-pub use names::{get, names};
+pub use names::{get, get_as, names};
 pub use operating_point::*;
 pub use regression::*;
 pub use streaming::*;

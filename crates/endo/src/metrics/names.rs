@@ -42,14 +42,28 @@ use super::*;
 /// When there is no such metric or option, or an argument that the metric needs is missing; the
 /// error names the nearest.
 pub fn get(text: &str) -> Result<Arc<dyn Metric>> {
+    get_as(text, text.split('(').next().unwrap_or(text).trim())
+}
+
+/// As [`get`], reported under another name.
+///
+/// ```
+/// use endo::metrics;
+/// assert_eq!(metrics::get_as("mean_absolute_error", "price_error")?.name(), "price_error");
+/// # Ok::<(), endo::Error>(())
+/// ```
+///
+/// # Errors
+/// As of [`get`].
+pub fn get_as(text: &str, reported: &str) -> Result<Arc<dyn Metric>> {
     let name = text.split('(').next().unwrap_or(text).trim();
     let plain = |name: &str| name.replace('_', "").to_lowercase();
     if rows().any(|row| row.names.iter().any(|known| plain(known) == plain(name))) {
-        return Ok(named::get("metric", text, rows())?(name));
+        return Ok(named::get("metric", text, rows())?(reported));
     }
     let known = || names().chain(losses::names());
     match losses::get(text) {
-        Ok(loss) => Ok(Arc::new(MeanMetricWrapper::new(loss).name(name))),
+        Ok(loss) => Ok(Arc::new(MeanMetricWrapper::new(loss).name(reported))),
         Err(error) if known().any(|known| plain(known) == plain(name)) => Err(error),
         Err(_) => {
             let help = match nearest(name, known()) {

@@ -34,6 +34,13 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.steps.net.build_on(inputs)
     }
 
+    /// Has its `call` and losses be traced anew where they are used next: for a binding to a
+    /// language in which a program can change what they do.
+    #[doc(hidden)]
+    pub fn forget_traces(&self) {
+        self.steps.cache.clear();
+    }
+
     /// Its weights, trainable or not, in the order of their first use. Empty before it is built or
     /// has seen an input.
     pub fn weights(&self) -> Vec<Variable> {

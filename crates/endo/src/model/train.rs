@@ -94,6 +94,14 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// in which case nothing changes.
     #[track_caller]
     pub fn train_on_batch(&mut self, batch: &Dataset) -> Result<Logs> {
+        self.step_on_batch(batch)
+    }
+
+    /// As [`train_on_batch`](Self::train_on_batch), for a binding to a language whose programs
+    /// share models.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn step_on_batch(&self, batch: &Dataset) -> Result<Logs> {
         training::evaluate::run_batch(&self.steps, batch, StepKind::Train)
     }
 

@@ -18,6 +18,11 @@ pub(crate) trait Declared: Sized {
     /// Its arguments and options, in the order in which text may give them without their names.
     const OPTIONS: &'static [&'static str];
 
+    /// What a user calls the type: where one type stands for several, that of its parameters.
+    fn kind() -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
     /// The value with the options that a text gives.
     ///
     /// # Errors
@@ -76,9 +81,10 @@ impl<T: ?Sized> Named<T> {
 /// option was set. After `dyn Family:` the type gets a `ROW` for the table of names, to be listed
 /// in the file's `ROWS`; the compiler warns of one that is not.
 ///
-/// `Name<const N: usize> ["name1d", "name2d"]` has a name for each `N` from 1.
-/// `Name of P: Part, O = Tensor` is generic over a part and the type of its outputs: what is made
-/// is a `Name<P, Tensor>`, and `with_outputs` makes it a `Name<P, O>`. With `fn name` before the
+/// `Name<const N: usize> [Name1D = "name1d", Name2D = "name2d"]` has two names for each `N` from 1:
+/// what users call the type, and what text does. `Name of P: Part, O = Tensor` is generic over a
+/// part, whose `kind` is what users call the type, and the type of its outputs: what is made is a
+/// `Name<P, Tensor>`, and `with_outputs` makes it a `Name<P, O>`. With `fn name` before the
 /// arguments the constructor is private and of that name, and there is no `Default`.
 macro_rules! declare {
     (dyn $Family:ident: $(#[$doc:meta])* $Name:ident $($declared:tt)*) => {
@@ -193,6 +199,8 @@ macro_rules! declared {
             const OPTIONS: &'static [&'static str] =
                 &[$(stringify!($argument),)* $(stringify!($option),)*];
 
+            $crate::named::declared! { @kind $names [$($N)?] [$($P: $Bound)?] }
+
             fn of_text(_given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
                 $(let $argument: $Argument = _given.required(stringify!($argument))?;)*
                 let value = Self {
@@ -218,7 +226,18 @@ macro_rules! declared {
         }
     };
     (@names [$($name:literal),+]) => { &[$($name),+] };
-    (@names [$($name:literal),+] $N:ident) => { &[[$($name),+][$N - 1]] };
+    (@names [$($kind:ident = $name:literal),+] $N:ident) => { &[[$($name),+][$N - 1]] };
+    (@kind $names:tt [] []) => {};
+    (@kind [$($kind:ident = $name:literal),+] [$N:ident] []) => {
+        fn kind() -> &'static str {
+            const { [$(stringify!($kind)),+][$N - 1] }
+        }
+    };
+    (@kind $names:tt [] [$P:ident: $Bound:ident]) => {
+        fn kind() -> &'static str {
+            <$P as $Bound>::kind()
+        }
+    };
 }
 
 /// The method that sets an option, and what it and `new` take.

@@ -17,7 +17,9 @@ pub(crate) use declare::{
 };
 pub use hyperparameters::Hyperparameters;
 pub(crate) use hyperparameters::name_of;
-pub(crate) use option::{AxisList, Count, NotNegative, OptionValue, Rate, Unsaved};
+pub(crate) use option::{
+    AxisList, Count, Groups, NotNegative, OptionValue, OptionalCount, Rate, Unsaved,
+};
 pub use setting::{Axes, Setting};
 pub(crate) use setting::{optional, words};
 use text::parse;

@@ -76,19 +76,20 @@ where
     }
 }
 
-/// Numbers of a range: text can say no others, and what a program gives is checked where it is
-/// used.
-macro_rules! ranged {
-    ($($(#[$doc:meta])* $Name:ident($Type:ty) in $range:expr, $expected:literal;)+) => {
+/// Numbers of which not all make sense: text can say no others, and what a program gives is checked
+/// where it is used.
+macro_rules! checked {
+    ($($(#[$doc:meta])* $Name:ident($Type:ty) if $check:expr, $expected:literal;)+) => {
         $(
             $(#[$doc])*
-            #[derive(Clone, Copy, Debug, PartialEq)]
+            #[derive(Clone, Copy, Debug, Default, PartialEq)]
             pub(crate) struct $Name(pub $Type);
 
             impl $Name {
-                /// Whether the number is in the range.
+                /// Whether the number makes sense.
                 pub fn is_valid(self) -> bool {
-                    ($range).contains(&self.0)
+                    let check: fn(&$Type) -> bool = $check;
+                    check(&self.0)
                 }
             }
 
@@ -113,13 +114,23 @@ macro_rules! ranged {
     };
 }
 
-ranged! {
+checked! {
     /// The share of elements that are left out.
-    Rate(f64) in 0.0..1.0, "a number of at least 0 and less than 1";
+    Rate(f64) if |rate| (0.0..1.0).contains(rate), "a number of at least 0 and less than 1";
     /// A deviation, or what is added to one; infinity is none.
-    NotNegative(f64) in 0.0..f64::INFINITY, "a number of at least 0";
+    NotNegative(f64) if |number| (0.0..f64::INFINITY).contains(number), "a number of at least 0";
     /// How many there are of what there has to be.
-    Count(usize) in 1.., "a whole number from 1";
+    Count(usize) if |&count| count > 0, "a whole number from 1";
+    /// A count that may be left to others.
+    OptionalCount(Option<usize>) if |&count| count != Some(0), "a whole number from 1 or `none`";
+    /// How many groups channels are divided into, or -1 for as many as there are channels.
+    Groups(isize) if |&groups| groups == -1 || groups > 0, "a whole number from 1, or -1";
+}
+
+impl From<usize> for OptionalCount {
+    fn from(count: usize) -> Self {
+        Self(Some(count))
+    }
 }
 
 /// Axes taken together, where a single one is the same as a list of it.
@@ -155,9 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beyond_their_range_are_not_read() {
+    fn numbers_that_make_no_sense_are_not_read() {
         assert_eq!((Rate::read("0"), Rate::read("1")), (Some(Rate(0.0)), None));
         assert_eq!((NotNegative::read("inf"), NotNegative::read("NaN")), (None, None));
         assert_eq!((Count::read("1"), Count::read("0")), (Some(Count(1)), None));
+        assert_eq!(["-1", "1"].map(Groups::read), [Some(Groups(-1)), Some(Groups(1))]);
+        assert_eq!(["-2", "0"].map(Groups::read), [None, None]);
+        assert_eq!(OptionalCount::read("none"), Some(OptionalCount(None)));
+        assert_eq!(["0", "3"].map(OptionalCount::read), [None, Some(OptionalCount(Some(3)))]);
     }
 }

@@ -105,11 +105,13 @@ optional! {
     Vec<f64>, "a list such as `[a, b]`, or `none`";
 }
 
+/// Written in brackets; Keras's tuples, in parentheses, are read, too.
 impl<S: Setting> Setting for Vec<S> {
     const EXPECTED: &'static str = "a list such as `[a, b]`";
 
     fn read(text: &str) -> Option<Self> {
-        let list = text.strip_prefix('[')?.strip_suffix(']')?;
+        let within = |(open, close)| text.strip_prefix(open)?.strip_suffix(close);
+        let list = [('[', ']'), ('(', ')')].into_iter().find_map(within)?;
         items(list)
             .into_iter()
             .map(str::trim)
@@ -258,12 +260,7 @@ impl Setting for Axes {
     const EXPECTED: &'static str = "an axis, or a list of axes such as `[0, 1]`";
 
     fn read(text: &str) -> Option<Self> {
-        let Some(list) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
-            return text.parse().ok().map(Self::One);
-        };
-        let axes: Option<Vec<isize>> =
-            list.split(',').map(|axis| axis.trim().parse().ok()).collect();
-        axes.map(Self::Several)
+        isize::read(text).map(Self::One).or_else(|| Vec::read(text).map(Self::Several))
     }
 
     fn write(&self) -> String {
@@ -318,6 +315,10 @@ mod tests {
         assert_eq!(f64::read(&1e-7.write()), Some(1e-7));
         assert_eq!(<Vec<usize>>::read(&vec![3_usize, 40].write()), Some(vec![3, 40]));
         assert_eq!(<Vec<f64>>::read("0.5"), None);
+        assert_eq!(<Vec<isize>>::read("(-1, 3)"), Some(vec![-1, 3]));
+        assert_eq!(<Vec<usize>>::read("(6,)"), Some(vec![6]));
+        assert_eq!(<[[usize; 2]; 2]>::read("((1, 1), (0, 2))"), Some([[1, 1], [0, 2]]));
+        assert_eq!(<Vec<usize>>::read("(2, 3]"), None);
         assert_eq!(bool::read("yes"), None);
         assert_eq!(<[f32; 2]>::read(&[0.1_f32, -1e9].write()), Some([0.1, -1e9]));
         assert_eq!(<[f32; 2]>::read("[1]"), None);

@@ -59,7 +59,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// ```
     #[must_use]
     pub fn training(mut self, training: bool) -> Self {
-        self.traced.tracing.training = training;
+        self.traced.training = training;
         self
     }
 
@@ -96,7 +96,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// The float type of the weights made in its traces; `f32` unless set.
     #[must_use]
     pub fn dtype(mut self, dtype: DType) -> Self {
-        self.traced.tracing.dtype = dtype;
+        self.traced.dtype = dtype;
         self
     }
 
@@ -231,7 +231,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
 
     /// A number that no other function of this process has.
     pub(crate) fn id(&self) -> u64 {
-        self.traced.tracing.counter.id()
+        self.traced.counter.id()
     }
 
     pub(crate) fn is_eager(&self) -> bool {

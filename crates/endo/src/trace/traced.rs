@@ -28,7 +28,12 @@ pub type TensorClosure<'a> = dyn Fn(&[Tensor], &mut Context) -> Vec<Tensor> + 'a
 /// The programs of a closure, which it is given at each run, by the shapes of its inputs. For
 /// bindings to languages in which the number of inputs is known only when the program runs.
 pub struct TracedClosure {
-    pub(super) tracing: TraceOptions,
+    /// Whether layers behave as in training.
+    pub(super) training: bool,
+    /// The float type of new weights.
+    pub(super) dtype: DType,
+    /// What random numbers drawn outside models follow.
+    pub(super) counter: Variable,
     pub(super) accepted: Option<Vec<TensorSpec>>,
     pub(super) eager: bool,
     pub(super) pool: Arc<Pool>,
@@ -57,7 +62,9 @@ impl TracedClosure {
     /// Nothing traced yet; traced as in training, with random numbers of seed 0.
     pub fn new() -> Self {
         Self {
-            tracing: TraceOptions::new(true, 0),
+            training: true,
+            dtype: DType::F32,
+            counter: new_counter(0),
             accepted: None,
             eager: false,
             pool: Arc::new(Pool::default()),
@@ -70,7 +77,12 @@ impl TracedClosure {
 
     /// The seed of the random numbers drawn outside models.
     pub fn set_seed(&mut self, seed: u64) {
-        self.tracing.counter = new_counter(seed);
+        self.counter = new_counter(seed);
+    }
+
+    fn tracing(&self) -> TraceOptions {
+        let (training, dtype, counter) = (self.training, self.dtype, self.counter.clone());
+        TraceOptions { training, dtype, counter, occasion: None }
     }
 
     /// Runs on arrays; traces and plans first when their shapes or types are new.
@@ -127,7 +139,7 @@ impl TracedClosure {
             self.accept(inputs)?;
             let call =
                 Box::new(|tensors: &[Tensor], cx: &mut Context| self.call(closure, tensors, cx));
-            return self.tracing.variables(inputs, call);
+            return self.tracing().variables(inputs, call);
         }
         let index = self.find_or_trace(inputs, closure)?;
         let program = self.traced[index].program.as_ref();
@@ -200,7 +212,7 @@ impl TracedClosure {
         let call = Box::new(|tensors: &[Tensor], cx: &mut Context| {
             choose(self.call(closure, tensors, cx), cx)
         });
-        self.tracing.graph(inputs, call)
+        self.tracing().graph(inputs, call)
     }
 
     /// Runs node by node. Returns with the outputs the values of what `more` takes from the trace.
@@ -219,7 +231,7 @@ impl TracedClosure {
             outputs.into_iter().chain(more(cx)).collect()
         });
         let (mut outputs, warnings, variables) =
-            self.tracing.run_eagerly(inputs, InputNames::NUMBERED, call)?;
+            self.tracing().run_eagerly(inputs, InputNames::NUMBERED, call)?;
         *self.used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = variables;
         self.warn(warnings);
         let values = outputs.split_off(count);

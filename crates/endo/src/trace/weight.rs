@@ -12,7 +12,7 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::initializers::{BorrowedInitializer, GlorotUniform, Initializer};
-use crate::named::Hyperparameters;
+use crate::named::{Declared, Hyperparameters};
 use crate::random::Random;
 use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::shape::Shape;
@@ -173,16 +173,29 @@ impl Weight {
         self.get_in(stranger, shape.into(), &BorrowedInitializer(initializer), cx, Site::caller())
     }
 
-    /// Its value, as of [`get`](Self::get), made with the initializer that the weight holds.
+    /// Its value, as of [`get`](Self::get), made with the initializer that the weight holds, for a
+    /// layer of the library, which messages call what users call it.
     #[track_caller]
-    pub(crate) fn value<O: ?Sized>(
+    pub(crate) fn value<O: Declared>(
         &self,
         owner: &O,
         shape: impl Into<Shape>,
         cx: &mut Context,
     ) -> Tensor {
-        let stranger = (!cx.is_applying(owner)).then(std::any::type_name::<O>);
-        self.get_in(stranger, shape.into(), self.first_values(), cx, Site::caller())
+        self.value_from(owner, shape, self.first_values(), cx)
+    }
+
+    /// Its value, as of [`value`](Self::value), made with another initializer.
+    #[track_caller]
+    pub(crate) fn value_from<O: Declared>(
+        &self,
+        owner: &O,
+        shape: impl Into<Shape>,
+        initializer: &dyn Initializer,
+        cx: &mut Context,
+    ) -> Tensor {
+        let stranger = (!cx.is_applying(owner)).then(O::kind);
+        self.get_in(stranger, shape.into(), initializer, cx, Site::caller())
     }
 
     /// Its value, unless it is asked for by a `stranger`, a type of layer that is not being

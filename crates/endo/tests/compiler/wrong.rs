@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use endo::layers::Add;
 use endo::prelude::*;
 
 fn layers(model: Model) {

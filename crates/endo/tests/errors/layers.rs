@@ -208,6 +208,23 @@ fn call_instead_of_apply_is_reported() {
 }
 
 #[test]
+fn call_instead_of_apply_is_reported_by_the_name_that_the_user_knows() {
+    fn called(layer: impl Layer + 'static, shape: &[usize]) -> String {
+        let model = Model::new(move |x: &Tensor, cx: &mut Context| layer.call(x, cx));
+        let error = model.build(shape).unwrap_err();
+        error.message().split(" was").next().unwrap().to_string()
+    }
+    assert_eq!(called(Lstm::new(2), &[1, 2, 3]), "`Lstm::call`");
+    assert_eq!(called(Gru::new(2), &[1, 2, 3]), "`Gru::call`");
+    assert_eq!(called(Conv1D::new(2, 1), &[1, 2, 3]), "`Conv1D::call`");
+    assert_eq!(called(Conv2DTranspose::new(2, 1), &[1, 2, 2, 3]), "`Conv2DTranspose::call`");
+    assert_eq!(called(SeparableConv2D::new(2, 1), &[1, 2, 2, 3]), "`SeparableConv2D::call`");
+    assert_eq!(called(MultiHeadAttention::new(2, 1), &[1, 2, 3]), "`MultiHeadAttention::call`");
+    assert_eq!(called(AdditiveAttention::new(), &[1, 2, 3]), "`AdditiveAttention::call`");
+    assert_eq!(called(LayerNormalization::new(), &[1, 3]), "`LayerNormalization::call`");
+}
+
+#[test]
 fn an_unknown_activation_is_reported_with_the_nearest_one() {
     let dense = Dense::new(3).activation("rellu");
     let model = Model::new(move |x: &Tensor, cx: &mut Context| {

@@ -1,6 +1,7 @@
 //! The gradients of layers, by their inputs and weights, and the second gradients of those that
 //! loop over steps or windows.
 
+use endo::layers::{Add, Average, Dot, Maximum, Minimum, Multiply, Subtract};
 use endo::prelude::*;
 
 use super::{around_zero, check, check_in, slope};

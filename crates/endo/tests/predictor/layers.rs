@@ -1,6 +1,7 @@
 //! Every layer of the library, and every activation.
 
 use endo::activations;
+use endo::layers::{Add, Average, Dot, Maximum, Minimum, Multiply, Subtract};
 use endo::prelude::*;
 
 use super::support::{check, floats, numbers};

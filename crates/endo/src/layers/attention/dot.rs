@@ -126,7 +126,7 @@ impl<S: Score, I: AttentionInputs, O: Tree> Layer<I, O> for ScoredAttention<S, O
     }
 
     fn kind(&self) -> &'static str {
-        S::KIND
+        S::kind()
     }
 
     fn name(&self) -> Option<&str> {
@@ -145,7 +145,7 @@ impl<S: Score, I: AttentionInputs, O: Tree> Layer<I, O> for ScoredAttention<S, O
 /// How well a key fits a query.
 pub trait Score: Default + Send + Sync + 'static {
     /// What its layer is called.
-    const KIND: &'static str;
+    fn kind() -> &'static str;
 
     /// The scores `[batch, queries, values]`.
     fn score<O>(
@@ -172,7 +172,9 @@ part! {
 }
 
 impl Score for DotScore {
-    const KIND: &'static str = "Attention";
+    fn kind() -> &'static str {
+        "Attention"
+    }
 
     #[track_caller]
     fn score<O>(
@@ -181,14 +183,14 @@ impl Score for DotScore {
         key: &Tensor,
         cx: &mut Context,
     ) -> Tensor {
-        let scale = layer.score.use_scale.then(|| layer.scale.get(layer, (), &Ones, cx));
+        let scale = layer.score.use_scale.then(|| layer.scale.value_from(layer, (), &Ones, cx));
         match layer.score.score_mode {
             ScoreMode::Dot => {
                 let scores = query.matmul_transposed(key, Transposed::RIGHT);
                 scale.map_or(scores.clone(), |scale| scores * scale)
             }
             ScoreMode::Concat => {
-                let weight = layer.concat_score_weight.get(layer, (), &Ones, cx);
+                let weight = layer.concat_score_weight.value_from(layer, (), &Ones, cx);
                 let sums = query.expand_dims(2) + key.expand_dims(1);
                 let scaled = scale.map_or(sums.clone(), |scale| sums * scale);
                 weight * scaled.tanh().sum_axes([-1])
@@ -212,7 +214,9 @@ part! {
 }
 
 impl Score for AdditiveScore {
-    const KIND: &'static str = "AdditiveAttention";
+    fn kind() -> &'static str {
+        "AdditiveAttention"
+    }
 
     #[track_caller]
     fn score<O>(
@@ -225,7 +229,7 @@ impl Score for AdditiveScore {
         if !layer.score.use_scale {
             return tangents.sum_axes([-1]);
         }
-        let scale = layer.scale.get(layer, [query.features()], &GlorotUniform, cx);
+        let scale = layer.scale.value_from(layer, [query.features()], &GlorotUniform, cx);
         (tangents * scale).sum_axes([-1])
     }
 

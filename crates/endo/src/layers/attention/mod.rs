@@ -216,9 +216,5 @@ impl Layer<(Tensor, Tensor)> for MaskedSoftmax {
         masked_softmax(x, Some(&mask.cast(DType::Bool)))
     }
 
-    about! {}
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
+    about! { supports_masking }
 }

@@ -9,7 +9,7 @@ use crate::constraints::IntoConstraint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Transposed, Tree};
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
-use crate::named::{Declared, Hyperparameters, TextOptions, declare};
+use crate::named::{Count, Declared, Hyperparameters, OptionalCount, TextOptions, declare};
 use crate::regularizers::IntoRegularizer;
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
@@ -284,7 +284,7 @@ impl<H: Heads, I: AttentionInputs, O: Tree> Layer<I, O> for HeadsAttention<H, O>
     }
 
     fn kind(&self) -> &'static str {
-        H::KIND
+        H::kind()
     }
 
     fn name(&self) -> Option<&str> {
@@ -321,7 +321,7 @@ pub struct HeadSizes {
 /// How many heads there are of queries, keys and values.
 pub trait Heads: Default + Send + Sync + 'static {
     /// What its layer is called.
-    const KIND: &'static str;
+    fn kind() -> &'static str;
 
     /// All sizes.
     fn sizes(&self) -> HeadSizes;
@@ -332,21 +332,23 @@ part! {
     #[derive(Default)]
     EqualHeads in HeadsAttention.heads ["multi_head_attention"]
     /// Heads with keys of `key_dim` numbers.
-    (num_heads: usize, key_dim: usize) {
+    (num_heads: Count as usize, key_dim: Count as usize) {
         /// The numbers of a value in each head; those of a key unless set.
-        value_dim: Option<usize> as usize = None,
+        value_dim: OptionalCount as usize = OptionalCount(None),
         /// The features of the outputs; those of the query unless set.
-        output_shape: Option<usize> as usize = None,
+        output_shape: OptionalCount as usize = OptionalCount(None),
     }
 }
 
 impl Heads for EqualHeads {
-    const KIND: &'static str = "MultiHeadAttention";
+    fn kind() -> &'static str {
+        "MultiHeadAttention"
+    }
 
     fn sizes(&self) -> HeadSizes {
-        let &Self { num_heads, key_dim, value_dim, output_shape } = self;
-        let value_dim = value_dim.unwrap_or(key_dim);
-        HeadSizes { heads: num_heads, groups: num_heads, key_dim, value_dim, output_shape }
+        let (heads, key_dim) = (self.num_heads.0, self.key_dim.0);
+        let value_dim = self.value_dim.0.unwrap_or(key_dim);
+        HeadSizes { heads, groups: heads, key_dim, value_dim, output_shape: self.output_shape.0 }
     }
 }
 
@@ -355,15 +357,19 @@ part! {
     #[derive(Default)]
     GroupedHeads in HeadsAttention.heads ["group_query_attention"]
     /// Heads of `head_dim` numbers.
-    (head_dim: usize, num_query_heads: usize, num_key_value_heads: usize) {}
+    (head_dim: Count as usize, num_query_heads: Count as usize, num_key_value_heads: Count as usize)
+    {}
 }
 
 impl Heads for GroupedHeads {
-    const KIND: &'static str = "GroupQueryAttention";
+    fn kind() -> &'static str {
+        "GroupQueryAttention"
+    }
 
     fn sizes(&self) -> HeadSizes {
-        let &Self { head_dim, num_query_heads: heads, num_key_value_heads: groups } = self;
-        HeadSizes { heads, groups, key_dim: head_dim, value_dim: head_dim, output_shape: None }
+        let (heads, groups) = (self.num_query_heads.0, self.num_key_value_heads.0);
+        let size = self.head_dim.0;
+        HeadSizes { heads, groups, key_dim: size, value_dim: size, output_shape: None }
     }
 }
 

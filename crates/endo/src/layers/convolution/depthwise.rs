@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::activations::{IntoActivation, Linear};
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
-use crate::named::Named;
+use crate::named::{Count, Named};
 use crate::ops::Window;
 use crate::regularizers::IntoRegularizer;
 use crate::shape::{Shape, product};
@@ -31,7 +31,9 @@ pub(in super::super) static ROWS: &[Named<dyn Layer>] = &[
 layer! {
     /// A convolution of each channel by itself along `N` axes, those between the batch and the
     /// channels: [`DepthwiseConv1D`] or [`DepthwiseConv2D`].
-    DepthwiseConv<const N: usize> ["depthwise_conv1d", "depthwise_conv2d"]
+    DepthwiseConv<const N: usize> [
+        DepthwiseConv1D = "depthwise_conv1d", DepthwiseConv2D = "depthwise_conv2d"
+    ]
     /// One filter of a size for each channel.
     (kernel_size: Sizes<N> => Sizes<N>) {
         /// How far windows are apart. 1 unless set.
@@ -41,7 +43,7 @@ layer! {
         /// How far the elements of a window are apart. 1 unless set.
         dilation_rate: Sizes<N> => Sizes<N> = Sizes([1; N]),
         /// How many filters each channel has. 1 unless set.
-        depth_multiplier: usize = 1,
+        depth_multiplier: Count as usize = Count(1),
         /// Whether a bias is added. True unless set.
         use_bias: bool = true,
         /// What is applied to the outputs: `Selu`, `"selu"` or a closure; nothing unless set.
@@ -91,7 +93,7 @@ pub type DepthwiseConv2D = DepthwiseConv<2>;
 impl<const N: usize> Layer for DepthwiseConv<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let (channels, multiplier) = (inputs.features(), self.depth_multiplier);
+        let (channels, multiplier) = (inputs.features(), self.depth_multiplier.0);
         let windows =
             Geometry::new(self.kernel_size, self.strides, self.dilation_rate, self.padding)
                 .windows(inputs.shape(), cx);
@@ -105,15 +107,17 @@ impl<const N: usize> Layer for DepthwiseConv<N> {
         finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
     }
 
-    about! { ["DepthwiseConv1D", "DepthwiseConv2D"][N - 1], first "depth_multiplier" }
+    about! { first "depth_multiplier" }
 }
 
 layer! {
     /// A [`DepthwiseConv`] along `N` axes and then a product over its channels:
     /// [`SeparableConv1D`] or [`SeparableConv2D`].
-    SeparableConv<const N: usize> ["separable_conv1d", "separable_conv2d"]
+    SeparableConv<const N: usize> [
+        SeparableConv1D = "separable_conv1d", SeparableConv2D = "separable_conv2d"
+    ]
     /// A layer with `filters` filters of what windows of `kernel_size` make of each channel.
-    (filters: usize, kernel_size: Sizes<N> => Sizes<N>) {
+    (filters: Count as usize, kernel_size: Sizes<N> => Sizes<N>) {
         /// How far windows are apart. 1 unless set.
         strides: Sizes<N> => Sizes<N> = Sizes([1; N]),
         /// What lies around the inputs. `Padding::Valid`, nothing, unless set.
@@ -121,7 +125,7 @@ layer! {
         /// How far the elements of a window are apart. 1 unless set.
         dilation_rate: Sizes<N> => Sizes<N> = Sizes([1; N]),
         /// How many numbers are made of each channel before they are combined. 1 unless set.
-        depth_multiplier: usize = 1,
+        depth_multiplier: Count as usize = Count(1),
         /// Whether a bias is added. True unless set.
         use_bias: bool = true,
         /// What is applied to the outputs: `Selu`, `"selu"` or a closure; nothing unless set.
@@ -178,12 +182,12 @@ impl<const N: usize> Layer for SeparableConv<N> {
                 .windows(inputs.shape(), cx);
         let windows = match windows {
             Ok(windows) => windows,
-            Err(error) => return refuse(error, inputs, N, self.filters, cx),
+            Err(error) => return refuse(error, inputs, N, self.filters.0, cx),
         };
-        let (channels, multiplier) = (inputs.features(), self.depth_multiplier);
+        let (channels, multiplier) = (inputs.features(), self.depth_multiplier.0);
         let sizes: Shape = self.kernel_size.0.into_iter().chain([channels, multiplier]).collect();
         let depthwise = self.depthwise_kernel.value(self, sizes, cx);
-        let product = [channels.saturating_mul(multiplier), self.filters];
+        let product = [channels.saturating_mul(multiplier), self.filters.0];
         let sizes: Shape = [1; N].into_iter().chain(product).collect();
         let pointwise = self.pointwise_kernel.value(self, sizes, cx).reshape(product);
         let outputs = convolve(inputs, &windows, &depthwise).matmul(&pointwise);
@@ -191,7 +195,7 @@ impl<const N: usize> Layer for SeparableConv<N> {
         finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
     }
 
-    about! { ["SeparableConv1D", "SeparableConv2D"][N - 1], first "filters", "depth_multiplier" }
+    about! { first "filters", "depth_multiplier" }
 }
 
 /// Windows `[batch, counts.., sizes.., channels]` times a kernel `[sizes.., channels, multiplier]`,

@@ -12,7 +12,7 @@ use crate::activations::{ActivationFunction, IntoActivation, Linear};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
-use crate::named::Named;
+use crate::named::{Count, Named};
 use crate::ops::Window;
 use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::shape::{Shape, product};
@@ -36,9 +36,9 @@ type AnyRegularizer = Arc<dyn Regularizer>;
 layer! {
     /// A convolution along `N` axes, those between the batch and the channels: [`Conv1D`],
     /// [`Conv2D`] or [`Conv3D`].
-    Conv<const N: usize> ["conv1d", "conv2d", "conv3d"]
+    Conv<const N: usize> [Conv1D = "conv1d", Conv2D = "conv2d", Conv3D = "conv3d"]
     /// A layer with `filters` filters of size `kernel_size`.
-    (filters: usize, kernel_size: Sizes<N> => Sizes<N>) {
+    (filters: Count as usize, kernel_size: Sizes<N> => Sizes<N>) {
         /// How far windows are apart. 1 unless set.
         strides: Sizes<N> => Sizes<N> = Sizes([1; N]),
         /// What lies around the inputs. `Padding::Valid`, nothing, unless set.
@@ -47,7 +47,7 @@ layer! {
         dilation_rate: Sizes<N> => Sizes<N> = Sizes([1; N]),
         /// Into how many groups channels and filters are divided; the filters of a group see its
         /// channels alone. 1 unless set.
-        groups: usize = 1,
+        groups: Count as usize = Count(1),
         /// Whether a bias is added. True unless set.
         use_bias: bool = true,
         /// What is applied to the outputs: `Selu`, `"selu"` or a closure; nothing unless set.
@@ -115,7 +115,8 @@ pub type Conv3D = Conv<3>;
 impl<const N: usize> Conv<N> {
     /// The windows over inputs of a shape, whose channels have to fall into groups.
     fn windows(&self, inputs: &Shape, cx: &Context) -> Result<Vec<Window>> {
-        let Self { filters, kernel_size, strides, dilation_rate, groups, .. } = *self;
+        let Self { kernel_size, strides, dilation_rate, .. } = *self;
+        let (filters, groups) = (self.filters.0, self.groups.0);
         let geometry = Geometry::new(kernel_size, strides, dilation_rate, self.padding);
         let windows = geometry.windows(inputs, cx)?;
         let (path, channels) = (cx.path(), inputs.features());
@@ -135,16 +136,18 @@ impl<const N: usize> Layer for Conv<N> {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let windows = match self.windows(inputs.shape(), cx) {
             Ok(windows) => windows,
-            Err(error) => return refuse(error, inputs, N, self.filters, cx),
+            Err(error) => return refuse(error, inputs, N, self.filters.0, cx),
         };
-        let channels = inputs.features() / self.groups;
-        let sizes: Shape = self.kernel_size.0.into_iter().chain([channels, self.filters]).collect();
-        let outputs = convolve(inputs, &windows, &self.kernel.value(self, sizes, cx), self.groups);
+        let channels = inputs.features() / self.groups.0;
+        let sizes: Shape =
+            self.kernel_size.0.into_iter().chain([channels, self.filters.0]).collect();
+        let outputs =
+            convolve(inputs, &windows, &self.kernel.value(self, sizes, cx), self.groups.0);
         let bias = self.use_bias.then_some(&self.bias);
         finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
     }
 
-    about! { ["Conv1D", "Conv2D", "Conv3D"][N - 1], first "filters", "groups" }
+    about! { first "filters", "groups" }
 }
 
 /// The products of windows `[batch, counts.., sizes.., channels]` with a kernel

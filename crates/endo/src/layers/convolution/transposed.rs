@@ -9,7 +9,7 @@ use crate::activations::{IntoActivation, Linear};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Transposed};
 use crate::initializers::{GlorotUniform, Zeros};
-use crate::named::Named;
+use crate::named::{Count, Named};
 use crate::ops::Window;
 use crate::regularizers::IntoRegularizer;
 use crate::shape::{Shape, product};
@@ -28,9 +28,13 @@ pub(in super::super) static ROWS: &[Named<dyn Layer>] =
 layer! {
     /// A transposed convolution along `N` axes, those between the batch and the channels:
     /// [`Conv1DTranspose`], [`Conv2DTranspose`] or [`Conv3DTranspose`].
-    ConvTranspose<const N: usize> ["conv1d_transpose", "conv2d_transpose", "conv3d_transpose"]
+    ConvTranspose<const N: usize> [
+        Conv1DTranspose = "conv1d_transpose",
+        Conv2DTranspose = "conv2d_transpose",
+        Conv3DTranspose = "conv3d_transpose"
+    ]
     /// A layer with `filters` filters of size `kernel_size`.
-    (filters: usize, kernel_size: Sizes<N> => Sizes<N>) {
+    (filters: Count as usize, kernel_size: Sizes<N> => Sizes<N>) {
         /// How far windows are apart. 1 unless set.
         strides: Sizes<N> => Sizes<N> = Sizes([1; N]),
         /// What lies around the inputs. `Padding::Valid`, nothing, unless set.
@@ -108,20 +112,18 @@ impl<const N: usize> Layer for ConvTranspose<N> {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let (windows, lengths) = match self.windows(inputs.shape(), cx) {
             Ok(found) => found,
-            Err(error) => return refuse(error, inputs, N, self.filters, cx),
+            Err(error) => return refuse(error, inputs, N, self.filters.0, cx),
         };
         let channels = inputs.features();
-        let sizes: Shape = self.kernel_size.0.into_iter().chain([self.filters, channels]).collect();
+        let sizes: Shape =
+            self.kernel_size.0.into_iter().chain([self.filters.0, channels]).collect();
         let kernel = self.kernel.value(self, sizes, cx);
-        let outputs = convolve(inputs, &windows, &lengths, &kernel, self.filters);
+        let outputs = convolve(inputs, &windows, &lengths, &kernel, self.filters.0);
         let bias = self.use_bias.then_some(&self.bias);
         finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
     }
 
-    about! {
-        ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"][N - 1],
-        first "filters", "output_padding"
-    }
+    about! { first "filters", "output_padding" }
 }
 
 impl<const N: usize> ConvTranspose<N> {

@@ -145,12 +145,12 @@ impl<C: Cell, O> Recurrent<C, O> {
         let first = FirstBias { layer: self, values: self.bias.first_values() };
         let mut recurrent_bias = None;
         if self.use_bias && self.cell.has_recurrent_bias() {
-            let bias = self.bias.get(self, [2, columns], &first, cx);
+            let bias = self.bias.value_from(self, [2, columns], &first, cx);
             let row = |row: usize| bias.slice(0, row..row + 1).reshape([columns]);
             projected = projected + row(0);
             recurrent_bias = Some(row(1));
         } else if self.use_bias {
-            projected = projected + self.bias.get(self, [columns], &first, cx);
+            projected = projected + self.bias.value_from(self, [columns], &first, cx);
         }
         if let &[gates] = products {
             return (projected, vec![RecurrentKernel { kernel, bias: recurrent_bias, gates }]);

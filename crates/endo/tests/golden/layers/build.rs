@@ -5,6 +5,7 @@
 //! too.
 
 use endo::graph::Tree;
+use endo::layers::{Add, Average, Dot, Maximum, Minimum, Multiply, Subtract};
 use endo::prelude::*;
 use endo::{Setting, layers};
 
