@@ -1,0 +1,104 @@
+"""Types of elements and shapes, as TensorFlow spells them."""
+
+import numpy as np
+
+
+class DType:
+    """A type of elements: equal to its name, and to NumPy's type."""
+
+    def __init__(self, name):
+        self.name = name
+
+    @property
+    def as_numpy_dtype(self):
+        return np.dtype(self.name).type
+
+    @property
+    def is_floating(self):
+        return self.name.startswith("float")
+
+    @property
+    def is_integer(self):
+        return "int" in self.name
+
+    def __eq__(self, other):
+        if isinstance(other, DType):
+            return self.name == other.name
+        if isinstance(other, str):
+            return self.name == other
+        try:
+            return np.dtype(other).name == self.name
+        except TypeError:
+            return NotImplemented
+
+    def __hash__(self):
+        return hash(self.name)
+
+    def __repr__(self):
+        return f"tf.{self.name}"
+
+    def __str__(self):
+        return f"<dtype: '{self.name}'>"
+
+
+float32 = DType("float32")
+float64 = DType("float64")
+int32 = DType("int32")
+uint8 = DType("uint8")
+bool = DType("bool")
+
+
+class TensorShape(tuple):
+    """The sizes of the axes; ``None`` where a size is open."""
+
+    def __new__(cls, sizes=()):
+        if isinstance(sizes, int):
+            sizes = (sizes,)
+        return super().__new__(cls, (None if size is None else int(size) for size in sizes))
+
+    def as_list(self):
+        return list(self)
+
+    @property
+    def rank(self):
+        return len(self)
+
+    @property
+    def ndims(self):
+        return len(self)
+
+    def num_elements(self):
+        return None if None in self else int(np.prod(self, dtype=np.int64))
+
+    def is_fully_defined(self):
+        return None not in self
+
+    def __getitem__(self, index):
+        found = super().__getitem__(index)
+        return TensorShape(found) if isinstance(index, slice) else found
+
+    def __add__(self, other):
+        return TensorShape(tuple(self) + tuple(other))
+
+    def __repr__(self):
+        return f"TensorShape({list(self)})"
+
+
+def sizes(shape):
+    """A shape in any spelling as a list of whole numbers."""
+    if isinstance(shape, (int, np.integer)):
+        return [int(shape)]
+    if hasattr(shape, "numpy"):
+        return [int(size) for size in np.atleast_1d(shape.numpy())]
+    return [int(size) for size in shape]
+
+
+def axes(axis):
+    """An axis or several as a list; ``None`` for all."""
+    if axis is None:
+        return None
+    if isinstance(axis, (list, tuple)):
+        return [int(one) for one in axis]
+    if isinstance(axis, np.ndarray) and axis.ndim:
+        return [int(one) for one in axis]
+    return [int(axis)]

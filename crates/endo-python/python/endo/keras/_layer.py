@@ -1,0 +1,529 @@
+"""What users subclass: a layer, with its weights, losses and metrics."""
+
+import inspect
+import threading
+
+import numpy as np
+
+from .. import _native, _tracking
+from .._dtypes import TensorShape
+from .._structure import flatten, pack, skeleton
+from . import activations, constraints, initializers, regularizers
+from ._named import names_of
+
+_calls = threading.local()
+
+
+def _stack():
+    if not hasattr(_calls, "stack"):
+        _calls.stack = []
+    return _calls.stack
+
+
+def _leaves(value):
+    """The objects in nested lists, tuples and dictionaries."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def shape_of(tensors):
+    """The shapes of tensors, with an open size of the batch, in their structure."""
+    shapes = [TensorShape((None, *tensor.shape[1:])) for tensor in flatten(tensors)]
+    return pack(skeleton(tensors), shapes) if isinstance(tensors, (list, tuple, dict)) else shapes[0]
+
+
+class Layer:
+    """A function of tensors with weights, losses and metrics of its own.
+
+    You write `__init__` (call ``super().__init__(**kwargs)`` first), `build(self, input_shape)` if a
+    size depends on the input, and `call(self, inputs)`. What is an attribute, or in a list or
+    dictionary that is one, belongs to the layer: layers, variables and metrics.
+    """
+
+    def __new__(cls, *arguments, **options):
+        layer = super().__new__(cls)
+        object.__setattr__(layer, "_is_initialized", False)
+        object.__setattr__(layer, "_order", {})
+        return layer
+
+    def __init__(self, trainable=True, name=None, dtype=None, dynamic=False, **options):
+        self._start(trainable, name, dtype, options)
+
+    def _start(self, trainable, name, dtype, options):
+        hidden = object.__setattr__
+        activity_regularizer = options.pop("activity_regularizer", None)
+        for known in ("input_shape", "input_dim", "batch_input_shape", "autocast"):
+            if known in options:
+                hidden(self, f"_{known}", options.pop(known))
+        if options:
+            raise TypeError(
+                f"{type(self).__name__} got arguments that no layer has: {', '.join(options)}\n"
+                "  help: take arguments of your own in __init__, and hand only **kwargs on"
+            )
+        hidden(self, "_is_initialized", True)
+        hidden(self, "_given_name", name)
+        hidden(self, "_scope_name", None)
+        hidden(self, "_own", [])
+        hidden(self, "_is_trainable", bool(trainable))
+        hidden(self, "_dtype", getattr(dtype, "name", dtype) or "float32")
+        hidden(self, "_state", threading.local())
+        hidden(self, "built", False)
+        hidden(self, "_is_building", False)
+        hidden(self, "_loss_count", {})
+        hidden(self, "_handle_or_none", None)
+        hidden(self, "_last_structure", None)
+        hidden(self, "activity_regularizer", regularizers.get(activity_regularizer))
+
+    # Attributes
+
+    def __setattr__(self, name, value):
+        if not self.__dict__.get("_is_initialized", True) and any(
+            isinstance(leaf, (Layer, _native.Variable)) for leaf in _leaves(value)
+        ):
+            raise RuntimeError(
+                f"It looks like you are subclassing `{type(self).__bases__[0].__name__}` and forgot "
+                f"to call `super().__init__()` before `{name}` was set"
+            )
+        before = self.__dict__.get(name, self)
+        object.__setattr__(self, name, value)
+        if isinstance(getattr(type(self), name, None), property):
+            return
+        self._order.setdefault(name)
+        if before is not value and not _native.is_tracing():
+            same = isinstance(value, (int, float, str, bool)) and before == value
+            if not same:
+                _tracking.changed()
+
+    def __delattr__(self, name):
+        object.__delattr__(self, name)
+        self._order.pop(name, None)
+        _tracking.changed()
+
+    def _children(self):
+        """The layers, metrics and variables that are attributes, in the order in which they were
+        set, each once."""
+        seen = set()
+        for name in list(self._order):
+            for leaf in _leaves(self.__dict__.get(name)):
+                if isinstance(leaf, (Layer, _native.Variable)) or hasattr(leaf, "_is_metric"):
+                    if id(leaf) not in seen and leaf is not self:
+                        seen.add(id(leaf))
+                        yield leaf
+
+    def _layers_within(self):
+        """The layers that are attributes."""
+        return [child for child in self._children() if isinstance(child, Layer)]
+
+    def _flatten_layers(self, seen=None):
+        """This layer and those within, outer before inner, each once."""
+        seen = set() if seen is None else seen
+        if id(self) in seen:
+            return
+        seen.add(id(self))
+        yield self
+        for layer in self._layers_within():
+            yield from layer._flatten_layers(seen)
+
+    def _fingerprint(self):
+        """What a trace may depend on: the layers, and their attributes that are no layers."""
+        found = []
+        for layer in self._flatten_layers():
+            found.append(id(layer))
+            for name in layer._order:
+                for leaf in _leaves(layer.__dict__.get(name)):
+                    simple = isinstance(leaf, (int, float, str, bool, type(None)))
+                    found.append(leaf if simple else id(leaf))
+        return tuple(found)
+
+    # Names
+
+    @property
+    def name(self):
+        """The name that was given, or that which the model has for the layer."""
+        return self._given_name or self._scope_name or names_of(type(self).__name__)
+
+    @property
+    def dtype(self):
+        return self._dtype
+
+    @property
+    def compute_dtype(self):
+        return self._dtype
+
+    # Weights
+
+    def add_weight(
+        self,
+        name=None,
+        shape=None,
+        dtype=None,
+        initializer=None,
+        regularizer=None,
+        trainable=True,
+        constraint=None,
+        **options,
+    ):
+        """A variable of the layer: `shape` is a list of sizes, `initializer` a name, an object or a
+        function of a shape."""
+        if not isinstance(name, (str, type(None))):
+            name, shape = (shape if isinstance(shape, str) else None), name
+        self._require_init()
+        sizes = [] if shape is None else [shape] if isinstance(shape, int) else list(shape)
+        if any(size is None for size in sizes):
+            raise ValueError(
+                f"the weight `{name}` of `{self.name}` has the shape {sizes}: a size is not known\n"
+                "  help: give sizes as numbers; that of the batch is open"
+            )
+        sizes = [int(size) for size in sizes]
+        default = "glorot_uniform" if len(sizes) > 1 else "zeros"
+        initializer = initializers.get(default if initializer is None else initializer)
+        dtype = getattr(dtype, "name", dtype) or self._dtype
+        path = _native.current_path()
+        value = np.asarray(first_values(initializer, sizes, f"{path}/{name}"))
+        if list(value.shape) != sizes:
+            raise ValueError(
+                f"the initializer of `{name}` returned the shape {list(value.shape)}, not {sizes}"
+            )
+        label = name or "weight"
+        variable = _native.Variable(value, trainable and self._is_trainable, label, dtype)
+        variable._declared = bool(trainable)
+        variable.constraint = constraints.get(constraint)
+        variable.regularizer = regularizers.get(regularizer)
+        self._own.append(variable)
+        return variable
+
+    def _own_weights(self):
+        """The variables that are the layer's own."""
+        attributes = [
+            child for child in self._children() if isinstance(child, _native.Variable)
+        ]
+        own = list(self._own)
+        return own + [one for one in attributes if all(one is not known for known in own)]
+
+    @property
+    def weights(self):
+        """The layer's variables, and those of the layers within."""
+        found, seen = [], set()
+        for variable in [
+            *sorted(self._own_weights(), key=lambda variable: not _declared_trainable(variable)),
+            *(weight for layer in self._layers_within() for weight in layer.weights),
+        ]:
+            if variable._id not in seen:
+                seen.add(variable._id)
+                found.append(variable)
+        return found
+
+    @property
+    def variables(self):
+        """The weights, and the variables of the metrics within."""
+        metrics = [one for child in self.metrics for one in child.variables]
+        return self.weights + metrics
+
+    @property
+    def trainable_weights(self):
+        return [weight for weight in self.weights if weight.trainable]
+
+    trainable_variables = trainable_weights
+
+    @property
+    def non_trainable_weights(self):
+        return [weight for weight in self.weights if not weight.trainable]
+
+    non_trainable_variables = non_trainable_weights
+
+    @property
+    def trainable(self):
+        """Whether optimizers may change its weights."""
+        return self._is_trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        object.__setattr__(self, "_is_trainable", bool(value))
+        for weight in self._own_weights():
+            if _declared_trainable(weight):
+                weight.trainable = bool(value)
+        for layer in self._layers_within():
+            layer.trainable = value
+        _tracking.changed()
+
+    def get_weights(self):
+        """The values of the weights as NumPy arrays."""
+        return [weight.numpy() for weight in self.weights]
+
+    def set_weights(self, values):
+        """Gives the weights values, in the order of `get_weights`; all or none."""
+        weights, values = self.weights, [np.asarray(value) for value in values]
+        if len(weights) != len(values):
+            raise ValueError(
+                f"`{self.name}` has {len(weights)} weights, and is given {len(values)} arrays"
+                + ("\n  help: build it first, or call it on data" if not weights else "")
+            )
+        for weight, value in zip(weights, values):
+            if tuple(weight.shape) != value.shape:
+                raise _native.ShapeError(
+                    f"the weight `{weight.path}` has the shape {list(weight.shape)}, and is given "
+                    f"{list(value.shape)}"
+                )
+        for weight, value in zip(weights, values):
+            weight.assign(value)
+
+    def count_params(self):
+        """The number of numbers in the weights."""
+        return sum(int(np.prod(tuple(weight.shape), dtype=np.int64)) for weight in self.weights)
+
+    # Losses and metrics
+
+    def add_loss(self, losses, **options):
+        """Adds a term to the loss: a scalar, or a value for each sample. Called in `call`. With
+        `name` it is reported under that."""
+        if callable(losses):
+            raise ValueError("add_loss takes tensors: compute the term in `call`")
+        name = options.get("name")
+        for loss in losses if isinstance(losses, (list, tuple)) else [losses]:
+            count = self._count_of(name or "added_loss")
+            label = name or "added_loss"
+            _native.add_loss(label if count == 0 else f"{label}_{count}", loss)
+
+    def _count_of(self, name):
+        counts = _stack()[-1].counts if _stack() else self._loss_count
+        counts[name] = counts.get(name, -1) + 1
+        return counts[name]
+
+    def add_metric(self, value, name=None, aggregation=None, **options):
+        """Reports the mean of a value over each epoch; what a metric returned is reported as it
+        is."""
+        from .metrics import is_result
+
+        if is_result(value):
+            return
+        if name is None:
+            raise ValueError(
+                "Please provide a name for your metric like "
+                "`self.add_metric(tf.reduce_sum(inputs), name='mean_activation')`"
+            )
+        _native.add_metric(name, value)
+
+    @property
+    def metrics(self):
+        """The metrics that are attributes of the layer, and of those within."""
+        found = [child for child in self._children() if hasattr(child, "_is_metric")]
+        return found + [metric for layer in self._layers_within() for metric in layer.metrics]
+
+    @property
+    def losses(self):
+        """The terms that `add_loss` was given since the model was called, and the penalties on its
+        weights."""
+        raise AttributeError(
+            f"the losses of `{self.name}`: ask the model for its `losses`, or apply it in a model"
+        )
+
+    # Calls
+
+    def build(self, input_shape):
+        """Makes the weights. Yours may end with ``super().build(input_shape)``."""
+        object.__setattr__(self, "built", True)
+
+    def call(self, inputs, *arguments, **options):
+        """What the layer computes: you write it."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no `call`: write `def call(self, inputs):`"
+        )
+
+    def compute_output_shape(self, input_shape):
+        """The shape of what the layer returns for an input of a shape."""
+        sizes = [1 if size is None else size for size in input_shape]
+        outputs = self(_native.fill(sizes, 0.0, "float32"))
+        return shape_of(outputs)
+
+    def compute_mask(self, inputs, mask=None):
+        return mask
+
+    def _require_init(self):
+        if not self._is_initialized:
+            raise RuntimeError(
+                f"It looks like you are subclassing `{type(self).__bases__[0].__name__}` and forgot "
+                "to call `super().__init__()`"
+            )
+
+    def _handle(self):
+        """The native part's handle."""
+        if self._handle_or_none is None:
+            handle = _native.LayerHandle.of(self, type(self).__name__, self._given_name)
+            object.__setattr__(self, "_handle_or_none", handle)
+        return self._handle_or_none
+
+    def _apply(self, tensors, training):
+        return self._handle().apply(tensors, training, None)
+
+    def __call__(self, inputs, *arguments, **options):
+        self._require_init()
+        tensors = [self._cast(leaf) for leaf in flatten(inputs)]
+        call = _Call(skeleton(inputs), arguments, options)
+        stack = _stack()
+        stack.append(call)
+        try:
+            outputs = self._apply(tensors, call.training)
+        finally:
+            stack.pop()
+        return outputs[0] if call.outputs is None else pack(call.outputs, outputs)
+
+    def _cast(self, value):
+        """Floats of another precision as the layer's own."""
+        if isinstance(value, np.ndarray) and value.dtype == np.float64:
+            return value.astype(self._dtype)
+        if isinstance(value, _native.Tensor) and value.dtype.name == "float64":
+            return _native.cast(value, self._dtype)
+        if value is None:
+            raise ValueError(
+                f"`{self.name}` is called on None; give a tensor or an array\n"
+                "  help: does the `call` before it return its result?"
+            )
+        return value
+
+    def _run(self, tensors):
+        """Within the layer's scope: builds it, uses its weights, and calls `call`."""
+        stack = _stack()
+        call = stack[-1] if stack and stack[-1].is_new else None
+        if call is None:
+            call = _Call(self._last_structure, (), {})
+            stack.append(call)
+            try:
+                return self._run_call(call, tensors)
+            finally:
+                stack.pop()
+        return self._run_call(call, tensors)
+
+    def _run_call(self, call, tensors):
+        call.is_new = False
+        path = _native.current_path()
+        object.__setattr__(self, "_scope_name", path.rsplit("/", 1)[-1])
+        structure = call.inputs
+        inputs = tensors[0] if structure is None else pack(structure, tensors)
+        if structure is None and len(tensors) > 1:
+            inputs = list(tensors)
+        if not self.built:
+            object.__setattr__(self, "_is_building", True)
+            try:
+                self.build(shape_of(inputs))
+            finally:
+                object.__setattr__(self, "_is_building", False)
+            object.__setattr__(self, "built", True)
+        own = self._own_weights()
+        if own:
+            _native.use_weights(self._handle(), [_use_of(one, at) for at, one in enumerate(own)])
+        outputs = self.call(inputs, *call.arguments, **self._call_options(call, tensors))
+        if outputs is None:
+            raise ValueError(
+                f"`call` of `{self.name}` returned None\n  help: end it with `return`"
+            )
+        self._add_activity_loss(outputs)
+        call.outputs = skeleton(outputs)
+        return flatten(outputs)
+
+    def _call_options(self, call, tensors):
+        """The arguments of `call` besides the inputs: `training` and `mask` where it takes them."""
+        accepted = _accepted(type(self))
+        options = dict(call.options)
+        if "training" in accepted and "training" not in options:
+            options["training"] = _native.is_training()
+        if "training" not in accepted:
+            options.pop("training", None)
+        if "mask" in accepted and options.get("mask") is None:
+            masks = [_native.mask(tensor) for tensor in tensors]
+            options["mask"] = masks[0] if len(masks) == 1 else masks
+        if "mask" not in accepted:
+            options.pop("mask", None)
+        return options
+
+    def _add_activity_loss(self, outputs):
+        if self.activity_regularizer is not None:
+            for output in flatten(outputs):
+                penalty = self.activity_regularizer(output) / max(1, output.shape[0])
+                count = self._count_of("activity")
+                _native.add_loss("activity" if count == 0 else f"activity_{count}", penalty)
+
+    # Configuration
+
+    def get_config(self):
+        """The arguments by which the layer is made again. A layer with arguments of its own adds
+        them."""
+        config = {"name": self._given_name, "trainable": self._is_trainable}
+        return {name: value for name, value in config.items() if value not in (None, True)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+class _Call:
+    """One call of a layer."""
+
+    def __init__(self, inputs, arguments, options):
+        self.inputs, self.arguments, self.options = inputs, arguments, options
+        training = options.get("training")
+        self.training = None if training is None else bool(training)
+        self.outputs = None
+        self.counts = {}
+        self.is_new = True
+
+
+def _declared_trainable(variable):
+    """Whether a variable was made to be trained, frozen or not."""
+    if not hasattr(variable, "_declared"):
+        variable._declared = variable.trainable
+    return variable._declared
+
+
+def _use_of(variable, place):
+    regularizer = getattr(variable, "regularizer", None)
+    constraint = getattr(variable, "constraint", None)
+    return variable, variable.name if variable.name else f"weight_{place}", regularizer, constraint
+
+
+_ACCEPTED = {}
+
+
+def _accepted(kind):
+    """The names of the arguments that `call` of a class takes."""
+    if kind not in _ACCEPTED:
+        parameters = inspect.signature(kind.call).parameters.values()
+        _ACCEPTED[kind] = {
+            parameter.name
+            for parameter in parameters
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        }
+    return _ACCEPTED[kind]
+
+
+_streams = {}
+
+
+def first_values(initializer, shape, path):
+    """The first values of a weight: they follow the seed and the weight's path."""
+    if isinstance(initializer, initializers.Initializer) and type(initializer)._native_name:
+        number = _streams[path] = _streams.get(path, -1) + 1 if not path.startswith("/") else 0
+        stream = hash_of(f"{path}#{number}")
+        return _native.initialize(initializer._text(), shape, stream, initializer._seed)
+    if "dtype" in inspect.signature(initializer).parameters:
+        return initializer(shape, dtype="float32")
+    return initializer(shape)
+
+
+def hash_of(text):
+    """A number that follows from a text, the same in each process."""
+    value = 0xCBF29CE484222325
+    for byte in text.encode():
+        value = ((value ^ byte) * 0x100000001B3) % (1 << 64)
+    return value
+
+
+__all__ = ["Layer", "activations"]

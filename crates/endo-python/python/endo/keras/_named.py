@@ -1,0 +1,80 @@
+"""What is chosen by a name, by an object with options, or by a function: activations, initializers,
+regularizers and constraints."""
+
+from .. import _native
+from .._text import written
+
+
+def names_of(name):
+    """`HeNormal` as `he_normal`."""
+    text = ""
+    for place, letter in enumerate(name):
+        before = name[place - 1] if place else ""
+        if letter.isupper() and place and (before.islower() or before.isdigit()):
+            text += "_"
+        elif letter.isupper() and place and name[place + 1 : place + 2].islower():
+            text += "_"
+        text += letter.lower()
+    return text
+
+
+class Named:
+    """A value of the native part with its options; `config` are those that were given."""
+
+    _native_name = None
+    _positional = ()
+
+    def __init__(self, *arguments, **options):
+        if len(arguments) > len(self._positional):
+            raise TypeError(
+                f"{type(self).__name__} takes at most {len(self._positional)} arguments without "
+                f"names ({', '.join(self._positional)}), got {len(arguments)}"
+            )
+        for name, value in zip(self._positional, arguments):
+            if name in options:
+                raise TypeError(f"{type(self).__name__} got the argument `{name}` twice")
+            options[name] = value
+        self._seed = options.pop("seed", None)
+        self._options = options
+        self._check()
+
+    def _check(self):
+        """Raises at once where an option is wrong."""
+        _native.names(self._family, self._text())
+
+    def _text(self):
+        return written(self._native_name, self._options)
+
+    def get_config(self):
+        """The options that were given."""
+        config = dict(self._options)
+        if self._seed is not None:
+            config["seed"] = self._seed
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def __repr__(self):
+        options = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
+        return f"{type(self).__name__}({options})"
+
+
+def is_native(value, base):
+    """Whether a value is one of the native part, of a class that users have not changed."""
+    return isinstance(value, base) and type(value)._native_name is not None
+
+
+def class_of(base, name, positional, doc, native_name=None):
+    """A class of a family by its Keras name."""
+    return type(
+        name,
+        (base,),
+        {
+            "_native_name": native_name or names_of(name),
+            "_positional": tuple(positional.split()),
+            "__doc__": doc,
+            "__module__": base.__module__,
+        },
+    )

@@ -1,0 +1,54 @@
+"""Activation functions: by name, or as functions of tensors."""
+
+import sys
+
+from .. import _native
+from .._text import written
+
+
+def get(identifier):
+    """The function that a name, or a function, stands for; ``None`` is the identity."""
+    if identifier is None:
+        return linear
+    if callable(identifier):
+        return identifier
+    if isinstance(identifier, str):
+        _native.names("activations", identifier)
+        return getattr(sys.modules[__name__], identifier, None) or _of(identifier, ())
+    raise ValueError(
+        f"an activation is a name such as 'relu', a function of a tensor, or None, got {identifier!r}"
+    )
+
+
+def text_of(identifier):
+    """The text by which a layer of the native part gets an activation; ``None`` where it is a
+    function of the program."""
+    if identifier is None or isinstance(identifier, str):
+        return identifier or "linear"
+    return getattr(identifier, "_endo_text", None)
+
+
+def _of(name, options):
+    def activation(x, **given):
+        return _native.activate(written(name, given), x)
+
+    activation.__name__ = activation.__qualname__ = name
+    activation.__doc__ = f"The activation function `{name}`."
+    activation._endo_text = name
+    return activation
+
+
+for _name in _native.names("activations"):
+    globals()[_name] = _of(_name, ())
+swish = _of("silu", ())
+softmax = globals()["softmax"]
+linear = globals()["linear"]
+
+
+def serialize(activation):
+    """The name of an activation."""
+    return text_of(activation) or activation.__name__
+
+
+def deserialize(name, custom_objects=None):
+    return (custom_objects or {}).get(name) or get(name)

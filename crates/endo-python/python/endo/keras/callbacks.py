@@ -1,0 +1,376 @@
+"""Callbacks: told of epochs and batches while a model is trained."""
+
+import csv
+
+import os
+import sys
+import time
+
+
+
+
+class Callback:
+    """Told of what happens in training: yours defines the methods that it wants."""
+
+    model = None
+    params = None
+
+    def set_model(self, model):
+        self.model = model
+
+    def set_params(self, params):
+        self.params = params
+
+    def on_train_begin(self, logs=None):
+        """Training begins."""
+
+    def on_train_end(self, logs=None):
+        """Training is done."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """An epoch begins; epochs count from 0."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """An epoch is done, validation included."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """A batch is about to be trained on."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        """A batch is done; `logs` has the means of the epoch so far."""
+
+    def on_batch_begin(self, batch, logs=None):
+        """The same as `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch, logs=None):
+        """The same as `on_train_batch_end`."""
+
+    def on_test_begin(self, logs=None):
+        """A validation begins."""
+
+    def on_test_end(self, logs=None):
+        """A validation is done."""
+
+    def on_test_batch_begin(self, batch, logs=None):
+        """A batch is about to be tested with."""
+
+    def on_test_batch_end(self, batch, logs=None):
+        """A batch was tested with."""
+
+
+class CallbackList:
+    """The callbacks of one training, as the native part calls them."""
+
+    _EVENTS = {
+        "train_batch": ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"),
+        "test": ("on_test_begin", "on_test_end"),
+        "test_batch": ("on_test_batch_begin", "on_test_batch_end"),
+    }
+
+    def __init__(self, callbacks, model, params):
+        self.callbacks = list(callbacks)
+        self.model = model
+        for callback in self.callbacks:
+            callback.set_model(model)
+            callback.set_params(params)
+
+    def wants(self, event):
+        """Whether a callback defines a method of this kind."""
+        return any(
+            getattr(type(callback), name, None) is not getattr(Callback, name)
+            or name in vars(callback)
+            for callback in self.callbacks
+            for name in self._EVENTS[event]
+        )
+
+    def _tell(self, name, *arguments):
+        for callback in self.callbacks:
+            getattr(callback, name)(*arguments)
+        return bool(self.model.stop_training)
+
+    def train_begin(self, number, logs):
+        self.model.stop_training = False
+        return self._tell("on_train_begin", {})
+
+    def train_end(self, number, logs):
+        return self._tell("on_train_end", logs)
+
+    def epoch_begin(self, epoch, logs):
+        return self._tell("on_epoch_begin", epoch, {})
+
+    def epoch_end(self, epoch, logs):
+        return self._tell("on_epoch_end", epoch, logs)
+
+    def train_batch_begin(self, batch, logs):
+        self._tell("on_batch_begin", batch, {})
+        return self._tell("on_train_batch_begin", batch, {})
+
+    def train_batch_end(self, batch, logs):
+        self._tell("on_batch_end", batch, logs)
+        return self._tell("on_train_batch_end", batch, logs)
+
+    def test_begin(self, number, logs):
+        return self._tell("on_test_begin", {})
+
+    def test_end(self, number, logs):
+        return self._tell("on_test_end", logs)
+
+    def test_batch_begin(self, batch, logs):
+        return self._tell("on_test_batch_begin", batch, {})
+
+    def test_batch_end(self, batch, logs):
+        return self._tell("on_test_batch_end", batch, logs)
+
+
+class History(Callback):
+    """The numbers of each epoch, by name."""
+
+    def __init__(self):
+        self.history = {}
+        self.epoch = []
+
+    def on_train_begin(self, logs=None):
+        self.history, self.epoch = {}, []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+
+
+class ProgressLine(Callback):
+    """Prints a line for each epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.perf_counter() - self._started
+        numbers = " - ".join(f"{name}: {value:.4g}" for name, value in (logs or {}).items())
+        print(f"Epoch {epoch + 1}/{self.params['epochs']} - {seconds:.2f}s - {numbers}")
+        sys.stdout.flush()
+
+
+class LambdaCallback(Callback):
+    """A callback made of functions."""
+
+    def __init__(self, **functions):
+        for name, function in functions.items():
+            if not hasattr(Callback, name):
+                raise TypeError(f"LambdaCallback has no event `{name}`")
+            if function is not None:
+                setattr(self, name, function)
+
+
+class _Monitor(Callback):
+    """Watches a number of the logs."""
+
+    def __init__(self, monitor="val_loss", mode="auto", min_delta=0.0):
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode is 'auto', 'min' or 'max', got {mode!r}")
+        self.monitor = monitor
+        self.min_delta = abs(min_delta)
+        name = monitor.removeprefix("val_")
+        best_is_high = mode == "max" or (
+            mode == "auto" and name.startswith(("acc", "auc", "precision", "recall", "f1", "r2"))
+            or mode == "auto" and name.endswith(("accuracy", "acc", "auc", "iou"))
+        )
+        self.sign = 1.0 if best_is_high else -1.0
+
+    def value(self, logs):
+        """The number, or an error that says which there are."""
+        if self.monitor not in logs:
+            raise ValueError(
+                f"{type(self).__name__} watches `{self.monitor}`, which is not reported; there are "
+                f"{', '.join(logs)}"
+                + (
+                    "\n  help: give fit validation_data"
+                    if self.monitor.startswith("val_")
+                    else ""
+                )
+            )
+        return logs[self.monitor]
+
+    def improves(self, value, best):
+        return best is None or self.sign * (value - best) > self.min_delta
+
+
+class EarlyStopping(_Monitor):
+    """Stops when a number has not become better for `patience` epochs."""
+
+    def __init__(
+        self,
+        monitor="val_loss",
+        min_delta=0,
+        patience=0,
+        verbose=0,
+        mode="auto",
+        baseline=None,
+        restore_best_weights=False,
+        start_from_epoch=0,
+    ):
+        super().__init__(monitor, mode, min_delta)
+        self.patience, self.verbose, self.baseline = patience, verbose, baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
+
+    def on_train_begin(self, logs=None):
+        self.best, self.best_weights, self.best_epoch, self.wait = None, None, 0, 0
+        self.stopped_epoch = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch < self.start_from_epoch:
+            return
+        if self.monitor.startswith("val_") and not any(key.startswith("val_") for key in logs):
+            if (epoch + 1) % self.params["validation_freq"]:
+                return
+        value = self.value(logs)
+        if self.improves(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if self.baseline is None or self.improves(value, self.baseline):
+                self.wait = 0
+                return
+        self.wait += 1
+        if self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        if self.restore_best_weights and self.best_weights is not None:
+            self.model.set_weights(self.best_weights)
+        if self.verbose and self.stopped_epoch:
+            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+
+
+class ModelCheckpoint(_Monitor):
+    """Saves the model after each epoch, or when a number becomes better."""
+
+    def __init__(
+        self,
+        filepath,
+        monitor="val_loss",
+        verbose=0,
+        save_best_only=False,
+        save_weights_only=False,
+        mode="auto",
+        save_freq="epoch",
+        initial_value_threshold=None,
+    ):
+        super().__init__(monitor, mode)
+        self.filepath = os.fspath(filepath)
+        self.verbose, self.save_best_only = verbose, save_best_only
+        self.save_weights_only = save_weights_only
+        if save_freq != "epoch":
+            raise NotImplementedError("ModelCheckpoint saves after epochs: save_freq='epoch'")
+        self.best = initial_value_threshold
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.save_best_only:
+            value = self.value(logs)
+            if not self.improves(value, self.best):
+                return
+            self.best = value
+        path = self.filepath.format(epoch=epoch + 1, **(logs or {}))
+        if self.verbose:
+            print(f"Epoch {epoch + 1}: saving model to {path}")
+        save = self.model.save_weights if self.save_weights_only else self.model.save
+        save(path)
+
+
+class ReduceLROnPlateau(_Monitor):
+    """Lowers the learning rate when a number has not become better for `patience` epochs."""
+
+    def __init__(
+        self,
+        monitor="val_loss",
+        factor=0.1,
+        patience=10,
+        verbose=0,
+        mode="auto",
+        min_delta=1e-4,
+        cooldown=0,
+        min_lr=0.0,
+    ):
+        super().__init__(monitor, mode, min_delta)
+        if factor >= 1:
+            raise ValueError(f"the factor of ReduceLROnPlateau is less than 1, got {factor}")
+        self.factor, self.patience, self.verbose = factor, patience, verbose
+        self.cooldown, self.min_lr = cooldown, min_lr
+
+    def on_train_begin(self, logs=None):
+        self.best, self.wait, self.resting = None, 0, 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = self.value(logs)
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        if self.resting:
+            self.resting -= 1
+            self.wait = 0
+        if self.improves(value, self.best):
+            self.best, self.wait = value, 0
+        elif not self.resting:
+            self.wait += 1
+            now = float(self.model.optimizer.learning_rate)
+            if self.wait >= self.patience and now > self.min_lr:
+                self.model.optimizer.learning_rate = max(now * self.factor, self.min_lr)
+                self.resting, self.wait = self.cooldown, 0
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate at the start of each epoch: by a function of the epoch, and of the
+    rate before if it takes that."""
+
+    def __init__(self, schedule, verbose=0):
+        self.schedule, self.verbose = schedule, verbose
+
+    def on_epoch_begin(self, epoch, logs=None):
+        now = float(self.model.optimizer.learning_rate)
+        try:
+            rate = self.schedule(epoch, now)
+        except TypeError:
+            rate = self.schedule(epoch)
+        self.model.optimizer.learning_rate = float(rate)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+class TerminateOnNaN(Callback):
+    """Does nothing: a loss that is not finite stops training with an error that says why."""
+
+
+class CSVLogger(Callback):
+    """Writes the numbers of each epoch to a file."""
+
+    def __init__(self, filename, separator=",", append=False):
+        self.filename, self.separator, self.append = os.fspath(filename), separator, append
+
+    def on_train_begin(self, logs=None):
+        has_rows = (
+            self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
+        )
+        self._file = open(self.filename, "a" if self.append else "w", newline="")
+        self._writer = None
+        self._needs_header = not has_rows
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._writer is None:
+            names = ["epoch", *logs]
+            self._writer = csv.DictWriter(self._file, names, delimiter=self.separator, restval="NA")
+            if self._needs_header:
+                self._writer.writeheader()
+        self._writer.writerow({"epoch": epoch, **logs})
+        self._file.flush()
+
+    def on_train_end(self, logs=None):
+        self._file.close()
+
+
+class TensorBoard(Callback):
+    def __init__(self, *arguments, **options):
+        raise NotImplementedError("TensorBoard: use CSVLogger, or the History that fit returns")
+
+

@@ -1,0 +1,64 @@
+"""Projections of weights after each update: by name, with options, or a function of a tensor."""
+
+from .. import _native
+from ._named import Named, class_of, is_native
+
+
+class Constraint(Named):
+    """A projection of a weight. One of your own has `__call__(self, w)`."""
+
+    _family = "constraints"
+
+    def __init__(self, *arguments, **options):
+        if type(self)._native_name is not None:
+            super().__init__(*arguments, **options)
+
+    def __call__(self, w):
+        return _native.project(self._text(), w)
+
+
+MaxNorm = class_of(Constraint, "MaxNorm", "max_value axis", "Norms of at most `max_value`.")
+MinMaxNorm = class_of(
+    Constraint, "MinMaxNorm", "min_value max_value rate axis", "Norms between two values."
+)
+NonNeg = class_of(Constraint, "NonNeg", "", "No value below 0.")
+UnitNorm = class_of(Constraint, "UnitNorm", "axis", "Norms of 1.")
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
+
+
+class OfText(Constraint):
+    """The constraint that a text names."""
+
+    _native_name = "text"
+
+    def __init__(self, text):
+        self.text = text
+        self._options = {}
+
+    def _text(self):
+        return self.text
+
+    def get_config(self):
+        return {"text": self.text}
+
+
+def get(identifier):
+    """The constraint that a name, an object or a function stands for."""
+    if identifier is None or isinstance(identifier, Constraint):
+        return identifier
+    if isinstance(identifier, str):
+        _native.names("constraints", identifier)
+        return OfText(identifier)
+    if isinstance(identifier, type):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise ValueError(
+        f"a constraint is a name such as 'non_neg', an object, or a function, got {identifier!r}"
+    )
+
+
+def text_of(identifier):
+    """The text for the native part; ``None`` where it is a function of the program."""
+    identifier = get(identifier)
+    return identifier._text() if is_native(identifier, Constraint) else None

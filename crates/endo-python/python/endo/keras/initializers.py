@@ -1,0 +1,105 @@
+"""First values of weights: by name, with options, or a function of a shape."""
+
+from .. import _native
+from ._named import Named, class_of, is_native
+
+
+class Initializer(Named):
+    """First values of weights. One of your own has `__call__(self, shape, dtype=None)`."""
+
+    _family = "initializers"
+    _calls = 0
+
+    def __init__(self, *arguments, **options):
+        if type(self)._native_name is not None:
+            super().__init__(*arguments, **options)
+
+    def __call__(self, shape, dtype=None, **options):
+        # Each call draws other numbers, unless there is a seed.
+        Initializer._calls += 1
+        stream = 0 if self._seed is not None else Initializer._calls
+        return _native.constant(
+            _native.initialize(self._text(), [int(size) for size in shape], stream, self._seed),
+            dtype,
+            None,
+        )
+
+
+Constant = class_of(Initializer, "Constant", "value", "All values are `value`.")
+GlorotNormal = class_of(Initializer, "GlorotNormal", "seed", "Glorot and Bengio 2010, normal.")
+GlorotUniform = class_of(Initializer, "GlorotUniform", "seed", "Glorot and Bengio 2010, uniform.")
+HeNormal = class_of(Initializer, "HeNormal", "seed", "He et al. 2015, normal.")
+HeUniform = class_of(Initializer, "HeUniform", "seed", "He et al. 2015, uniform.")
+Identity = class_of(Initializer, "Identity", "gain", "The unit matrix times `gain`.")
+LecunNormal = class_of(Initializer, "LecunNormal", "seed", "LeCun et al. 1998, normal.")
+LecunUniform = class_of(Initializer, "LecunUniform", "seed", "LeCun et al. 1998, uniform.")
+Ones = class_of(Initializer, "Ones", "", "All values are 1.")
+Orthogonal = class_of(
+    Initializer, "Orthogonal", "gain seed", "An orthogonal matrix times `gain` (Saxe et al. 2014)."
+)
+RandomNormal = class_of(
+    Initializer, "RandomNormal", "mean stddev seed", "Normal with `mean` and `stddev`."
+)
+RandomUniform = class_of(
+    Initializer, "RandomUniform", "minval maxval seed", "Uniform from `minval` to `maxval`."
+)
+TruncatedNormal = class_of(
+    Initializer, "TruncatedNormal", "mean stddev seed", "Normal, within two deviations."
+)
+VarianceScaling = class_of(
+    Initializer, "VarianceScaling", "scale mode distribution seed", "Scaled by the fans."
+)
+Zeros = class_of(Initializer, "Zeros", "", "All values are 0.")
+
+_CLASSES = {
+    value._native_name: value
+    for value in list(globals().values())
+    if isinstance(value, type) and issubclass(value, Initializer) and value is not Initializer
+}
+glorot_normal, glorot_uniform = GlorotNormal, GlorotUniform
+he_normal, he_uniform = HeNormal, HeUniform
+lecun_normal, lecun_uniform = LecunNormal, LecunUniform
+constant, ones, zeros, orthogonal, identity = Constant, Ones, Zeros, Orthogonal, Identity
+
+
+def get(identifier):
+    """The initializer that a name, an object or a function stands for."""
+    if identifier is None or isinstance(identifier, Initializer):
+        return identifier
+    if isinstance(identifier, str):
+        _native.names("initializers", identifier)
+        return OfText(identifier)
+    if isinstance(identifier, type):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise ValueError(
+        "an initializer is a name such as 'he_normal', an object, or a function of a shape, got "
+        f"{identifier!r}"
+    )
+
+
+class OfText(Initializer):
+    """The initializer that a text names."""
+
+    _native_name = "text"
+
+    def __init__(self, text):
+        self.text = text
+        self._seed = None
+        self._options = {}
+
+    def _text(self):
+        return self.text
+
+    def get_config(self):
+        return {"text": self.text}
+
+
+def text_of(identifier):
+    """The text by which a layer of the native part gets an initializer; ``None`` where it is a
+    function of the program, or has a seed of its own."""
+    identifier = get(identifier)
+    if is_native(identifier, Initializer) and identifier._seed is None:
+        return identifier._text()
+    return None

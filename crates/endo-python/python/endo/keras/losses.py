@@ -1,0 +1,191 @@
+"""Losses: those of the library, functions of targets and predictions, and `Loss`, which users
+subclass."""
+
+from .. import _native
+from .._text import value_text, written
+from ._named import names_of
+
+
+class Reduction:
+    """How the values of a loss become one number."""
+
+    AUTO = "sum_over_batch_size"
+    SUM_OVER_BATCH_SIZE = "sum_over_batch_size"
+    SUM = "sum"
+    NONE = "none"
+
+
+def _reduction_name(reduction):
+    return {None: "none", "auto": "sum_over_batch_size"}.get(reduction, reduction)
+
+
+class Loss:
+    """How far predictions are from targets.
+
+    Yours has ``call(self, y_true, y_pred)``, which returns a value for each sample or element; what
+    becomes of them is `reduction`.
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None):
+        self.reduction = _reduction_name(reduction)
+        self.name = name or names_of(type(self).__name__)
+
+    def call(self, y_true, y_pred):
+        """A value for each sample or element: you write it."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no `call`: write `def call(self, y_true, y_pred):`"
+        )
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        return self._handle().compute(y_true, y_pred, sample_weight, True)
+
+    def _handle(self):
+        if not hasattr(self, "reduction"):
+            raise RuntimeError(
+                f"{type(self).__name__} forgot to call `super().__init__()` in its `__init__`"
+            )
+        return _native.LossHandle.of(self.call, self.name, self.reduction)
+
+    def get_config(self):
+        """The arguments by which the loss is made again."""
+        return {"reduction": self.reduction, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+class NativeLoss(Loss):
+    """A loss of the library, with its options as arguments."""
+
+    _native_name = None
+    _positional = ()
+
+    def __init__(self, *arguments, **options):
+        names = (*self._positional, "reduction", "name")
+        for name, value in zip(names, arguments):
+            options[name] = value
+        self._config = dict(options)
+        options.pop("dtype", None)
+        reduction = _reduction_name(options.pop("reduction", "sum_over_batch_size"))
+        name = options.pop("name", None)
+        options.pop("axis", None) if options.get("axis") == -1 else None
+        super().__init__(reduction, name or self._native_name)
+        self._native_handle = _native.LossHandle.named(
+            written(self._native_name, {**options, "reduction": reduction})
+        )
+
+    def call(self, y_true, y_pred):
+        return self._native_handle.compute(y_true, y_pred, None, False)
+
+    def _handle(self):
+        return self._native_handle
+
+    def get_config(self):
+        return dict(self._config)
+
+
+def _loss(name, positional, doc, native_name=None):
+    native_name = native_name or names_of(name)
+
+    def function(y_true, y_pred, **options):
+        reduced = {**options, "reduction": "none"}
+        handle = _native.LossHandle.named(written(native_name, reduced))
+        return handle.compute(y_true, y_pred, None, False)
+
+    function.__name__ = function.__qualname__ = native_name
+    function.__doc__ = f"{doc} A value for each sample."
+    function._endo_text = native_name
+    kind = type(
+        name,
+        (NativeLoss,),
+        {
+            "_native_name": native_name,
+            "_positional": tuple(positional.split()),
+            "__doc__": doc,
+            "__module__": __name__,
+        },
+    )
+    return kind, function
+
+
+_TABLE = {
+    "BinaryCrossentropy": ("from_logits label_smoothing axis", "Of two classes."),
+    "BinaryFocalCrossentropy": (
+        "apply_class_balancing alpha gamma from_logits label_smoothing axis",
+        "Of two classes, with less weight on what is right (Lin et al. 2018).",
+    ),
+    "CategoricalCrossentropy": ("from_logits label_smoothing axis", "Of one-hot classes."),
+    "CategoricalFocalCrossentropy": (
+        "alpha gamma from_logits label_smoothing axis",
+        "Of one-hot classes, with less weight on what is right.",
+    ),
+    "CategoricalHinge": ("", "The hinge loss of classes."),
+    "CosineSimilarity": ("axis", "Minus the cosine of the angle."),
+    "CTC": ("", "Connectionist temporal classification (Graves et al. 2006)."),
+    "Dice": ("", "Of overlaps."),
+    "Hinge": ("", "The hinge loss."),
+    "Huber": ("delta", "Squares up to `delta`, linear beyond (Huber 1964)."),
+    "KLDivergence": ("", "The Kullback-Leibler divergence."),
+    "LogCosh": ("", "The logarithm of the hyperbolic cosine."),
+    "MeanAbsoluteError": ("", "The mean of absolute differences."),
+    "MeanAbsolutePercentageError": ("", "In percent of the targets."),
+    "MeanSquaredError": ("", "The mean of squared differences."),
+    "MeanSquaredLogarithmicError": ("", "Of logarithms."),
+    "Poisson": ("", "Of counts."),
+    "SparseCategoricalCrossentropy": ("from_logits ignore_class axis", "Of classes by number."),
+    "SquaredHinge": ("", "The squared hinge loss."),
+    "Tversky": ("alpha beta", "Of overlaps, weighted."),
+}
+_NATIVE = {"CTC": "ctc", "KLDivergence": "kl_divergence", "LogCosh": "log_cosh"}
+_FUNCTIONS = {}
+for _name, (_positional, _doc) in _TABLE.items():
+    _class, _function = _loss(_name, _positional, _doc, _NATIVE.get(_name))
+    globals()[_name] = _class
+    _FUNCTIONS[_function.__name__] = _function
+    globals().setdefault(_function.__name__, _function)
+mse = MSE = _FUNCTIONS["mean_squared_error"]
+mae = MAE = _FUNCTIONS["mean_absolute_error"]
+mape = MAPE = _FUNCTIONS["mean_absolute_percentage_error"]
+msle = MSLE = _FUNCTIONS["mean_squared_logarithmic_error"]
+kld = KLD = _FUNCTIONS["kl_divergence"]
+
+
+def get(identifier):
+    """The loss that a name, an object, a class or a function stands for."""
+    if identifier is None or isinstance(identifier, Loss):
+        return identifier
+    if isinstance(identifier, str):
+        found = globals().get(identifier)
+        if isinstance(found, type) and issubclass(found, Loss):
+            return found()
+        return OfText(identifier)
+    if isinstance(identifier, type) and issubclass(identifier, Loss):
+        return identifier()
+    if callable(identifier):
+        text = getattr(identifier, "_endo_text", None)
+        return OfText(text) if text else OfFunction(identifier)
+    raise ValueError(
+        "a loss is a name such as 'mse', an object, or a function of targets and predictions, got "
+        f"{value_text(identifier)!r}"
+    )
+
+
+class OfText(NativeLoss):
+    """The loss that a text names."""
+
+    def __init__(self, text):
+        self._config = {"text": text}
+        self._native_handle = _native.LossHandle.named(text)
+        Loss.__init__(self, name=self._native_handle.name)
+
+
+class OfFunction(Loss):
+    """A function of targets and predictions as a loss."""
+
+    def __init__(self, function):
+        super().__init__(name=getattr(function, "__name__", "loss"))
+        self.call = function
+
+    def get_config(self):
+        return {"function": self.name}

@@ -1,0 +1,353 @@
+"""Metrics: those of the library, functions of targets and predictions, and `Metric`, which users
+subclass."""
+
+import inspect
+
+import numpy as np
+
+from .. import _native
+from .._text import value_text, written
+from . import losses
+from ._layer import first_values, initializers
+from ._named import names_of
+
+
+class Metric:
+    """A number accumulated over batches.
+
+    Yours makes its totals in `__init__` with `add_weight`, adds to them in
+    ``update_state(self, y_true, y_pred, sample_weight=None)``, and returns a number made of them
+    in ``result(self)``.
+    """
+
+    _is_metric = True
+
+    def __init__(self, name=None, dtype=None, **options):
+        if options:
+            raise TypeError(
+                f"{type(self).__name__} got arguments that no metric has: {', '.join(options)}"
+            )
+        self.name = name or names_of(type(self).__name__)
+        self.dtype = "float32"
+        self._totals = []
+        self._native_handle = None
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if "update_state" in cls.__dict__:
+            cls.update_state = _reported(cls.update_state)
+
+    def add_weight(self, name=None, shape=(), initializer="zeros", dtype=None, **options):
+        """A total: a variable that is zero at the start of each epoch."""
+        if not isinstance(name, (str, type(None))):
+            name, shape = (shape if isinstance(shape, str) else "total"), name
+        self._require_init()
+        sizes = [shape] if isinstance(shape, int) else list(shape or ())
+        value = first_values(initializers.get(initializer), sizes, f"{self.name}/{name}")
+        variable = _native.Variable(np.asarray(value), False, name, "float32")
+        self._totals.append(variable)
+        return variable
+
+    def _require_init(self):
+        if not hasattr(self, "_totals"):
+            raise RuntimeError(
+                f"{type(self).__name__} forgot to call `super().__init__()` in its `__init__`"
+            )
+
+    @property
+    def variables(self):
+        """The totals."""
+        return list(self._totals)
+
+    weights = variables
+
+    def update_state(self, *arguments, **options):
+        """Takes in a batch: you write it."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no `update_state`: write "
+            "`def update_state(self, y_true, y_pred, sample_weight=None):`"
+        )
+
+    def result(self):
+        """The number so far: you write it."""
+        raise NotImplementedError(f"{type(self).__name__} has no `result`: write `def result(self):`")
+
+    def reset_state(self):
+        """Sets the totals to zero."""
+        for variable in self.variables:
+            variable.assign(np.zeros(tuple(variable.shape)))
+
+    def reset_states(self):
+        """The same, as older versions of Keras call it."""
+        self.reset_state()
+
+    def __call__(self, *arguments, **options):
+        self._require_init()
+        self.update_state(*arguments, **options)
+        return _noted(self.result())
+
+    def _update(self, y_true, y_pred, sample_weight):
+        """What a compiled model calls."""
+        accepted = inspect.signature(self.update_state).parameters
+        if "sample_weight" in accepted:
+            return self.update_state(y_true, y_pred, sample_weight=sample_weight)
+        return self.update_state(y_true, y_pred)
+
+    def _handle(self):
+        """The native part's handle, by which models are compiled."""
+        self._require_init()
+        if self._native_handle is None:
+            self._native_handle = _native.MetricHandle.of(self, self.name)
+        return self._native_handle
+
+    def get_config(self):
+        """The arguments by which the metric is made again."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+def _reported(update_state):
+    """An update that has the layer which makes it report the metric."""
+    if getattr(update_state, "_endo_is_reported", False):
+        return update_state
+
+    def update(self, *arguments, **options):
+        arguments = [
+            _native.identity(one) if isinstance(one, (np.ndarray, list)) else one
+            for one in arguments
+        ]
+        value = update_state(self, *arguments, **options)
+        if _native.current_path():
+            self._handle().report()
+        return value
+
+    update.__name__ = "update_state"
+    update.__doc__ = update_state.__doc__
+    update.__wrapped__ = update_state
+    update._endo_is_reported = True
+    return update
+
+
+class NativeMetric(Metric):
+    """A metric of the library, with its options as arguments."""
+
+    _native_name = None
+    _positional = ()
+
+    def __init__(self, *arguments, **options):
+        for name, value in zip((*self._positional, "name"), arguments):
+            options[name] = value
+        self._config = dict(options)
+        name = options.pop("name", None)
+        options.pop("dtype", None)
+        super().__init__(name or self._native_name)
+        self._native_handle = self._make(options)
+
+    def _make(self, options):
+        return _native.MetricHandle.named(written(self._native_name, options), self.name)
+
+    @property
+    def variables(self):
+        return self._native_handle.variables()
+
+    weights = variables
+
+    def update_state(self, y_true, y_pred=None, sample_weight=None):
+        self._native_handle.update(y_true, y_pred, sample_weight)
+
+    def result(self):
+        return self._native_handle.result()
+
+    def reset_state(self):
+        self._native_handle.reset()
+
+    def get_config(self):
+        return dict(self._config)
+
+
+class Mean(NativeMetric):
+    """The mean of all values taken in, weighted if weights are given."""
+
+    _native_name = "mean"
+
+    def _make(self, options):
+        return _native.MetricHandle.mean(self.name)
+
+    def update_state(self, values, sample_weight=None):
+        self._native_handle.update(values, None, sample_weight)
+
+
+
+class Sum(Mean):
+    """The sum of all values taken in."""
+
+    _native_name = "sum"
+
+    def _make(self, options):
+        return _native.MetricHandle.sum(self.name)
+
+
+_results = {}
+
+
+def _noted(tensor):
+    """Keeps in mind that a metric has returned this tensor, so that its layer need not report it."""
+    if len(_results) > 1000:
+        _results.clear()
+    _results[id(tensor)] = tensor
+    return tensor
+
+
+def is_result(value):
+    """Whether a metric has returned this tensor."""
+    return _results.get(id(value)) is value
+
+
+class MeanMetricWrapper(Metric):
+    """The mean of a function of targets and predictions."""
+
+    def __init__(self, fn, name=None, dtype=None, **options):
+        super().__init__(name or getattr(fn, "__name__", "metric"))
+        self.function = (lambda y_true, y_pred: fn(y_true, y_pred, **options)) if options else fn
+        handle = _native.LossHandle.of(self.function, self.name, "sum_over_batch_size")
+        self._native_handle = _native.MetricHandle.of_loss(handle, self.name)
+
+    @property
+    def variables(self):
+        return self._native_handle.variables()
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self._native_handle.update(y_true, y_pred, sample_weight)
+
+    def result(self):
+        return self._native_handle.result()
+
+    def reset_state(self):
+        self._native_handle.reset()
+
+
+def _metric(name, positional, doc, native_name=None):
+    return type(
+        name,
+        (NativeMetric,),
+        {
+            "_native_name": native_name or names_of(name),
+            "_positional": tuple(positional.split()),
+            "__doc__": doc,
+            "__module__": __name__,
+        },
+    )
+
+
+_TABLE = {
+    "Accuracy": ("", "How often predictions equal targets."),
+    "AUC": ("num_thresholds curve summation_method", "The area under a curve."),
+    "BinaryAccuracy": ("", "How often two classes are told right."),
+    "BinaryCrossentropy": ("", "The mean cross entropy of two classes."),
+    "BinaryIoU": ("target_class_ids threshold", "Intersection over union."),
+    "CategoricalAccuracy": ("", "How often one-hot classes are told right."),
+    "CategoricalCrossentropy": ("", "The mean cross entropy of classes."),
+    "CategoricalHinge": ("", "The mean hinge loss of classes."),
+    "CosineSimilarity": ("", "The mean cosine of the angle."),
+    "F1Score": ("average threshold", "The harmonic mean of precision and recall."),
+    "FalseNegatives": ("thresholds", "How many."),
+    "FalsePositives": ("thresholds", "How many."),
+    "FBetaScore": ("average beta threshold", "A weighted mean of precision and recall."),
+    "Hinge": ("", "The mean hinge loss."),
+    "IoU": ("num_classes target_class_ids", "Intersection over union."),
+    "KLDivergence": ("", "The mean divergence."),
+    "LogCoshError": ("", "The mean logarithm of the hyperbolic cosine."),
+    "MeanAbsoluteError": ("", "The mean of absolute differences."),
+    "MeanAbsolutePercentageError": ("", "In percent of the targets."),
+    "MeanIoU": ("num_classes", "The mean intersection over union."),
+    "MeanSquaredError": ("", "The mean of squared differences."),
+    "MeanSquaredLogarithmicError": ("", "Of logarithms."),
+    "OneHotIoU": ("num_classes target_class_ids", "Intersection over union."),
+    "OneHotMeanIoU": ("num_classes", "The mean intersection over union."),
+    "Poisson": ("", "The mean Poisson loss."),
+    "Precision": ("thresholds top_k class_id", "How much of what is called so is so."),
+    "PrecisionAtRecall": ("recall num_thresholds class_id", "At a recall."),
+    "R2Score": ("", "The share of the variance that is explained."),
+    "Recall": ("thresholds top_k class_id", "How much of what is so is called so."),
+    "RecallAtPrecision": ("precision num_thresholds class_id", "At a precision."),
+    "RootMeanSquaredError": ("", "The root of the mean of squared differences."),
+    "SensitivityAtSpecificity": ("specificity num_thresholds class_id", "At a specificity."),
+    "SparseCategoricalAccuracy": ("", "How often classes by number are told right."),
+    "SparseCategoricalCrossentropy": ("", "The mean cross entropy of classes by number."),
+    "SparseTopKCategoricalAccuracy": ("k", "Whether the class is among the first `k`."),
+    "SpecificityAtSensitivity": ("sensitivity num_thresholds class_id", "At a sensitivity."),
+    "SquaredHinge": ("", "The mean squared hinge loss."),
+    "TopKCategoricalAccuracy": ("k", "Whether the class is among the first `k`."),
+    "TrueNegatives": ("thresholds", "How many."),
+    "TruePositives": ("thresholds", "How many."),
+}
+_NATIVE = {
+    "KLDivergence": "kl_divergence",
+    "LogCoshError": "log_cosh",
+    "R2Score": "r2_score",
+    "F1Score": "f1_score",
+    "FBetaScore": "f_beta_score",
+    "AUC": "auc",
+    "IoU": "io_u",
+    "BinaryIoU": "binary_io_u",
+    "MeanIoU": "mean_io_u",
+    "OneHotIoU": "one_hot_io_u",
+    "OneHotMeanIoU": "one_hot_mean_io_u",
+}
+for _name, (_positional, _doc) in _TABLE.items():
+    globals()[_name] = _metric(_name, _positional, _doc, _NATIVE.get(_name))
+for _name, _function in losses._FUNCTIONS.items():
+    globals()[_name] = _function
+mse = MSE = losses.mse
+mae = MAE = losses.mae
+
+
+def get(identifier, loss=None):
+    """The metric that a name, an object, a class or a function stands for; `"accuracy"` follows the
+    loss that a model is compiled with."""
+    if isinstance(identifier, Metric):
+        return identifier
+    if isinstance(identifier, str):
+        found = globals().get(identifier)
+        if isinstance(found, type) and issubclass(found, Metric):
+            return found()
+        return OfText(_accuracy(identifier, loss), identifier)
+    if isinstance(identifier, type) and issubclass(identifier, Metric):
+        return identifier()
+    if isinstance(identifier, losses.Loss):
+        return MeanMetricWrapper(identifier.call, identifier.name)
+    if callable(identifier):
+        return MeanMetricWrapper(identifier)
+    raise ValueError(
+        "a metric is a name such as 'mae', an object, or a function of targets and predictions, got "
+        f"{value_text(identifier)!r}"
+    )
+
+
+def _accuracy(name, loss):
+    """Which accuracy is meant, by the loss."""
+    if name not in ("accuracy", "acc"):
+        return name
+    kind = loss.name if loss is not None else ""
+    if kind.startswith("sparse_categorical"):
+        return "sparse_categorical_accuracy"
+    if kind.startswith("categorical"):
+        return "categorical_accuracy"
+    if kind.startswith("binary"):
+        return "binary_accuracy"
+    return "accuracy"
+
+
+class OfText(NativeMetric):
+    """The metric that a text names, reported as it is written."""
+
+    def __init__(self, text, reported=None):
+        self._config = {"text": text, "reported": reported}
+        Metric.__init__(self, (reported or text).split("(")[0])
+        self._native_handle = _native.MetricHandle.named(text, self.name)

@@ -1,0 +1,246 @@
+"""Optimizers, by Keras's names."""
+
+import numpy as np
+
+from .. import _native
+from .._structure import flatten
+from .._text import value_text, written
+from ._named import names_of
+
+
+class _Schedule:
+    """A learning rate that follows the number of steps."""
+
+    _native_name = None
+    _positional = ()
+
+    def __init__(self, *arguments, **options):
+        for name, value in zip(self._positional, arguments):
+            options[name] = value
+        options.pop("name", None)
+        self._options = options
+        _native.OptimizerHandle.named(f"sgd({self._text()})")
+
+    def _text(self):
+        return written(self._native_name, self._options)
+
+    def __call__(self, step):
+        """The learning rate at a step."""
+        handle = _native.OptimizerHandle.named(f"sgd({self._text()})")
+        handle.iterations().assign(int(step))
+        return handle.learning_rate
+
+    def get_config(self):
+        return dict(self._options)
+
+
+class schedules:
+    """Learning rates that follow the number of steps."""
+
+    LearningRateSchedule = _Schedule
+
+
+def _schedule(name, positional, doc):
+    kind = type(
+        name,
+        (_Schedule,),
+        {
+            "_native_name": names_of(name),
+            "_positional": tuple(positional.split()),
+            "__doc__": doc,
+            "__module__": __name__,
+        },
+    )
+    setattr(schedules, name, kind)
+
+
+_schedule(
+    "ExponentialDecay", "initial_learning_rate decay_steps decay_rate staircase", "Falls by a factor."
+)
+_schedule(
+    "PolynomialDecay",
+    "initial_learning_rate decay_steps end_learning_rate power cycle",
+    "Falls to an end.",
+)
+_schedule(
+    "InverseTimeDecay", "initial_learning_rate decay_steps decay_rate staircase", "Falls as 1/t."
+)
+_schedule("PiecewiseConstantDecay", "boundaries values", "A value for each stretch of steps.")
+_schedule(
+    "CosineDecay",
+    "initial_learning_rate decay_steps alpha warmup_target warmup_steps",
+    "Falls as a cosine.",
+)
+_schedule(
+    "CosineDecayRestarts",
+    "initial_learning_rate first_decay_steps t_mul m_mul alpha",
+    "Falls as a cosine, again and again.",
+)
+
+
+class LearningRate(float):
+    """A learning rate as a number that is also read as Keras's variable is."""
+
+    def numpy(self):
+        return np.float32(self)
+
+
+class Optimizer:
+    """How weights are updated by their gradients."""
+
+    _native_name = None
+    _positional = ("learning_rate",)
+    _ignored = ("jit_compile", "name", "use_locking", "decay")
+
+    def __init__(self, *arguments, **options):
+        if self._native_name is None:
+            raise NotImplementedError(
+                "an optimizer of your own is written in Rust; in Python, update variables in a loop "
+                "with tf.GradientTape and `variable.assign_sub`"
+            )
+        if len(arguments) > len(self._positional):
+            raise TypeError(f"{type(self).__name__} takes {len(self._positional)} arguments at most")
+        for name, value in zip(self._positional, arguments):
+            options[name] = value
+        if "lr" in options:
+            options["learning_rate"] = options.pop("lr")
+        if options.get("decay"):
+            raise NotImplementedError(
+                "`decay` is gone from Keras, too: give a schedule, such as "
+                "keras.optimizers.schedules.InverseTimeDecay(0.01, 1, decay)"
+            )
+        if callable(options.get("learning_rate")) and not isinstance(
+            options["learning_rate"], _Schedule
+        ):
+            options["learning_rate"] = options["learning_rate"]()
+        self.name = options.get("name") or names_of(type(self).__name__)
+        self._config = {
+            name: value for name, value in options.items() if name not in self._ignored
+        }
+        self._handle = _native.OptimizerHandle.named(written(self._native_name, self._config))
+
+    def apply_gradients(self, grads_and_vars, name=None, **options):
+        """Updates variables by pairs of a gradient, or ``None``, and a variable."""
+        pairs = list(grads_and_vars)
+        if not pairs:
+            raise ValueError(
+                "No gradients provided for any variable: the list is empty\n"
+                "  help: a model has its weights once it was called on data"
+            )
+        variables = [variable for _, variable in pairs]
+        self._handle.apply([(gradient, variable) for gradient, variable in pairs])
+        if not _native.is_tracing():
+            for variable in variables:
+                constraint = getattr(variable, "constraint", None)
+                if constraint is not None:
+                    variable.assign(constraint(variable.read_value()))
+
+    def apply(self, grads, trainable_variables=None):
+        """Updates variables by their gradients."""
+        self.apply_gradients(zip(grads, trainable_variables))
+
+    def minimize(self, loss, var_list, tape=None):
+        """Updates variables by the gradients of a loss, a function without arguments or a tensor
+        with its tape."""
+        from ..tf._tape import GradientTape
+
+        if callable(loss):
+            with GradientTape() as tape:
+                value = loss()
+        else:
+            value = loss
+        if tape is None:
+            raise ValueError("minimize of a tensor needs the `tape` that has recorded it")
+        variables = flatten(var_list() if callable(var_list) else var_list)
+        self.apply_gradients(zip(tape.gradient(value, variables), variables))
+
+    @property
+    def learning_rate(self):
+        """The learning rate now; to be set, unless it is a schedule."""
+        return LearningRate(self._handle.learning_rate)
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        self._handle.set_learning_rate(float(value))
+
+    lr = learning_rate
+
+    @property
+    def iterations(self):
+        """The number of updates so far."""
+        return self._handle.iterations()
+
+    @property
+    def variables(self):
+        """What it keeps: the number of updates, and slots for each variable."""
+        return self._handle.variables()
+
+    def get_config(self):
+        """The arguments by which it is made again."""
+        return dict(self._config)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _optimizer(name, positional, doc, native_name=None):
+    kind = type(
+        name,
+        (Optimizer,),
+        {
+            "_native_name": native_name or names_of(name),
+            "_positional": ("learning_rate", *positional.split()),
+            "__doc__": doc,
+            "__module__": __name__,
+        },
+    )
+    globals()[name] = kind
+
+
+_optimizer("SGD", "momentum nesterov", "Gradient descent, with momentum.", "sgd")
+_optimizer("RMSprop", "rho momentum epsilon centered", "Tieleman and Hinton 2012.", "rmsprop")
+_optimizer("Adagrad", "initial_accumulator_value epsilon", "Duchi et al. 2011.")
+_optimizer("Adadelta", "rho epsilon", "Zeiler 2012.")
+_optimizer("Adam", "beta_1 beta_2 epsilon amsgrad", "Kingma and Ba 2015.")
+_optimizer("AdamW", "weight_decay beta_1 beta_2 epsilon amsgrad", "Loshchilov and Hutter 2019.", "adam_w")
+_optimizer("Adamax", "beta_1 beta_2 epsilon", "Kingma and Ba 2015, section 7.1.")
+_optimizer("Nadam", "beta_1 beta_2 epsilon", "Dozat 2016.")
+_optimizer("Ftrl", "learning_rate_power initial_accumulator_value", "McMahan et al. 2013.")
+_optimizer("Lion", "beta_1 beta_2", "Chen et al. 2023.")
+_optimizer("Adafactor", "", "Shazeer and Stern 2018.")
+
+
+class legacy:
+    """Older optimizers of Keras: the same here."""
+
+
+for _name in list(globals()):
+    _kind = globals()[_name]
+    if isinstance(_kind, type) and issubclass(_kind, Optimizer):
+        setattr(legacy, _name, _kind)
+
+
+def get(identifier):
+    """The optimizer that a name or an object stands for."""
+    if identifier is None or isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, str):
+        found = globals().get(identifier)
+        if isinstance(found, type) and issubclass(found, Optimizer):
+            return found()
+        return OfText(identifier)
+    if isinstance(identifier, type) and issubclass(identifier, Optimizer):
+        return identifier()
+    raise ValueError(
+        f"an optimizer is a name such as 'adam', or an object, got {value_text(identifier)!r}"
+    )
+
+
+class OfText(Optimizer):
+    """The optimizer that a text names."""
+
+    def __init__(self, text):
+        self.name = text.split("(")[0]
+        self._config = {"text": text}
+        self._handle = _native.OptimizerHandle.named(text)

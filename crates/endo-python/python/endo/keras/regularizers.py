@@ -1,0 +1,81 @@
+"""Penalties on weights: by name, with options, or a function of a tensor."""
+
+from .. import _native
+from .._text import value_text
+from ._named import Named, class_of, is_native
+
+
+class Regularizer(Named):
+    """A penalty on a weight. One of your own has `__call__(self, x)`."""
+
+    _family = "regularizers"
+
+    def __init__(self, *arguments, **options):
+        if type(self)._native_name is not None:
+            super().__init__(*arguments, **options)
+
+    def __call__(self, x):
+        return _native.penalize(self._text(), x)
+
+
+L1 = class_of(Regularizer, "L1", "l1", "`l1 * sum(|x|)`.", "l1")
+L2 = class_of(Regularizer, "L2", "l2", "`l2 * sum(x^2)`.", "l2")
+L1L2 = class_of(Regularizer, "L1L2", "l1 l2", "`l1 * sum(|x|) + l2 * sum(x^2)`.", "l1_l2")
+OrthogonalRegularizer = class_of(
+    Regularizer,
+    "OrthogonalRegularizer",
+    "factor mode",
+    "How far rows or columns are from orthogonal.",
+    "orthogonal_regularizer",
+)
+
+
+def l1(l1=0.01):
+    return L1(l1)
+
+
+def l2(l2=0.01):
+    return L2(l2)
+
+
+def l1_l2(l1=0.01, l2=0.01):
+    return L1L2(l1, l2)
+
+
+class OfText(Regularizer):
+    """The regularizer that a text names."""
+
+    _native_name = "text"
+
+    def __init__(self, text):
+        self.text = text
+        self._options = {}
+
+    def _text(self):
+        return self.text
+
+    def get_config(self):
+        return {"text": self.text}
+
+
+def get(identifier):
+    """The regularizer that a name, an object or a function stands for."""
+    if identifier is None or isinstance(identifier, Regularizer):
+        return identifier
+    if isinstance(identifier, str):
+        _native.names("regularizers", identifier)
+        return OfText(identifier)
+    if isinstance(identifier, type):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise ValueError(
+        "a regularizer is a name such as 'l2', an object, or a function of a tensor, got "
+        f"{value_text(identifier)!r}"
+    )
+
+
+def text_of(identifier):
+    """The text for the native part; ``None`` where it is a function of the program."""
+    identifier = get(identifier)
+    return identifier._text() if is_native(identifier, Regularizer) else None

@@ -1,0 +1,92 @@
+"""`keras.utils`: seeds, classes as vectors, sequences of one length, data in batches."""
+
+import numpy as np
+
+from .. import _native
+
+
+def set_random_seed(seed):
+    """The seed of Python's, NumPy's and endo's random numbers: of weights made, of shuffling and of
+    what layers draw, from here on."""
+    import random
+
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"a seed is a whole number from 0, got {seed!r}")
+    random.seed(seed)
+    np.random.seed(seed % (1 << 32))
+    _native.set_random_seed(int(seed))
+    _models_made.clear()
+
+
+_models_made = []
+
+
+def next_model_number():
+    """How many models were made since the seed was set."""
+    _models_made.append(None)
+    return len(_models_made) - 1
+
+
+def to_categorical(x, num_classes=None):
+    """Classes by number as vectors with a 1 at the class."""
+    x = np.asarray(x, dtype=np.int64)
+    if x.ndim > 1 and x.shape[-1] == 1:
+        x = x.reshape(x.shape[:-1])
+    count = int(x.max()) + 1 if num_classes is None else num_classes
+    return np.eye(count, dtype=np.float32)[x]
+
+
+def normalize(x, axis=-1, order=2):
+    """Vectors of norm 1 along an axis."""
+    norm = np.linalg.norm(x, order, axis, keepdims=True)
+    return np.asarray(x) / np.where(norm == 0, 1, norm)
+
+
+def pad_sequences(
+    sequences, maxlen=None, dtype="int32", padding="pre", truncating="pre", value=0.0
+):
+    """Lists of different lengths as rows of one array."""
+    length = max((len(row) for row in sequences), default=0) if maxlen is None else maxlen
+    padded = np.full((len(sequences), length), value, dtype)
+    for place, row in enumerate(sequences):
+        row = list(row)[-length:] if truncating == "pre" else list(row)[:length]
+        if not row:
+            continue
+        if padding == "pre":
+            padded[place, -len(row) :] = row
+        else:
+            padded[place, : len(row)] = row
+    return padded
+
+
+def register_keras_serializable(package="Custom", name=None):
+    """A decorator that has `load_model` find a class or function by its name."""
+
+    def register(value):
+        registered[name or value.__name__] = value
+        return value
+
+    return register
+
+
+registered = {}
+
+
+class Sequence:
+    """Data in batches: yours has ``__len__`` and ``__getitem__(self, batch)``."""
+
+    def __len__(self):
+        raise NotImplementedError("a Sequence says by `__len__` how many batches it has")
+
+    def __getitem__(self, index):
+        raise NotImplementedError("a Sequence returns a batch by `__getitem__`")
+
+    def on_epoch_end(self):
+        """Called after each pass through the data."""
+
+
+PyDataset = Sequence
+
+
+def plot_model(*arguments, **options):
+    raise NotImplementedError("plot_model: `model.summary()` prints the layers")

@@ -1,0 +1,451 @@
+"""What programs use of TensorFlow: tensors, variables, tapes, functions and operations.
+
+Operations compute at once, except while a layer's ``call`` or a ``tf.function`` is traced.
+"""
+
+import numpy as _np
+
+from .. import _native
+from .._dtypes import DType, TensorShape, bool, float32, float64, int32, uint8
+from .._dtypes import axes as _axes
+from .._dtypes import sizes as _sizes
+from .._native import Tensor, Variable
+from . import data, linalg, math, nn, random
+from ._function import TensorSpec, function
+from ._tape import GradientTape, custom_gradient, stop_gradient
+
+int64 = int32
+double = float64
+newaxis = None
+
+
+def __getattr__(name):
+    if name == "keras":
+        from .. import keras
+
+        return keras
+    if name in _ABSENT:
+        raise NotImplementedError(f"tf.{name} is not there: {_ABSENT[name]}")
+    raise AttributeError(
+        f"tf has no `{name}` here; see what there is with dir(tf), and say what you miss"
+    )
+
+
+_ABSENT = {
+    "strings": "turn texts into numbers with pandas or Python first",
+    "string": "turn texts into numbers with pandas or Python first",
+    "ragged": "fill rows up to one length, with keras.utils.pad_sequences say",
+    "RaggedTensor": "fill rows up to one length, with keras.utils.pad_sequences say",
+    "sets": "use Python's sets on numbers",
+    "queue": "use tf.data.Dataset or Python's queue",
+    "sparse": "use dense tensors, or an Embedding for indices",
+    "SparseTensor": "use dense tensors, or an Embedding for indices",
+    "TensorArray": "use a Python list of tensors and tf.stack",
+    "distribute": "a model trains on one machine here",
+    "Session": "operations compute at once, or in a tf.function",
+    "placeholder": "operations compute at once, or in a tf.function",
+    "py_function": "call Python outside of functions, or use run_eagerly=True",
+    "lookup": "turn words into numbers with pandas or Python first",
+    "saved_model": "save with model.save, or model.export",
+    "train": "save with model.save_weights or BackupAndRestore",
+    "autograph": "write tf.cond and tf.where, or Python's `if` on what is no tensor",
+    "while_loop": "use Python's `for` over a known number of steps",
+}
+
+
+def constant(value, dtype=None, shape=None, name=None):
+    """A tensor of numbers."""
+    if isinstance(value, (str, bytes)):
+        raise NotImplementedError(f"tf.constant of a text: {_ABSENT['strings']}")
+    return _native.constant(value, dtype, None if shape is None else _sizes(shape))
+
+
+def convert_to_tensor(value, dtype=None, dtype_hint=None, name=None):
+    """A tensor of what is given; tensors stay what they are."""
+    return _native.constant(value, dtype, None)
+
+
+def is_tensor(value):
+    return isinstance(value, (Tensor, Variable))
+
+
+def identity(input, name=None):
+    return _native.identity(input)
+
+
+def cast(x, dtype, name=None):
+    """The same numbers as another type."""
+    return _native.cast(x, dtype)
+
+
+def shape(input, out_type=None, name=None):
+    """The sizes as a tensor of integers, known while tracing."""
+    return _native.constant(_np.array(_shape_of(input), dtype=_np.int32), None, None)
+
+
+def _shape_of(value):
+    return tuple(value.shape) if hasattr(value, "shape") else _np.shape(value)
+
+
+def size(input, out_type=None, name=None):
+    return _native.constant(int(_np.prod(_shape_of(input), dtype=_np.int64)), int32, None)
+
+
+def rank(input, name=None):
+    return _native.constant(len(_shape_of(input)), int32, None)
+
+
+def zeros(shape, dtype=float32, name=None):
+    return _native.fill(_sizes(shape), 0.0, dtype)
+
+
+def ones(shape, dtype=float32, name=None):
+    return _native.fill(_sizes(shape), 1.0, dtype)
+
+
+def fill(dims, value, name=None):
+    return _native.broadcast_to(_native.constant(value, None, None), _sizes(dims))
+
+
+def eye(num_rows, num_columns=None, dtype=float32):
+    return _native.constant(_np.eye(num_rows, num_columns), dtype, None)
+
+
+def range(start, limit=None, delta=1, dtype=None):
+    """Numbers from `start` to `limit`."""
+    if limit is None:
+        start, limit = 0, start
+    numbers = _np.arange(start, limit, delta)
+    whole = numbers.dtype.kind in "iu"
+    return _native.constant(numbers, dtype or (int32 if whole else float32), None)
+
+
+def linspace(start, stop, num):
+    return _native.constant(_np.linspace(start, stop, num), float32, None)
+
+
+def zeros_like(input, dtype=None):
+    zeros = _native.zeros_like(input)
+    return zeros if dtype is None else cast(zeros, dtype)
+
+
+def ones_like(input, dtype=None):
+    ones = _native.ones_like(input)
+    return ones if dtype is None else cast(ones, dtype)
+
+
+def _unary(native, name, doc=None):
+    def operation(x, name=None):
+        return native(x)
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = doc or f"`{name}` of each element."
+    return operation
+
+
+abs = _unary(_native.abs, "abs", "The absolute values.")
+square = _unary(_native.square, "square", "The squares.")
+sqrt = _unary(_native.sqrt, "sqrt", "The square roots.")
+exp = _unary(_native.exp, "exp")
+sign = _unary(_native.sign, "sign")
+floor = _unary(_native.floor, "floor")
+round = _unary(_native.round, "round")
+sin = _unary(_native.sin, "sin")
+cos = _unary(_native.cos, "cos")
+tanh = _unary(_native.tanh, "tanh")
+sigmoid = _unary(_native.sigmoid, "sigmoid")
+logical_not = _unary(_native.logical_not, "logical_not")
+
+
+def _operator(apply, name):
+    def operation(x, y, name=None):
+        if not isinstance(x, (Tensor, Variable)) and not isinstance(y, (Tensor, Variable)):
+            x = convert_to_tensor(x)
+        return apply(x, y)
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = f"`{name}` of each pair of elements; shapes are broadcast."
+    return operation
+
+
+add = _operator(lambda x, y: x + y, "add")
+subtract = _operator(lambda x, y: x - y, "subtract")
+multiply = _operator(lambda x, y: x * y, "multiply")
+divide = _operator(lambda x, y: x / y, "divide")
+pow = _operator(lambda x, y: x**y, "pow")
+less = _operator(lambda x, y: x < y, "less")
+less_equal = _operator(lambda x, y: x <= y, "less_equal")
+greater = _operator(lambda x, y: x > y, "greater")
+greater_equal = _operator(lambda x, y: x >= y, "greater_equal")
+
+
+def negative(x, name=None):
+    return -convert_to_tensor(x)
+
+
+def equal(x, y, name=None):
+    return convert_to_tensor(x) == y
+
+
+def not_equal(x, y, name=None):
+    return convert_to_tensor(x) != y
+
+
+def maximum(x, y, name=None):
+    return _native.maximum(x, y)
+
+
+def minimum(x, y, name=None):
+    return _native.minimum(x, y)
+
+
+def logical_and(x, y, name=None):
+    return _native.logical_and(x, y)
+
+
+def logical_or(x, y, name=None):
+    return _native.logical_or(x, y)
+
+
+def add_n(inputs, name=None):
+    """The sum of a list of tensors."""
+    inputs = list(inputs)
+    if not inputs:
+        raise ValueError("tf.add_n of an empty list; give at least one tensor")
+    total = convert_to_tensor(inputs[0])
+    for tensor in inputs[1:]:
+        total = total + tensor
+    return total
+
+
+def _reduction(native, name):
+    def operation(input_tensor, axis=None, keepdims=False, name=None):
+        return native(input_tensor, _axes(axis), keepdims)
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = f"`{name}` along an axis, several, or all."
+    return operation
+
+
+reduce_sum = _reduction(_native.reduce_sum, "reduce_sum")
+reduce_mean = _reduction(_native.reduce_mean, "reduce_mean")
+reduce_max = _reduction(_native.reduce_max, "reduce_max")
+reduce_min = _reduction(_native.reduce_min, "reduce_min")
+reduce_prod = _reduction(_native.reduce_prod, "reduce_prod")
+reduce_any = _reduction(_native.reduce_any, "reduce_any")
+reduce_all = _reduction(_native.reduce_all, "reduce_all")
+reduce_logsumexp = _reduction(_native.reduce_logsumexp, "reduce_logsumexp")
+
+
+def norm(tensor, ord="euclidean", axis=None, keepdims=None, name=None):
+    """The Euclidean norm along axes."""
+    if ord not in ("euclidean", 2):
+        raise NotImplementedError(f"tf.norm with ord={ord!r}: only the Euclidean norm is there")
+    return _native.norm(tensor, _axes(axis), keepdims is True)
+
+
+def where(condition, x=None, y=None, name=None):
+    """`x` where the condition holds, else `y`."""
+    if x is None or y is None:
+        raise NotImplementedError(
+            "tf.where with one argument gives a tensor whose size depends on its numbers; use "
+            "tf.where(condition, x, y), or numpy.where outside of traces"
+        )
+    return _native.where(condition, x, y)
+
+
+def clip_by_value(t, clip_value_min, clip_value_max, name=None):
+    return _native.clip_by_value(t, clip_value_min, clip_value_max)
+
+
+def clip_by_norm(t, clip_norm, axes=None, name=None):
+    """The tensor, shortened to a norm where it is longer."""
+    size = _native.norm(t, _axes(axes), True)
+    return t * (clip_norm / _native.maximum(size, clip_norm))
+
+
+def clip_by_global_norm(t_list, clip_norm, name=None):
+    """Tensors shortened together to a norm where they are longer; and the norm."""
+    t_list = list(t_list)
+    total = sqrt(add_n([reduce_sum(square(t)) for t in t_list if t is not None]))
+    factor = clip_norm / _native.maximum(total, clip_norm)
+    return [None if t is None else t * factor for t in t_list], total
+
+
+def reshape(tensor, shape, name=None):
+    return _native.reshape(tensor, _sizes(shape))
+
+
+def broadcast_to(input, shape, name=None):
+    return _native.broadcast_to(input, _sizes(shape))
+
+
+def expand_dims(input, axis, name=None):
+    return _native.expand_dims(input, int(axis))
+
+
+def squeeze(input, axis=None, name=None):
+    return _native.squeeze(input, _axes(axis))
+
+
+def transpose(a, perm=None, conjugate=False, name=None):
+    """The axes in another order; reversed unless one is given."""
+    rank = len(_shape_of(a))
+    perm = list(reversed(list(_count(rank)))) if perm is None else _sizes(perm)
+    return _native.permute(a, [axis % rank for axis in perm])
+
+
+def _count(number):
+    return _np.arange(number).tolist()
+
+
+def concat(values, axis, name=None):
+    return _native.concat(list(values), int(axis))
+
+
+def stack(values, axis=0, name=None):
+    return _native.stack(list(values), int(axis))
+
+
+def unstack(value, num=None, axis=0, name=None):
+    axis = axis % len(value.shape)
+    places = [slice(None)] * axis
+    return [value[tuple([*places, place])] for place in _count(value.shape[axis])]
+
+
+def split(value, num_or_size_splits, axis=0, num=None, name=None):
+    """Parts along an axis: a number of equal ones, or of these sizes."""
+    if isinstance(num_or_size_splits, int):
+        return _native.split(value, num_or_size_splits, int(axis))
+    parts, start = [], 0
+    axis = axis % len(value.shape)
+    for size in _sizes(num_or_size_splits):
+        size = value.shape[axis] - start if size < 0 else size
+        parts.append(value[tuple([slice(None)] * axis + [slice(start, start + size)])])
+        start += size
+    return parts
+
+
+def tile(input, multiples, name=None):
+    return _native.tile(input, _sizes(multiples))
+
+
+def repeat(input, repeats, axis=None, name=None):
+    """Each element several times, along an axis."""
+    if axis is None:
+        input, axis = reshape(input, [-1]), 0
+    size = _shape_of(input)[axis]
+    return _native.gather(input, _np.repeat(_np.arange(size, dtype=_np.int32), repeats), axis)
+
+
+def pad(tensor, paddings, mode="CONSTANT", constant_values=0, name=None):
+    """More elements before and after, equal to `constant_values`."""
+    if mode != "CONSTANT":
+        raise NotImplementedError(f"tf.pad with mode={mode!r}: only CONSTANT is there")
+    widths = [tuple(_sizes(pair)) for pair in paddings]
+    return _native.pad(tensor, widths, float(constant_values))
+
+
+def gather(params, indices, validate_indices=None, axis=None, batch_dims=0, name=None):
+    """The rows of these indices, counted from 0."""
+    if batch_dims:
+        raise NotImplementedError("tf.gather with batch_dims: use keras.layers or tf.one_hot")
+    return _native.gather(params, indices, 0 if axis is None else int(axis))
+
+
+def one_hot(indices, depth, on_value=1.0, off_value=0.0, axis=-1, dtype=float32, name=None):
+    """1 at the place of each index, 0 elsewhere, along a new last axis."""
+    hot = _native.one_hot(indices, int(depth))
+    return cast(hot * (on_value - off_value) + off_value, dtype)
+
+
+def argmax(input, axis=0, output_type=None, name=None):
+    return _native.argmax(input, int(axis))
+
+
+def argmin(input, axis=0, output_type=None, name=None):
+    return _native.argmin(input, int(axis))
+
+
+def cumsum(x, axis=0, exclusive=False, reverse=False, name=None):
+    if exclusive or reverse:
+        raise NotImplementedError("tf.cumsum with exclusive or reverse: flip and shift instead")
+    return _native.cumsum(x, int(axis))
+
+
+def sort(values, axis=-1, direction="ASCENDING", name=None):
+    return _native.sort(values, int(axis)) if direction == "ASCENDING" else -_native.sort(
+        -convert_to_tensor(values), int(axis)
+    )
+
+
+def matmul(a, b, transpose_a=False, transpose_b=False, name=None):
+    return _native.matmul(a, b, transpose_a, transpose_b)
+
+
+def tensordot(a, b, axes, name=None):
+    """The sum of products over axes: `axes` last ones of `a` and first ones of `b`."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    rank_a, rank_b = len(_shape_of(a)), len(_shape_of(b))
+    if isinstance(axes, int):
+        axes = (list(_np.arange(rank_a - axes, rank_a)), list(_np.arange(axes)))
+    of_a = list(letters[:rank_a])
+    of_b = list(letters[rank_a : rank_a + rank_b])
+    for left, right in zip(_axes(axes[0]), _axes(axes[1])):
+        of_b[right] = of_a[left]
+    summed = {of_a[left % rank_a] for left in _axes(axes[0])}
+    rest = [letter for letter in [*of_a, *of_b] if letter not in summed]
+    return _native.einsum(f"{''.join(of_a)},{''.join(of_b)}->{''.join(rest)}", [a, b])
+
+
+def einsum(equation, *inputs):
+    return _native.einsum(equation, list(inputs))
+
+
+def cond(pred, true_fn=None, false_fn=None, name=None):
+    """What one of two functions returns; both are traced where a plan is made."""
+    from .._structure import flatten, pack
+
+    if not is_tensor(pred):
+        return true_fn() if pred else false_fn()
+    structure = None
+
+    def listed(function):
+        def call():
+            nonlocal structure
+            value = function()
+            structure = value
+            return flatten(value)
+
+        return call
+
+    leaves = _native.cond(pred, listed(true_fn), listed(false_fn))
+    return pack(structure, leaves)
+
+
+def print(*inputs, **options):
+    """Prints values; while a plan is traced, what stands for them."""
+    import builtins
+
+    builtins.print(*inputs)
+
+
+class _Debugging:
+    """Checks of values."""
+
+    @staticmethod
+    def assert_equal(x, y, message=None):
+        if not _np.array_equal(_np.asarray(x), _np.asarray(y)):
+            raise ValueError(message or f"{x} is not equal to {y}")
+
+
+debugging = _Debugging()
+
+
+class errors:
+    """What operations raise."""
+
+    from .._native import ArgumentError as InvalidArgumentError
+
+
+__version__ = "2.99.endo"

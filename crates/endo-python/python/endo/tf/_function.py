@@ -1,0 +1,158 @@
+"""`tf.function`: Python functions as plans."""
+
+import functools
+
+import numpy as np
+
+from .. import _native, _tracking
+from .._dtypes import TensorShape, float32
+from .._structure import flatten, pack, skeleton
+
+
+class TensorSpec:
+    """The sizes and type of an argument; ``None`` for a size that may be any."""
+
+    def __init__(self, shape=None, dtype=float32, name=None):
+        self.shape = None if shape is None else TensorShape(shape)
+        self.dtype = dtype
+        self.name = name
+
+    def __repr__(self):
+        return f"TensorSpec(shape={self.shape!r}, dtype={self.dtype!r})"
+
+    def check(self, function, position, array):
+        """Raises where an argument does not fit."""
+        if self.shape is None:
+            return
+        sizes = tuple(array.shape)
+        fits = len(sizes) == len(self.shape) and all(
+            wanted is None or wanted == size for wanted, size in zip(self.shape, sizes)
+        )
+        if not fits:
+            raise ValueError(
+                f"argument {position} of `{function}` has shape {list(sizes)}, and its "
+                f"input_signature says {list(self.shape)}\n"
+                "  help: give what the signature says, or None for sizes that may be any"
+            )
+
+
+def function(func=None, input_signature=None, autograph=True, jit_compile=None, **options):
+    """Traces a function of tensors once for each shape of its arguments, and runs it as a plan.
+
+    Arrays and tensors among the arguments are what it is run on; other arguments, such as Python
+    numbers and models, are part of the trace, so that each value of them is traced by itself.
+    Python code inside runs while it is traced, not in each run.
+    """
+    if func is None:
+        return functools.partial(function, input_signature=input_signature)
+    return Function(func, input_signature)
+
+
+class Function:
+    """A function that runs as a plan."""
+
+    def __init__(self, python_function, input_signature=None):
+        functools.update_wrapper(self, python_function)
+        self.python_function = python_function
+        self.input_signature = input_signature
+        self._plans = {}
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        bound = Function(self.python_function.__get__(instance, owner), self.input_signature)
+        # One set of plans for each object.
+        name = f"_endo_function_{self.python_function.__name__}"
+        return instance.__dict__.setdefault(name, bound)
+
+    def __call__(self, *arguments, **named):
+        if _native.is_tracing():
+            return self.python_function(*arguments, **named)
+        leaves = flatten((arguments, named)) if named else flatten(arguments)
+        tensors, key = [], []
+        for leaf in leaves:
+            if isinstance(leaf, (_native.Tensor, np.ndarray)):
+                tensors.append(leaf)
+                key.append(None)
+            elif isinstance(leaf, np.generic):
+                tensors.append(np.asarray(leaf))
+                key.append(None)
+            else:
+                key.append(_key(leaf))
+        if self.input_signature is not None:
+            tensors = self._checked(tensors)
+        key = tuple(key)
+        plan = self._plans.get(key)
+        if plan is None or plan.version != _tracking.version():
+            plan = _Plan((arguments, named), leaves)
+            self._plans[key] = plan
+        outputs = plan.run(self.python_function, tensors)
+        return outputs
+
+    def _checked(self, tensors):
+        if len(tensors) != len(self.input_signature):
+            raise TypeError(
+                f"`{self.__name__}` takes {len(self.input_signature)} tensors by its "
+                f"input_signature, got {len(tensors)}"
+            )
+        for position, (spec, tensor) in enumerate(zip(self.input_signature, tensors)):
+            spec.check(self.__name__, position, tensor)
+        return [
+            _native.cast(tensor, spec.dtype) if tensor.dtype != spec.dtype else tensor
+            for spec, tensor in zip(self.input_signature, tensors)
+        ]
+
+    def get_concrete_function(self, *arguments, **named):
+        """The function itself, which is traced when it is run."""
+        return self
+
+    def experimental_get_tracing_count(self):
+        """How often it was traced."""
+        return sum(plan.native.traces() for plan in self._plans.values())
+
+
+def _key(leaf):
+    try:
+        hash(leaf)
+    except TypeError:
+        return id(leaf)
+    if isinstance(leaf, (bool, int, float, str, type(None))):
+        return (type(leaf), leaf)
+    return id(leaf)
+
+
+class _Plan:
+    """The plans for one set of arguments that are no tensors."""
+
+    def __init__(self, structure, leaves):
+        self.native = _native.TracedFunction()
+        self.version = _tracking.version()
+        self.structure = skeleton(structure)
+        self.fixed = [
+            None if isinstance(leaf, (_native.Tensor, np.ndarray, np.generic)) else leaf
+            for leaf in leaves
+        ]
+        self.is_tensor = [
+            isinstance(leaf, (_native.Tensor, np.ndarray, np.generic)) for leaf in leaves
+        ]
+        self.outputs = None
+
+    def run(self, function, tensors):
+        def traced(inputs):
+            inputs = iter(inputs)
+            leaves = [
+                next(inputs) if is_tensor else fixed
+                for is_tensor, fixed in zip(self.is_tensor, self.fixed)
+            ]
+            arguments, named = pack(self.structure, leaves)
+            value = function(*arguments, **named)
+            self.outputs = skeleton(value), [leaf is None for leaf in flatten(value)]
+            return [leaf for leaf in flatten(value) if leaf is not None]
+
+        found = self.native.run(traced, tensors)
+        self.version = _tracking.version()
+        structure, absent = self.outputs
+        if structure is None:
+            return None if absent[0] else found[0]
+        found = iter(found)
+        return pack(structure, [None if is_absent else next(found) for is_absent in absent])

@@ -1,0 +1,137 @@
+"""Gradients: tapes, and functions with gradients of one's own."""
+
+from .. import _native
+from .._structure import flatten, pack
+
+
+class GradientTape:
+    """Records what is computed inside ``with``, for gradients of it.
+
+    Trainable variables are watched by themselves, tensors by `watch`. A tape gives gradients once,
+    unless it is `persistent`. Inside another tape its gradients are recorded, too.
+    """
+
+    def __init__(self, persistent=False, watch_accessed_variables=True):
+        self._tape = _native.Tape()
+        self._persistent = persistent
+        self._watches_variables = watch_accessed_variables
+        self._watched = {}
+        self._is_new = None
+        self._is_done = False
+
+    def __enter__(self):
+        self._is_new = self._tape.open()
+        self._is_done = False
+        return self
+
+    def __exit__(self, *raised):
+        self._tape.close(self._is_new)
+        self._is_new = None
+
+    def watch(self, tensor):
+        """Has gradients by a tensor, or a variable that is not trainable, be asked for."""
+        for leaf in flatten(tensor):
+            if not isinstance(leaf, (_native.Tensor, _native.Variable)):
+                raise TypeError(f"a tape watches tensors and variables, got {leaf!r}")
+            self._watched[id(leaf)] = leaf
+
+    def watched_variables(self):
+        return tuple(
+            leaf for leaf in self._watched.values() if isinstance(leaf, _native.Variable)
+        )
+
+    def reset(self):
+        """Forgets what was recorded."""
+        self._tape.forget()
+        self._watched.clear()
+
+    def _asked(self):
+        if self._is_done:
+            raise RuntimeError(
+                "A non-persistent GradientTape can only be used to compute one set of gradients "
+                "(or jacobians); make it with persistent=True to ask again"
+            )
+        if not self._persistent:
+            self._is_done = True
+
+    def _is_watched(self, source):
+        if id(source) in self._watched:
+            return True
+        if isinstance(source, _native.Variable):
+            return self._watches_variables and source.trainable
+        # A tensor that was computed from something watched is not a constant.
+        return isinstance(source, _native.Tensor) and self._tape.is_computed(source)
+
+    def gradient(self, target, sources, output_gradients=None, unconnected_gradients="none"):
+        """The gradients of a target, or of the sum of its elements, in the structure of the
+        sources; ``None`` where it does not depend on one."""
+        self._asked()
+        leaves = flatten(sources)
+        for leaf in leaves:
+            if not isinstance(leaf, (_native.Tensor, _native.Variable)):
+                raise TypeError(f"gradients are taken by tensors and variables, got {leaf!r}")
+        watched = [leaf for leaf in leaves if self._is_watched(leaf)]
+        targets = flatten(target)
+        weights = [None] * len(targets) if output_gradients is None else flatten(output_gradients)
+        totals = None
+        for one, weight in zip(targets, weights):
+            found = self._tape.gradient(one, watched, weight) if watched else []
+            totals = found if totals is None else [_sum(a, b) for a, b in zip(totals, found)]
+        by_source = {id(leaf): gradient for leaf, gradient in zip(watched, totals or [])}
+        gradients = [by_source.get(id(leaf)) for leaf in leaves]
+        if str(getattr(unconnected_gradients, "value", unconnected_gradients)) == "zero":
+            gradients = [
+                _native.zeros_like(leaf) if gradient is None else gradient
+                for leaf, gradient in zip(leaves, gradients)
+            ]
+        if not self._persistent and self._is_new is None:
+            self._tape.forget()
+        return pack(sources, gradients)
+
+    def jacobian(self, target, sources, unconnected_gradients="none", **options):
+        """The derivatives of each element of the target by each element of the sources."""
+        self._asked()
+        found = [
+            self._tape.jacobian(target, leaf) if self._is_watched(leaf) else None
+            for leaf in flatten(sources)
+        ]
+        if not self._persistent and self._is_new is None:
+            self._tape.forget()
+        return pack(sources, found)
+
+    def stop_recording(self):
+        """What is computed in this ``with`` has no gradients."""
+        raise NotImplementedError("stop_recording: use tf.stop_gradient on the values")
+
+
+def _sum(a, b):
+    return b if a is None else a if b is None else a + b
+
+
+def stop_gradient(input, name=None):
+    """The same value, taken for a constant by gradients."""
+    return _native.stop_gradient(input)
+
+
+def custom_gradient(function):
+    """A function with a gradient of its own: it returns its value, and a function from the gradient
+    of that to those of its arguments."""
+
+    def call(*arguments):
+        arguments = [
+            argument
+            if isinstance(argument, (_native.Tensor, _native.Variable))
+            else _native.constant(argument, None, None)
+            for argument in arguments
+        ]
+        value, gradient = function(*arguments)
+
+        def listed(upstream):
+            gradients = gradient(upstream)
+            return list(gradients) if isinstance(gradients, (list, tuple)) else [gradients]
+
+        return _native.custom_gradient(value, arguments, listed)
+
+    call.__name__ = getattr(function, "__name__", "custom_gradient")
+    call.__doc__ = function.__doc__
+    return call

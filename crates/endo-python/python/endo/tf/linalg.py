@@ -1,0 +1,64 @@
+"""`tf.linalg`: products, norms and parts of matrices."""
+
+import numpy as _np
+
+from .. import _native
+from .._dtypes import axes as _axes
+
+
+def matmul(a, b, transpose_a=False, transpose_b=False, name=None):
+    return _native.matmul(a, b, transpose_a, transpose_b)
+
+
+def matvec(a, b, transpose_a=False, name=None):
+    """A matrix times a vector."""
+    return _native.squeeze(_native.matmul(a, _native.expand_dims(b, -1), transpose_a, False), [-1])
+
+
+def norm(tensor, ord="euclidean", axis=None, keepdims=None, name=None):
+    from . import norm as norm_of
+
+    return norm_of(tensor, ord, axis, keepdims)
+
+
+def matrix_transpose(a, name=None):
+    rank = len(a.shape)
+    order = [*range(rank - 2), rank - 1, rank - 2]
+    return _native.permute(a, order)
+
+
+def trace(x, name=None):
+    """The sums of the diagonals."""
+    return _native.reduce_sum(diag_part(x), [-1], False)
+
+
+def diag_part(input, name=None):
+    """The diagonals of square matrices."""
+    size = input.shape[-1]
+    unit = _native.constant(_np.eye(size), input.dtype, None)
+    return _native.reduce_sum(_native.identity(input) * unit, [-1], False)
+
+
+def diag(diagonal, name=None):
+    """Matrices with these diagonals."""
+    size = diagonal.shape[-1]
+    unit = _native.constant(_np.eye(size), diagonal.dtype, None)
+    return _native.expand_dims(diagonal, -1) * unit
+
+
+def eye(num_rows, num_columns=None, dtype="float32"):
+    return _native.constant(_np.eye(num_rows, num_columns), dtype, None)
+
+
+def l2_normalize(x, axis=None, epsilon=1e-12, name=None):
+    return _native.l2_normalize(x, _axes(axis))
+
+
+def inv(input, name=None):
+    """The inverse of a matrix, computed at once, without a gradient."""
+    return _native.constant(_np.linalg.inv(_np.asarray(input)), None, None)
+
+
+def det(input, name=None):
+    """The determinant of a matrix, computed at once, without a gradient."""
+    return _native.constant(_np.linalg.det(_np.asarray(input)), None, None)

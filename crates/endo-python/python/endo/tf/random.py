@@ -1,0 +1,44 @@
+"""`tf.random`: random numbers, which follow the seed of `set_seed` alone."""
+
+from .. import _native
+from .._dtypes import float32
+from .._dtypes import sizes as _sizes
+
+
+def set_seed(seed):
+    """The seed of all numbers drawn from here on, and of the weights made."""
+    _native.set_random_seed(int(seed))
+
+
+def normal(shape, mean=0.0, stddev=1.0, dtype=float32, seed=None, name=None):
+    """Numbers of a normal distribution."""
+    if isinstance(stddev, _native.Tensor) or isinstance(mean, _native.Tensor):
+        return _native.random("normal", _sizes(shape), 0.0, 1.0, dtype, seed) * stddev + mean
+    return _native.random("normal", _sizes(shape), float(mean), float(stddev), dtype, seed)
+
+
+def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=float32, seed=None, name=None):
+    """As `normal`, without numbers farther than two deviations from the mean."""
+    return _native.random(
+        "truncated_normal", _sizes(shape), float(mean), float(stddev), dtype, seed
+    )
+
+
+def uniform(shape, minval=0, maxval=None, dtype=float32, seed=None, name=None):
+    """Numbers from `minval` to, but not including, `maxval`."""
+    whole = "int" in str(getattr(dtype, "name", dtype))
+    if maxval is None:
+        if whole:
+            raise ValueError("tf.random.uniform of integers needs maxval")
+        maxval = 1
+    if whole:
+        numbers = _native.random(
+            "uniform", _sizes(shape), float(minval), float(maxval), float32, seed
+        )
+        return _native.cast(_native.floor(numbers), dtype)
+    return _native.random("uniform", _sizes(shape), float(minval), float(maxval), dtype, seed)
+
+
+def shuffle(value, seed=None, name=None):
+    """The rows in another order."""
+    return _native.shuffle(value)

@@ -1,0 +1,373 @@
+//! Where operations go: the trace at hand of this thread, or one for each operation, whose values
+//! are computed at once.
+//!
+//! In: operations from Python. Out: tensors. A frame is a trace being made: of a model's step, of a
+//! function, or of a gradient tape; the innermost one takes what is computed.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use endo::graph::Trace;
+use endo::trace::{Context, Session};
+use endo::{Array, Error, ErrorKind, Site, Variable};
+use pyo3::prelude::*;
+use pyo3::types::PyModule;
+
+use crate::errors::raised;
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    static SESSIONS: RefCell<HashMap<u64, OpenSession>> = RefCell::new(HashMap::new());
+    /// A Python exception on its way out through code of the library.
+    static PENDING: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+    static COUNTER: RefCell<Option<Variable>> = const { RefCell::new(None) };
+    static SEED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A trace that is kept open, with the frame by which it is found again.
+struct OpenSession {
+    session: Box<Session>,
+    frame: Frame,
+    /// How many tapes use it.
+    tapes: usize,
+}
+
+/// A trace being made.
+#[derive(Clone)]
+pub struct Frame {
+    /// A number that no other trace of this process has.
+    pub number: u64,
+    place: Place,
+    trace: Rc<Trace>,
+    /// The nodes of arrays that came in as constants, by the arrays' own numbers.
+    pub constants: Rc<RefCell<HashMap<u64, u32>>>,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    /// A session of this thread.
+    Session(*mut Session),
+    /// The context of a closure that the library is calling.
+    Closure(*mut Context),
+}
+
+impl Frame {
+    fn new(place: Place, trace: Rc<Trace>) -> Self {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { number, place, trace, constants: Rc::default() }
+    }
+
+    /// Whether values are known while it is traced.
+    pub fn is_eager(&self) -> bool {
+        self.trace.is_eager()
+    }
+
+    /// What a node's value is, where values are known.
+    pub fn value(&self, id: endo::graph::NodeId) -> Option<Array> {
+        self.trace.value(id)
+    }
+
+    /// A tensor of Python's in this trace.
+    pub fn resolve(&self, tensor: &crate::tensor::Tensor) -> PyResult<endo::Tensor> {
+        tensor.resolve(self.context(), self)
+    }
+
+    #[allow(clippy::mut_from_ref)]
+    fn context(&self) -> &mut Context {
+        match self.place {
+            // SAFETY: a session lives in its box until its last tape is gone, which takes its
+            // frames off the stack before; one operation at a time uses it, on its own thread.
+            Place::Session(session) => unsafe { (*session).context() },
+            // SAFETY: the closure's context is borrowed mutably for as long as the frame is on the
+            // stack, by the call that put it there and waits for Python.
+            Place::Closure(context) => unsafe { &mut *context },
+        }
+    }
+
+    /// Raises what went wrong, and gives variables their new values.
+    fn settle(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(error) = take_pending() {
+            return Err(error);
+        }
+        match self.place {
+            Place::Session(session) => {
+                // SAFETY: as above; the context's borrow has ended.
+                let warnings = unsafe { (*session).settle() };
+                warn(py, warnings.map_err(|error| raised(py, error))?)
+            }
+            Place::Closure(_) => match self.trace.error() {
+                Some(error) => Err(raised(py, error)),
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+/// Python's warnings, one for each line.
+pub fn warn(py: Python<'_>, lines: Vec<String>) -> PyResult<()> {
+    for line in lines {
+        let message = std::ffi::CString::new(line.replace('\0', " ")).expect("no zero bytes");
+        PyErr::warn(py, &py.get_type::<pyo3::exceptions::PyUserWarning>(), &message, 1)?;
+    }
+    Ok(())
+}
+
+/// A frame on the stack, which leaves it when this is dropped.
+pub struct OnStack;
+
+impl Drop for OnStack {
+    fn drop(&mut self) {
+        FRAMES.with_borrow_mut(Vec::pop);
+    }
+}
+
+fn push(frame: Frame) -> OnStack {
+    FRAMES.with_borrow_mut(|frames| frames.push(frame));
+    OnStack
+}
+
+/// The innermost trace.
+pub fn innermost() -> Option<Frame> {
+    FRAMES.with_borrow(|frames| frames.last().cloned())
+}
+
+/// Makes a closure's context the innermost trace, until what is returned is dropped.
+pub fn enter(cx: &mut Context) -> (OnStack, Frame) {
+    let trace = cx.trace().clone();
+    let place = Place::Closure(cx);
+    let known = FRAMES.with_borrow(|frames| {
+        frames.iter().rev().find(|frame| Rc::ptr_eq(&frame.trace, &trace)).cloned()
+    });
+    let frame = match known {
+        Some(known) => Frame { place, ..known },
+        None => Frame::new(place, trace),
+    };
+    (push(frame.clone()), frame)
+}
+
+/// The counter of the random numbers that are drawn outside models and functions.
+pub fn counter() -> Variable {
+    COUNTER.with_borrow_mut(|counter| counter.get_or_insert_with(|| new_counter(0)).clone())
+}
+
+fn new_counter(seed: u64) -> Variable {
+    let word = (seed ^ (seed >> 32)) as u32 as i32;
+    Variable::new("random_counter", Array::from([word, 0])).frozen()
+}
+
+/// The seed that `set_random_seed` was given.
+pub fn seed() -> u64 {
+    SEED.get()
+}
+
+/// Sets the seed of what is drawn and made from here on.
+#[pyfunction]
+fn set_random_seed(seed: u64) {
+    SEED.set(seed);
+    COUNTER.with_borrow_mut(|counter| *counter = Some(new_counter(seed)));
+}
+
+/// Runs an operation in the innermost trace, or at once in one of its own.
+pub fn in_context<R>(
+    py: Python<'_>,
+    f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
+) -> PyResult<R> {
+    if let Some(frame) = innermost() {
+        return run(py, &frame, f);
+    }
+    let mut session = Box::new(Session::new(false, counter()));
+    let trace = session.context().trace().clone();
+    let frame = Frame::new(Place::Session(&mut *session), trace);
+    let on_stack = push(frame.clone());
+    let result = run(py, &frame, f);
+    drop(on_stack);
+    let result = result?;
+    warn(py, session.end().map_err(|error| raised(py, error))?)?;
+    Ok(result)
+}
+
+fn run<R>(
+    py: Python<'_>,
+    frame: &Frame,
+    f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
+) -> PyResult<R> {
+    if !frame.is_eager() {
+        frame.trace.set_line(users_line(py));
+    }
+    let result = f(frame.context(), frame);
+    let settled = frame.settle(py);
+    match (result, settled) {
+        (Ok(result), Ok(())) => Ok(result),
+        (Err(error), Ok(())) | (_, Err(error)) => Err(error),
+    }
+}
+
+/// Keeps an exception that Python raised within code of the library, which goes on to its end.
+pub fn keep_pending(py: Python<'_>, cx: &Context, error: PyErr) {
+    let text = format!("a Python exception was raised: {}", error.value(py));
+    cx.trace().record(Error::new(ErrorKind::Usage, text));
+    PENDING.with_borrow_mut(|pending| {
+        pending.get_or_insert(error);
+    });
+}
+
+/// The exception on its way out.
+pub fn take_pending() -> Option<PyErr> {
+    PENDING.with_borrow_mut(Option::take)
+}
+
+/// The exception for what the library returned: Python's own, if it began with one.
+pub fn failure(py: Python<'_>, error: Error) -> PyErr {
+    take_pending().unwrap_or_else(|| raised(py, error))
+}
+
+/// Opens a trace for a tape within the one at hand, or anew; its number, and whether it is new.
+pub fn open_session(training: bool) -> (u64, Option<OnStack>) {
+    if let Some(frame) = innermost() {
+        SESSIONS.with_borrow_mut(|sessions| {
+            if let Some(open) = sessions.get_mut(&frame.number) {
+                open.tapes += 1;
+            }
+        });
+        return (frame.number, None);
+    }
+    let mut session = Box::new(Session::new(training, counter()));
+    let trace = session.context().trace().clone();
+    let frame = Frame::new(Place::Session(&mut *session), trace);
+    let number = frame.number;
+    let open = OpenSession { session, frame: frame.clone(), tapes: 1 };
+    SESSIONS.with_borrow_mut(|sessions| sessions.insert(number, open));
+    (number, Some(push(frame)))
+}
+
+/// Lets go of a tape's trace, which ends with its last tape.
+pub fn close_session(number: u64) {
+    let ended = SESSIONS.try_with(|sessions| {
+        let mut sessions = sessions.borrow_mut();
+        let open = sessions.get_mut(&number)?;
+        open.tapes -= 1;
+        let is_used =
+            FRAMES.with_borrow(|frames| frames.iter().any(|frame| frame.number == number));
+        if open.tapes == 0 && !is_used { sessions.remove(&number) } else { None }
+    });
+    if let Ok(Some(ended)) = ended {
+        let OpenSession { session, .. } = ended;
+        drop(session.end());
+    }
+}
+
+/// Runs in the trace of a number: the one at hand, or that of a tape that is kept open.
+pub fn in_session<R>(
+    py: Python<'_>,
+    number: u64,
+    f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
+) -> Option<PyResult<R>> {
+    if let Some(frame) = innermost().filter(|frame| frame.number == number) {
+        return Some(run(py, &frame, f));
+    }
+    let frame =
+        SESSIONS.with_borrow(|sessions| sessions.get(&number).map(|open| open.frame.clone()))?;
+    let on_stack = push(frame.clone());
+    let result = run(py, &frame, f);
+    drop(on_stack);
+    Some(result)
+}
+
+/// Whether something is being traced to a plan on this thread.
+#[pyfunction]
+fn is_tracing() -> bool {
+    innermost().is_some_and(|frame| !frame.is_eager())
+}
+
+/// Whether something is being traced on this thread: to a plan, or by a tape.
+#[pyfunction]
+fn is_open() -> bool {
+    innermost().is_some()
+}
+
+/// The seed that was set last; 0 unless one was.
+#[pyfunction]
+fn random_seed() -> u64 {
+    seed()
+}
+
+/// Whether the layers being applied behave as in training.
+#[pyfunction]
+fn is_training() -> bool {
+    innermost().is_some_and(|frame| frame.context().training())
+}
+
+/// The path of the layer being applied.
+#[pyfunction]
+fn current_path() -> String {
+    innermost().map_or_else(String::new, |frame| frame.context().path().to_string())
+}
+
+/// The line of the user's program that is being run: the innermost one outside this package.
+fn users_line(py: Python<'_>) -> Option<Site> {
+    let find = || -> PyResult<Option<Site>> {
+        let mut frame = py.import("sys")?.call_method0("_getframe")?;
+        loop {
+            let code = frame.getattr("f_code")?;
+            let file: String = code.getattr("co_filename")?.extract()?;
+            if !is_ours(py, &file)? {
+                let line: u32 = frame.getattr("f_lineno")?.extract()?;
+                return Ok(Some(Site::new(interned(&file), line)));
+            }
+            frame = frame.getattr("f_back")?;
+            if frame.is_none() {
+                return Ok(None);
+            }
+        }
+    };
+    find().ok().flatten()
+}
+
+/// Whether a file is of this package.
+fn is_ours(py: Python<'_>, file: &str) -> PyResult<bool> {
+    static FOLDER: pyo3::sync::PyOnceLock<String> = pyo3::sync::PyOnceLock::new();
+    let folder = FOLDER.get_or_try_init(py, || {
+        let file: String = py.import("endo")?.getattr("__file__")?.extract()?;
+        Ok::<_, PyErr>(file.trim_end_matches("__init__.py").to_string())
+    })?;
+    Ok(file.starts_with(folder.as_str()))
+}
+
+/// A text that lives as long as the process: names of files and classes, of which there are few.
+pub fn interned(text: &str) -> &'static str {
+    static KNOWN: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(found) = known.iter().find(|known| **known == text) {
+        return found;
+    }
+    let leaked: &'static str = Box::leak(text.to_string().into_boxed_str());
+    known.push(leaked);
+    leaked
+}
+
+/// Adds the functions of this file to the module.
+pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(set_random_seed, module)?)?;
+    module.add_function(wrap_pyfunction!(is_tracing, module)?)?;
+    module.add_function(wrap_pyfunction!(is_open, module)?)?;
+    module.add_function(wrap_pyfunction!(random_seed, module)?)?;
+    module.add_function(wrap_pyfunction!(is_training, module)?)?;
+    module.add_function(wrap_pyfunction!(current_path, module)?)
+}
+
+/// As [`keep_pending`], in the trace of a frame.
+pub fn keep_pending_in(py: Python<'_>, frame: &Frame, error: PyErr) {
+    keep_pending(py, frame.context(), error);
+}
+
+/// Keeps an exception that Python raised outside of traces, in data or a callback.
+pub fn keep_outside(error: PyErr) {
+    PENDING.with_borrow_mut(|pending| {
+        pending.get_or_insert(error);
+    });
+}

@@ -1,0 +1,298 @@
+//! Layers: those of the library, and those whose `call` is Python.
+//!
+//! In: a text, or a Python object with a `_run` method. Out: a handle that applies it in the trace
+//! at hand, under its own name.
+
+use std::sync::{Arc, OnceLock};
+
+use endo::constraints::IntoConstraint;
+use endo::initializers::Zeros;
+use endo::layers::{self, Layer};
+use endo::regularizers::IntoRegularizer;
+use endo::trace::{Context, Weight};
+use endo::{Array, DType, Error, ErrorKind, Shape, Tensor as Inner, Variable as InnerVariable};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
+
+use crate::arrays;
+use crate::callables;
+use crate::errors::{raised, usage};
+use crate::frames::{enter, in_context, interned, keep_pending, take_pending};
+use crate::tensor::{Tensor, operand};
+use crate::variable::Variable;
+
+/// A layer whose `call` is Python.
+pub struct PythonLayer {
+    object: Py<PyWeakrefReference>,
+    kind: &'static str,
+    name: Option<String>,
+}
+
+impl PythonLayer {
+    pub fn new(object: &Bound<'_, PyAny>, kind: &str, name: Option<String>) -> PyResult<Self> {
+        let object = PyWeakrefReference::new(object)?.unbind();
+        Ok(Self { object, kind: interned(kind), name })
+    }
+
+    fn run(&self, py: Python<'_>, inputs: &[Inner], cx: &mut Context) -> PyResult<Vec<Inner>> {
+        let object = self.object.bind(py).upgrade().ok_or_else(|| {
+            usage(
+                format!("a layer of type `{}` is used after it was deleted", self.kind),
+                "keep the model in a variable of the program for as long as it is used",
+            )
+        })?;
+        let (_on_stack, frame) = enter(cx);
+        let inputs: Vec<Tensor> = inputs.iter().map(|x| Tensor::wrap(x, &frame)).collect();
+        let outputs = object.call_method1("_run", (inputs,))?;
+        callables::list(&outputs, cx, &frame)
+    }
+}
+
+impl Layer<Vec<Inner>, Vec<Inner>> for PythonLayer {
+    fn call(&self, inputs: &Vec<Inner>, cx: &mut Context) -> Vec<Inner> {
+        Python::attach(|py| {
+            self.run(py, inputs, cx).unwrap_or_else(|error| {
+                keep_pending(py, cx, error);
+                vec![cx.constant(0.0_f32)]
+            })
+        })
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Python's layers pass masks on themselves.
+    fn uses_mask(&self) -> bool {
+        false
+    }
+}
+
+enum Kind {
+    Python(Arc<PythonLayer>),
+    Library(Arc<dyn Layer>),
+}
+
+/// A layer that Python holds.
+#[pyclass(frozen, module = "endo._native")]
+pub struct LayerHandle {
+    kind: Kind,
+    /// The weights of a layer of the library, once it was applied.
+    weights: OnceLock<Vec<InnerVariable>>,
+}
+
+impl LayerHandle {
+    /// The layer, if its `call` is Python.
+    pub fn python_layer(&self) -> Option<&Arc<PythonLayer>> {
+        match &self.kind {
+            Kind::Python(layer) => Some(layer),
+            Kind::Library(_) => None,
+        }
+    }
+}
+
+#[pymethods]
+impl LayerHandle {
+    /// The layer of the library that a text names.
+    #[staticmethod]
+    fn named(py: Python<'_>, text: &str) -> PyResult<Self> {
+        let layer = layers::get(text).map_err(|error| raised(py, error))?;
+        Ok(Self { kind: Kind::Library(layer), weights: OnceLock::new() })
+    }
+
+    /// A layer whose `call` is the object's `_run`, of which it keeps a weak reference.
+    #[staticmethod]
+    fn of(object: &Bound<'_, PyAny>, kind: &str, name: Option<String>) -> PyResult<Self> {
+        let layer = Arc::new(PythonLayer::new(object, kind, name)?);
+        Ok(Self { kind: Kind::Python(layer), weights: OnceLock::new() })
+    }
+
+    /// Applies it in the trace at hand. `first_values` are callables by the names of weights: of
+    /// the shape as a tuple, they return an array.
+    fn apply(
+        &self,
+        inputs: &Bound<'_, PyAny>,
+        training: Option<bool>,
+        first_values: Option<Py<PyDict>>,
+    ) -> PyResult<Vec<Tensor>> {
+        let py = inputs.py();
+        in_context(py, |cx, frame| {
+            let inputs: Vec<Inner> = inputs
+                .try_iter()?
+                .map(|x| operand(&x?, None, cx, frame))
+                .collect::<PyResult<_>>()?;
+            let training = training.unwrap_or_else(|| cx.training());
+            let known = cx.layers().len();
+            let outputs = cx.with_training(training, |cx| match first_values {
+                Some(values) => cx.with_first_values(
+                    move |name, shape| first_value(&values, name, shape),
+                    |cx| self.apply_layer(&inputs, cx),
+                ),
+                None => self.apply_layer(&inputs, cx),
+            });
+            let outputs = outputs.map_err(|error| raised(py, error))?;
+            if let Some(error) = take_pending() {
+                return Err(error);
+            }
+            if matches!(self.kind, Kind::Library(_)) && self.weights.get().is_none() {
+                let new = cx.layers()[known.min(cx.layers().len())..]
+                    .iter()
+                    .flat_map(|record| record.weights.iter().cloned());
+                _ = self.weights.set(new.collect());
+            }
+            Ok(outputs.iter().map(|output| Tensor::wrap(output, frame)).collect())
+        })
+    }
+
+    /// The weights of a layer of the library; none before it was applied.
+    fn weights(&self) -> Option<Vec<Variable>> {
+        let weights = self.weights.get()?;
+        Some(weights.iter().cloned().map(Variable::of).collect())
+    }
+
+    /// What the layer is made of, as a text by which it is made again.
+    fn text(&self, name: &str) -> String {
+        match &self.kind {
+            Kind::Library(layer) => {
+                let options: Vec<String> = layer
+                    .hyperparameters()
+                    .iter()
+                    .map(|(option, value)| format!("{option}={value}"))
+                    .collect();
+                format!("{name}({})", options.join(", "))
+            }
+            Kind::Python(_) => name.to_string(),
+        }
+    }
+}
+
+impl LayerHandle {
+    fn apply_layer(&self, inputs: &Vec<Inner>, cx: &mut Context) -> endo::Result<Vec<Inner>> {
+        match &self.kind {
+            Kind::Python(layer) => Ok(layer.apply(inputs, cx)),
+            Kind::Library(layer) => match &inputs[..] {
+                [input] => Ok(vec![layer.apply(input, cx)]),
+                several => {
+                    let message = format!("the layer takes one tensor, got {}", several.len());
+                    Err(Error::new(ErrorKind::Argument, message).help("give it one tensor"))
+                }
+            },
+        }
+    }
+}
+
+/// What Python says for the first value of a weight.
+fn first_value(values: &Py<PyDict>, name: &str, shape: &Shape) -> Option<endo::Result<Array>> {
+    Python::attach(|py| {
+        let function = values.bind(py).get_item(name).ok().flatten()?;
+        let sizes = arrays::shape_tuple(py, shape).ok()?;
+        let value = function.call1((sizes,)).and_then(|value| arrays::array(&value));
+        Some(match value {
+            Ok(value) if value.shape() == shape => Ok(value),
+            Ok(value) => {
+                let message = format!(
+                    "the initializer of `{name}` returned values of shape {}, not {shape}",
+                    value.shape()
+                );
+                Err(Error::new(ErrorKind::Shape, message).help("return values of that shape"))
+            }
+            Err(error) => Err(Error::new(
+                ErrorKind::Argument,
+                format!("the initializer of `{name}` failed: {}", error.value(py)),
+            )),
+        })
+    })
+}
+
+/// Says that a Python layer, which is being applied, has these weights: variables, each with its
+/// name, a regularizer and a constraint, callables or `None`.
+#[pyfunction]
+pub fn use_weights(
+    py: Python<'_>,
+    layer: &LayerHandle,
+    weights: Vec<(Py<Variable>, String, Option<Py<PyAny>>, Option<Py<PyAny>>)>,
+) -> PyResult<()> {
+    let Some(owner) = layer.python_layer() else { return Ok(()) };
+    in_context(py, |cx, _| {
+        for (variable, name, regularizer, constraint) in weights {
+            let held = variable.get();
+            let weight = {
+                let mut weight =
+                    held.weight.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                weight
+                    .get_or_insert_with(|| {
+                        let mut weight = Weight::of(name, held.inner.clone());
+                        if let Some(function) = regularizer {
+                            weight = weight.regularizer(regularizer_of(function));
+                        }
+                        if let Some(function) = constraint {
+                            weight = weight.constraint(constraint_of(function));
+                        }
+                        Arc::new(weight)
+                    })
+                    .clone()
+            };
+            weight.get(&**owner, held.inner.shape(), &Zeros, cx);
+        }
+        Ok(())
+    })
+}
+
+fn regularizer_of(function: Py<PyAny>) -> Arc<dyn endo::regularizers::Regularizer> {
+    callables::of_one(function).into_regularizer()
+}
+
+fn constraint_of(function: Py<PyAny>) -> Arc<dyn endo::constraints::Constraint> {
+    callables::of_one(function).into_constraint()
+}
+
+/// Adds a penalty to a weight that the trace has used: a callable.
+#[pyfunction]
+pub fn regularize(py: Python<'_>, variable: &Variable, function: Py<PyAny>) -> PyResult<()> {
+    in_context(py, |cx, _| {
+        cx.regularize(&variable.inner, regularizer_of(function));
+        Ok(())
+    })
+}
+
+/// Projects a weight that the trace has used after every update: by a callable.
+#[pyfunction]
+pub fn constrain(py: Python<'_>, variable: &Variable, function: Py<PyAny>) -> PyResult<()> {
+    in_context(py, |cx, _| {
+        cx.constrain(&variable.inner, constraint_of(function));
+        Ok(())
+    })
+}
+
+/// Adds a term to the loss; one value for each sample, if it has an axis.
+#[pyfunction]
+pub fn add_loss(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    in_context(value.py(), |cx, frame| {
+        let value = operand(value, None, cx, frame)?;
+        let value = if value.dtype().is_float() { value } else { value.cast(DType::F32) };
+        match value.rank() {
+            0 => cx.add_loss(name, value),
+            1 => cx.add_sample_loss(name, value),
+            rank => {
+                let axes: Vec<isize> = (1..rank as isize).collect();
+                cx.add_sample_loss(name, value.mean_axes(&*axes));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Reports a value as its mean over the epoch.
+#[pyfunction]
+pub fn add_metric(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    in_context(value.py(), |cx, frame| {
+        let value = operand(value, None, cx, frame)?;
+        let value = if value.dtype().is_float() { value } else { value.cast(DType::F32) };
+        cx.add_metric(name, value.mean());
+        Ok(())
+    })
+}

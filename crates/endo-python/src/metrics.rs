@@ -1,0 +1,224 @@
+//! Metrics: those of the library by name, and those that are Python.
+//!
+//! In: a text, a loss, or a Python object with `update_state` and `result`. Out: a handle that a
+//! model is compiled with, or that takes in batches.
+
+use std::sync::Arc;
+
+use endo::metrics::{self, IntoMetric, Mean, MeanMetricWrapper, Metric, Sum};
+use endo::trace::Context;
+use endo::{DType, Tensor as Inner, Variable as InnerVariable};
+use pyo3::prelude::*;
+
+use crate::errors::{raised, usage};
+use crate::frames::{enter, in_context, keep_pending};
+use crate::losses::LossHandle;
+use crate::tensor::{Tensor, operand};
+use crate::variable::Variable;
+
+/// A metric that is Python.
+#[derive(Clone)]
+struct PythonMetric {
+    object: Arc<Py<PyAny>>,
+    name: String,
+}
+
+impl PythonMetric {
+    fn variables_now(&self, py: Python<'_>) -> PyResult<Vec<InnerVariable>> {
+        let variables = self.object.bind(py).getattr("variables")?;
+        variables
+            .try_iter()?
+            .map(|variable| {
+                let variable = variable?;
+                Ok(variable.cast::<Variable>()?.get().inner.clone())
+            })
+            .collect()
+    }
+}
+
+impl Metric for PythonMetric {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn update(
+        &self,
+        y_true: &Inner,
+        y_pred: &Inner,
+        sample_weight: Option<&Inner>,
+        cx: &mut Context,
+    ) {
+        self.report(cx);
+        let result = Python::attach(|py| {
+            let (_on_stack, frame) = enter(cx);
+            let wrap = |tensor: &Inner| Tensor::wrap(tensor, &frame);
+            let weight = sample_weight.map(wrap);
+            let method = self.object.bind(py).getattr("_update")?;
+            method.call1((wrap(y_true), wrap(y_pred), weight)).map(|_| ())
+        });
+        if let Err(error) = result {
+            Python::attach(|py| keep_pending(py, cx, error));
+        }
+    }
+
+    fn result(&self, cx: &mut Context) -> Inner {
+        let result = Python::attach(|py| {
+            let (_on_stack, frame) = enter(cx);
+            let value = self.object.bind(py).call_method0("result")?;
+            operand(&value, None, cx, &frame)
+        });
+        result.unwrap_or_else(|error| {
+            Python::attach(|py| keep_pending(py, cx, error));
+            cx.constant(0.0_f32)
+        })
+    }
+
+    fn variables(&self) -> Vec<InnerVariable> {
+        Python::attach(|py| self.variables_now(py)).unwrap_or_default()
+    }
+}
+
+/// The metrics that take values instead of targets and predictions.
+enum OfValues {
+    Mean(Mean),
+    Sum(Sum),
+}
+
+/// A metric that Python holds.
+#[pyclass(frozen, module = "endo._native")]
+pub struct MetricHandle {
+    pub metric: Arc<dyn Metric>,
+    of_values: Option<OfValues>,
+    python: Option<PythonMetric>,
+}
+
+#[pymethods]
+impl MetricHandle {
+    /// The metric of the library that a text names, reported under a name.
+    #[staticmethod]
+    #[pyo3(signature = (text, name=None))]
+    fn named(py: Python<'_>, text: &str, name: Option<&str>) -> PyResult<Self> {
+        let metric = match name {
+            Some(name) => metrics::get_as(text, name),
+            None => metrics::get(text),
+        };
+        let metric = metric.map_err(|error| raised(py, error))?;
+        Ok(Self { metric, of_values: None, python: None })
+    }
+
+    /// The mean of a loss.
+    #[staticmethod]
+    fn of_loss(loss: &LossHandle, name: Option<String>) -> Self {
+        let wrapper = MeanMetricWrapper::new(loss.loss.clone());
+        let wrapper = match name {
+            Some(name) => wrapper.name(name),
+            None => wrapper,
+        };
+        Self { metric: wrapper.into_metric(), of_values: None, python: None }
+    }
+
+    /// The mean of values.
+    #[staticmethod]
+    fn mean(name: String) -> Self {
+        let mean = Mean::new(name);
+        let metric = Arc::new(mean.clone());
+        Self { metric, of_values: Some(OfValues::Mean(mean)), python: None }
+    }
+
+    /// The sum of values.
+    #[staticmethod]
+    fn sum(name: String) -> Self {
+        let sum = Sum::new(name);
+        let metric = Arc::new(sum.clone());
+        Self { metric, of_values: Some(OfValues::Sum(sum)), python: None }
+    }
+
+    /// A Python object with `_update`, `result` and `variables`.
+    #[staticmethod]
+    fn of(object: Py<PyAny>, name: String) -> Self {
+        let metric = PythonMetric { object: Arc::new(object), name };
+        Self { metric: Arc::new(metric.clone()), of_values: None, python: Some(metric) }
+    }
+
+    #[getter]
+    fn name(&self) -> String {
+        self.metric.name().to_string()
+    }
+
+    /// Takes in targets and predictions, or values.
+    #[pyo3(signature = (first, second=None, sample_weight=None))]
+    fn update(
+        &self,
+        first: &Bound<'_, PyAny>,
+        second: Option<&Bound<'_, PyAny>>,
+        sample_weight: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        in_context(first.py(), |cx, frame| {
+            let first = operand(first, None, cx, frame)?;
+            let weight =
+                sample_weight.map(|weight| operand(weight, None, cx, frame)).transpose()?;
+            match (&self.of_values, second) {
+                (Some(of_values), None) => {
+                    let first =
+                        if first.dtype().is_float() { first } else { first.cast(DType::F32) };
+                    of_values.update(&first, weight.as_ref(), cx);
+                }
+                (Some(of_values), Some(second)) => {
+                    let weight = operand(second, None, cx, frame)?;
+                    of_values.update(&first, Some(&weight), cx);
+                }
+                (None, Some(second)) => {
+                    let second = operand(second, None, cx, frame)?;
+                    let first = if first.dtype() == DType::F64 {
+                        first.cast(second.dtype())
+                    } else {
+                        first
+                    };
+                    self.metric.update(&first, &second, weight.as_ref(), cx);
+                }
+                (None, None) => {
+                    return Err(usage(
+                        format!("the metric `{}` takes targets and predictions", self.name()),
+                        "give both: `metric(y_true, y_pred)`",
+                    ));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Has a metric that is Python reported by the layer that holds it.
+    fn report(&self, py: Python<'_>) -> PyResult<()> {
+        in_context(py, |cx, _| {
+            if let Some(metric) = &self.python {
+                metric.report(cx);
+            }
+            Ok(())
+        })
+    }
+
+    /// The result of what was taken in.
+    fn result(&self, py: Python<'_>) -> PyResult<Tensor> {
+        in_context(py, |cx, frame| Ok(Tensor::wrap(&self.metric.result(cx), frame)))
+    }
+
+    /// Forgets what was taken in.
+    fn reset(&self) {
+        self.metric.reset();
+    }
+
+    fn variables(&self) -> Vec<Variable> {
+        self.metric.variables().into_iter().map(Variable::of).collect()
+    }
+}
+
+impl OfValues {
+    fn update(&self, values: &Inner, weight: Option<&Inner>, cx: &mut Context) {
+        match (self, weight) {
+            (Self::Mean(mean), None) => mean.update(values, cx),
+            (Self::Mean(mean), Some(weight)) => mean.update_weighted(values, weight, cx),
+            (Self::Sum(sum), None) => sum.update(values, cx),
+            (Self::Sum(sum), Some(weight)) => sum.update_weighted(values, weight, cx),
+        }
+    }
+}

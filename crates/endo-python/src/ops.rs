@@ -1,0 +1,495 @@
+//! The operations of `endo.tf`: one function for each of the library's.
+//!
+//! In: tensors, arrays and numbers. Out: tensors of the trace at hand.
+
+use endo::trace::Context;
+use endo::{DType, Tensor as Inner};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use pyo3::wrap_pyfunction;
+
+use crate::arrays;
+use crate::errors::usage;
+use crate::frames::{Frame, in_context};
+use crate::tensor::{Tensor, operand};
+
+type Object<'a, 'py> = &'a Bound<'py, PyAny>;
+
+/// One tensor of one.
+fn of_one(x: Object<'_, '_>, f: impl FnOnce(Inner, &mut Context) -> Inner) -> PyResult<Tensor> {
+    in_context(x.py(), |cx, frame| {
+        let x = operand(x, None, cx, frame)?;
+        Ok(Tensor::wrap(&f(x, cx), frame))
+    })
+}
+
+/// One tensor of two, where plain numbers take the type of the other.
+fn of_two(
+    a: Object<'_, '_>,
+    b: Object<'_, '_>,
+    f: impl FnOnce(Inner, Inner) -> Inner,
+) -> PyResult<Tensor> {
+    in_context(a.py(), |cx, frame| {
+        let (a, b) = pair(a, b, cx, frame)?;
+        Ok(Tensor::wrap(&f(a, b), frame))
+    })
+}
+
+fn pair(
+    a: Object<'_, '_>,
+    b: Object<'_, '_>,
+    cx: &mut Context,
+    frame: &Frame,
+) -> PyResult<(Inner, Inner)> {
+    let is_tensor = |x: Object<'_, '_>| {
+        x.is_instance_of::<Tensor>() || x.is_instance_of::<crate::variable::Variable>()
+    };
+    let like = |x: Inner, like: &Inner| {
+        if x.dtype().is_float() && like.dtype().is_float() { x.cast(like.dtype()) } else { x }
+    };
+    if !is_tensor(a) && is_tensor(b) {
+        let b = operand(b, None, cx, frame)?;
+        let a = like(operand(a, Some(&b), cx, frame)?, &b);
+        return Ok((a, b));
+    }
+    let a = operand(a, None, cx, frame)?;
+    let is_plain = !is_tensor(b);
+    let b = operand(b, Some(&a), cx, frame)?;
+    let b = if is_plain { like(b, &a) } else { b };
+    Ok((a, b))
+}
+
+fn tensors(list: Object<'_, '_>, cx: &mut Context, frame: &Frame) -> PyResult<Vec<Inner>> {
+    let mut found = Vec::new();
+    for item in list.try_iter()? {
+        found.push(operand(&item?, None, cx, frame)?);
+    }
+    if found.is_empty() {
+        return Err(usage("a list without tensors", "give at least one"));
+    }
+    let dtype = found.iter().map(Inner::dtype).reduce(DType::promote).unwrap_or(DType::F32);
+    Ok(found.iter().map(|tensor| tensor.cast(dtype)).collect())
+}
+
+/// Functions of one tensor that are methods of the library's.
+macro_rules! unary {
+    ($add:ident: $($name:ident)+) => {
+        $(
+            #[pyfunction]
+            fn $name(x: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+                of_one(x, |x, _| x.$name())
+            }
+        )+
+
+        fn $add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)+
+            Ok(())
+        }
+    };
+}
+
+unary! { add_unary:
+    abs sign square floor ceil round exp expm1 log log1p sqrt rsqrt sin cos tanh erf erfinv
+    sigmoid softplus relu elu selu logical_not is_nan is_finite stop_gradient transpose
+    zeros_like ones_like
+}
+
+/// Functions of two tensors.
+macro_rules! binary {
+    ($add:ident: $($name:ident)+) => {
+        $(
+            #[pyfunction]
+            fn $name(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+                of_two(a, b, |a, b| a.$name(&b))
+            }
+        )+
+
+        fn $add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)+
+            Ok(())
+        }
+    };
+}
+
+binary! { add_binary:
+    maximum minimum divide_no_nan multiply_no_nan logical_and logical_or logical_xor
+}
+
+/// Axes as Python gives them: none for all.
+fn axes_of(tensor: &Inner, axis: Option<Vec<isize>>) -> Vec<isize> {
+    axis.unwrap_or_else(|| (0..tensor.rank() as isize).collect())
+}
+
+/// Reductions along axes.
+macro_rules! reductions {
+    ($add:ident: $($name:ident = $method:ident;)+) => {
+        $(
+            #[pyfunction]
+            #[pyo3(signature = (x, axis=None, keepdims=false))]
+            fn $name(
+                x: &Bound<'_, PyAny>,
+                axis: Option<Vec<isize>>,
+                keepdims: bool,
+            ) -> PyResult<Tensor> {
+                of_one(x, |x, _| {
+                    let axes = axes_of(&x, axis);
+                    let value = x.$method(&*axes);
+                    if keepdims { value.keep_dims(&x, &*axes) } else { value }
+                })
+            }
+        )+
+
+        fn $add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)+
+            Ok(())
+        }
+    };
+}
+
+reductions! { add_reductions:
+    reduce_sum = sum_axes;
+    reduce_mean = mean_axes;
+    reduce_max = max_axes;
+    reduce_min = min_axes;
+    reduce_prod = product_axes;
+    reduce_any = any_axes;
+    reduce_all = all_of_axes;
+    reduce_variance = variance_axes;
+    reduce_logsumexp = logsumexp_axes;
+    norm = norm_axes;
+}
+
+#[pyfunction]
+fn l2_normalize(x: &Bound<'_, PyAny>, axis: Option<Vec<isize>>) -> PyResult<Tensor> {
+    of_one(x, |x, _| {
+        let axes = axes_of(&x, axis);
+        x.l2_normalize(&*axes)
+    })
+}
+
+#[pyfunction]
+fn cast(x: &Bound<'_, PyAny>, dtype: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    let dtype = arrays::dtype(dtype)?;
+    of_one(x, |x, _| x.cast(dtype))
+}
+
+#[pyfunction]
+fn identity(x: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    of_one(x, |x, _| x)
+}
+
+/// A tensor of numbers: with the type that they have, or another.
+#[pyfunction]
+#[pyo3(signature = (value, dtype=None, shape=None))]
+fn constant(
+    value: &Bound<'_, PyAny>,
+    dtype: Option<&Bound<'_, PyAny>>,
+    shape: Option<Vec<usize>>,
+) -> PyResult<Tensor> {
+    let dtype = dtype.map(arrays::dtype).transpose()?;
+    of_one(value, |x, _| {
+        let x = dtype.map_or_else(|| x.clone(), |dtype| x.cast(dtype));
+        match shape {
+            Some(shape) if x.rank() == 0 => x.broadcast_to(shape),
+            Some(shape) => x.reshape(shape),
+            None => x,
+        }
+    })
+}
+
+#[pyfunction]
+fn fill(
+    py: Python<'_>,
+    shape: Vec<usize>,
+    value: f64,
+    dtype: &Bound<'_, PyAny>,
+) -> PyResult<Tensor> {
+    let dtype = arrays::dtype(dtype)?;
+    in_context(py, |cx, frame| {
+        let value = cx.constant(endo::Array::full((), value, dtype));
+        Ok(Tensor::wrap(&value.broadcast_to(shape), frame))
+    })
+}
+
+#[pyfunction]
+fn matmul(
+    a: &Bound<'_, PyAny>,
+    b: &Bound<'_, PyAny>,
+    transpose_a: bool,
+    transpose_b: bool,
+) -> PyResult<Tensor> {
+    of_two(a, b, |a, b| {
+        let transposed = endo::Transposed { left: transpose_a, right: transpose_b };
+        a.matmul_transposed(&b, transposed)
+    })
+}
+
+#[pyfunction]
+fn einsum(py: Python<'_>, equation: &str, operands: &Bound<'_, PyList>) -> PyResult<Tensor> {
+    in_context(py, |cx, frame| {
+        let operands = tensors(operands.as_any(), cx, frame)?;
+        let operands: Vec<&Inner> = operands.iter().collect();
+        Ok(Tensor::wrap(&Inner::einsum(equation, &operands), frame))
+    })
+}
+
+#[pyfunction(name = "where")]
+fn where_(
+    condition: &Bound<'_, PyAny>,
+    yes: &Bound<'_, PyAny>,
+    no: &Bound<'_, PyAny>,
+) -> PyResult<Tensor> {
+    in_context(condition.py(), |cx, frame| {
+        let condition = operand(condition, None, cx, frame)?;
+        let (yes, no) = pair(yes, no, cx, frame)?;
+        let condition =
+            if condition.dtype() == DType::Bool { condition } else { condition.not_equal(0.0) };
+        Ok(Tensor::wrap(&condition.where_(&yes, &no), frame))
+    })
+}
+
+#[pyfunction]
+fn clip_by_value(
+    x: &Bound<'_, PyAny>,
+    low: &Bound<'_, PyAny>,
+    high: &Bound<'_, PyAny>,
+) -> PyResult<Tensor> {
+    in_context(x.py(), |cx, frame| {
+        let x = operand(x, None, cx, frame)?;
+        let low = operand(low, Some(&x), cx, frame)?;
+        let high = operand(high, Some(&x), cx, frame)?;
+        Ok(Tensor::wrap(&x.clip(&low, &high), frame))
+    })
+}
+
+#[pyfunction]
+fn reshape(x: &Bound<'_, PyAny>, shape: Vec<isize>) -> PyResult<Tensor> {
+    in_context(x.py(), |cx, frame| {
+        let x = operand(x, None, cx, frame)?;
+        let known: usize =
+            shape.iter().filter(|&&size| size >= 0).map(|&size| size as usize).product();
+        let open = shape.iter().filter(|&&size| size < 0).count();
+        let fits = |known: usize| known > 0 && x.shape().len() % known == 0;
+        if open > 1 || (open == 1 && !fits(known)) {
+            let message =
+                format!("a tensor of shape {} cannot have the shape {shape:?}", x.shape());
+            let error = endo::Error::new(endo::ErrorKind::Shape, message)
+                .help("the sizes multiply to the number of elements; one of them may be -1");
+            return Err(crate::errors::raised(frame_py(), error));
+        }
+        let size = |&size: &isize| {
+            if size < 0 { x.shape().len() / known } else { size as usize }
+        };
+        let shape: Vec<usize> = shape.iter().map(size).collect();
+        Ok(Tensor::wrap(&x.reshape(shape), frame))
+    })
+}
+
+/// Python, where it is known to be attached.
+fn frame_py<'py>() -> Python<'py> {
+    // SAFETY: it is called within functions that Python calls.
+    unsafe { Python::assume_attached() }
+}
+
+#[pyfunction]
+fn broadcast_to(x: &Bound<'_, PyAny>, shape: Vec<usize>) -> PyResult<Tensor> {
+    of_one(x, |x, _| x.broadcast_to(shape))
+}
+
+#[pyfunction]
+fn expand_dims(x: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
+    of_one(x, |x, _| x.expand_dims(axis))
+}
+
+#[pyfunction]
+fn squeeze(x: &Bound<'_, PyAny>, axis: Option<Vec<isize>>) -> PyResult<Tensor> {
+    of_one(x, |x, _| {
+        let rank = x.rank() as isize;
+        let mut axes: Vec<isize> = axis
+            .unwrap_or_else(|| (0..rank).filter(|&axis| x.shape()[axis as usize] == 1).collect())
+            .into_iter()
+            .map(|axis| if axis < 0 { axis + rank } else { axis })
+            .collect();
+        axes.sort_unstable();
+        axes.into_iter().rev().fold(x, |x, axis| x.squeeze(axis))
+    })
+}
+
+#[pyfunction]
+fn permute(x: &Bound<'_, PyAny>, permutation: Vec<usize>) -> PyResult<Tensor> {
+    of_one(x, |x, _| x.permute(&permutation))
+}
+
+#[pyfunction]
+fn concat(py: Python<'_>, values: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
+    in_context(py, |cx, frame| {
+        Ok(Tensor::wrap(&Inner::concatenate(&tensors(values, cx, frame)?, axis), frame))
+    })
+}
+
+#[pyfunction]
+fn stack(py: Python<'_>, values: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
+    in_context(py, |cx, frame| {
+        Ok(Tensor::wrap(&Inner::stack(&tensors(values, cx, frame)?, axis), frame))
+    })
+}
+
+#[pyfunction]
+fn split(x: &Bound<'_, PyAny>, parts: usize, axis: isize) -> PyResult<Vec<Tensor>> {
+    in_context(x.py(), |cx, frame| {
+        let parts = operand(x, None, cx, frame)?.split(parts, axis);
+        Ok(parts.iter().map(|part| Tensor::wrap(part, frame)).collect())
+    })
+}
+
+#[pyfunction]
+fn tile(x: &Bound<'_, PyAny>, repeats: Vec<usize>) -> PyResult<Tensor> {
+    of_one(x, |x, _| x.tile(&repeats))
+}
+
+#[pyfunction]
+fn pad(x: &Bound<'_, PyAny>, widths: Vec<(usize, usize)>, value: f64) -> PyResult<Tensor> {
+    of_one(x, |x, _| x.pad(&widths, value))
+}
+
+#[pyfunction]
+fn gather(x: &Bound<'_, PyAny>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
+    in_context(x.py(), |cx, frame| {
+        let x = operand(x, None, cx, frame)?;
+        let indices = operand(indices, None, cx, frame)?;
+        Ok(Tensor::wrap(&x.gather(&indices, axis), frame))
+    })
+}
+
+#[pyfunction]
+fn one_hot(x: &Bound<'_, PyAny>, depth: usize) -> PyResult<Tensor> {
+    of_one(x, |x, _| x.cast(DType::I32).one_hot(depth))
+}
+
+#[pyfunction]
+fn argmax(x: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
+    of_one(x, |x, _| x.argmax(axis))
+}
+
+#[pyfunction]
+fn argmin(x: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
+    of_one(x, |x, _| x.argmin(axis))
+}
+
+#[pyfunction]
+fn cumsum(x: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
+    of_one(x, |x, _| x.cumsum(axis))
+}
+
+#[pyfunction]
+fn sort(x: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
+    of_one(x, |x, _| x.sort(axis))
+}
+
+#[pyfunction]
+fn top_k(x: &Bound<'_, PyAny>, k: usize) -> PyResult<(Tensor, Tensor)> {
+    in_context(x.py(), |cx, frame| {
+        let (values, places) = operand(x, None, cx, frame)?.top_k(k);
+        Ok((Tensor::wrap(&values, frame), Tensor::wrap(&places, frame)))
+    })
+}
+
+/// Random numbers of a distribution: `normal`, `uniform` or `truncated_normal`.
+#[pyfunction]
+#[pyo3(signature = (kind, shape, first, second, dtype, seed=None))]
+fn random(
+    py: Python<'_>,
+    kind: &str,
+    shape: Vec<usize>,
+    first: f64,
+    second: f64,
+    dtype: &Bound<'_, PyAny>,
+    seed: Option<u64>,
+) -> PyResult<Tensor> {
+    let dtype = arrays::dtype(dtype)?;
+    in_context(py, |cx, frame| {
+        let random = cx.random();
+        let random = match seed {
+            Some(seed) => random.seed(seed),
+            None => random,
+        };
+        let numbers = match kind {
+            "normal" => random.normal(shape, first, second),
+            "truncated_normal" => random.truncated_normal(shape, first, second),
+            _ => random.uniform(shape, first, second),
+        };
+        Ok(Tensor::wrap(&numbers.cast(dtype), frame))
+    })
+}
+
+#[pyfunction]
+fn shuffle(x: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    of_one(x, |x, cx| {
+        let order = cx.random().permutation(x.batch());
+        x.gather(&order, 0)
+    })
+}
+
+/// The value of `yes` or `no`, callables without arguments, as a truth value says.
+#[pyfunction]
+fn cond(predicate: &Bound<'_, PyAny>, yes: Py<PyAny>, no: Py<PyAny>) -> PyResult<Vec<Tensor>> {
+    let py = predicate.py();
+    in_context(py, |cx, frame| {
+        let predicate = operand(predicate, None, cx, frame)?;
+        let branch = |function: Py<PyAny>| {
+            move |cx: &mut Context| crate::callables::call_list(&function, &[], cx)
+        };
+        let values: Vec<Inner> = cx.cond(&predicate, branch(yes), branch(no));
+        Ok(values.iter().map(|value| Tensor::wrap(value, frame)).collect())
+    })
+}
+
+/// A value with a gradient of one's own: `gradient` takes that of the value, and returns a list of
+/// those of the inputs.
+#[pyfunction]
+fn custom_gradient(
+    value: &Bound<'_, PyAny>,
+    inputs: &Bound<'_, PyAny>,
+    gradient: Py<PyAny>,
+) -> PyResult<Tensor> {
+    in_context(value.py(), |cx, frame| {
+        let value = operand(value, None, cx, frame)?;
+        let inputs: Vec<Inner> = inputs
+            .try_iter()?
+            .map(|input| operand(&input?, None, cx, frame))
+            .collect::<PyResult<_>>()?;
+        let inputs: Vec<&Inner> = inputs.iter().collect();
+        let (count, shapes) =
+            (inputs.len(), inputs.iter().map(|&input| input.zeros_like()).collect::<Vec<_>>());
+        let rule = move |dy: &Inner| {
+            let found = crate::callables::call_gradient(&gradient, dy);
+            if found.len() == count { found } else { shapes.clone() }
+        };
+        Ok(Tensor::wrap(&Inner::custom_gradient(&value, &inputs, rule), frame))
+    })
+}
+
+/// The mask of a tensor, if it has one.
+#[pyfunction]
+fn mask(x: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
+    in_context(x.py(), |cx, frame| {
+        let x = operand(x, None, cx, frame)?;
+        Ok(cx.mask(&x).map(|mask| Tensor::wrap(&mask, frame)))
+    })
+}
+
+/// Adds the functions of this file to the module.
+pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    add_unary(module)?;
+    add_binary(module)?;
+    add_reductions(module)?;
+    macro_rules! add {
+        ($($name:ident)+) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)+ };
+    }
+    add! {
+        l2_normalize cast identity constant fill matmul einsum where_ clip_by_value reshape
+        broadcast_to expand_dims squeeze permute concat stack split tile pad gather one_hot argmax
+        argmin cumsum sort top_k random shuffle cond custom_gradient mask
+    }
+    Ok(())
+}

@@ -1,0 +1,637 @@
+//! Tensors in Python: a node of the trace at hand, or numbers that are known.
+//!
+//! In: operations and indices. Out: tensors. A tensor holds the number of its trace, its node, its
+//! shape and type, and where values are computed at once its numbers; so it can be kept, and in
+//! another trace its numbers are a constant.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use endo::trace::Context;
+use endo::{Array, DType, Shape};
+use pyo3::basic::CompareOp;
+use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyEllipsis, PyFloat, PyInt, PyList, PySlice, PyTuple};
+use pyo3::{IntoPyObject, ffi};
+
+use crate::arrays;
+use crate::errors::usage;
+use crate::frames::{Frame, in_context};
+use crate::variable::Variable;
+
+static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
+
+/// A value: numbers with a shape, known now or when a plan runs.
+#[pyclass(frozen, weakref, module = "endo._native")]
+pub struct Tensor {
+    /// The number of its trace, and its node there.
+    pub trace: u64,
+    pub node: u32,
+    pub shape: Shape,
+    pub dtype: DType,
+    pub value: Option<Array>,
+    /// What tells its numbers apart where they are a constant of another trace.
+    identity: u64,
+}
+
+/// A type of elements, which becomes one of Python's.
+pub struct DTypeName(pub DType);
+
+impl<'py> IntoPyObject<'py> for DTypeName {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import("endo._dtypes")?.getattr(arrays::dtype_name(self.0))
+    }
+}
+
+impl Tensor {
+    /// The handle of a tensor of the trace at hand.
+    pub fn wrap(tensor: &endo::Tensor, frame: &Frame) -> Self {
+        Self {
+            trace: frame.number,
+            node: tensor.id().0,
+            shape: tensor.shape().clone(),
+            dtype: tensor.dtype(),
+            value: frame.is_eager().then(|| frame.value(tensor.id())).flatten(),
+            identity: NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// Numbers that are known, of no trace.
+    pub fn of_array(array: Array) -> Self {
+        Self {
+            trace: 0,
+            node: 0,
+            shape: array.shape().clone(),
+            dtype: if array.dtype() == DType::U8 { DType::I32 } else { array.dtype() },
+            value: Some(array),
+            identity: NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// Its numbers, if they are known.
+    pub fn known(&self, py: Python<'_>) -> PyResult<Array> {
+        self.value.clone().ok_or_else(|| {
+            let _ = py;
+            usage(
+                "the numbers of a tensor are not known while `call` or a function is traced: it \
+                 stands for the numbers of each run",
+                "compute with tensors (`tf.where`, `tf.cond`, `tf.reduce_sum`), or look at the \
+                 numbers in a GradientTape, or with `run_eagerly=True`",
+            )
+        })
+    }
+
+    /// The tensor of the trace at hand.
+    pub fn resolve(&self, cx: &Context, frame: &Frame) -> PyResult<endo::Tensor> {
+        if self.trace == frame.number
+            && let Some(tensor) = cx.trace().tensor(self.node)
+        {
+            return Ok(tensor);
+        }
+        let Some(array) = &self.value else {
+            return Err(usage(
+                format!("a tensor of shape {} was made in a trace that has ended", self.shape),
+                "return it from the `call` or function that makes it; what is to be kept from step \
+                 to step belongs in a `tf.Variable` or a metric",
+            ));
+        };
+        let known = frame.constants.borrow().get(&self.identity).copied();
+        if let Some(tensor) = known.and_then(|node| cx.trace().tensor(node)) {
+            return Ok(tensor);
+        }
+        let tensor = cx.constant(array.clone());
+        frame.constants.borrow_mut().insert(self.identity, tensor.id().0);
+        Ok(tensor)
+    }
+
+    /// The tensor of the trace of a frame.
+    pub fn resolve_in(&self, frame: &Frame) -> PyResult<endo::Tensor> {
+        frame.resolve(self)
+    }
+
+    fn apply(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(endo::Tensor) -> endo::Tensor,
+    ) -> PyResult<Self> {
+        in_context(py, |cx, frame| Ok(Self::wrap(&f(self.resolve(cx, frame)?), frame)))
+    }
+
+    fn with(
+        &self,
+        other: &Bound<'_, PyAny>,
+        f: impl FnOnce(endo::Tensor, endo::Tensor) -> endo::Tensor,
+    ) -> PyResult<Py<PyAny>> {
+        let py = other.py();
+        if !is_operand(other) {
+            return Ok(py.NotImplemented());
+        }
+        let result = in_context(py, |cx, frame| {
+            let left = self.resolve(cx, frame)?;
+            let right = operand(other, Some(&left), cx, frame)?;
+            let (left, right) = alike(left, right, other);
+            Ok(Self::wrap(&f(left, right), frame))
+        })?;
+        Ok(Py::new(py, result)?.into_any())
+    }
+}
+
+/// Whether an operator takes it.
+fn is_operand(object: &Bound<'_, PyAny>) -> bool {
+    object.is_instance_of::<Tensor>()
+        || object.is_instance_of::<Variable>()
+        || object.is_instance_of::<PyFloat>()
+        || object.is_instance_of::<PyInt>()
+        || object.is_instance_of::<PyList>()
+        || object.is_instance_of::<PyTuple>()
+        || object.hasattr("__array__").unwrap_or(false)
+        || object.hasattr("_value").unwrap_or(false)
+}
+
+/// Numbers that are no tensors take the float type of the tensor beside them, and a float makes an
+/// integer tensor a float.
+fn alike(
+    left: endo::Tensor,
+    right: endo::Tensor,
+    other: &Bound<'_, PyAny>,
+) -> (endo::Tensor, endo::Tensor) {
+    let is_tensor = other.is_instance_of::<Tensor>() || other.is_instance_of::<Variable>();
+    if !is_tensor && left.dtype().is_float() && right.dtype().is_float() {
+        let dtype = left.dtype();
+        return (left, right.cast(dtype));
+    }
+    (left, right)
+}
+
+/// A tensor of the trace at hand from what Python gives; plain numbers take the type of `like`.
+pub fn operand(
+    object: &Bound<'_, PyAny>,
+    like: Option<&endo::Tensor>,
+    cx: &mut Context,
+    frame: &Frame,
+) -> PyResult<endo::Tensor> {
+    if let Ok(tensor) = object.cast::<Tensor>() {
+        return tensor.get().resolve(cx, frame);
+    }
+    if let Ok(variable) = object.cast::<Variable>() {
+        return Ok(cx.read(&variable.get().inner));
+    }
+    if object.is_instance_of::<PyBool>() {
+        return Ok(cx.constant(Array::scalar(object.extract::<bool>()?)));
+    }
+    if object.is_instance_of::<PyInt>() || object.is_instance_of::<PyFloat>() {
+        let is_whole = object.is_instance_of::<PyInt>();
+        let number: f64 = object.extract()?;
+        let dtype = match like.map(endo::Tensor::dtype) {
+            Some(dtype) if dtype.is_float() || (is_whole && dtype == DType::I32) => dtype,
+            Some(_) | None if !is_whole => DType::F32,
+            Some(_) | None => DType::I32,
+        };
+        if dtype == DType::I32 && number != f64::from(number as i32) {
+            return Err(crate::errors::argument(
+                object.py(),
+                format!("{number} is no integer of 32 bits"),
+                "write it as a float, as in `3e9`",
+            ));
+        }
+        return Ok(cx.constant(Array::full((), number, dtype)));
+    }
+    if let Ok(inner) = object.getattr("_value") {
+        return operand(&inner.call0()?, like, cx, frame);
+    }
+    if let Some(tensor) = stacked(object, like, cx, frame)? {
+        return Ok(tensor);
+    }
+    Ok(cx.constant(arrays::array(object)?))
+}
+
+/// A list that holds tensors, stacked; none where it holds numbers alone.
+fn stacked(
+    object: &Bound<'_, PyAny>,
+    like: Option<&endo::Tensor>,
+    cx: &mut Context,
+    frame: &Frame,
+) -> PyResult<Option<endo::Tensor>> {
+    fn holds_tensors(object: &Bound<'_, PyAny>) -> bool {
+        if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
+            let items = object.try_iter().into_iter().flatten().flatten();
+            return items.into_iter().any(|item| holds_tensors(&item));
+        }
+        object.is_instance_of::<Tensor>() || object.is_instance_of::<Variable>()
+    }
+    if !holds_tensors(object) {
+        return Ok(None);
+    }
+    let mut parts = Vec::new();
+    for item in object.try_iter()? {
+        parts.push(operand(&item?, like, cx, frame)?);
+    }
+    let dtype = parts.iter().map(endo::Tensor::dtype).reduce(DType::promote).unwrap_or(DType::F32);
+    let parts: Vec<endo::Tensor> = parts.iter().map(|part| part.cast(dtype)).collect();
+    Ok(Some(endo::Tensor::stack(&parts, 0)))
+}
+
+/// What stands between brackets, for one axis.
+enum Index<'py> {
+    At(isize),
+    Range(Bound<'py, PySlice>),
+    NewAxis,
+    Rest,
+    Gather(Bound<'py, PyAny>),
+}
+
+fn indices<'py>(index: &Bound<'py, PyAny>) -> PyResult<Vec<Index<'py>>> {
+    let items: Vec<Bound<'py, PyAny>> = match index.cast::<PyTuple>() {
+        Ok(tuple) => tuple.iter().collect(),
+        Err(_) => vec![index.clone()],
+    };
+    let one = |item: Bound<'py, PyAny>| {
+        if item.is_none() {
+            Ok(Index::NewAxis)
+        } else if item.is_instance_of::<PyEllipsis>() {
+            Ok(Index::Rest)
+        } else if let Ok(slice) = item.cast::<PySlice>() {
+            Ok(Index::Range(slice.clone()))
+        } else if item.is_instance_of::<PyInt>() && !item.is_instance_of::<PyBool>() {
+            item.extract().map(Index::At)
+        } else {
+            Ok(Index::Gather(item))
+        }
+    };
+    items.into_iter().map(one).collect()
+}
+
+/// The part of a tensor that indices choose.
+fn chosen(
+    tensor: endo::Tensor,
+    index: &Bound<'_, PyAny>,
+    cx: &mut Context,
+    frame: &Frame,
+) -> PyResult<endo::Tensor> {
+    let indices = indices(index)?;
+    let taken =
+        indices.iter().filter(|index| !matches!(index, Index::NewAxis | Index::Rest)).count();
+    if taken > tensor.rank() {
+        let message = format!("{taken} indices for a tensor of shape {}", tensor.shape());
+        return Err(PyIndexError::new_err(message));
+    }
+    let rest = tensor.rank() - taken;
+    let (mut value, mut axis) = (tensor, 0);
+    for index in indices {
+        match index {
+            Index::NewAxis => {
+                value = value.expand_dims(axis);
+                axis += 1;
+            }
+            Index::Rest => axis += rest as isize,
+            Index::At(position) => {
+                let size = value.shape()[axis as usize] as isize;
+                if !(-size..size).contains(&position) {
+                    let message = format!("index {position} of an axis of {size}");
+                    return Err(PyIndexError::new_err(message));
+                }
+                value = value.at(axis, position);
+            }
+            Index::Range(slice) => {
+                let size = value.shape()[axis as usize] as isize;
+                let range = slice.indices(size)?;
+                value = match range.step {
+                    1 => value
+                        .slice(axis, range.start as usize..range.stop.max(range.start) as usize),
+                    step if step > 0 => {
+                        let stop = range.stop.max(range.start) as usize;
+                        value.slice_step(axis, range.start as usize..stop, step)
+                    }
+                    step => {
+                        let places: Vec<i32> = (0..range.slicelength as isize)
+                            .map(|place| (range.start + place * step) as i32)
+                            .collect();
+                        let places = cx.constant(places);
+                        value.gather(&places, axis)
+                    }
+                };
+                axis += 1;
+            }
+            Index::Gather(places) => {
+                let places = operand(&places, None, cx, frame)?;
+                if places.dtype() == DType::Bool {
+                    return Err(usage(
+                        "a tensor cannot be indexed by truth values: how many there are is not \
+                         known before",
+                        "use `tf.where(mask, tensor, 0.0)`, or weights of 0",
+                    ));
+                }
+                let more = places.rank() as isize;
+                value = value.gather(&places, axis);
+                axis += more;
+            }
+        }
+    }
+    Ok(value)
+}
+
+#[pymethods]
+impl Tensor {
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let sizes = arrays::shape_tuple(py, &self.shape)?;
+        py.import("endo._dtypes")?.getattr("TensorShape")?.call1((sizes,))
+    }
+
+    #[getter]
+    fn _sizes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        arrays::shape_tuple(py, &self.shape)
+    }
+
+    #[getter]
+    fn dtype(&self) -> DTypeName {
+        DTypeName(self.dtype)
+    }
+
+    #[getter]
+    fn ndim(&self) -> usize {
+        self.shape.rank()
+    }
+
+    /// The numbers as a NumPy array.
+    fn numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        arrays::numpy(py, self.known(py)?)
+    }
+
+    #[pyo3(signature = (dtype=None, copy=None))]
+    fn __array__<'py>(
+        &self,
+        py: Python<'py>,
+        dtype: Option<Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = copy;
+        let array = self.numpy(py)?;
+        match dtype {
+            Some(dtype) => array.call_method1("astype", (dtype,)),
+            None => Ok(array),
+        }
+    }
+
+    #[classattr]
+    fn __array_priority__() -> i32 {
+        100
+    }
+
+    #[classattr]
+    fn __array_ufunc__(py: Python<'_>) -> Py<PyAny> {
+        py.None()
+    }
+
+    /// Its bytes, to be read.
+    ///
+    /// # Safety
+    /// As of Python's buffer protocol: `view` is valid.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: std::ffi::c_int,
+    ) -> PyResult<()> {
+        let Some(array) = &slf.get().value else {
+            let message = "the numbers of a tensor are not known while it is traced";
+            return Err(pyo3::exceptions::PyBufferError::new_err(message));
+        };
+        let bytes = array.bytes();
+        let (start, length) = (bytes.as_ptr().cast_mut().cast(), bytes.len() as ffi::Py_ssize_t);
+        // SAFETY: the bytes live as long as the tensor, which the view holds, and nobody writes to
+        // them.
+        let filled = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, 1, flags) };
+        if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    }
+
+    fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.numpy(py)?.call_method0("item")
+    }
+
+    pub fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
+        self.item(py)?.call_method0("__float__")?.extract()
+    }
+
+    pub fn __int__(&self, py: Python<'_>) -> PyResult<i64> {
+        self.item(py)?.call_method0("__int__")?.extract()
+    }
+
+    pub fn __index__(&self, py: Python<'_>) -> PyResult<i64> {
+        if self.dtype != DType::I32 {
+            return Err(PyTypeError::new_err("a tensor that counts is one integer"));
+        }
+        self.__int__(py)
+    }
+
+    pub fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        let array = self.known(py)?;
+        if array.len() != 1 {
+            let message = format!("a tensor of shape {} is neither true nor false", self.shape);
+            return Err(usage(message, "use `tf.reduce_any` or `tf.reduce_all`"));
+        }
+        Ok(array.get(0) != 0.0)
+    }
+
+    fn __format__(slf: Bound<'_, Self>, spec: &str) -> PyResult<String> {
+        let is_number = slf.get().shape.len() == 1 && slf.get().value.is_some();
+        if is_number && !spec.is_empty() {
+            return slf.get().item(slf.py())?.call_method1("__format__", (spec,))?.extract();
+        }
+        slf.str()?.extract()
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        let first = self.shape.first().copied();
+        first.ok_or_else(|| PyTypeError::new_err("a tensor without axes has no length"))
+    }
+
+    fn __iter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let length = slf.get().__len__()?;
+        let parts: Vec<Bound<'py, PyAny>> =
+            (0..length).map(|place| slf.get_item(place)).collect::<PyResult<_>>()?;
+        PyList::new(py, parts)?.call_method0("__iter__")
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let dtype = arrays::dtype_name(self.dtype);
+        let sizes = arrays::shape_tuple(py, &self.shape)?.repr()?;
+        match &self.value {
+            Some(_) => {
+                let numbers = self.numpy(py)?.repr()?;
+                let text = numbers.to_string();
+                let text = text.strip_prefix("array(").unwrap_or(&text);
+                let text = text.split(", dtype=").next().unwrap_or(text).trim_end_matches(')');
+                Ok(format!("<tf.Tensor: shape={sizes}, dtype={dtype}, numpy={text}>"))
+            }
+            None => Ok(format!("<tf.Tensor: shape={sizes}, dtype={dtype}, traced>")),
+        }
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.identity
+    }
+
+    pub fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Self> {
+        in_context(index.py(), |cx, frame| {
+            let tensor = self.resolve(cx, frame)?;
+            Ok(Self::wrap(&chosen(tensor, index, cx, frame)?, frame))
+        })
+    }
+
+    pub fn __richcmp__(&self, other: &Bound<'_, PyAny>, compare: CompareOp) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| match compare {
+            CompareOp::Lt => left.less(&right),
+            CompareOp::Le => left.less_equal(&right),
+            CompareOp::Gt => left.greater(&right),
+            CompareOp::Ge => left.greater_equal(&right),
+            CompareOp::Eq => left.equal(&right),
+            CompareOp::Ne => left.not_equal(&right),
+        })
+    }
+
+    pub fn __neg__(&self, py: Python<'_>) -> PyResult<Self> {
+        self.apply(py, |x| -x)
+    }
+
+    pub fn __abs__(&self, py: Python<'_>) -> PyResult<Self> {
+        self.apply(py, |x| x.abs())
+    }
+
+    pub fn __invert__(&self, py: Python<'_>) -> PyResult<Self> {
+        self.apply(py, |x| x.logical_not())
+    }
+
+    pub fn __add__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| left + right)
+    }
+
+    pub fn __radd__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| right + left)
+    }
+
+    pub fn __sub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| left - right)
+    }
+
+    pub fn __rsub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| right - left)
+    }
+
+    pub fn __mul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| left * right)
+    }
+
+    pub fn __rmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| right * left)
+    }
+
+    pub fn __truediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| divided(left, right))
+    }
+
+    pub fn __rtruediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| divided(right, left))
+    }
+
+    pub fn __floordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| floor_divided(left, right))
+    }
+
+    pub fn __rfloordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| floor_divided(right, left))
+    }
+
+    pub fn __mod__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| left % right)
+    }
+
+    pub fn __rmod__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| right % left)
+    }
+
+    pub fn __matmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| left.matmul(&right))
+    }
+
+    pub fn __rmatmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| right.matmul(&left))
+    }
+
+    pub fn __pow__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        if modulo.is_some() {
+            return Ok(other.py().NotImplemented());
+        }
+        if let Ok(exponent) = other.extract::<f64>()
+            && !other.is_instance_of::<Tensor>()
+        {
+            let result = self.apply(other.py(), |x| power(x, exponent))?;
+            return Ok(Py::new(other.py(), result)?.into_any());
+        }
+        self.with(other, |left, right| left.power(&right))
+    }
+
+    pub fn __rpow__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        if modulo.is_some() {
+            return Ok(other.py().NotImplemented());
+        }
+        self.with(other, |left, right| right.power(&left))
+    }
+
+    pub fn __and__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| left.logical_and(&right))
+    }
+
+    pub fn __or__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(other, |left, right| left.logical_or(&right))
+    }
+
+    /// Says what axes may be set from outside: none.
+    fn set_shape(&self, py: Python<'_>, sizes: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = (py, sizes);
+        Ok(())
+    }
+
+    #[getter]
+    fn _node(&self) -> (u64, u32) {
+        (self.trace, self.node)
+    }
+}
+
+/// Division as of Python's `/`: integers become floats.
+pub fn divided(left: endo::Tensor, right: endo::Tensor) -> endo::Tensor {
+    let dtype = left.dtype().promote(right.dtype()).promote(DType::F32);
+    left.cast(dtype) / right.cast(dtype)
+}
+
+/// Division as of Python's `//`: rounded down.
+pub fn floor_divided(left: endo::Tensor, right: endo::Tensor) -> endo::Tensor {
+    let dtype = left.dtype().promote(right.dtype());
+    divided(left.cast(dtype.promote(DType::F64)), right).floor().cast(dtype)
+}
+
+/// A power of a plain number: squares and cubes as products.
+pub fn power(x: endo::Tensor, exponent: f64) -> endo::Tensor {
+    let dtype = x.dtype();
+    let whole = exponent.fract() == 0.0;
+    let x = if dtype.is_float() { x } else { x.cast(DType::F32) };
+    let result = match exponent {
+        1.0 => x,
+        2.0 => x.square(),
+        3.0 => x.square() * &x,
+        _ => x.powf(exponent),
+    };
+    if whole && exponent >= 0.0 && !dtype.is_float() { result.cast(DType::I32) } else { result }
+}

@@ -1,0 +1,335 @@
+//! Variables in Python: what layers learn, and what a program keeps.
+//!
+//! In: a name and a first value. Out: a handle of the variable, whose value is read in the trace at
+//! hand and assigned there.
+
+use std::sync::{Arc, Mutex};
+
+use endo::trace::{Context, Weight};
+use endo::{Array, Variable as Inner};
+use pyo3::basic::CompareOp;
+use pyo3::prelude::*;
+
+use crate::arrays;
+use crate::errors::raised;
+use crate::frames::{Frame, in_context, innermost};
+use crate::tensor::{DTypeName, Tensor};
+
+/// A named array that outlives a trace.
+#[pyclass(frozen, subclass, weakref, dict, module = "endo._native")]
+pub struct Variable {
+    pub inner: Inner,
+    /// As what a layer holds it, once it does.
+    pub weight: Mutex<Option<Arc<Weight>>>,
+}
+
+impl Variable {
+    pub fn of(inner: Inner) -> Self {
+        Self { inner, weight: Mutex::new(None) }
+    }
+
+    /// Its value now, in the trace at hand if that has assigned it.
+    pub fn now(&self, py: Python<'_>) -> PyResult<Array> {
+        match innermost() {
+            Some(frame) if frame.is_eager() => {
+                in_context(py, |cx, frame| Ok(frame.value(cx.read(&self.inner).id())))
+                    .map(|value| value.unwrap_or_else(|| self.inner.value()))
+            }
+            _ => Ok(self.inner.value()),
+        }
+    }
+
+    fn tensor(&self, py: Python<'_>) -> PyResult<Tensor> {
+        self.read_value(py)
+    }
+
+    fn assign_in(
+        &self,
+        py: Python<'_>,
+        value: &Bound<'_, PyAny>,
+        combine: impl FnOnce(endo::Tensor, endo::Tensor) -> endo::Tensor,
+    ) -> PyResult<()> {
+        in_context(py, |cx: &mut Context, frame: &Frame| {
+            let like = cx.read(&self.inner);
+            let value = crate::tensor::operand(value, Some(&like), cx, frame)?;
+            let value = value.cast(self.inner.dtype());
+            cx.assign(&self.inner, combine(like, value));
+            Ok(())
+        })
+    }
+}
+
+#[pymethods]
+impl Variable {
+    /// A variable with a first value, as TensorFlow's `tf.Variable`.
+    #[new]
+    #[pyo3(signature = (initial_value, trainable=None, name=None, dtype=None, shape=None))]
+    fn new(
+        initial_value: &Bound<'_, PyAny>,
+        trainable: Option<bool>,
+        name: Option<&str>,
+        dtype: Option<&Bound<'_, PyAny>>,
+        shape: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let _ = shape;
+        let value = if initial_value.is_callable() {
+            arrays::array(&initial_value.call0()?)?
+        } else {
+            arrays::array(initial_value)?
+        };
+        let value = match dtype {
+            Some(dtype) if !dtype.is_none() => value.cast(arrays::dtype(dtype)?),
+            Some(_) | None => value,
+        };
+        let inner = Inner::new(name.unwrap_or("Variable"), value);
+        inner.set_trainable(trainable.unwrap_or(true));
+        Ok(Self::of(inner))
+    }
+
+    /// The number that tells it from all others.
+    #[getter]
+    fn _id(&self) -> u64 {
+        self.inner.id()
+    }
+
+    /// Its name, with the path of its layer.
+    #[getter]
+    fn path(&self) -> &str {
+        self.inner.name()
+    }
+
+    /// Its name within its layer.
+    #[getter]
+    fn name(&self) -> &str {
+        self.inner.name().rsplit('/').next().unwrap_or_default()
+    }
+
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let sizes = arrays::shape_tuple(py, self.inner.shape())?;
+        py.import("endo._dtypes")?.getattr("TensorShape")?.call1((sizes,))
+    }
+
+    #[getter]
+    fn dtype(&self) -> DTypeName {
+        DTypeName(self.inner.dtype())
+    }
+
+    #[getter]
+    fn ndim(&self) -> usize {
+        self.inner.shape().rank()
+    }
+
+    /// Whether optimizers may change it.
+    #[getter]
+    fn trainable(&self) -> bool {
+        self.inner.is_trainable()
+    }
+
+    #[setter]
+    fn set_trainable(&self, trainable: bool) {
+        self.inner.set_trainable(trainable);
+    }
+
+    /// Its value in the trace at hand.
+    fn read_value(&self, py: Python<'_>) -> PyResult<Tensor> {
+        in_context(py, |cx, frame| Ok(Tensor::wrap(&cx.read(&self.inner), frame)))
+    }
+
+    /// The same.
+    fn value(&self, py: Python<'_>) -> PyResult<Tensor> {
+        self.read_value(py)
+    }
+
+    /// A copy of its numbers now.
+    fn numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        arrays::numpy(py, self.now(py)?)
+    }
+
+    #[pyo3(signature = (dtype=None, copy=None))]
+    fn __array__<'py>(
+        &self,
+        py: Python<'py>,
+        dtype: Option<Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = copy;
+        let array = self.numpy(py)?;
+        match dtype {
+            Some(dtype) => array.call_method1("astype", (dtype,)),
+            None => Ok(array),
+        }
+    }
+
+    #[classattr]
+    fn __array_priority__() -> i32 {
+        100
+    }
+
+    #[classattr]
+    fn __array_ufunc__(py: Python<'_>) -> Py<PyAny> {
+        py.None()
+    }
+
+    /// Gives it a new value, of its shape.
+    fn assign<'py>(slf: Bound<'py, Self>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+        let py = slf.py();
+        if innermost().is_none() {
+            let variable = &slf.get().inner;
+            let value = arrays::array(value)?.cast(variable.dtype());
+            variable.set(&value).map_err(|error| raised(py, error))?;
+        } else {
+            slf.get().assign_in(py, value, |_, value| value)?;
+        }
+        Ok(slf)
+    }
+
+    /// Adds to it.
+    fn assign_add<'py>(
+        slf: Bound<'py, Self>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, Self>> {
+        slf.get().assign_in(slf.py(), value, |now, value| now + value)?;
+        Ok(slf)
+    }
+
+    /// Takes from it.
+    fn assign_sub<'py>(
+        slf: Bound<'py, Self>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, Self>> {
+        slf.get().assign_in(slf.py(), value, |now, value| now - value)?;
+        Ok(slf)
+    }
+
+    fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
+        Tensor::of_array(self.now(py)?).__float__(py)
+    }
+
+    fn __int__(&self, py: Python<'_>) -> PyResult<i64> {
+        Tensor::of_array(self.now(py)?).__int__(py)
+    }
+
+    fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        self.tensor(py)?.__bool__(py)
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        let first = self.inner.shape().first().copied();
+        first.ok_or_else(|| {
+            pyo3::exceptions::PyTypeError::new_err("a variable without axes has no length")
+        })
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (name, dtype) = (self.inner.name(), arrays::dtype_name(self.inner.dtype()));
+        let sizes = arrays::shape_tuple(py, self.inner.shape())?.repr()?;
+        let numbers = arrays::numpy(py, self.inner.value())?.repr()?.to_string();
+        let numbers = numbers.strip_prefix("array(").unwrap_or(&numbers);
+        let numbers = numbers.split(", dtype=").next().unwrap_or(numbers).trim_end_matches(')');
+        Ok(format!("<tf.Variable '{name}' shape={sizes} dtype={dtype}, numpy={numbers}>"))
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.inner.id()
+    }
+
+    /// The same variable; to compare values, write `tf.equal`.
+    fn __richcmp__(&self, other: &Bound<'_, PyAny>, compare: CompareOp) -> PyResult<Py<PyAny>> {
+        let py = other.py();
+        let is_same = other.cast::<Self>().is_ok_and(|other| other.get().inner == self.inner);
+        match compare {
+            CompareOp::Eq if other.is_instance_of::<Self>() => {
+                Ok(pyo3::types::PyBool::new(py, is_same).to_owned().into_any().unbind())
+            }
+            CompareOp::Ne if other.is_instance_of::<Self>() => {
+                Ok(pyo3::types::PyBool::new(py, !is_same).to_owned().into_any().unbind())
+            }
+            _ => self.tensor(py)?.__richcmp__(other, compare),
+        }
+    }
+
+    fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+        self.tensor(index.py())?.__getitem__(index)
+    }
+
+    fn __neg__(&self, py: Python<'_>) -> PyResult<Tensor> {
+        self.tensor(py)?.__neg__(py)
+    }
+
+    fn __abs__(&self, py: Python<'_>) -> PyResult<Tensor> {
+        self.tensor(py)?.__abs__(py)
+    }
+
+    fn __add__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__add__(other)
+    }
+
+    fn __radd__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__radd__(other)
+    }
+
+    fn __sub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__sub__(other)
+    }
+
+    fn __rsub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__rsub__(other)
+    }
+
+    fn __mul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__mul__(other)
+    }
+
+    fn __rmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__rmul__(other)
+    }
+
+    fn __truediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__truediv__(other)
+    }
+
+    fn __rtruediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__rtruediv__(other)
+    }
+
+    fn __floordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__floordiv__(other)
+    }
+
+    fn __rfloordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__rfloordiv__(other)
+    }
+
+    fn __mod__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__mod__(other)
+    }
+
+    fn __rmod__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__rmod__(other)
+    }
+
+    fn __matmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__matmul__(other)
+    }
+
+    fn __rmatmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__rmatmul__(other)
+    }
+
+    fn __pow__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__pow__(other, modulo)
+    }
+
+    fn __rpow__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.tensor(other.py())?.__rpow__(other, modulo)
+    }
+}
