@@ -20,10 +20,11 @@ use crate::variable::Variable;
 use super::attached::AttachedTerm;
 use super::draws::OccasionDraws;
 use super::models::ModelFrame;
-use super::record::{GivenGradient, HeldMetric, LayerRecord, MetricTerm, UsedWeight, Visit};
+use super::record::{
+    FirstValues, GivenGradient, HeldMetric, LayerRecord, MetricTerm, UsedWeight, Visit,
+};
 use super::scope::Scopes;
 use super::terms::Term;
-use super::used_weights::FirstValues;
 use super::weight::stream;
 
 /// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training,

@@ -238,8 +238,8 @@ impl Context {
         Gradients { entries: targets.into_iter().zip(gradients).collect() }
     }
 
-    /// As [`gradients`](Self::gradients), in the order of the targets and without a warning of those
-    /// that are `None`: for a binding to a language whose programs look at that themselves.
+    /// As [`gradients`](Self::gradients), in the order of the targets and without a warning of
+    /// those that are `None`: for a binding to a language whose programs look at that themselves.
     #[doc(hidden)]
     #[track_caller]
     pub fn quiet_gradients(&mut self, loss: &Tensor, targets: &[Target]) -> Vec<Option<Tensor>> {

@@ -4,7 +4,9 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use crate::array::Array;
 use crate::constraints::Constraint;
+use crate::error::Result;
 use crate::graph::Tensor;
 use crate::named::Hyperparameters;
 use crate::regularizers::Regularizer;
@@ -12,6 +14,9 @@ use crate::shape::Shape;
 use crate::variable::Variable;
 
 use super::Context;
+
+/// The first value of a weight of a name and shape; none where its initializer says it.
+pub(super) type FirstValues = Arc<dyn Fn(&str, &Shape) -> Option<Result<Array>> + Send + Sync>;
 
 /// A number to be averaged over an epoch.
 #[derive(Clone, Debug)]

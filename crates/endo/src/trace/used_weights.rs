@@ -19,9 +19,6 @@ use super::Context;
 use super::record::UsedWeight;
 use super::weight::Weight;
 
-/// The first value of a weight of a name and shape; none where its initializer says it.
-pub(super) type FirstValues = Arc<dyn Fn(&str, &Shape) -> Option<Result<Array>> + Send + Sync>;
-
 impl Context {
     /// The weights used so far, with what goes with each.
     pub(crate) fn used_weights(&self) -> &[UsedWeight] {
