@@ -10,6 +10,7 @@ mod call;
 mod copy;
 mod fused;
 mod guard;
+pub(crate) mod immediate;
 pub mod matmul;
 pub mod pool;
 mod product;

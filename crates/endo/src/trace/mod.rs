@@ -13,6 +13,7 @@ pub(crate) mod draws;
 pub mod follow;
 pub mod function;
 pub mod gradients;
+mod immediate;
 pub mod jacobian;
 mod metrics;
 pub(crate) mod models;

@@ -8,10 +8,10 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::Trace;
-use crate::ops;
 use crate::variable::Variable;
 
 use super::Context;
+use super::immediate::evaluate;
 use super::program::not_finite;
 
 /// An open trace whose values are computed as they are traced. Call [`settle`](Self::settle) after
@@ -42,7 +42,7 @@ pub struct Session {
 impl Session {
     /// An empty trace; its random numbers follow the counter, which [`end`](Self::end) moves on.
     pub fn new(training: bool, counter: Variable) -> Self {
-        let trace = Trace::eager(ops::evaluate, Vec::new());
+        let trace = Trace::eager(evaluate, Vec::new());
         let context = Context::new(trace, training, DType::F32, counter);
         Self { context, assignments: 0, checks: 0 }
     }

@@ -1,0 +1,142 @@
+"""How long a step of the page's model takes: in endo from Python and from Rust, and in Keras.
+
+    python benchmarks/page.py [--epochs 5] [--bench ../../target/release/endo-bench]
+
+Keras is measured where it is installed, Rust where `--bench` says its program. Each number is the
+least of the epochs, in microseconds a step of 32 rows, so that ratios hold on a busy machine.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+ROWS, FEATURES, BATCH = 11_610, 8, 32
+
+
+def table():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(ROWS // BATCH * BATCH, FEATURES)).astype(np.float32)
+    y = np.sin(x[:, :1]) + 0.5 * x[:, 1:2]
+    return x, y.astype(np.float32)
+
+
+def page(keras, square, mean):
+    """The page's model, in the words of the library at hand."""
+
+    class Reconstructing(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = [
+                keras.layers.Dense(30, activation="selu", kernel_initializer="lecun_normal")
+                for _ in range(5)
+            ]
+            self.out = keras.layers.Dense(1)
+            self.reconstruct = keras.layers.Dense(FEATURES)
+
+        def call(self, inputs):
+            code = inputs
+            for layer in self.hidden:
+                code = layer(code)
+            self.add_loss(0.05 * mean(square(self.reconstruct(code) - inputs)))
+            return self.out(code)
+
+    return Reconstructing()
+
+
+def per_step(epochs, run, steps):
+    """The least time of a step over epochs, in microseconds."""
+    times = []
+    for _ in range(epochs):
+        start = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - start) / steps * 1e6)
+    return min(times)
+
+
+def measure(name, keras, tf, epochs, eager_epochs):
+    x, y = table()
+    steps = len(x) // BATCH
+    found = {}
+    model = page(keras, tf.square, tf.reduce_mean)
+    model.compile(optimizer="nadam", loss="mse")
+    model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)
+    found["fit"] = per_step(
+        epochs, lambda: model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0), steps
+    )
+
+    model = page(keras, tf.square, tf.reduce_mean)
+    optimizer = keras.optimizers.Nadam(0.001)
+    loss_of = keras.losses.MeanSquaredError()
+    model(x[:BATCH])
+
+    def step(rows, targets):
+        with tf.GradientTape() as tape:
+            predictions = model(rows, training=True)
+            loss = tf.add_n([loss_of(targets, predictions), *model.losses])
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        return loss
+
+    fast = tf.function(step)
+
+    def loop(function, limit):
+        def run():
+            for start in range(0, limit * BATCH, BATCH):
+                function(x[start : start + BATCH], y[start : start + BATCH])
+
+        return run
+
+    loop(fast, 2)()
+    found["function"] = per_step(epochs, loop(fast, steps), steps)
+    some = 40
+    loop(step, 2)()
+    found["eager"] = per_step(eager_epochs, loop(step, some), some)
+    for key, value in found.items():
+        print(f"{name:10} {key:10} {value:10.1f} us a step")
+    return found
+
+
+def rust(program):
+    """The same steps in Rust."""
+    found = {}
+    for key, workload in (("fit", "regressor-fit"), ("function", "regressor-loop")):
+        lines = subprocess.run(
+            [program, "--workload", workload], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        numbers = [json.loads(line) for line in lines if line.startswith("{")]
+        found[key] = min(line["us_per_step"] for line in numbers if "us_per_step" in line)
+        print(f"{'rust':10} {key:10} {found[key]:10.1f} us a step")
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--bench", help="the program endo-bench")
+    arguments = parser.parse_args()
+    from endo import keras, tf
+
+    ours = measure("endo", keras, tf, arguments.epochs, 5)
+    if arguments.bench:
+        for key, value in rust(arguments.bench).items():
+            print(f"endo from Python takes {ours[key] / value:.2f} times as long as Rust: {key}")
+    try:
+        import keras as real_keras
+        import tensorflow as real_tf
+    except ImportError:
+        print("Keras is not installed: it is not compared", file=sys.stderr)
+        return
+    theirs = measure("keras-tf", real_keras, real_tf, max(1, arguments.epochs // 2), 2)
+    for key in ours:
+        print(f"endo is {theirs[key] / ours[key]:.1f} times as fast as Keras: {key}")
+
+
+if __name__ == "__main__":
+    main()
