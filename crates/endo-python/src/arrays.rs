@@ -7,6 +7,7 @@ use endo::{Array, DType};
 use pyo3::buffer::{Element, PyBuffer, PyUntypedBuffer};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
 
 use crate::errors::{self, raised};
@@ -42,9 +43,7 @@ pub fn array(object: &Bound<'_, PyAny>) -> PyResult<Array> {
 /// The numbers of a contiguous buffer, where they are of a type that arrays have.
 fn of_buffer(object: &Bound<'_, PyAny>) -> Option<PyResult<Array>> {
     // Only NumPy's arrays have shapes and types that are all told by their buffers.
-    if object.is_instance_of::<pyo3::types::PyList>()
-        || !object.hasattr("__array_interface__").ok()?
-    {
+    if !object.get_type().is(ndarray(object.py()).ok()?) {
         return None;
     }
     let buffer = PyUntypedBuffer::get(object).ok()?;
@@ -59,6 +58,14 @@ fn of_buffer(object: &Bound<'_, PyAny>) -> Option<PyResult<Array>> {
         b"B" => Some(copied::<u8>(object.py(), shape, buffer)),
         _ => None,
     }
+}
+
+/// NumPy's type of arrays.
+fn ndarray(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static TYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let found = TYPE
+        .get_or_try_init(py, || Ok::<_, PyErr>(py.import("numpy")?.getattr("ndarray")?.unbind()))?;
+    Ok(found.bind(py))
 }
 
 fn copied<T: Element + endo::Element>(

@@ -36,9 +36,10 @@ impl TracedFunction {
         &self,
         py: Python<'_>,
         function: Py<PyAny>,
-        inputs: Vec<Bound<'_, PyAny>>,
+        inputs: &Bound<'_, PyAny>,
     ) -> PyResult<Vec<Tensor>> {
-        let inputs: Vec<Array> = inputs.iter().map(arrays::array).collect::<PyResult<_>>()?;
+        let inputs: Vec<Array> =
+            inputs.try_iter()?.map(|input| arrays::array(&input?)).collect::<PyResult<_>>()?;
         let outputs = py.detach(|| {
             let mut traced = self.traced.try_lock().map_err(|_| {
                 usage(

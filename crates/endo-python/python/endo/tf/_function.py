@@ -56,6 +56,8 @@ class Function:
         self.python_function = python_function
         self.input_signature = input_signature
         self._plans = {}
+        # The plan for tensors alone, which need not be looked for.
+        self._plain = None
 
     def __get__(self, instance, owner=None):
         if instance is None:
@@ -68,26 +70,23 @@ class Function:
     def __call__(self, *arguments, **named):
         if _native.is_tracing():
             return self.python_function(*arguments, **named)
-        leaves = flatten((arguments, named)) if named else flatten(arguments)
-        tensors, key = [], []
-        for leaf in leaves:
-            if isinstance(leaf, (_native.Tensor, np.ndarray)):
-                tensors.append(leaf)
-                key.append(None)
-            elif isinstance(leaf, np.generic):
-                tensors.append(np.asarray(leaf))
-                key.append(None)
-            else:
-                key.append(_key(leaf))
+        plan = self._plain
+        if plan is not None and not named and len(arguments) == plan.count:
+            if plan.version == _tracking.version() and all(
+                [type(argument) in _TENSORS for argument in arguments]
+            ):
+                return plan.run(arguments)
+        leaves = flatten((arguments, named))
+        tensors = [_array(leaf) for leaf in leaves if _is_tensor(leaf)]
+        key = tuple([None if _is_tensor(leaf) else _key(leaf) for leaf in leaves])
         if self.input_signature is not None:
             tensors = self._checked(tensors)
-        key = tuple(key)
         plan = self._plans.get(key)
         if plan is None or plan.version != _tracking.version():
-            plan = _Plan((arguments, named), leaves)
-            self._plans[key] = plan
-        outputs = plan.run(self.python_function, tensors)
-        return outputs
+            plan = self._plans[key] = _Plan(self.python_function, (arguments, named), leaves)
+            is_plain = not named and len(tensors) == len(arguments) == len(leaves)
+            self._plain = plan if is_plain and self.input_signature is None else None
+        return plan.run(tensors)
 
     def _checked(self, tensors):
         if len(tensors) != len(self.input_signature):
@@ -122,37 +121,51 @@ def _key(leaf):
 
 
 class _Plan:
-    """The plans for one set of arguments that are no tensors."""
+    """The plans of a function for one set of arguments that are no tensors."""
 
-    def __init__(self, structure, leaves):
+    def __init__(self, function, structure, leaves):
         self.native = _native.TracedFunction()
+        self.function = function
         self.version = _tracking.version()
+        self.count = len(leaves)
         self.structure = skeleton(structure)
-        self.fixed = [
-            None if isinstance(leaf, (_native.Tensor, np.ndarray, np.generic)) else leaf
-            for leaf in leaves
-        ]
-        self.is_tensor = [
-            isinstance(leaf, (_native.Tensor, np.ndarray, np.generic)) for leaf in leaves
-        ]
+        self.is_tensor = [_is_tensor(leaf) for leaf in leaves]
+        self.fixed = [None if _is_tensor(leaf) else leaf for leaf in leaves]
         self.outputs = None
+        self.is_one = False
 
-    def run(self, function, tensors):
-        def traced(inputs):
-            inputs = iter(inputs)
-            leaves = [
-                next(inputs) if is_tensor else fixed
-                for is_tensor, fixed in zip(self.is_tensor, self.fixed)
-            ]
-            arguments, named = pack(self.structure, leaves)
-            value = function(*arguments, **named)
-            self.outputs = skeleton(value), [leaf is None for leaf in flatten(value)]
-            return [leaf for leaf in flatten(value) if leaf is not None]
+    def _traced(self, inputs):
+        """Called while the function is traced."""
+        inputs = iter(inputs)
+        leaves = [
+            next(inputs) if is_tensor else fixed
+            for is_tensor, fixed in zip(self.is_tensor, self.fixed)
+        ]
+        arguments, named = pack(self.structure, leaves)
+        value = self.function(*arguments, **named)
+        found = flatten(value)
+        self.outputs = skeleton(value), [leaf is None for leaf in found]
+        self.is_one = self.outputs[0] is None and value is not None
+        return [leaf for leaf in found if leaf is not None]
 
-        found = self.native.run(traced, tensors)
+    def run(self, tensors):
+        found = self.native.run(self._traced, tensors)
         self.version = _tracking.version()
+        if self.is_one:
+            return found[0]
         structure, absent = self.outputs
         if structure is None:
-            return None if absent[0] else found[0]
+            return None
         found = iter(found)
         return pack(structure, [None if is_absent else next(found) for is_absent in absent])
+
+
+_TENSORS = (_native.Tensor, np.ndarray)
+
+
+def _is_tensor(leaf):
+    return isinstance(leaf, (_native.Tensor, np.ndarray, np.generic))
+
+
+def _array(leaf):
+    return np.asarray(leaf) if isinstance(leaf, np.generic) else leaf
