@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use endo::prelude::*;
-use endo::{Setting, layers, losses, optimizers};
+use endo::{Setting, Site, layers, losses, optimizers};
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
@@ -43,6 +43,8 @@ pub struct LayerDefinition {
     text: String,
     /// Where it stands in the file, in bytes.
     start: usize,
+    /// The line of the file, for errors; none of a layer that no file has.
+    site: Option<Site>,
 }
 
 /// A layer of the library as a file has it: its name, and its arguments and options.
@@ -62,7 +64,7 @@ impl From<Spanned<LayerTable>> for LayerDefinition {
             .iter()
             .map(|(option, value)| format!("{}={}", option.write(), text_of(value)))
             .collect();
-        Self { text: format!("{}({})", name.write(), options.join(", ")), start }
+        Self { text: format!("{}({})", name.write(), options.join(", ")), start, site: None }
     }
 }
 
@@ -97,7 +99,7 @@ impl Definition {
     /// "Losses and Metrics Based on Model Internals".
     pub fn regressor() -> Self {
         let text = "dense(30, activation=selu, kernel_initializer=lecun_normal)".to_string();
-        let dense = LayerDefinition { text, start: 0 };
+        let dense = LayerDefinition { text, start: 0, site: None };
         let (optimizer, epochs, batch_size) = (nadam(), epochs(), batch_size());
         Self {
             loss: None,
@@ -121,13 +123,14 @@ impl Definition {
             Error::new(ErrorKind::Io, message)
                 .help("check the path; a relative one starts at the current folder")
         })?;
-        Self::parse(&text).map_err(|error| within(&place, error))
+        Self::parse(&text, &place).map_err(|error| within(&place, error))
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    /// Reads a text that stands in a file.
+    fn parse(text: &str, file: &str) -> Result<Self> {
         let example = "layers are listed as\n    [[layers]]\n    type = \"dense\"\n    units = \
             64\n    activation = \"relu\"";
-        let definition: Self = toml::from_str(text).map_err(|error| {
+        let mut definition: Self = toml::from_str(text).map_err(|error| {
             Error::new(ErrorKind::Data, error.to_string().trim_end().to_string()).help(example)
         })?;
         optimizers::get(&definition.optimizer)?;
@@ -145,11 +148,13 @@ impl Definition {
         if definition.reconstruction != 0.0 {
             positive("`reconstruction`", definition.reconstruction)?;
         }
-        for (index, LayerDefinition { text: layer, start }) in definition.layers.iter().enumerate()
-        {
-            let line = text[..*start].matches('\n').count() + 1;
-            layers::get(layer)
+        // A process reads one such file.
+        let file: &'static str = Box::leak(file.to_string().into_boxed_str());
+        for (index, layer) in definition.layers.iter_mut().enumerate() {
+            let line = text[..layer.start].matches('\n').count() + 1;
+            layers::get(&layer.text)
                 .map_err(|error| within(&format!("layer {} (line {line})", index + 1), error))?;
+            layer.site = Some(Site::new(file, line as u32));
         }
         Ok(definition)
     }
@@ -159,8 +164,8 @@ impl Definition {
     /// # Errors
     /// If there is no such layer.
     pub fn net(&self, outputs: usize) -> Result<Net> {
-        let hidden =
-            self.layers.iter().map(|layer| layers::get(&layer.text)).collect::<Result<_>>()?;
+        let made = |layer: &LayerDefinition| Ok((layers::get(&layer.text)?, layer.site));
+        let hidden = self.layers.iter().map(made).collect::<Result<_>>()?;
         Ok(Net {
             hidden,
             reconstruct: OnceLock::new(),
@@ -177,7 +182,8 @@ impl Definition {
 /// weight the loss term `reconstruction`: it keeps the hidden layers from forgetting what they do
 /// not need for the training rows alone.
 pub struct Net {
-    hidden: Vec<Arc<dyn Layer>>,
+    /// Each with its line of a file.
+    hidden: Vec<(Arc<dyn Layer>, Option<Site>)>,
     reconstruct: OnceLock<Dense>, // sized by the first input
     weight: f64,
     out: Dense,
@@ -185,7 +191,12 @@ pub struct Net {
 
 impl Layer for Net {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let z = self.hidden.iter().fold(inputs.clone(), |z, layer| layer.apply(&z, cx));
+        let mut z = inputs.clone();
+        for (layer, site) in &self.hidden {
+            let outside = cx.trace().set_line(*site);
+            z = layer.apply(&z, cx);
+            cx.trace().set_line(outside);
+        }
         if self.weight > 0.0 {
             let reconstruct = self.reconstruct.get_or_init(|| Dense::new(inputs.features()));
             let error = (reconstruct.apply(&z, cx) - inputs).square().mean();
@@ -219,7 +230,7 @@ mod tests {
             type = "activation"
             activation = "tanh"
         "#;
-        let definition = Definition::parse(text).unwrap();
+        let definition = Definition::parse(text, "net.toml").unwrap();
         assert_eq!(
             (definition.epochs, definition.batch_size, definition.layers.len()),
             (20, 32, 4)
@@ -237,7 +248,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_their_line() {
-        let message = |text: &str| Definition::parse(text).unwrap_err().to_string();
+        let message = |text: &str| Definition::parse(text, "net.toml").unwrap_err().to_string();
         let layer = |rest: &str| message(&format!("[[layers]]\n{rest}"));
         assert!(layer("type = \"dense\"\nunits = \"many\"").contains("units"));
         assert!(
@@ -290,7 +301,7 @@ mod tests {
             [[layers]]
             type = "flatten"
         "#;
-        let model = Model::new(Definition::parse(text).unwrap().net(2).unwrap());
+        let model = Model::new(Definition::parse(text, "net.toml").unwrap().net(2).unwrap());
         model.build([4, 8]).unwrap();
         let weights = model.weights();
         let names: Vec<&str> = weights.iter().map(|weight| weight.name()).collect();
@@ -326,5 +337,14 @@ mod tests {
         let hidden = (8 * 30 + 30) + 4 * (30 * 30 + 30);
         assert_eq!(model.weights().len(), 14);
         assert_eq!(model.summary().unwrap().parameters(), hidden + (30 * 8 + 8) + (30 + 1));
+    }
+
+    #[test]
+    fn a_layer_that_does_not_fit_is_told_with_its_line() {
+        let text =
+            "[[layers]]\ntype = \"dense\"\nunits = 4\n[[layers]]\ntype = \"lstm\"\nunits = 3";
+        let model = Model::new(Definition::parse(text, "net.toml").unwrap().net(1).unwrap());
+        let error = model.build([4, 3]).unwrap_err();
+        assert_eq!(error.site(), Some(Site::new("net.toml", 4)), "{error}");
     }
 }

@@ -197,7 +197,7 @@ fn run<R>(
     f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
 ) -> PyResult<R> {
     if !frame.is_eager() {
-        frame.trace.set_line(users_line(py));
+        _ = frame.trace.set_line(users_line(py));
     }
     let result = f(frame.context(), frame);
     let settled = frame.settle(py);

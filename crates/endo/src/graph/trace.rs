@@ -337,10 +337,11 @@ impl Trace {
         drop(known);
     }
 
-    /// Says which line of another language's program is being run: it stands for all lines of Rust
-    /// until this is called again.
-    pub fn set_line(&self, line: Option<Site>) {
-        self.state.borrow_mut().line = line;
+    /// Says which line of a text that is not Rust is being run, such as a program in another
+    /// language: it stands for all lines of Rust until this is called again. Returns the one
+    /// before.
+    pub fn set_line(&self, line: Option<Site>) -> Option<Site> {
+        std::mem::replace(&mut self.state.borrow_mut().line, line)
     }
 
     /// The path of the layer being traced; empty outside all layers.
