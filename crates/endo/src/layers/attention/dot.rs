@@ -3,15 +3,17 @@
 //! In: queries, values and keys. Out: `[batch, queries, features]`, a mean of the values for each
 //! query.
 
+use std::sync::Arc;
+
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Transposed, Tree};
 use crate::initializers::{GlorotUniform, Ones};
-use crate::named::{Declared, Hyperparameters, words};
+use crate::named::{Declared, Hyperparameters, Named, words};
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
-use super::super::Layer;
-use super::super::declare::{layer, part};
+use super::super::declare::{PartedLayer, layer, part, parted, parted_options};
+use super::super::{Layer, LayerOfSeveral};
 use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse};
 
 words! {
@@ -115,6 +117,21 @@ impl<S: Score, O> ScoredAttention<S, O> {
             cx.set_mask(&outputs, &mask);
         }
         vec![outputs, weights]
+    }
+}
+
+/// The row of a layer that takes a query with values, keys and a mask of pairs, and returns the
+/// weights of the values, too.
+pub(super) const fn row_of_several<S: Score + Declared>() -> Named<LayerOfSeveral>
+where
+    ScoredAttention<S>: PartedLayer<S>,
+{
+    Named {
+        names: <S as Declared>::NAMES,
+        options: parted_options::<ScoredAttention<S>, S>(),
+        make: |given| {
+            Ok(Arc::new(parted::<ScoredAttention<S>, S>(given)?.with_outputs::<Vec<Tensor>>()))
+        },
     }
 }
 

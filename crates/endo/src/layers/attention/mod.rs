@@ -16,7 +16,7 @@ use crate::site::Site;
 use crate::trace::Context;
 
 use super::declare::{about, layer, part_row};
-use super::{Dropout, Layer};
+use super::{Dropout, Layer, LayerOfSeveral};
 use dot::{AdditiveScore, DotScore};
 use multi_head::{EqualHeads, GroupedHeads};
 
@@ -29,6 +29,14 @@ pub(super) static ROWS: &[Named<dyn Layer>] = &[
     part_row::<Attention, DotScore>(),
     part_row::<GroupQueryAttention, GroupedHeads>(),
     part_row::<MultiHeadAttention, EqualHeads>(),
+];
+
+/// The rows of this folder for layers of several tensors.
+pub(super) static ROWS_OF_SEVERAL: &[Named<LayerOfSeveral>] = &[
+    dot::row_of_several::<AdditiveScore>(),
+    dot::row_of_several::<DotScore>(),
+    multi_head::row_of_several::<GroupedHeads>(),
+    multi_head::row_of_several::<EqualHeads>(),
 ];
 
 /// What takes part in an attention.
@@ -44,8 +52,9 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// Query, value and key in this order; what is left out is the one before.
     fn new<I: AttentionInputs>(inputs: &'a I) -> Self {
+        let has_mask = inputs.has_mask();
         let mut inputs = inputs.tensors();
-        let mask = if I::HAS_MASK { inputs.pop() } else { None };
+        let mask = if has_mask { inputs.pop() } else { None };
         let query = inputs[0];
         let value = inputs.get(1).copied().unwrap_or(query);
         Self { query, value, key: inputs.get(2).copied().unwrap_or(value), mask }
@@ -142,19 +151,34 @@ fn refuse(error: Error, parts: Parts<'_>, cx: &Context) -> Vec<Tensor> {
 )]
 pub trait AttentionInputs: Tree {
     /// Whether the last tensor is a mask of pairs.
-    const HAS_MASK: bool = true;
+    fn has_mask(&self) -> bool {
+        true
+    }
 }
 
 impl AttentionInputs for Tensor {
-    const HAS_MASK: bool = false;
+    fn has_mask(&self) -> bool {
+        false
+    }
 }
 
 impl AttentionInputs for [Tensor; 2] {
-    const HAS_MASK: bool = false;
+    fn has_mask(&self) -> bool {
+        false
+    }
 }
 
 impl AttentionInputs for [Tensor; 3] {
-    const HAS_MASK: bool = false;
+    fn has_mask(&self) -> bool {
+        false
+    }
+}
+
+/// A query with values and keys if they are given; what is of truth values at the end is the mask.
+impl AttentionInputs for Vec<Tensor> {
+    fn has_mask(&self) -> bool {
+        self.last().is_some_and(|last| last.dtype() == DType::Bool)
+    }
 }
 
 impl AttentionInputs for (Tensor, Tensor) {}
