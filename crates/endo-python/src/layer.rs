@@ -296,20 +296,13 @@ pub fn set_mask(x: &Bound<'_, PyAny>, mask: &Bound<'_, PyAny>) -> PyResult<()> {
     })
 }
 
-/// Adds a term to the loss; one value for each sample, if it has an axis.
+/// Adds a term to the loss: a scalar, or the sum of what has axes, as Keras adds it.
 #[pyfunction]
 pub fn add_loss(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     in_context(value.py(), |cx, frame| {
         let value = operand(value, None, cx, frame)?;
         let value = if value.dtype().is_float() { value } else { value.cast(DType::F32) };
-        match value.rank() {
-            0 => cx.add_loss(name, value),
-            1 => cx.add_sample_loss(name, value),
-            rank => {
-                let axes: Vec<isize> = (1..rank as isize).collect();
-                cx.add_sample_loss(name, value.mean_axes(&*axes));
-            }
-        }
+        cx.add_loss(name, if value.rank() == 0 { value } else { value.sum() });
         Ok(())
     })
 }

@@ -46,6 +46,9 @@ class Layer:
     dictionary that is one, belongs to the layer: layers, variables and metrics.
     """
 
+    # Whether outputs have the mask of the input: so for layers that treat each position by itself.
+    supports_masking = False
+
     def __new__(cls, *arguments, **options):
         layer = super().__new__(cls)
         object.__setattr__(layer, "_is_initialized", False)
@@ -280,8 +283,8 @@ class Layer:
     # Losses and metrics
 
     def add_loss(self, losses, **options):
-        """Adds a term to the loss: a scalar, or a value for each sample. Called in `call`. With
-        `name` it is reported under that."""
+        """Adds a term to the loss: a scalar, or the sum of a tensor with axes. Called in `call`.
+        With `name` it is reported under that."""
         if callable(losses):
             raise ValueError("add_loss takes tensors: compute the term in `call`")
         name = options.get("name")
@@ -290,8 +293,10 @@ class Layer:
             label = name or "added_loss"
             _native.add_loss(label if count == 0 else f"{label}_{count}", loss)
 
-    def _count_of(self, name):
-        counts = _stack()[-1].counts if _stack() else self._loss_count
+    def _count_of(self, name, stack=None):
+        """How many terms of this name the innermost call has added before."""
+        stack = _stack() if stack is None else stack
+        counts = stack[-1].counts if stack else self._loss_count
         counts[name] = counts.get(name, -1) + 1
         return counts[name]
 
@@ -423,6 +428,8 @@ class Layer:
                 f"`call` of `{self.name}` returned None\n  help: end it with `return`"
             )
         self._add_activity_loss(outputs)
+        if self.supports_masking:
+            _pass_mask(tensors, flatten(outputs))
         call.outputs = skeleton(outputs)
         return flatten(outputs)
 
@@ -441,12 +448,13 @@ class Layer:
             options.pop("mask", None)
         return options
 
-    def _add_activity_loss(self, outputs):
+    def _add_activity_loss(self, outputs, label="activity", stack=None):
+        """Adds the penalty on outputs to the loss, under a name that the call has not used yet."""
         if self.activity_regularizer is not None:
             for output in flatten(outputs):
                 penalty = self.activity_regularizer(output) / max(1, output.shape[0])
-                count = self._count_of("activity")
-                _native.add_loss("activity" if count == 0 else f"activity_{count}", penalty)
+                count = self._count_of(label, stack)
+                _native.add_loss(label if count == 0 else f"{label}_{count}", penalty)
 
     # Configuration
 
@@ -462,6 +470,15 @@ class Layer:
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def _pass_mask(inputs, outputs):
+    """Gives outputs the mask of the first input that has one, where it fits."""
+    masks = [mask for mask in map(_native.mask, inputs) if mask is not None]
+    for output in outputs if masks else []:
+        shape = tuple(masks[0].shape)
+        if tuple(output.shape)[: len(shape)] == shape and _native.mask(output) is None:
+            _native.set_mask(output, masks[0])
 
 
 class _Call:

@@ -9,7 +9,7 @@ from .. import _native
 from .._text import value_text, written
 from . import losses
 from ._layer import first_values, initializers
-from ._named import names_of
+from ._named import names_of, with_names
 
 
 class Metric:
@@ -141,8 +141,7 @@ class NativeMetric(Metric):
     _positional = ()
 
     def __init__(self, *arguments, **options):
-        for name, value in zip((*self._positional, "name"), arguments):
-            options[name] = value
+        options = with_names(type(self), arguments, options)
         self._config = dict(options)
         name = options.pop("name", None)
         options.pop("dtype", None)
@@ -150,6 +149,9 @@ class NativeMetric(Metric):
         self._native_handle = self._make(options)
 
     def _make(self, options):
+        if "class_aggregation" in options:
+            # Keras's `None` asks for a number for each output: it is not the default.
+            options["class_aggregation"] = options["class_aggregation"] or "none"
         return _native.MetricHandle.named(written(self._native_name, options), self.name)
 
     @property
@@ -175,13 +177,13 @@ class Mean(NativeMetric):
     """The mean of all values taken in, weighted if weights are given."""
 
     _native_name = "mean"
+    _positional = ("name", "dtype")
 
     def _make(self, options):
         return _native.MetricHandle.mean(self.name)
 
     def update_state(self, values, sample_weight=None):
         self._native_handle.update(values, None, sample_weight)
-
 
 
 class Sum(Mean):
@@ -232,7 +234,20 @@ class MeanMetricWrapper(Metric):
         self._native_handle.reset()
 
 
+class Accuracy(MeanMetricWrapper):
+    """How often predictions equal targets."""
+
+    def __init__(self, name="accuracy", dtype=None):
+        super().__init__(_equals, name)
+
+
+def _equals(y_true, y_pred):
+    return _native.cast(_native.cast(y_true, "float32") == y_pred, "float32")
+
+
 def _metric(name, positional, doc, native_name=None):
+    if "name" not in positional:
+        positional = f"{positional} name dtype"
     return type(
         name,
         (NativeMetric,),
@@ -246,41 +261,73 @@ def _metric(name, positional, doc, native_name=None):
 
 
 _TABLE = {
-    "Accuracy": ("", "How often predictions equal targets."),
-    "AUC": ("num_thresholds curve summation_method", "The area under a curve."),
-    "BinaryAccuracy": ("", "How often two classes are told right."),
-    "BinaryCrossentropy": ("", "The mean cross entropy of two classes."),
+    "AUC": (
+        "num_thresholds curve summation_method name dtype thresholds multi_label num_labels"
+        " label_weights from_logits",
+        "The area under a curve.",
+    ),
+    "BinaryAccuracy": ("name dtype threshold", "How often two classes are told right."),
+    "BinaryCrossentropy": (
+        "name dtype from_logits label_smoothing",
+        "The mean cross entropy of two classes.",
+    ),
     "BinaryIoU": ("target_class_ids threshold", "Intersection over union."),
     "CategoricalAccuracy": ("", "How often one-hot classes are told right."),
-    "CategoricalCrossentropy": ("", "The mean cross entropy of classes."),
+    "CategoricalCrossentropy": (
+        "name dtype from_logits label_smoothing axis",
+        "The mean cross entropy of classes.",
+    ),
     "CategoricalHinge": ("", "The mean hinge loss of classes."),
-    "CosineSimilarity": ("", "The mean cosine of the angle."),
+    "ConcordanceCorrelation": (
+        "name dtype axis",
+        "How near predictions are to targets, as a correlation (Lin 1989).",
+    ),
+    "CosineSimilarity": ("name dtype axis", "The mean cosine of the angle."),
     "F1Score": ("average threshold", "The harmonic mean of precision and recall."),
     "FalseNegatives": ("thresholds", "How many."),
     "FalsePositives": ("thresholds", "How many."),
     "FBetaScore": ("average beta threshold", "A weighted mean of precision and recall."),
     "Hinge": ("", "The mean hinge loss."),
-    "IoU": ("num_classes target_class_ids", "Intersection over union."),
+    "IoU": (
+        "num_classes target_class_ids name dtype ignore_class sparse_y_true sparse_y_pred axis",
+        "Intersection over union.",
+    ),
     "KLDivergence": ("", "The mean divergence."),
     "LogCoshError": ("", "The mean logarithm of the hyperbolic cosine."),
     "MeanAbsoluteError": ("", "The mean of absolute differences."),
     "MeanAbsolutePercentageError": ("", "In percent of the targets."),
-    "MeanIoU": ("num_classes", "The mean intersection over union."),
+    "MeanIoU": (
+        "num_classes name dtype ignore_class sparse_y_true sparse_y_pred axis",
+        "The mean intersection over union.",
+    ),
     "MeanSquaredError": ("", "The mean of squared differences."),
     "MeanSquaredLogarithmicError": ("", "Of logarithms."),
-    "OneHotIoU": ("num_classes target_class_ids", "Intersection over union."),
-    "OneHotMeanIoU": ("num_classes", "The mean intersection over union."),
+    "OneHotIoU": (
+        "num_classes target_class_ids name dtype ignore_class sparse_y_pred axis",
+        "Intersection over union.",
+    ),
+    "OneHotMeanIoU": (
+        "num_classes name dtype ignore_class sparse_y_pred axis",
+        "The mean intersection over union.",
+    ),
+    "PearsonCorrelation": ("name dtype axis", "The linear correlation (Pearson 1895)."),
     "Poisson": ("", "The mean Poisson loss."),
     "Precision": ("thresholds top_k class_id", "How much of what is called so is so."),
     "PrecisionAtRecall": ("recall num_thresholds class_id", "At a recall."),
-    "R2Score": ("", "The share of the variance that is explained."),
+    "R2Score": ("class_aggregation num_regressors", "The share of the variance that is explained."),
     "Recall": ("thresholds top_k class_id", "How much of what is so is called so."),
     "RecallAtPrecision": ("precision num_thresholds class_id", "At a precision."),
     "RootMeanSquaredError": ("", "The root of the mean of squared differences."),
     "SensitivityAtSpecificity": ("specificity num_thresholds class_id", "At a specificity."),
     "SparseCategoricalAccuracy": ("", "How often classes by number are told right."),
-    "SparseCategoricalCrossentropy": ("", "The mean cross entropy of classes by number."),
-    "SparseTopKCategoricalAccuracy": ("k", "Whether the class is among the first `k`."),
+    "SparseCategoricalCrossentropy": (
+        "name dtype from_logits ignore_class axis",
+        "The mean cross entropy of classes by number.",
+    ),
+    "SparseTopKCategoricalAccuracy": (
+        "k name dtype from_sorted_ids",
+        "Whether the class is among the first `k`.",
+    ),
     "SpecificityAtSensitivity": ("sensitivity num_thresholds class_id", "At a sensitivity."),
     "SquaredHinge": ("", "The mean squared hinge loss."),
     "TopKCategoricalAccuracy": ("k", "Whether the class is among the first `k`."),
@@ -289,10 +336,10 @@ _TABLE = {
 }
 _NATIVE = {
     "KLDivergence": "kl_divergence",
-    "LogCoshError": "log_cosh",
+    "LogCoshError": "logcosh",
     "R2Score": "r2_score",
     "F1Score": "f1_score",
-    "FBetaScore": "f_beta_score",
+    "FBetaScore": "fbeta_score",
     "AUC": "auc",
     "IoU": "io_u",
     "BinaryIoU": "binary_io_u",
