@@ -3,17 +3,15 @@
 //! In: queries, values and keys. Out: `[batch, queries, features]`, a mean of the values for each
 //! query.
 
-use std::sync::Arc;
-
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Transposed, Tree};
 use crate::initializers::{GlorotUniform, Ones};
-use crate::named::{Declared, Hyperparameters, Named, words};
+use crate::named::{Declared, Hyperparameters, words};
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
-use super::super::declare::{PartedLayer, layer, part, parted, parted_options};
-use super::super::{Layer, LayerOfSeveral};
+use super::super::Layer;
+use super::super::declare::{layer, part};
 use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse};
 
 words! {
@@ -117,21 +115,6 @@ impl<S: Score, O> ScoredAttention<S, O> {
             cx.set_mask(&outputs, &mask);
         }
         vec![outputs, weights]
-    }
-}
-
-/// The row of a layer that takes a query with values, keys and a mask of pairs, and returns the
-/// weights of the values, too.
-pub(super) const fn row_of_several<S: Score + Declared>() -> Named<LayerOfSeveral>
-where
-    ScoredAttention<S>: PartedLayer<S>,
-{
-    Named {
-        names: <S as Declared>::NAMES,
-        options: parted_options::<ScoredAttention<S>, S>(),
-        make: |given| {
-            Ok(Arc::new(parted::<ScoredAttention<S>, S>(given)?.with_outputs::<Vec<Tensor>>()))
-        },
     }
 }
 
@@ -304,5 +287,18 @@ mod tests {
                 "{training}: {y:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_of_truth_values_at_the_end_is_the_mask_of_a_layer_of_text() {
+        let layer = crate::layers::get_of_several("attention").unwrap();
+        let mut f = Function::new(|[q, v, mask], cx| {
+            let [y, weights] = &layer.apply(&vec![q, v, mask], cx)[..] else { panic!("two") };
+            [y.clone(), weights.clone()]
+        });
+        let (q, v) = ([[[0.0_f32]]].into(), [[[3.0_f32], [5.0]]].into());
+        let [y, weights] = f.run([&q, &v, &[[false, true]].into()]).unwrap();
+        assert_eq!(y, Array::from([[[5.0_f32]]]));
+        assert_eq!(weights, Array::from([[[0.0_f32, 1.0]]]));
     }
 }

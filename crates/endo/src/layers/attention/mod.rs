@@ -6,19 +6,21 @@
 mod dot;
 mod multi_head;
 
+use std::sync::Arc;
+
 use crate::activations::{ActivationFunction, Softmax};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
-use crate::named::{Named, Rate, Setting};
+use crate::named::{Declared, Named, Rate, Setting};
 use crate::shape::Shape;
 use crate::site::Site;
 use crate::trace::Context;
 
-use super::declare::{about, layer, part_row};
+use super::declare::{PartedLayer, about, layer, part_row, parted, parted_options};
 use super::{Dropout, Layer, LayerOfSeveral};
-use dot::{AdditiveScore, DotScore};
-use multi_head::{EqualHeads, GroupedHeads};
+use dot::{AdditiveScore, DotScore, Score};
+use multi_head::{EqualHeads, GroupedHeads, Heads};
 
 pub use dot::{AdditiveAttention, Attention, ScoreMode, ScoredAttention};
 pub use multi_head::{GroupQueryAttention, HeadsAttention, MultiHeadAttention};
@@ -31,13 +33,42 @@ pub(super) static ROWS: &[Named<dyn Layer>] = &[
     part_row::<MultiHeadAttention, EqualHeads>(),
 ];
 
-/// The rows of this folder for layers of several tensors.
+/// The rows of this folder for layers that take a query with values, keys and a mask of pairs, and
+/// return the weights of the values, too.
 pub(super) static ROWS_OF_SEVERAL: &[Named<LayerOfSeveral>] = &[
-    dot::row_of_several::<AdditiveScore>(),
-    dot::row_of_several::<DotScore>(),
-    multi_head::row_of_several::<GroupedHeads>(),
-    multi_head::row_of_several::<EqualHeads>(),
+    scored_of_several::<AdditiveScore>(),
+    scored_of_several::<DotScore>(),
+    heads_of_several::<GroupedHeads>(),
+    heads_of_several::<EqualHeads>(),
 ];
+
+const fn scored_of_several<S: Score + Declared>() -> Named<LayerOfSeveral>
+where
+    ScoredAttention<S>: PartedLayer<S>,
+{
+    Named {
+        names: S::NAMES,
+        options: parted_options::<ScoredAttention<S>, S>(),
+        make: |given| {
+            let layer = parted::<ScoredAttention<S>, S>(given)?;
+            Ok(Arc::new(layer.with_outputs::<Vec<Tensor>>()))
+        },
+    }
+}
+
+const fn heads_of_several<H: Heads + Declared>() -> Named<LayerOfSeveral>
+where
+    HeadsAttention<H>: PartedLayer<H>,
+{
+    Named {
+        names: H::NAMES,
+        options: parted_options::<HeadsAttention<H>, H>(),
+        make: |given| {
+            let layer = parted::<HeadsAttention<H>, H>(given)?;
+            Ok(Arc::new(layer.with_outputs::<Vec<Tensor>>()))
+        },
+    }
+}
 
 /// What takes part in an attention.
 #[derive(Clone, Copy)]

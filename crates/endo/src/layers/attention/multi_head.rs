@@ -9,15 +9,13 @@ use crate::constraints::IntoConstraint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Transposed, Tree};
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
-use crate::named::{Count, Declared, Hyperparameters, Named, OptionalCount, TextOptions, declare};
+use crate::named::{Count, Declared, Hyperparameters, OptionalCount, TextOptions, declare};
 use crate::regularizers::IntoRegularizer;
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
-use super::super::declare::{
-    DeclaredLayer, PartedLayer, name_option, part, parted, parted_options, weight_of_text,
-};
-use super::super::{Layer, LayerOfSeveral};
+use super::super::Layer;
+use super::super::declare::{DeclaredLayer, name_option, part, weight_of_text};
 use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse};
 
 /// `concat(head_1, .., head_n) W_o` with `head_i = softmax(Q W_q K^T / sqrt(key_dim)) V W_v`,
@@ -275,21 +273,6 @@ impl<H: Heads, O> DeclaredLayer for HeadsAttention<H, O> {
         self = self.trainable(given.by_name("trainable")?.unwrap_or(true));
         self.name = given.by_name("name")?;
         Ok(self)
-    }
-}
-
-/// The row of a layer that takes a query with values, keys and a mask of pairs, and returns the
-/// weights of the values, too.
-pub(super) const fn row_of_several<H: Heads + Declared>() -> Named<LayerOfSeveral>
-where
-    HeadsAttention<H>: PartedLayer<H>,
-{
-    Named {
-        names: <H as Declared>::NAMES,
-        options: parted_options::<HeadsAttention<H>, H>(),
-        make: |given| {
-            Ok(Arc::new(parted::<HeadsAttention<H>, H>(given)?.with_outputs::<Vec<Tensor>>()))
-        },
     }
 }
 
