@@ -9,7 +9,7 @@ _OPTIONS = (
     " kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer"
     " kernel_constraint recurrent_constraint bias_constraint dropout recurrent_dropout"
 )
-_PASSAGE = " return_sequences return_state go_backwards stateful"
+_PASSAGE = " return_sequences return_state go_backwards stateful unroll"
 _WEIGHTS = " use_bias kernel_initializer recurrent_initializer bias_initializer"
 
 
@@ -62,20 +62,20 @@ def _recurrent(name, gates, doc, native_name, more=""):
     return layer_of(name, positional, doc, native_name, base=RecurrentLayer)
 
 
-SimpleRNN = _recurrent("SimpleRNN", _WEIGHTS, "A recurrent layer.", "simple_rnn", _PASSAGE)
+SimpleRNN = _recurrent("SimpleRNN", _WEIGHTS, "A recurrent layer.", "simple_rnn", _PASSAGE + " seed")
 GRU = _recurrent(
     "GRU",
     " recurrent_activation" + _WEIGHTS,
     "Gated recurrent units (Cho et al. 2014).",
     "gru",
-    " seed" + _PASSAGE,
+    " seed" + _PASSAGE + " reset_after use_cudnn",
 )
 LSTM = _recurrent(
     "LSTM",
     " recurrent_activation" + _WEIGHTS + " unit_forget_bias",
     "Long short-term memory (Hochreiter and Schmidhuber 1997).",
     "lstm",
-    " seed" + _PASSAGE,
+    " seed" + _PASSAGE + " use_cudnn",
 )
 
 

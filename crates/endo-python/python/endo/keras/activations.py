@@ -16,7 +16,8 @@ def get(identifier):
         _native.names("activations", identifier)
         return getattr(sys.modules[__name__], identifier, None) or _of(identifier, ())
     raise ValueError(
-        f"an activation is a name such as 'relu', a function of a tensor, or None, got {identifier!r}"
+        "an activation is a name such as 'relu', a function of a tensor, or None, got "
+        f"{identifier!r}"
     )
 
 

@@ -106,3 +106,14 @@ def text_of(identifier):
     if is_native(identifier, Initializer) and identifier._seed is None:
         return identifier._text()
     return None
+
+
+def __getattr__(name):
+    if name in ("STFT", "STFTInitializer", "stft"):
+        raise NotImplementedError(
+            f"keras.initializers.{name} is not there\n"
+            "  help: compute the values with NumPy, and give them as a function of the shape"
+        )
+    raise AttributeError(
+        f"keras.initializers has no `{name}` here; dir(keras.initializers) says what there is"
+    )

@@ -48,7 +48,9 @@ AlphaDropout = layer_of(
     "AlphaDropout", "rate noise_shape seed", "Dropout that keeps mean and variance."
 )
 GaussianNoise = layer_of("GaussianNoise", "stddev seed", "Adds normal noise in training.")
-GaussianDropout = layer_of("GaussianDropout", "rate seed", "Multiplies by normal noise in training.")
+GaussianDropout = layer_of(
+    "GaussianDropout", "rate seed", "Multiplies by normal noise in training."
+)
 ActivityRegularization = layer_of("ActivityRegularization", "l1 l2", "A penalty on its input.")
 Reshape = layer_of("Reshape", "target_shape", "The same numbers in another shape.")
 Permute = layer_of("Permute", "dims", "The axes in another order, counted from 1.")
@@ -150,7 +152,7 @@ for _n in (1, 2, 3):
     )
     globals()[f"Cropping{_n}D"] = layer_of(
         f"Cropping{_n}D",
-        "cropping data_format",
+        "cropping" if _n == 1 else "cropping data_format",
         "Cuts edges off.",
         f"cropping{_n}d",
         # Keras's default in two dimensions cuts nothing off.
@@ -158,7 +160,7 @@ for _n in (1, 2, 3):
     )
     globals()[f"UpSampling{_n}D"] = layer_of(
         f"UpSampling{_n}D",
-        "size data_format" + (" interpolation" if _n == 2 else ""),
+        ("size", "size data_format interpolation", "size data_format")[_n - 1],
         "Repeats elements.",
         f"up_sampling{_n}d",
         size=2,

@@ -8,6 +8,7 @@ import numpy as np
 from .. import _native
 from .._text import value_text, written
 from . import losses
+from ._accuracies import FUNCTIONS
 from ._layer import first_values, initializers
 from ._named import names_of, with_names
 
@@ -70,7 +71,9 @@ class Metric:
 
     def result(self):
         """The number so far: you write it."""
-        raise NotImplementedError(f"{type(self).__name__} has no `result`: write `def result(self):`")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no `result`: write `def result(self):`"
+        )
 
     def reset_state(self):
         """Sets the totals to zero."""
@@ -199,7 +202,7 @@ _results = {}
 
 
 def _noted(tensor):
-    """Keeps in mind that a metric has returned this tensor, so that its layer need not report it."""
+    """Notes that a metric has returned this tensor, so that its layer need not report it."""
     if len(_results) > 1000:
         _results.clear()
     _results[id(tensor)] = tensor
@@ -349,7 +352,7 @@ _NATIVE = {
 }
 for _name, (_positional, _doc) in _TABLE.items():
     globals()[_name] = _metric(_name, _positional, _doc, _NATIVE.get(_name))
-for _name, _function in losses._FUNCTIONS.items():
+for _name, _function in {**losses._FUNCTIONS, **FUNCTIONS}.items():
     globals()[_name] = _function
 mse = MSE = losses.mse
 mae = MAE = losses.mae
@@ -372,8 +375,8 @@ def get(identifier, loss=None):
     if callable(identifier):
         return MeanMetricWrapper(identifier)
     raise ValueError(
-        "a metric is a name such as 'mae', an object, or a function of targets and predictions, got "
-        f"{value_text(identifier)!r}"
+        "a metric is a name such as 'mae', an object, or a function of targets and predictions, "
+        f"got {value_text(identifier)!r}"
     )
 
 

@@ -83,7 +83,10 @@ class Model(Layer):
     def _apply(self, tensors, training):
         model = self._model()
         if _native.is_open():
-            return model.apply(tensors, training)
+            outputs = model.apply(tensors, training)
+            if not _native.is_tracing():
+                object.__setattr__(self, "_last_losses", model.losses())
+            return outputs
         tape = _native.Tape()
         is_new = tape.open()
         try:

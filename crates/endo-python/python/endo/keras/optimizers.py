@@ -66,7 +66,9 @@ _schedule(
     "Falls to an end.",
 )
 _schedule(
-    "InverseTimeDecay", "initial_learning_rate decay_steps decay_rate staircase name", "Falls as 1/t."
+    "InverseTimeDecay",
+    "initial_learning_rate decay_steps decay_rate staircase name",
+    "Falls as 1/t.",
 )
 _schedule("PiecewiseConstantDecay", "boundaries values name", "A value for each stretch of steps.")
 _schedule(
@@ -98,8 +100,8 @@ class Optimizer:
     def __init__(self, *arguments, **options):
         if self._native_name is None:
             raise NotImplementedError(
-                "an optimizer of your own is written in Rust; in Python, update variables in a loop "
-                "with tf.GradientTape and `variable.assign_sub`"
+                "an optimizer of your own is written in Rust; in Python, update variables in a "
+                "loop with tf.GradientTape and `variable.assign_sub`"
             )
         options = with_names(type(self), arguments, options)
         if "lr" in options:
@@ -298,3 +300,24 @@ class OfText(Optimizer):
         self._spared = []
         self._is_taken = False
         self._made = _native.OptimizerHandle.named(text)
+
+
+_ABSENT = {
+    "LossScaleOptimizer": "give an optimizer `loss_scale_factor`",
+    "MultiOptimizer": "call `apply_gradients` of two optimizers in a loop with tf.GradientTape",
+    "Muon": "use AdamW or Lion",
+    "OptimizerMap": "call `apply_gradients` of two optimizers in a loop with tf.GradientTape",
+    "ScheduleFreeAdamW": "use AdamW with `use_ema=True`",
+    "deserialize": "use the class's from_config",
+    "serialize": "use the optimizer's get_config",
+}
+
+
+def __getattr__(name):
+    if name in _ABSENT:
+        raise NotImplementedError(
+            f"keras.optimizers.{name} is not there\n  help: {_ABSENT[name]}"
+        )
+    raise AttributeError(
+        f"keras.optimizers has no `{name}` here; dir(keras.optimizers) says what there is"
+    )
