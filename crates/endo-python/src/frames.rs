@@ -72,11 +72,6 @@ impl Frame {
         self.trace.value(id)
     }
 
-    /// A tensor of Python's in this trace.
-    pub fn resolve(&self, tensor: &crate::tensor::Tensor) -> PyResult<endo::Tensor> {
-        tensor.resolve(self.context(), self)
-    }
-
     #[allow(clippy::mut_from_ref)]
     fn context(&self) -> &mut Context {
         match self.place {
@@ -91,19 +86,14 @@ impl Frame {
 
     /// Raises what went wrong, and gives variables their new values.
     fn settle(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(error) = take_pending() {
-            return Err(error);
-        }
-        match self.place {
-            Place::Session(session) => {
-                // SAFETY: as above; the context's borrow has ended.
-                let warnings = unsafe { (*session).settle() };
-                warn(py, warnings.map_err(|error| raised(py, error))?)
-            }
-            Place::Closure(_) => match self.trace.error() {
-                Some(error) => Err(raised(py, error)),
-                None => Ok(()),
-            },
+        let settled = match self.place {
+            // SAFETY: as above; the context's borrow has ended.
+            Place::Session(session) => unsafe { (*session).settle() },
+            Place::Closure(_) => self.trace.error().map_or_else(|| Ok(Vec::new()), Err),
+        };
+        match take_pending() {
+            Some(error) => Err(error),
+            None => warn(py, settled.map_err(|error| raised(py, error))?),
         }
     }
 }
@@ -147,6 +137,28 @@ pub fn enter(cx: &mut Context) -> (OnStack, Frame) {
         Some(known) => Frame { place, ..known },
         None => Frame::new(place, trace),
     };
+    (push(frame.clone()), frame)
+}
+
+/// By what tensors of a trace are known in Python, without the trace.
+#[derive(Clone)]
+pub struct FrameKey {
+    number: u64,
+    constants: Rc<RefCell<HashMap<u64, u32>>>,
+}
+
+impl Frame {
+    /// By what its tensors are known.
+    pub fn key(&self) -> FrameKey {
+        FrameKey { number: self.number, constants: self.constants.clone() }
+    }
+}
+
+/// As [`enter`], where Python's tensors of the same trace are known by a key.
+pub fn enter_as(key: &FrameKey, cx: &mut Context) -> (OnStack, Frame) {
+    let (trace, place) = (cx.trace().clone(), Place::Closure(cx));
+    let FrameKey { number, constants } = key.clone();
+    let frame = Frame { number, place, trace, constants };
     (push(frame.clone()), frame)
 }
 
@@ -278,6 +290,29 @@ pub fn in_session<R>(
     Some(result)
 }
 
+/// The traces of this thread, put aside until this is dropped.
+pub struct Aside(Vec<Frame>);
+
+impl Aside {
+    /// Puts them aside: what is computed now has its value at once.
+    pub fn put() -> Self {
+        Self(FRAMES.take())
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        FRAMES.set(std::mem::take(&mut self.0));
+    }
+}
+
+/// Calls a function as if nothing were traced: what it computes has its value at once.
+#[pyfunction]
+fn outside<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let _aside = Aside::put();
+    function.call0()
+}
+
 /// Whether something is being traced to a plan on this thread.
 #[pyfunction]
 fn is_tracing() -> bool {
@@ -353,16 +388,12 @@ pub fn interned(text: &str) -> &'static str {
 /// Adds the functions of this file to the module.
 pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(set_random_seed, module)?)?;
+    module.add_function(wrap_pyfunction!(outside, module)?)?;
     module.add_function(wrap_pyfunction!(is_tracing, module)?)?;
     module.add_function(wrap_pyfunction!(is_open, module)?)?;
     module.add_function(wrap_pyfunction!(random_seed, module)?)?;
     module.add_function(wrap_pyfunction!(is_training, module)?)?;
     module.add_function(wrap_pyfunction!(current_path, module)?)
-}
-
-/// As [`keep_pending`], in the trace of a frame.
-pub fn keep_pending_in(py: Python<'_>, frame: &Frame, error: PyErr) {
-    keep_pending(py, frame.context(), error);
 }
 
 /// Keeps an exception that Python raised outside of traces, in data or a callback.

@@ -17,7 +17,7 @@ use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 use crate::arrays;
 use crate::callables;
 use crate::errors::{raised, usage};
-use crate::frames::{enter, in_context, interned, keep_pending, take_pending};
+use crate::frames::{enter, in_context, interned, keep_pending};
 use crate::tensor::{Tensor, operand};
 use crate::variable::Variable;
 
@@ -154,9 +154,6 @@ impl LayerHandle {
                 None => self.apply_layer(&inputs, cx),
             });
             let outputs = outputs.map_err(|error| raised(py, error))?;
-            if let Some(error) = take_pending() {
-                return Err(error);
-            }
             if self.python_layer().is_none() && self.weights.get().is_none() {
                 let new = cx.layers()[known.min(cx.layers().len())..]
                     .iter()

@@ -25,6 +25,11 @@ def cases(file):
     return [pytest.param(case, id=case["name"]) for case in listed]
 
 
+def matching(listed, condition):
+    """The cases for which a condition holds; where the file is not there, the one that says so."""
+    return [case for case in listed if case.values[0] is None or condition(case.values[0])]
+
+
 def array(value, dtype=None):
     """An array as fixtures write it; `None` for `null`. Whole numbers become int32."""
     if value is None:

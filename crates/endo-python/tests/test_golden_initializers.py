@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from golden import cases, check, floats, options
+from golden import cases, check, floats, matching, options
 
 from endo import keras, tf
 
 
 def _of_kind(kind):
-    found = cases("initializers.json")
-    return [case for case in found if not case.values[0] or case.values[0]["kind"] == kind]
+    return matching(cases("initializers.json"), lambda case: case["kind"] == kind)
 
 
 def _made(content):

@@ -3,13 +3,13 @@ Keras's."""
 
 import numpy as np
 import pytest
-from golden import array, cases, check, floats
+from golden import array, cases, check, floats, matching
 from golden_nets import net
 
 from endo import keras, tf
 
 _ALL = cases("internals.json")
-_MODELS = [case for case in _ALL if case.id != "golden/epoch_totals"]
+_MODELS = matching(_ALL, lambda case: "batches" not in case["expected"])
 
 
 def _list(value, read=floats):
@@ -125,9 +125,7 @@ def test_a_step_on_a_batch(case):
     of.check_weights(model, "weights_after_step")
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in _ALL if case.values[0] and "fit" in case.values[0]["expected"]]
-)
+@pytest.mark.parametrize("case", matching(_ALL, lambda case: "fit" in case["expected"]))
 def test_fit_and_evaluate(case):
     of = _Case(case)
     model, history = of.model(), case["history"]
@@ -158,7 +156,7 @@ def test_fit_and_evaluate(case):
         of.check_weights(model, "weights_after_fit")
 
 
-@pytest.mark.parametrize("case", [case for case in _ALL if case.id == "golden/epoch_totals"])
+@pytest.mark.parametrize("case", matching(_ALL, lambda case: "batches" in case["expected"]))
 def test_the_totals_of_batches(case):
     of, size = _Case(case), case["history"]["batch_size"]
     model = of.model()

@@ -3,8 +3,7 @@
 import numpy as np
 
 from .. import _native
-from .._structure import flatten
-from ._layer import _stack
+from ._calls import call_stack
 from ._native_layer import NativeLayer, layer_of
 
 
@@ -27,7 +26,7 @@ class AttentionLayer(NativeLayer):
         outputs = super()._apply(tensors, training)
         if not self._returns_scores:
             return outputs[:1]
-        _stack()[-1].outputs = (None, None)
+        call_stack()[-1].outputs = (None, None)
         return outputs
 
 

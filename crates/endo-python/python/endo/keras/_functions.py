@@ -4,6 +4,7 @@ from .. import _native
 from .._text import written
 from ._layer import Layer
 from ._named import with_names
+from ._saving import config_of
 
 
 class ActivationLayer(Layer):
@@ -93,8 +94,5 @@ class Lambda(Layer):
         return self.function(inputs, **self.arguments)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "function": self.function,
-            "arguments": self.arguments,
-        }
+        config = {"function": config_of(self.function), "arguments": self.arguments or None}
+        return {**super().get_config(), **{key: one for key, one in config.items() if one}}

@@ -1,6 +1,5 @@
 """What users subclass: a layer, with its weights, losses and metrics."""
 
-import inspect
 import threading
 
 import numpy as np
@@ -8,16 +7,10 @@ import numpy as np
 from .. import _native, _tracking
 from .._dtypes import TensorShape
 from .._structure import flatten, pack, skeleton
-from . import activations, constraints, initializers, regularizers
+from . import constraints, initializers, regularizers
+from ._calls import Call, accepted_arguments, call_stack, pass_mask
+from ._first_values import first_values
 from ._named import names_of
-
-_calls = threading.local()
-
-
-def _stack():
-    if not hasattr(_calls, "stack"):
-        _calls.stack = []
-    return _calls.stack
 
 
 def _leaves(value):
@@ -296,7 +289,7 @@ class Layer:
 
     def _count_of(self, name, stack=None):
         """How many terms of this name the innermost call has added before."""
-        stack = _stack() if stack is None else stack
+        stack = call_stack() if stack is None else stack
         counts = stack[-1].counts if stack else self._loss_count
         counts[name] = counts.get(name, -1) + 1
         return counts[name]
@@ -370,8 +363,8 @@ class Layer:
     def __call__(self, inputs, *arguments, **options):
         self._require_init()
         tensors = [self._cast(leaf) for leaf in flatten(inputs)]
-        call = _Call(skeleton(inputs), arguments, options)
-        stack = _stack()
+        call = Call(skeleton(inputs), arguments, options)
+        stack = call_stack()
         stack.append(call)
         try:
             outputs = self._apply(tensors, call.training)
@@ -385,6 +378,11 @@ class Layer:
             return value.astype(self._dtype)
         if isinstance(value, _native.Tensor) and value.dtype.name == "float64":
             return _native.cast(value, self._dtype)
+        if isinstance(value, Layer):
+            raise NotImplementedError(
+                f"`{self.name}` is called on keras.Input, not on data\n"
+                "  help: write a class with a `call`, or a Sequential"
+            )
         if value is None:
             raise ValueError(
                 f"`{self.name}` is called on None; give a tensor or an array\n"
@@ -394,10 +392,10 @@ class Layer:
 
     def _run(self, tensors):
         """Within the layer's scope: builds it, uses its weights, and calls `call`."""
-        stack = _stack()
+        stack = call_stack()
         call = stack[-1] if stack and stack[-1].is_new else None
         if call is None:
-            call = _Call(self._last_structure, (), {})
+            call = Call(self._last_structure, (), {})
             stack.append(call)
             try:
                 return self._run_call(call, tensors)
@@ -430,13 +428,13 @@ class Layer:
             )
         self._add_activity_loss(outputs)
         if self.supports_masking:
-            _pass_mask(tensors, flatten(outputs))
+            pass_mask(tensors, flatten(outputs))
         call.outputs = skeleton(outputs)
         return flatten(outputs)
 
     def _call_options(self, call, tensors):
         """The arguments of `call` besides the inputs: `training` and `mask` where it takes them."""
-        accepted = _accepted(type(self))
+        accepted = accepted_arguments(type(self))
         options = dict(call.options)
         if "training" in accepted and "training" not in options:
             options["training"] = _native.is_training()
@@ -473,27 +471,6 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}>"
 
 
-def _pass_mask(inputs, outputs):
-    """Gives outputs the mask of the first input that has one, where it fits."""
-    masks = [mask for mask in map(_native.mask, inputs) if mask is not None]
-    for output in outputs if masks else []:
-        shape = tuple(masks[0].shape)
-        if tuple(output.shape)[: len(shape)] == shape and _native.mask(output) is None:
-            _native.set_mask(output, masks[0])
-
-
-class _Call:
-    """One call of a layer."""
-
-    def __init__(self, inputs, arguments, options):
-        self.inputs, self.arguments, self.options = inputs, arguments, options
-        training = options.get("training")
-        self.training = None if training is None else bool(training)
-        self.outputs = None
-        self.counts = {}
-        self.is_new = True
-
-
 def _declared_trainable(variable):
     """Whether a variable was made to be trained, frozen or not."""
     if not hasattr(variable, "_declared"):
@@ -507,41 +484,4 @@ def _use_of(variable, place):
     return variable, variable.name if variable.name else f"weight_{place}", regularizer, constraint
 
 
-_ACCEPTED = {}
-
-
-def _accepted(kind):
-    """The names of the arguments that `call` of a class takes."""
-    if kind not in _ACCEPTED:
-        parameters = inspect.signature(kind.call).parameters.values()
-        _ACCEPTED[kind] = {
-            parameter.name
-            for parameter in parameters
-            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        }
-    return _ACCEPTED[kind]
-
-
-_streams = {}
-
-
-def first_values(initializer, shape, path):
-    """The first values of a weight: they follow the seed and the weight's path."""
-    if isinstance(initializer, initializers.Initializer) and type(initializer)._native_name:
-        number = _streams[path] = _streams.get(path, -1) + 1 if not path.startswith("/") else 0
-        stream = hash_of(f"{path}#{number}")
-        return _native.initialize(initializer._text(), shape, stream, initializer._seed)
-    if "dtype" in inspect.signature(initializer).parameters:
-        return initializer(shape, dtype="float32")
-    return initializer(shape)
-
-
-def hash_of(text):
-    """A number that follows from a text, the same in each process."""
-    value = 0xCBF29CE484222325
-    for byte in text.encode():
-        value = ((value ^ byte) * 0x100000001B3) % (1 << 64)
-    return value
-
-
-__all__ = ["Layer", "activations"]
+__all__ = ["Layer", "shape_of"]

@@ -5,8 +5,11 @@ import numpy as np
 from .. import _native
 from .._text import value_text, written
 from . import activations, constraints, initializers, regularizers
-from ._layer import Layer, _stack, first_values
-from ._named import names_of, with_names
+from ._calls import call_stack
+from ._first_values import first_values
+from ._layer import Layer
+from ._named import names_of, overridden, with_names
+from ._saving import config_of, resolved
 
 _WEIGHT_OPTIONS = {
     "_initializer": initializers,
@@ -45,7 +48,15 @@ class NativeLayer(Layer):
     _takes_activity_regularizer = False
 
     def __init__(self, *arguments, **options):
+        changed = overridden(type(self), "call", "build", "add_weight")
+        if changed:
+            raise NotImplementedError(
+                f"`{type(self).__name__}.{changed}` would not be called: a layer of the library "
+                "computes natively\n  help: write a keras.layers.Layer that holds a "
+                f"keras.layers.{_library_class(type(self))} as an attribute, and call it in `call`"
+            )
         options = with_names(type(self), arguments, options)
+        options = {name: _chosen(name, value) for name, value in options.items()}
         config = dict(options)
         base = {
             name: options.pop(name)
@@ -176,20 +187,21 @@ class NativeLayer(Layer):
                 "  help: put them together with keras.layers.Concatenate first"
             )
         handle = self._handle_or_none
-        masks = _stack()[-1].options.get("mask")
+        masks = call_stack()[-1].options.get("mask")
         if masks is not None and not isinstance(masks, list):
             masks = [masks]
         outputs = handle.apply(tensors, training, self._first_values or None, masks)
         if self._native_weights is None:
             self._take_weights()
-        for weight, ending, function in self._custom:
+        # By itself the layer has no loss, and no updates.
+        for weight, ending, function in self._custom if _native.is_open() else ():
             variable = getattr(self, weight)
             attach = _native.regularize if ending == "_regularizer" else _native.constrain
             attach(variable, function)
         if self._activation is not None:
             outputs = [self._activation(outputs[0])]
         if not self._is_penalized:
-            self._add_activity_loss(outputs, f"{self.name}_activity", _stack()[:-1])
+            self._add_activity_loss(outputs, f"{self.name}_activity", call_stack()[:-1])
         return outputs
 
     def _take_weights(self):
@@ -232,13 +244,22 @@ class NativeLayer(Layer):
         return {name: _config_of(value) for name, value in self._config.items()}
 
 
+def _library_class(kind):
+    """The name of the library's class that a class is, or is made of."""
+    return next(one.__name__ for one in kind.__mro__ if "_native_name" in vars(one))
+
+
+def _chosen(name, value):
+    """An option's value, where it is the name of a custom object or a configuration: the object."""
+    by_name = name.endswith(("activation", *_WEIGHT_OPTIONS))
+    return resolved(value) if by_name or isinstance(value, dict) else value
+
+
 def _config_of(value):
-    if hasattr(value, "get_config"):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if callable(value):
-        return getattr(value, "_endo_text", None) or value.__name__
+    if callable(value) or hasattr(value, "get_config"):
+        return getattr(value, "_endo_text", None) or config_of(value)
     return value
 
 

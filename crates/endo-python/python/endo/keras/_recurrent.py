@@ -2,7 +2,8 @@
 
 from .. import _native
 from .._structure import flatten
-from ._layer import Layer, _stack
+from ._calls import call_stack
+from ._layer import Layer
 from ._native_layer import NativeLayer, layer_of
 
 _OPTIONS = (
@@ -53,7 +54,7 @@ class RecurrentLayer(NativeLayer):
         outputs = super()._apply(tensors, training)
         if not self.return_state:
             return outputs[:1]
-        _stack()[-1].outputs = tuple([None] * len(outputs))
+        call_stack()[-1].outputs = tuple([None] * len(outputs))
         return outputs
 
 

@@ -2,6 +2,7 @@
 
 from .. import _native
 from ._named import Named, class_of, is_native
+from ._saving import resolved
 
 
 class Initializer(Named):
@@ -67,6 +68,7 @@ IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 
 def get(identifier):
     """The initializer that a name, an object or a function stands for."""
+    identifier = resolved(identifier)
     if identifier is None or isinstance(identifier, Initializer):
         return identifier
     if isinstance(identifier, str):

@@ -7,10 +7,11 @@ import numpy as np
 
 from .. import _native
 from .._text import value_text, written
-from . import losses
+from . import initializers, losses
 from ._accuracies import FUNCTIONS
-from ._layer import first_values, initializers
-from ._named import names_of, with_names
+from ._first_values import first_values
+from ._named import names_of, overridden, with_names
+from ._saving import resolved
 
 
 class Metric:
@@ -31,7 +32,8 @@ class Metric:
         self.name = name or names_of(type(self).__name__)
         self.dtype = "float32"
         self._totals = []
-        self._native_handle = None
+        self._core = None
+        self._own_handle = None
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -97,11 +99,14 @@ class Metric:
         return self.update_state(y_true, y_pred)
 
     def _handle(self):
-        """The native part's handle, by which models are compiled."""
+        """The native part's handle, by which models are compiled: the metric of the library that
+        it stands on, unless a subclass computes otherwise."""
         self._require_init()
-        if self._native_handle is None:
-            self._native_handle = _native.MetricHandle.of(self, self.name)
-        return self._native_handle
+        if self._core is not None and not overridden(type(self), "update_state", "result"):
+            return self._core
+        if self._own_handle is None:
+            self._own_handle = _native.MetricHandle.of(self, self.name)
+        return self._own_handle
 
     def get_config(self):
         """The arguments by which the metric is made again."""
@@ -125,10 +130,9 @@ def _reported(update_state):
             _native.identity(one) if isinstance(one, (np.ndarray, list)) else one
             for one in arguments
         ]
-        value = update_state(self, *arguments, **options)
         if _native.current_path():
             self._handle().report()
-        return value
+        return update_state(self, *arguments, **options)
 
     update.__name__ = "update_state"
     update.__doc__ = update_state.__doc__
@@ -149,7 +153,7 @@ class NativeMetric(Metric):
         name = options.pop("name", None)
         options.pop("dtype", None)
         super().__init__(name or self._native_name)
-        self._native_handle = self._make(options)
+        self._core = self._make(options)
 
     def _make(self, options):
         if "class_aggregation" in options:
@@ -159,18 +163,18 @@ class NativeMetric(Metric):
 
     @property
     def variables(self):
-        return self._native_handle.variables()
+        return self._core.variables()
 
     weights = variables
 
     def update_state(self, y_true, y_pred=None, sample_weight=None):
-        self._native_handle.update(y_true, y_pred, sample_weight)
+        self._core.update(y_true, y_pred, sample_weight)
 
     def result(self):
-        return self._native_handle.result()
+        return self._core.result()
 
     def reset_state(self):
-        self._native_handle.reset()
+        self._core.reset()
 
     def get_config(self):
         return dict(self._config)
@@ -186,7 +190,7 @@ class Mean(NativeMetric):
         return _native.MetricHandle.mean(self.name)
 
     def update_state(self, values, sample_weight=None):
-        self._native_handle.update(values, None, sample_weight)
+        self._core.update(values, None, sample_weight)
 
 
 class Sum(Mean):
@@ -217,24 +221,26 @@ def is_result(value):
 class MeanMetricWrapper(Metric):
     """The mean of a function of targets and predictions."""
 
+    _native_name = "mean_metric_wrapper"
+
     def __init__(self, fn, name=None, dtype=None, **options):
         super().__init__(name or getattr(fn, "__name__", "metric"))
         self.function = (lambda y_true, y_pred: fn(y_true, y_pred, **options)) if options else fn
         handle = _native.LossHandle.of(self.function, self.name, "sum_over_batch_size")
-        self._native_handle = _native.MetricHandle.of_loss(handle, self.name)
+        self._core = _native.MetricHandle.of_loss(handle, self.name)
 
     @property
     def variables(self):
-        return self._native_handle.variables()
+        return self._core.variables()
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        self._native_handle.update(y_true, y_pred, sample_weight)
+        self._core.update(y_true, y_pred, sample_weight)
 
     def result(self):
-        return self._native_handle.result()
+        return self._core.result()
 
     def reset_state(self):
-        self._native_handle.reset()
+        self._core.reset()
 
 
 class Accuracy(MeanMetricWrapper):
@@ -361,6 +367,7 @@ mae = MAE = losses.mae
 def get(identifier, loss=None):
     """The metric that a name, an object, a class or a function stands for; `"accuracy"` follows the
     loss that a model is compiled with."""
+    identifier = resolved(identifier)
     if isinstance(identifier, Metric):
         return identifier
     if isinstance(identifier, str):
@@ -400,4 +407,4 @@ class OfText(NativeMetric):
     def __init__(self, text, reported=None):
         self._config = {"text": text, "reported": reported}
         Metric.__init__(self, (reported or text).split("(")[0])
-        self._native_handle = _native.MetricHandle.named(text, self.name)
+        self._core = _native.MetricHandle.named(text, self.name)

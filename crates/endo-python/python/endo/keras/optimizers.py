@@ -1,7 +1,5 @@
 """Optimizers, by Keras's names."""
 
-import re
-
 import numpy as np
 
 from .. import _native
@@ -135,15 +133,22 @@ class Optimizer:
         return self._made
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
-        """Has weights go without weight decay: variables, or patterns of names. Call it before the
-        first step, and before a model is compiled with the optimizer."""
+        """Has weights go without weight decay: variables, or words that their names contain. Call
+        it before the first step, and before a model is compiled with the optimizer."""
         if self._is_taken:
             raise ValueError(
                 "`exclude_from_weight_decay` is called after the optimizer was used\n"
                 "  help: call it before `compile` and before the first step"
             )
-        names = [f"^{re.escape(variable.name)}$" for variable in var_list or []]
-        self._spared = [*self._spared, *names, *(var_names or [])]
+        names = [f"^{variable.path}$" for variable in var_list or []]
+        words = [word for name in var_names or [] for word in name.split("|")]
+        strange = [word for word in words if set(word) & set(".*+?()[]{}\\,")]
+        if strange:
+            raise NotImplementedError(
+                f"exclude_from_weight_decay of the pattern {strange[0]!r}: give words that names "
+                "contain, such as 'bias', or the variables as `var_list`"
+            )
+        self._spared = [*self._spared, *names, *words]
         self._made = self._make()
 
     def finalize_variable_values(self, var_list):
