@@ -112,6 +112,13 @@ def test_heads_take_a_query_and_values():
     assert layer(query=query, value=value, key=value).shape == (2, 3, 7)
 
 
+def test_attention_is_built_by_shapes():
+    heads, additive = layers.MultiHeadAttention(2, 3), layers.AdditiveAttention()
+    heads.build((None, None, 4), (None, None, 5))
+    additive.build([(None, 3, 4), (None, 5, 4)])
+    assert heads.weights[2].shape == (5, 2, 3) and additive.weights[0].shape == (4,)
+
+
 def test_a_causal_mask_is_joined_with_the_mask_of_pairs():
     x = _x(1, 3, 4)
     pairs = np.ones((1, 3, 3), bool)

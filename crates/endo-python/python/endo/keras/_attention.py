@@ -12,6 +12,10 @@ class AttentionLayer(NativeLayer):
 
     _takes_several = True
 
+    def _zeros(self, shapes):
+        """Inputs of these shapes, with one sample and one step where sizes are open."""
+        return [_native.fill([size or 1 for size in shape], 0.0, "float32") for shape in shapes]
+
     def _attend(self, tensors, masks, pairs, use_causal_mask, return_scores, training):
         if use_causal_mask:
             past = np.tri(tensors[0].shape[1], tensors[1].shape[1], dtype=bool)
@@ -50,6 +54,12 @@ class ListedAttention(AttentionLayer):
         return self._attend(
             inputs, masks, None, use_causal_mask, return_attention_scores, training
         )
+
+
+    def build(self, input_shape):
+        """Makes the weights for inputs of these shapes: a list of two or three."""
+        if not self.built:
+            self(self._zeros(input_shape))
 
 
 class HeadsAttention(AttentionLayer):
@@ -102,6 +112,13 @@ class HeadsAttention(AttentionLayer):
             return_attention_scores,
             training,
         )
+
+
+    def build(self, query_shape, value_shape, key_shape=None):
+        """Makes the weights for a query and values of these shapes."""
+        if not self.built:
+            shapes = [query_shape, value_shape, *([] if key_shape is None else [key_shape])]
+            self(*self._zeros(shapes))
 
 
 _WEIGHTS = (

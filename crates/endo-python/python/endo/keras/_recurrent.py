@@ -129,6 +129,8 @@ class Bidirectional(Layer):
         self.backward_layer = self._direction(
             "backward", backward_layer or layer, not layer.go_backwards
         )
+        if not self.trainable:
+            self.trainable = False
         self.return_sequences = layer.return_sequences
         self.return_state = layer.return_state
 
