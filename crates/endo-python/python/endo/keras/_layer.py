@@ -319,8 +319,9 @@ class Layer:
     def losses(self):
         """The terms that `add_loss` was given since the model was called, and the penalties on its
         weights."""
-        raise AttributeError(
-            f"the losses of `{self.name}`: ask the model for its `losses`, or apply it in a model"
+        raise NotImplementedError(
+            f"a layer does not keep its losses, here `{self.name}`\n"
+            "  help: apply it in a keras.Model, and ask that for its `losses` after a call"
         )
 
     # Calls
