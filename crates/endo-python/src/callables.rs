@@ -3,11 +3,12 @@
 //! In: callables of tensors. Out: tensors of the trace at hand. An exception that one raises is
 //! kept, and goes on where Python called the library.
 
-use endo::Tensor as Inner;
 use endo::trace::Context;
+use endo::{DType, Shape, Tensor as Inner};
 use pyo3::prelude::*;
 
-use crate::frames::{self, Frame, enter, keep_pending};
+use crate::errors::usage;
+use crate::frames::{Frame, FrameKey, enter, keep_pending};
 use crate::tensor::{Tensor, operand};
 
 /// What a callable returns for tensors: one.
@@ -62,27 +63,55 @@ pub fn list(values: &Bound<'_, PyAny>, cx: &mut Context, frame: &Frame) -> PyRes
     values.try_iter()?.map(|value| operand(&value?, None, cx, frame)).collect()
 }
 
-/// What the gradient of one's own returns: in the trace at hand, in which the gradient is taken.
-pub fn call_gradient(function: &Py<PyAny>, dy: &Inner) -> Vec<Inner> {
-    let Some(frame) = frames::innermost() else { return Vec::new() };
-    Python::attach(|py| {
-        let argument = Tensor::wrap(dy, &frame);
-        let values = function.bind(py).call1((argument,));
-        let found = values.and_then(|values| {
-            let values: Vec<Bound<'_, PyAny>> = values.try_iter()?.collect::<PyResult<_>>()?;
-            values
-                .iter()
-                .map(|value| match value.cast::<Tensor>() {
-                    Ok(tensor) => tensor.get().resolve_in(&frame),
-                    Err(_) => Ok(dy.constant_like(value.extract::<f64>()?)),
-                })
-                .collect::<PyResult<Vec<Inner>>>()
-        });
-        found.unwrap_or_else(|error| {
-            frames::keep_pending_in(py, &frame, error);
-            Vec::new()
-        })
-    })
+/// What the gradient of one's own returns, in the trace of `dy`: as many as there are `inputs`.
+pub fn call_gradient(
+    function: &Py<PyAny>,
+    key: &FrameKey,
+    inputs: &[(Shape, DType)],
+    dy: &Inner,
+) -> Vec<Inner> {
+    let mut cx = Context::beside(dy.trace());
+    let result = Python::attach(|py| {
+        let (_on_stack, frame) = key.enter(&mut cx);
+        let values = function.bind(py).call1((Tensor::wrap(dy, &frame),))?;
+        let found = values
+            .try_iter()?
+            .zip(inputs)
+            .map(|(value, (_, dtype))| {
+                let value = value?;
+                // An input without a gradient, as in TensorFlow.
+                if value.is_none() {
+                    return Ok(None);
+                }
+                Ok(Some(operand(&value, Some(dy), &mut cx, &frame)?.cast(*dtype)))
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        let count = values.len().unwrap_or(found.len());
+        if count != inputs.len() {
+            return Err(usage(
+                format!(
+                    "the gradient of a `tf.custom_gradient` returned {count} gradients for {} \
+                     arguments",
+                    inputs.len()
+                ),
+                "return one for each argument of the function, of its shape; None where there is \
+                 none",
+            ));
+        }
+        Ok(found)
+    });
+    let found = result.unwrap_or_else(|error| {
+        Python::attach(|py| keep_pending(py, &cx, error));
+        vec![None; inputs.len()]
+    });
+    let zeros = |(shape, dtype): &(Shape, DType)| {
+        cx.constant(endo::Array::zeros(shape.clone(), *dtype))
+    };
+    found
+        .into_iter()
+        .zip(inputs)
+        .map(|(gradient, input)| gradient.unwrap_or_else(|| zeros(input)))
+        .collect()
 }
 
 /// A callable as a function of one tensor.

@@ -17,7 +17,8 @@ use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 use crate::arrays;
 use crate::callables;
 use crate::errors::{raised, usage};
-use crate::frames::{enter, in_context, interned, keep_pending, take_pending};
+use crate::frames::{enter, failure, in_context, interned, keep_outside, keep_pending};
+use crate::frames::take_pending;
 use crate::tensor::{Tensor, operand};
 use crate::variable::Variable;
 
@@ -134,7 +135,7 @@ impl LayerHandle {
                 ),
                 None => self.apply_layer(&inputs, cx),
             });
-            let outputs = outputs.map_err(|error| raised(py, error))?;
+            let outputs = outputs.map_err(|error| failure(py, error))?;
             if let Some(error) = take_pending() {
                 return Err(error);
             }
@@ -200,10 +201,11 @@ fn first_value(values: &Py<PyDict>, name: &str, shape: &Shape) -> Option<endo::R
                 );
                 Err(Error::new(ErrorKind::Shape, message).help("return values of that shape"))
             }
-            Err(error) => Err(Error::new(
-                ErrorKind::Argument,
-                format!("the initializer of `{name}` failed: {}", error.value(py)),
-            )),
+            Err(error) => {
+                let message = format!("the initializer of `{name}` failed: {}", error.value(py));
+                keep_outside(error);
+                Err(Error::new(ErrorKind::Argument, message))
+            }
         })
     })
 }

@@ -459,12 +459,12 @@ fn custom_gradient(
             .map(|input| operand(&input?, None, cx, frame))
             .collect::<PyResult<_>>()?;
         let inputs: Vec<&Inner> = inputs.iter().collect();
-        let (count, shapes) =
-            (inputs.len(), inputs.iter().map(|&input| input.zeros_like()).collect::<Vec<_>>());
-        let rule = move |dy: &Inner| {
-            let found = crate::callables::call_gradient(&gradient, dy);
-            if found.len() == count { found } else { shapes.clone() }
-        };
+        let (key, kinds) = (
+            frame.key(),
+            inputs.iter().map(|x| (x.shape().clone(), x.dtype())).collect::<Vec<_>>(),
+        );
+        let rule =
+            move |dy: &Inner| crate::callables::call_gradient(&gradient, &key, &kinds, dy);
         Ok(Tensor::wrap(&Inner::custom_gradient(&value, &inputs, rule), frame))
     })
 }

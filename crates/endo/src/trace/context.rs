@@ -123,6 +123,14 @@ impl Context {
         }
     }
 
+    /// A context for operations in a trace whose own context is not at hand, as in the gradient of
+    /// a function: they may read variables, and neither assign any nor draw random numbers.
+    #[doc(hidden)]
+    pub fn beside(trace: &Rc<Trace>) -> Self {
+        let counter = Variable::new("random_counter", [0, 0]).frozen();
+        Self::new(trace.clone(), true, DType::F32, counter)
+    }
+
     /// The trace, for operations that start from nothing.
     pub fn trace(&self) -> &Rc<Trace> {
         &self.trace

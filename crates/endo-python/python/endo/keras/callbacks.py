@@ -6,6 +6,8 @@ import os
 import sys
 import time
 
+from .._names import absent
+
 
 
 
@@ -374,3 +376,5 @@ class TensorBoard(Callback):
         raise NotImplementedError("TensorBoard: use CSVLogger, or the History that fit returns")
 
 
+def __getattr__(name):
+    raise absent("keras.callbacks", globals(), name)
