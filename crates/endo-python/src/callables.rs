@@ -4,11 +4,11 @@
 //! kept, and goes on where Python called the library.
 
 use endo::trace::Context;
-use endo::{DType, Shape, Tensor as Inner};
+use endo::{Array, DType, Shape, Tensor as Inner};
 use pyo3::prelude::*;
 
 use crate::errors::usage;
-use crate::frames::{Frame, FrameKey, enter, keep_pending};
+use crate::frames::{Frame, FrameKey, enter, enter_as, keep_pending};
 use crate::tensor::{Tensor, operand};
 
 /// What a callable returns for tensors: one.
@@ -63,55 +63,50 @@ pub fn list(values: &Bound<'_, PyAny>, cx: &mut Context, frame: &Frame) -> PyRes
     values.try_iter()?.map(|value| operand(&value?, None, cx, frame)).collect()
 }
 
-/// What the gradient of one's own returns, in the trace of `dy`: as many as there are `inputs`.
+/// The gradients by arguments of these shapes and types that a callable makes of `dy`: `None` where
+/// there is none.
 pub fn call_gradient(
     function: &Py<PyAny>,
-    key: &FrameKey,
-    inputs: &[(Shape, DType)],
+    arguments: &[(Shape, DType)],
     dy: &Inner,
+    key: &FrameKey,
+    cx: &mut Context,
 ) -> Vec<Inner> {
-    let mut cx = Context::beside(dy.trace());
     let result = Python::attach(|py| {
-        let (_on_stack, frame) = key.enter(&mut cx);
+        let (_on_stack, frame) = enter_as(key, cx);
         let values = function.bind(py).call1((Tensor::wrap(dy, &frame),))?;
-        let found = values
-            .try_iter()?
-            .zip(inputs)
-            .map(|(value, (_, dtype))| {
-                let value = value?;
-                // An input without a gradient, as in TensorFlow.
-                if value.is_none() {
-                    return Ok(None);
-                }
-                Ok(Some(operand(&value, Some(dy), &mut cx, &frame)?.cast(*dtype)))
-            })
-            .collect::<PyResult<Vec<_>>>()?;
-        let count = values.len().unwrap_or(found.len());
-        if count != inputs.len() {
-            return Err(usage(
-                format!(
-                    "the gradient of a `tf.custom_gradient` returned {count} gradients for {} \
-                     arguments",
-                    inputs.len()
-                ),
-                "return one for each argument of the function, of its shape; None where there is \
-                 none",
-            ));
+        let values: Vec<Bound<'_, PyAny>> = values.try_iter()?.collect::<PyResult<_>>()?;
+        if values.len() != arguments.len() {
+            let (found, count) = (values.len(), arguments.len());
+            let message =
+                format!("a custom gradient returned {found} gradients, of {count} wanted");
+            return Err(usage(message, "return one for each argument of the function"));
         }
-        Ok(found)
+        let mut gradients = Vec::new();
+        for (value, (shape, dtype)) in values.iter().zip(arguments) {
+            gradients.push(if value.is_none() {
+                cx.constant(Array::zeros(shape.clone(), *dtype))
+            } else {
+                let gradient = operand(value, Some(dy), cx, &frame)?.cast(*dtype);
+                if gradient.rank() == 0 { gradient.broadcast_to(shape.clone()) } else { gradient }
+            });
+            let found = gradients.last().map(Inner::shape);
+            if found != Some(shape) {
+                let found = found.map(ToString::to_string).unwrap_or_default();
+                let message = format!(
+                    "a custom gradient returned a gradient of shape {found} for an argument of \
+                     shape {shape}"
+                );
+                return Err(usage(message, "return gradients of the shapes of the arguments"));
+            }
+        }
+        Ok(gradients)
     });
-    let found = result.unwrap_or_else(|error| {
-        Python::attach(|py| keep_pending(py, &cx, error));
-        vec![None; inputs.len()]
-    });
-    let zeros = |(shape, dtype): &(Shape, DType)| {
-        cx.constant(endo::Array::zeros(shape.clone(), *dtype))
-    };
-    found
-        .into_iter()
-        .zip(inputs)
-        .map(|(gradient, input)| gradient.unwrap_or_else(|| zeros(input)))
-        .collect()
+    result.unwrap_or_else(|error| {
+        Python::attach(|py| keep_pending(py, cx, error));
+        let zeros = |(shape, dtype): &(Shape, DType)| Array::zeros(shape.clone(), *dtype);
+        arguments.iter().map(|argument| cx.constant(zeros(argument))).collect()
+    })
 }
 
 /// A callable as a function of one tensor.

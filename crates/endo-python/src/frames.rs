@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,8 +23,9 @@ use crate::phrases::in_python;
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
-    /// The traces being made, each with the number of its entry.
-    static FRAMES: RefCell<Vec<(u64, Frame)>> = const { RefCell::new(Vec::new()) };
+    /// The traces being made, each with the number of its entry; none where those before are put
+    /// aside.
+    static FRAMES: RefCell<Vec<(u64, Option<Frame>)>> = const { RefCell::new(Vec::new()) };
     static SESSIONS: RefCell<HashMap<u64, OpenSession>> = RefCell::new(HashMap::new());
     /// A Python exception on its way out through code of the library.
     static PENDING: RefCell<Option<PyErr>> = const { RefCell::new(None) };
@@ -68,12 +69,6 @@ impl Frame {
         Self { number, place, trace, constants: Rc::default() }
     }
 
-    /// What it is known by later.
-    pub fn key(&self) -> FrameKey {
-        let (trace, constants) = (Rc::downgrade(&self.trace), self.constants.clone());
-        FrameKey { number: self.number, trace, constants }
-    }
-
     /// Whether values are known while it is traced.
     pub fn is_eager(&self) -> bool {
         self.trace.is_eager()
@@ -82,11 +77,6 @@ impl Frame {
     /// What a node's value is, where values are known.
     pub fn value(&self, id: endo::graph::NodeId) -> Option<Array> {
         self.trace.value(id)
-    }
-
-    /// A tensor of Python's in this trace.
-    pub fn resolve(&self, tensor: &crate::tensor::Tensor) -> PyResult<endo::Tensor> {
-        tensor.resolve(self.context(), self)
     }
 
     #[allow(clippy::mut_from_ref)]
@@ -103,19 +93,14 @@ impl Frame {
 
     /// Raises what went wrong, and gives variables their new values.
     fn settle(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(error) = take_pending() {
-            return Err(error);
-        }
-        match self.place {
-            Place::Session(session) => {
-                // SAFETY: as above; the context's borrow has ended.
-                let warnings = unsafe { (*session).settle() };
-                warn(py, warnings.map_err(|error| raised(py, error))?)
-            }
-            Place::Closure(_) => match self.trace.error() {
-                Some(error) => Err(raised(py, error)),
-                None => Ok(()),
-            },
+        let settled = match self.place {
+            // SAFETY: as above; the context's borrow has ended.
+            Place::Session(session) => unsafe { (*session).settle() },
+            Place::Closure(_) => self.trace.error().map_or_else(|| Ok(Vec::new()), Err),
+        };
+        match take_pending() {
+            Some(error) => Err(error),
+            None => warn(py, settled.map_err(|error| raised(py, error))?),
         }
     }
 }
@@ -141,6 +126,10 @@ impl Drop for OnStack {
 }
 
 fn push(frame: Frame) -> OnStack {
+    push_entry(Some(frame))
+}
+
+fn push_entry(frame: Option<Frame>) -> OnStack {
     let entry = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
     FRAMES.with_borrow_mut(|frames| frames.push((entry, frame)));
     OnStack(entry)
@@ -148,7 +137,7 @@ fn push(frame: Frame) -> OnStack {
 
 /// The innermost trace.
 pub fn innermost() -> Option<Frame> {
-    FRAMES.with_borrow(|frames| frames.last().map(|(_, frame)| frame.clone()))
+    FRAMES.with_borrow(|frames| frames.last().and_then(|(_, frame)| frame.clone()))
 }
 
 /// Makes a closure's context the innermost trace, until what is returned is dropped.
@@ -156,7 +145,7 @@ pub fn enter(cx: &mut Context) -> (OnStack, Frame) {
     let trace = cx.trace().clone();
     let place = Place::Closure(cx);
     let known = FRAMES.with_borrow(|frames| {
-        let mut frames = frames.iter().rev().map(|(_, frame)| frame);
+        let mut frames = frames.iter().rev().filter_map(|(_, frame)| frame.as_ref());
         frames.find(|frame| Rc::ptr_eq(&frame.trace, &trace)).cloned()
     });
     let frame = match known {
@@ -166,25 +155,26 @@ pub fn enter(cx: &mut Context) -> (OnStack, Frame) {
     (push(frame.clone()), frame)
 }
 
-/// What a frame is known by after it has left the stack, without keeping its trace.
+/// By what tensors of a trace are known in Python, without the trace.
+#[derive(Clone)]
 pub struct FrameKey {
     number: u64,
-    trace: Weak<Trace>,
     constants: Rc<RefCell<HashMap<u64, u32>>>,
 }
 
-impl FrameKey {
-    /// As [`enter`], for a context beside that of the trace: as the same frame, so that tensors of
-    /// it are known.
-    pub fn enter(&self, cx: &mut Context) -> (OnStack, Frame) {
-        let trace = cx.trace().clone();
-        if !std::ptr::eq(self.trace.as_ptr(), Rc::as_ptr(&trace)) {
-            return enter(cx);
-        }
-        let (number, constants) = (self.number, self.constants.clone());
-        let frame = Frame { number, place: Place::Closure(cx), trace, constants };
-        (push(frame.clone()), frame)
+impl Frame {
+    /// By what its tensors are known.
+    pub fn key(&self) -> FrameKey {
+        FrameKey { number: self.number, constants: self.constants.clone() }
     }
+}
+
+/// As [`enter`], where Python's tensors of the same trace are known by a key.
+pub fn enter_as(key: &FrameKey, cx: &mut Context) -> (OnStack, Frame) {
+    let (trace, place) = (cx.trace().clone(), Place::Closure(cx));
+    let FrameKey { number, constants } = key.clone();
+    let frame = Frame { number, place, trace, constants };
+    (push(frame.clone()), frame)
 }
 
 /// The counter of the random numbers that are drawn outside models and functions.
@@ -315,8 +305,7 @@ fn end_unused(number: u64) {
         let mut sessions = sessions.borrow_mut();
         let open = sessions.get(&number)?;
         let is_used = open.tapes > 0
-            || FRAMES
-                .with_borrow(|frames| frames.iter().any(|(_, frame)| frame.number == number));
+            || FRAMES.with_borrow(|frames| frames.iter().flat_map(|(_, frame)| frame).any(|frame| frame.number == number));
         if is_used { None } else { sessions.remove(&number) }
     });
     if let Ok(Some(OpenSession { session, .. })) = ended {
@@ -368,6 +357,19 @@ pub fn in_session<R>(
     drop(on_stack);
     end_unused(number);
     Some(result)
+}
+
+/// Puts the traces of this thread aside until what is returned is dropped: what is computed
+/// meanwhile has its value at once.
+pub fn put_aside() -> OnStack {
+    push_entry(None)
+}
+
+/// Calls a function as if nothing were traced: what it computes has its value at once.
+#[pyfunction]
+fn outside<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let _aside = put_aside();
+    function.call0()
 }
 
 /// Whether something is being traced to a plan on this thread.
@@ -445,6 +447,7 @@ pub fn interned(text: &str) -> &'static str {
 /// Adds the functions of this file to the module.
 pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(set_random_seed, module)?)?;
+    module.add_function(wrap_pyfunction!(outside, module)?)?;
     module.add_function(wrap_pyfunction!(is_tracing, module)?)?;
     module.add_function(wrap_pyfunction!(is_open, module)?)?;
     module.add_function(wrap_pyfunction!(random_seed, module)?)?;

@@ -18,7 +18,6 @@ use crate::arrays;
 use crate::callables;
 use crate::errors::{raised, usage};
 use crate::frames::{enter, failure, in_context, interned, keep_outside, keep_pending};
-use crate::frames::take_pending;
 use crate::tensor::{Tensor, operand};
 use crate::variable::Variable;
 
@@ -136,9 +135,6 @@ impl LayerHandle {
                 None => self.apply_layer(&inputs, cx),
             });
             let outputs = outputs.map_err(|error| failure(py, error))?;
-            if let Some(error) = take_pending() {
-                return Err(error);
-            }
             if matches!(self.kind, Kind::Library(_)) && self.weights.get().is_none() {
                 let new = cx.layers()[known.min(cx.layers().len())..]
                     .iter()

@@ -459,12 +459,14 @@ fn custom_gradient(
             .map(|input| operand(&input?, None, cx, frame))
             .collect::<PyResult<_>>()?;
         let inputs: Vec<&Inner> = inputs.iter().collect();
-        let (key, kinds) = (
-            frame.key(),
-            inputs.iter().map(|x| (x.shape().clone(), x.dtype())).collect::<Vec<_>>(),
-        );
-        let rule =
-            move |dy: &Inner| crate::callables::call_gradient(&gradient, &key, &kinds, dy);
+        let arguments: Vec<_> =
+            inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
+        let (key, training) = (frame.key(), cx.training());
+        // Gradients may be asked for once the context of the call is gone.
+        let rule = move |dy: &Inner| {
+            let mut cx = Context::of_trace(dy.trace(), training, crate::frames::counter());
+            crate::callables::call_gradient(&gradient, &arguments, dy, &key, &mut cx)
+        };
         Ok(Tensor::wrap(&Inner::custom_gradient(&value, &inputs, rule), frame))
     })
 }

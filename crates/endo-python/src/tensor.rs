@@ -8,15 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use endo::trace::Context;
 use endo::{Array, DType, Shape};
+use pyo3::IntoPyObject;
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError};
+use pyo3::exceptions::{PyAttributeError, PyBufferError, PyIndexError, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyEllipsis, PyFloat, PyInt, PyList, PySlice, PyTuple};
-use pyo3::{IntoPyObject, ffi};
 
 use crate::arrays;
 use crate::errors::usage;
-use crate::frames::{Frame, in_context};
+use crate::frames::{Frame, OnStack, in_context, innermost, put_aside};
 use crate::variable::Variable;
 
 /// Why a tensor has no numbers.
@@ -115,11 +116,19 @@ impl Tensor {
         Ok(tensor)
     }
 
+    /// Puts a trace to a plan aside where numbers are known, such as those of `tf.shape`: what is
+    /// computed of them alone is then known, too.
+    fn aside_if(&self, others_are_known: bool) -> Option<OnStack> {
+        let is_known = self.value.is_some() && others_are_known;
+        (is_known && innermost().is_some_and(|frame| !frame.is_eager())).then(put_aside)
+    }
+
     fn apply(
         &self,
         py: Python<'_>,
         f: impl FnOnce(endo::Tensor) -> endo::Tensor,
     ) -> PyResult<Self> {
+        let _aside = self.aside_if(true);
         in_context(py, |cx, frame| Ok(Self::wrap(&f(self.resolve(cx, frame)?), frame)))
     }
 
@@ -132,6 +141,10 @@ impl Tensor {
         if !is_operand(other) {
             return Ok(py.NotImplemented());
         }
+        let _aside = self.aside_if(match other.cast::<Self>() {
+            Ok(tensor) => tensor.get().value.is_some(),
+            Err(_) => other.is_instance_of::<PyFloat>() || other.is_instance_of::<PyInt>(),
+        });
         let result = in_context(py, |cx, frame| {
             let left = self.resolve(cx, frame)?;
             let right = operand(other, Some(&left), cx, frame)?;
@@ -511,10 +524,23 @@ impl Tensor {
     }
 
     pub fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let _aside =
+            self.aside_if(index.is_instance_of::<PyInt>() || index.is_instance_of::<PySlice>());
         in_context(index.py(), |cx, frame| {
             let tensor = self.resolve(cx, frame)?;
             Ok(Self::wrap(&chosen(tensor, index, cx, frame)?, frame))
         })
+    }
+
+    /// Refused: elements do not change.
+    fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = (index, value);
+        Err(PyTypeError::new_err(format!("the elements of a tensor cannot be set\n{OF_PARTS}")))
+    }
+
+    /// Says what to write instead of what changes parts of variables.
+    fn __getattr__(&self, name: &str) -> PyResult<Py<PyAny>> {
+        Err(no_attribute("Tensor", name))
     }
 
     pub fn __richcmp__(&self, other: &Bound<'_, PyAny>, compare: CompareOp) -> PyResult<Py<PyAny>> {
@@ -642,6 +668,22 @@ impl Tensor {
     fn _node(&self) -> (u64, u32) {
         (self.trace, self.node)
     }
+}
+
+/// What to write where a program wants to change a part.
+pub const OF_PARTS: &str = "  help: give a variable a value as a whole, \
+    `variable.assign(tf.where(mask, new, variable))`, with a mask of the elements that change";
+
+/// The error for an attribute that is not there: those by which TensorFlow changes parts of
+/// variables say what to write instead.
+pub fn no_attribute(kind: &str, name: &str) -> PyErr {
+    let changes_parts = name.starts_with("assign") || name.starts_with("scatter_");
+    let what = format!("a {kind} has no attribute `{name}`");
+    PyAttributeError::new_err(if changes_parts {
+        format!("{what}: a part of a variable cannot be changed by itself\n{OF_PARTS}")
+    } else {
+        what
+    })
 }
 
 /// Division as of Python's `/`: integers become floats.

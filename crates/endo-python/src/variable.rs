@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 use endo::trace::{Context, Weight};
 use endo::{Array, Variable as Inner};
 use pyo3::basic::CompareOp;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::arrays;
 use crate::errors::raised;
 use crate::frames::{Frame, in_context, innermost};
-use crate::tensor::{DTypeName, Tensor, apply_ufunc};
+use crate::tensor::{DTypeName, OF_PARTS, Tensor, apply_ufunc, no_attribute};
 
 /// A named array that outlives a trace.
 #[pyclass(frozen, subclass, weakref, dict, module = "endo._native")]
@@ -253,6 +254,18 @@ impl Variable {
 
     fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         self.tensor(index.py())?.__getitem__(index)
+    }
+
+    /// Refused: it is given a value as a whole.
+    fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = (index, value);
+        let message = "the elements of a variable cannot be set one by one";
+        Err(PyTypeError::new_err(format!("{message}\n{OF_PARTS}")))
+    }
+
+    /// Says what to write instead of what changes parts.
+    fn __getattr__(&self, name: &str) -> PyResult<Py<PyAny>> {
+        Err(no_attribute("Variable", name))
     }
 
     fn __neg__(&self, py: Python<'_>) -> PyResult<Tensor> {

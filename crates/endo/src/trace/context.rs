@@ -123,12 +123,11 @@ impl Context {
         }
     }
 
-    /// A context for operations in a trace whose own context is not at hand, as in the gradient of
-    /// a function: they may read variables, and neither assign any nor draw random numbers.
+    /// A context on a trace at hand, for what is computed of its tensors outside of layers: a
+    /// gradient of one's own. It knows nothing of the terms, metrics and layers of others.
     #[doc(hidden)]
-    pub fn beside(trace: &Rc<Trace>) -> Self {
-        let counter = Variable::new("random_counter", [0, 0]).frozen();
-        Self::new(trace.clone(), true, DType::F32, counter)
+    pub fn of_trace(trace: &Rc<Trace>, training: bool, counter: Variable) -> Self {
+        Self::new(trace.clone(), training, DType::F32, counter)
     }
 
     /// The trace, for operations that start from nothing.

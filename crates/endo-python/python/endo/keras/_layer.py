@@ -379,6 +379,11 @@ class Layer:
             return value.astype(self._dtype)
         if isinstance(value, _native.Tensor) and value.dtype.name == "float64":
             return _native.cast(value, self._dtype)
+        if isinstance(value, Layer):
+            raise NotImplementedError(
+                f"`{self.name}` is called on keras.Input, not on data\n"
+                "  help: write a class with a `call`, or a Sequential"
+            )
         if value is None:
             raise ValueError(
                 f"`{self.name}` is called on None; give a tensor or an array\n"
@@ -513,9 +518,15 @@ def first_values(initializer, shape, path):
         number = _streams[path] = _streams.get(path, -1) + 1 if not path.startswith("/") else 0
         stream = hash_of(f"{path}#{number}")
         return _native.initialize(initializer._text(), shape, stream, initializer._seed)
-    if "dtype" in inspect.signature(initializer).parameters:
-        return initializer(shape, dtype="float32")
-    return initializer(shape)
+    options = {"dtype": "float32"} if _takes(initializer, "dtype") else {}
+    # Numbers are wanted now, though a trace may be at hand.
+    return _native.outside(lambda: np.asarray(initializer(shape, **options)))
+
+
+def _takes(function, name):
+    """Whether a function takes an argument of a name."""
+    parameters = inspect.signature(function).parameters
+    return name in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
 
 
 def hash_of(text):

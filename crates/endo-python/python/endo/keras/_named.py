@@ -66,6 +66,17 @@ def is_native(value, base):
     return isinstance(value, base) and type(value)._native_name is not None
 
 
+def overridden(kind, *names):
+    """The first of these methods that a user's subclass of a class of the library defines anew."""
+    for one in kind.__mro__:
+        if "_native_name" in vars(one):
+            return None
+        for name in names:
+            if name in vars(one):
+                return name
+    return None
+
+
 def class_of(base, name, positional, doc, native_name=None):
     """A class of a family by its Keras name."""
     return type(

@@ -5,10 +5,12 @@ import sys
 from .. import _native
 from .._names import absent
 from .._text import written
+from ._saving import resolved
 
 
 def get(identifier):
     """The function that a name, or a function, stands for; ``None`` is the identity."""
+    identifier = resolved(identifier)
     if identifier is None:
         return linear
     if callable(identifier):

@@ -1,14 +1,12 @@
 """Callbacks: told of epochs and batches while a model is trained."""
 
 import csv
-
+import inspect
 import os
 import sys
 import time
 
 from .._names import absent
-
-
 
 
 class Callback:
@@ -320,6 +318,15 @@ class ReduceLROnPlateau(_Monitor):
                 self.resting, self.wait = self.cooldown, 0
 
 
+def _takes_two(function):
+    """Whether a function can be called with two arguments."""
+    try:
+        inspect.signature(function).bind(0, 0.0)
+    except (TypeError, ValueError):  # it does not fit, or is not known
+        return False
+    return True
+
+
 class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of each epoch: by a function of the epoch, and of the
     rate before if it takes that."""
@@ -329,10 +336,8 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         now = float(self.model.optimizer.learning_rate)
-        try:
-            rate = self.schedule(epoch, now)
-        except TypeError:
-            rate = self.schedule(epoch)
+        takes_rate = _takes_two(self.schedule)
+        rate = self.schedule(epoch, now) if takes_rate else self.schedule(epoch)
         self.model.optimizer.learning_rate = float(rate)
 
     def on_epoch_end(self, epoch, logs=None):

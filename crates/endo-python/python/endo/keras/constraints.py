@@ -3,6 +3,7 @@
 from .. import _native
 from .._names import absent
 from ._named import Named, class_of, is_native
+from ._saving import resolved
 
 
 class Constraint(Named):
@@ -45,6 +46,7 @@ class OfText(Constraint):
 
 def get(identifier):
     """The constraint that a name, an object or a function stands for."""
+    identifier = resolved(identifier)
     if identifier is None or isinstance(identifier, Constraint):
         return identifier
     if isinstance(identifier, str):

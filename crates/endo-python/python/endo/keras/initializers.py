@@ -3,6 +3,7 @@
 from .. import _native
 from .._names import absent
 from ._named import Named, class_of, is_native
+from ._saving import resolved
 
 
 class Initializer(Named):
@@ -65,6 +66,7 @@ constant, ones, zeros, orthogonal, identity = Constant, Ones, Zeros, Orthogonal,
 
 def get(identifier):
     """The initializer that a name, an object or a function stands for."""
+    identifier = resolved(identifier)
     if identifier is None or isinstance(identifier, Initializer):
         return identifier
     if isinstance(identifier, str):

@@ -9,7 +9,8 @@ from .._structure import flatten
 from .._text import value_text, written
 from . import activations, constraints, initializers, regularizers
 from ._layer import Layer, first_values
-from ._named import names_of
+from ._named import names_of, overridden
+from ._saving import config_of, resolved
 
 _WEIGHT_OPTIONS = {
     "_initializer": initializers,
@@ -39,6 +40,13 @@ class NativeLayer(Layer):
     _defaults = {}
 
     def __init__(self, *arguments, **options):
+        changed = overridden(type(self), "call", "build", "add_weight")
+        if changed:
+            raise NotImplementedError(
+                f"`{type(self).__name__}.{changed}` would not be called: a layer of the library "
+                "computes natively\n  help: write a keras.layers.Layer that holds a "
+                f"keras.layers.{_library_class(type(self))} as an attribute, and call it in `call`"
+            )
         if len(arguments) > len(self._positional):
             raise TypeError(
                 f"{type(self).__name__} takes at most {len(self._positional)} arguments without "
@@ -48,6 +56,7 @@ class NativeLayer(Layer):
             if name in options:
                 raise TypeError(f"{type(self).__name__} got the argument `{name}` twice")
             options[name] = value
+        options = {name: _chosen(name, value) for name, value in options.items()}
         config = dict(options)
         base = {
             name: options.pop(name)
@@ -148,7 +157,8 @@ class NativeLayer(Layer):
         outputs = handle.apply(tensors, training, self._first_values or None)
         if self._native_weights is None:
             self._take_weights()
-        for weight, ending, function in self._custom:
+        # By itself the layer has no loss, and no updates.
+        for weight, ending, function in self._custom if _native.is_open() else ():
             variable = getattr(self, weight)
             attach = _native.regularize if ending == "_regularizer" else _native.constrain
             attach(variable, function)
@@ -197,13 +207,22 @@ class NativeLayer(Layer):
         return {name: _config_of(value) for name, value in self._config.items()}
 
 
+def _library_class(kind):
+    """The name of the library's class that a class is, or is made of."""
+    return next(one.__name__ for one in kind.__mro__ if "_native_name" in vars(one))
+
+
+def _chosen(name, value):
+    """An option's value, where it is the name of a custom object or a configuration: the object."""
+    by_name = name.endswith(("activation", *_WEIGHT_OPTIONS))
+    return resolved(value) if by_name or isinstance(value, dict) else value
+
+
 def _config_of(value):
-    if hasattr(value, "get_config"):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if callable(value):
-        return getattr(value, "_endo_text", None) or value.__name__
+    if callable(value) or hasattr(value, "get_config"):
+        return getattr(value, "_endo_text", None) or config_of(value)
     return value
 
 
@@ -417,6 +436,10 @@ class Lambda(Layer):
 
     def call(self, inputs):
         return self.function(inputs, **self.arguments)
+
+    def get_config(self):
+        config = {"function": config_of(self.function), "arguments": self.arguments or None}
+        return {**super().get_config(), **{key: one for key, one in config.items() if one}}
 
 
 class _Merge(Layer):

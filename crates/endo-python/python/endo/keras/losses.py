@@ -6,7 +6,8 @@ import weakref
 from .. import _native
 from .._names import absent
 from .._text import written
-from ._named import names_of
+from ._named import names_of, overridden
+from ._saving import resolved
 
 
 class Reduction:
@@ -89,7 +90,7 @@ class NativeLoss(Loss):
         return self._native_handle.compute(y_true, y_pred, None, False)
 
     def _handle(self):
-        return self._native_handle
+        return super()._handle() if overridden(type(self), "call") else self._native_handle
 
     def get_config(self):
         return dict(self._config)
@@ -163,6 +164,7 @@ kld = KLD = _FUNCTIONS["kl_divergence"]
 
 def get(identifier):
     """The loss that a name, an object, a class or a function stands for."""
+    identifier = resolved(identifier)
     if identifier is None or isinstance(identifier, Loss):
         return identifier
     if isinstance(identifier, str):

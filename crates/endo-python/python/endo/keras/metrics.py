@@ -10,7 +10,8 @@ from .._names import absent
 from .._text import written
 from . import losses
 from ._layer import first_values, initializers
-from ._named import names_of
+from ._named import names_of, overridden
+from ._saving import resolved
 
 
 class Metric:
@@ -33,7 +34,8 @@ class Metric:
             raise TypeError(f"the name of a metric is a text, got {name!r}")
         self.dtype = "float32"
         self._totals = []
-        self._native_handle = None
+        self._core = None
+        self._own_handle = None
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -97,10 +99,13 @@ class Metric:
         return self.update_state(y_true, y_pred)
 
     def _handle(self):
-        """The native part's handle, by which models are compiled."""
+        """The native part's handle, by which models are compiled: the metric of the library that
+        it stands on, unless a subclass computes otherwise."""
         self._require_init()
+        if self._core is not None and not overridden(type(self), "update_state", "result"):
+            return self._core
         # A handle holds the metric, so the metric does not hold the handle.
-        return self._native_handle or _native.MetricHandle.of(self, self.name)
+        return _native.MetricHandle.of(self, self.name)
 
     def get_config(self):
         """The arguments by which the metric is made again."""
@@ -124,10 +129,9 @@ def _reported(update_state):
             _native.identity(one) if isinstance(one, (np.ndarray, list)) else one
             for one in arguments
         ]
-        value = update_state(self, *arguments, **options)
         if _native.current_path():
             self._handle().report()
-        return value
+        return update_state(self, *arguments, **options)
 
     update.__name__ = "update_state"
     update.__doc__ = update_state.__doc__
@@ -149,25 +153,25 @@ class NativeMetric(Metric):
         name = options.pop("name", None)
         options.pop("dtype", None)
         super().__init__(name or self._native_name)
-        self._native_handle = self._make(options)
+        self._core = self._make(options)
 
     def _make(self, options):
         return _native.MetricHandle.named(written(self._native_name, options), self.name)
 
     @property
     def variables(self):
-        return self._native_handle.variables()
+        return self._core.variables()
 
     weights = variables
 
     def update_state(self, y_true, y_pred=None, sample_weight=None):
-        self._native_handle.update(y_true, y_pred, sample_weight)
+        self._core.update(y_true, y_pred, sample_weight)
 
     def result(self):
-        return self._native_handle.result()
+        return self._core.result()
 
     def reset_state(self):
-        self._native_handle.reset()
+        self._core.reset()
 
     def get_config(self):
         return dict(self._config)
@@ -182,7 +186,7 @@ class Mean(NativeMetric):
         return _native.MetricHandle.mean(self.name)
 
     def update_state(self, values, sample_weight=None):
-        self._native_handle.update(values, None, sample_weight)
+        self._core.update(values, None, sample_weight)
 
 
 
@@ -214,25 +218,27 @@ def is_result(value):
 class MeanMetricWrapper(Metric):
     """The mean of a function of targets and predictions."""
 
+    _native_name = "mean_metric_wrapper"
+
     def __init__(self, fn, name=None, dtype=None, **options):
         super().__init__(name or getattr(fn, "__name__", "metric"))
         self.function = (lambda y_true, y_pred: fn(y_true, y_pred, **options)) if options else fn
         function = losses.weakly(self, "function")
         handle = _native.LossHandle.of(function, self.name, "sum_over_batch_size")
-        self._native_handle = _native.MetricHandle.of_loss(handle, self.name)
+        self._core = _native.MetricHandle.of_loss(handle, self.name)
 
     @property
     def variables(self):
-        return self._native_handle.variables()
+        return self._core.variables()
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        self._native_handle.update(y_true, y_pred, sample_weight)
+        self._core.update(y_true, y_pred, sample_weight)
 
     def result(self):
-        return self._native_handle.result()
+        return self._core.result()
 
     def reset_state(self):
-        self._native_handle.reset()
+        self._core.reset()
 
 
 def _metric(name, positional, doc, native_name=None):
@@ -314,6 +320,7 @@ mae = MAE = losses.mae
 def get(identifier, loss=None):
     """The metric that a name, an object, a class or a function stands for; `"accuracy"` follows the
     loss that a model is compiled with."""
+    identifier = resolved(identifier)
     if isinstance(identifier, Metric):
         return identifier
     if isinstance(identifier, str):
@@ -353,7 +360,7 @@ class OfText(NativeMetric):
     def __init__(self, text, reported=None):
         self._config = {"text": text, "reported": reported}
         Metric.__init__(self, (reported or text).split("(")[0])
-        self._native_handle = _native.MetricHandle.named(text, self.name)
+        self._core = _native.MetricHandle.named(text, self.name)
 
 
 def __getattr__(name):

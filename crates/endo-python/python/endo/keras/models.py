@@ -1,10 +1,8 @@
 """Models: layers that are trained."""
 
-import importlib
 import inspect
 import json
 import os
-import sys
 import tempfile
 import warnings
 import zipfile
@@ -19,6 +17,7 @@ from .._structure import flatten, pack, skeleton
 from . import callbacks as _callbacks
 from . import layers, losses, metrics, optimizers, utils
 from ._layer import Layer, _stack
+from ._saving import CustomObjectScope, config_of, made_of, with_objects
 
 
 class Model(Layer):
@@ -521,8 +520,6 @@ class Sequential(Model):
             raise TypeError(f"give a layer, `{layer.__name__}(..)`, not its class")
         if not isinstance(layer, Layer):
             raise TypeError(f"a Sequential is made of layers, got {layer!r}")
-        if any(layer is known for known in self._chain):
-            raise ValueError(f"`{layer.name}` is there already; a Sequential has each layer once")
         self._chain = [*self._chain, layer]
         object.__setattr__(self, "built", False)
         shape = self._shape_given()
@@ -557,111 +554,56 @@ class Sequential(Model):
         return outputs
 
     def get_config(self):
-        return {"name": self._given_name, "layers": [config_of(layer) for layer in self._chain]}
+        # A layer that stands there again is the place where it stands first.
+        first = {}
+        for place, layer in enumerate(self._chain):
+            first.setdefault(id(layer), place)
+        layers = [
+            config_of(layer) if first[id(layer)] == place else first[id(layer)]
+            for place, layer in enumerate(self._chain)
+        ]
+        return {"name": self._given_name, "layers": layers}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        model = cls(name=config.get("name"))
-        for layer in config["layers"]:
-            model.add(made_of(layer, custom_objects or {}))
-        return model
-
-
-def config_of(value):
-    """A class or function by its name, with the arguments by which it is made again."""
-    if isinstance(value, type) or not hasattr(value, "get_config"):
-        return {"function": value.__name__, "module": value.__module__}
-    kind = type(value)
-    config = json.loads(json.dumps(value.get_config(), default=_jsonable))
-    return {"class": kind.__qualname__, "module": kind.__module__, "config": config}
-
-
-def _jsonable(value):
-    if hasattr(value, "get_config"):
-        return config_of(value)
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if callable(value):
-        return config_of(value)
-    raise TypeError(f"{value!r} cannot be saved: say in get_config how it is made again")
-
-
-def made_of(content, custom_objects):
-    """What `config_of` has described."""
-    name = content.get("class") or content["function"]
-    known = {**utils.registered, **custom_objects}
-    found = known.get(name.split(".")[-1])
-    if found is None:
-        module = sys.modules.get(content["module"])
-        try:
-            module = module or importlib.import_module(content["module"])
-            found = module
-            for part in name.split("."):
-                found = getattr(found, part)
-        except (ImportError, AttributeError):
-            raise ValueError(
-                f"the file names `{name}` of the module `{content['module']}`, which is not found\n"
-                f"  help: import it before, or give custom_objects={{{name!r}: ..}}"
-            ) from None
-    if "class" not in content:
-        return found
-    config = {
-        key: made_of(value, custom_objects) if _is_content(value) else value
-        for key, value in content["config"].items()
-        if not (key == "layers" and isinstance(value, list))
-    }
-    if isinstance(found, type) and issubclass(found, Sequential) and "layers" in content["config"]:
-        return found.from_config(content["config"], custom_objects)
-    if "layers" in content["config"]:
-        config["layers"] = content["config"]["layers"]
-    return found.from_config(config)
-
-
-def _is_content(value):
-    return isinstance(value, dict) and "module" in value and ("class" in value or "function" in value)
+        with CustomObjectScope(custom_objects):
+            config = with_objects(config)
+        layers = []
+        for layer in config.pop("layers"):
+            layers.append(layers[layer] if isinstance(layer, int) else layer)
+        return cls(layers, **config)
 
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """The model that `Model.save` has written. Functions and classes of the program are found where
     they were defined, or in `custom_objects`."""
-    path, custom_objects = os.fspath(filepath), custom_objects or {}
+    path = os.fspath(filepath)
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file {path}")
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path} was not written by Model.save")
-    with zipfile.ZipFile(path) as archive:
+    with CustomObjectScope(custom_objects), zipfile.ZipFile(path) as archive:
         try:
             content = json.loads(archive.read("config.json"))
         except (KeyError, ValueError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} was not written by Model.save, or is damaged: {error}") from None
-        model = made_of(content["model"], custom_objects)
+        model = made_of(content["model"])
         object.__setattr__(model, "_last_structure", content["structure"])
-        compiled = content["compiled"]
-        if compiled and compile:
-
-            def made(value):
-                if _is_content(value):
-                    return made_of(value, custom_objects)
-                if isinstance(value, dict):
-                    return {key: made(one) for key, one in value.items()}
-                if isinstance(value, list):
-                    return [made(one) for one in value]
-                return value
-
-            model.compile(**{key: made(value) for key, value in compiled.items()})
+        is_compiled = bool(content["compiled"] and compile)
+        if is_compiled:
+            model.compile(**with_objects(content["compiled"]))
         shapes = [TensorShape((None, *shape[1:])) for shape in content["input_shapes"]]
         if not model.weights:
             model.build(shapes[0] if len(shapes) == 1 and content["structure"] is None else shapes)
         with tempfile.TemporaryDirectory(prefix="endo-") as temporary:
             weights = archive.extract("weights.safetensors", temporary)
-            load = model._model().load if compiled and compile else model._model().load_weights
-            load(weights)
+            (model._model().load if is_compiled else model._model().load_weights)(weights)
     return model
 
 
 def clone_model(model):
     """A model made in the same way, with weights of its own."""
-    return made_of(config_of(model), {})
+    return made_of(config_of(model))
 
 
 def _arguments(function):

@@ -4,6 +4,7 @@ from .. import _native
 from .._names import absent
 from .._text import value_text
 from ._named import Named, class_of, is_native
+from ._saving import resolved
 
 
 class Regularizer(Named):
@@ -61,6 +62,7 @@ class OfText(Regularizer):
 
 def get(identifier):
     """The regularizer that a name, an object or a function stands for."""
+    identifier = resolved(identifier)
     if identifier is None or isinstance(identifier, Regularizer):
         return identifier
     if isinstance(identifier, str):

@@ -79,7 +79,13 @@ def cast(x, dtype, name=None):
 
 def shape(input, out_type=None, name=None):
     """The sizes as a tensor of integers, known while tracing."""
-    return _native.constant(_np.array(_shape_of(input), dtype=_np.int32), None, None)
+    return _known(_shape_of(input))
+
+
+def _known(number):
+    """A tensor of integers that are known, though a trace may be at hand."""
+    numbers = _np.array(number, dtype=_np.int32)
+    return _native.outside(lambda: _native.constant(numbers, None, None))
 
 
 def _shape_of(value):
@@ -87,11 +93,11 @@ def _shape_of(value):
 
 
 def size(input, out_type=None, name=None):
-    return _native.constant(int(_np.prod(_shape_of(input), dtype=_np.int64)), int32, None)
+    return _known(_np.prod(_shape_of(input), dtype=_np.int64))
 
 
 def rank(input, name=None):
-    return _native.constant(len(_shape_of(input)), int32, None)
+    return _known(len(_shape_of(input)))
 
 
 def zeros(shape, dtype=float32, name=None):

@@ -41,7 +41,8 @@ def function(func=None, input_signature=None, autograph=True, jit_compile=None, 
 
     Arrays and tensors among the arguments are what it is run on; other arguments, such as Python
     numbers and models, are part of the trace, so that each value of them is traced by itself.
-    Python code inside runs while it is traced, not in each run.
+    Python code inside runs while it is traced, not in each run; within a gradient tape it runs in
+    each call, so that the tape records it.
     """
     if func is None:
         return functools.partial(function, input_signature=input_signature)
@@ -66,7 +67,8 @@ class Function:
         return instance.__dict__.setdefault(name, bound)
 
     def __call__(self, *arguments, **named):
-        if _native.is_tracing():
+        if _native.is_open():
+            # Part of the plan, or of the tape, that is being made: gradients go through it.
             return self.python_function(*arguments, **named)
         leaves = flatten((arguments, named)) if named else flatten(arguments)
         tensors, key = [], []
@@ -105,6 +107,15 @@ class Function:
     def get_concrete_function(self, *arguments, **named):
         """The function itself, which is traced when it is run."""
         return self
+
+    def __getattr__(self, name):
+        if name in ("graph", "function_def", "inputs", "outputs", "structured_outputs"):
+            raise AttributeError(
+                f"a function has no `{name}`: it runs as a native plan. "
+                "`experimental_get_tracing_count()` says how often it was traced, and "
+                "`python_function` is what is traced"
+            )
+        raise AttributeError(f"a function has no attribute `{name}`")
 
     def experimental_get_tracing_count(self):
         """How often it was traced."""
