@@ -10,11 +10,12 @@ use endo::{Array, Variable as Inner};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::arrays;
 use crate::errors::raised;
 use crate::frames::{Frame, in_context, innermost};
-use crate::tensor::{DTypeName, OF_PARTS, Tensor, no_attribute};
+use crate::tensor::{DTypeName, OF_PARTS, Tensor, apply_ufunc, no_attribute};
 
 /// A named array that outlives a trace.
 #[pyclass(frozen, subclass, weakref, dict, module = "endo._native")]
@@ -154,17 +155,25 @@ impl Variable {
         dtype: Option<Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let _ = copy;
-        let array = self.numpy(py)?;
-        match dtype {
-            Some(dtype) => array.call_method1("astype", (dtype,)),
-            None => Ok(array),
-        }
+        let value = Bound::new(py, Tensor::of_array(self.now(py)?))?;
+        py.import("endo._arrays")?.call_method1("as_array", (value, dtype, copy))
     }
 
     #[classattr]
     fn __array_priority__() -> i32 {
         100
+    }
+
+    /// As of [`Tensor`].
+    #[pyo3(signature = (function, method, *inputs, **options))]
+    fn __array_ufunc__<'py>(
+        slf: Bound<'py, Self>,
+        function: Bound<'py, PyAny>,
+        method: &str,
+        inputs: Bound<'py, PyTuple>,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        apply_ufunc(slf.py(), function, method, inputs, options)
     }
 
     /// Gives it a new value, of its shape.
@@ -220,9 +229,7 @@ impl Variable {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let (name, dtype) = (self.inner.name(), arrays::dtype_name(self.inner.dtype()));
         let sizes = arrays::shape_tuple(py, self.inner.shape())?.repr()?;
-        let numbers = arrays::numpy(py, self.inner.value())?.repr()?.to_string();
-        let numbers = numbers.strip_prefix("array(").unwrap_or(&numbers);
-        let numbers = numbers.split(", dtype=").next().unwrap_or(numbers).trim_end_matches(')');
+        let numbers = arrays::text(&arrays::numpy(py, self.inner.value())?)?;
         Ok(format!("<tf.Variable '{name}' shape={sizes} dtype={dtype}, numpy={numbers}>"))
     }
 

@@ -12,6 +12,7 @@ from . import activations, constraints, initializers, regularizers
 from ._named import names_of
 
 _calls = threading.local()
+_ABSENT = object()
 
 
 def _stack():
@@ -136,9 +137,7 @@ class Layer:
         for layer in self._flatten_layers():
             found.append(id(layer))
             for name in layer._order:
-                for leaf in _leaves(layer.__dict__.get(name)):
-                    simple = isinstance(leaf, (int, float, str, bool, type(None)))
-                    found.append(leaf if simple else id(leaf))
+                found.append(_tracking.parts(layer.__dict__.get(name, _ABSENT)))
         return tuple(found)
 
     # Names
@@ -364,6 +363,7 @@ class Layer:
 
     def __call__(self, inputs, *arguments, **options):
         self._require_init()
+        _tracking.note(self)
         tensors = [self._cast(leaf) for leaf in flatten(inputs)]
         call = _Call(skeleton(inputs), arguments, options)
         stack = _stack()

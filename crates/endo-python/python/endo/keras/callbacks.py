@@ -6,6 +6,8 @@ import os
 import sys
 import time
 
+from .._names import absent
+
 
 class Callback:
     """Told of what happens in training: yours defines the methods that it wants."""
@@ -379,3 +381,5 @@ class TensorBoard(Callback):
         raise NotImplementedError("TensorBoard: use CSVLogger, or the History that fit returns")
 
 
+def __getattr__(name):
+    raise absent("keras.callbacks", globals(), name)

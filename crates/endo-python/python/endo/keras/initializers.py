@@ -1,6 +1,7 @@
 """First values of weights: by name, with options, or a function of a shape."""
 
 from .. import _native
+from .._names import absent
 from ._named import Named, class_of, is_native
 from ._saving import resolved
 
@@ -105,3 +106,7 @@ def text_of(identifier):
     if is_native(identifier, Initializer) and identifier._seed is None:
         return identifier._text()
     return None
+
+
+def __getattr__(name):
+    raise absent("keras.initializers", globals(), name)

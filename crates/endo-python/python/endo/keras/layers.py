@@ -4,6 +4,7 @@ import numpy as np
 
 from .. import _native
 from .._dtypes import TensorShape
+from .._names import absent
 from .._structure import flatten
 from .._text import value_text, written
 from . import activations, constraints, initializers, regularizers
@@ -60,7 +61,7 @@ class NativeLayer(Layer):
         base = {
             name: options.pop(name)
             for name in ("trainable", "name", "dtype", "input_shape", "input_dim")
-            if name in options
+            if name in options and name not in self._positional
         }
         super().__init__(**base)
         hidden = object.__setattr__
@@ -572,7 +573,7 @@ _ABSENT = {
 def __getattr__(name):
     if name in _ABSENT:
         raise NotImplementedError(f"keras.layers.{name} is not there: {_ABSENT[name]}")
-    raise AttributeError(f"keras.layers has no `{name}` here; dir(keras.layers) says what there is")
+    raise absent("keras.layers", globals(), name)
 
 
 __all__ = ["Layer", *(name for name in list(globals()) if name[0].isupper())]

@@ -1,5 +1,6 @@
 """Models: layers that are trained."""
 
+import inspect
 import json
 import os
 import tempfile
@@ -11,6 +12,7 @@ import numpy as np
 from .. import _native
 from .._arrays import to_numpy
 from .._dtypes import TensorShape
+from .._names import count, refuse_options
 from .._structure import flatten, pack, skeleton
 from . import callbacks as _callbacks
 from . import layers, losses, metrics, optimizers, utils
@@ -84,12 +86,12 @@ class Model(Layer):
         if _native.is_open():
             return model.apply(tensors, training)
         tape = _native.Tape()
-        is_new = tape.open()
+        tape.open()
         try:
             outputs = model.apply(tensors, bool(training))
             object.__setattr__(self, "_last_losses", model.losses())
         finally:
-            tape.close(is_new)
+            tape.close()
             tape.forget()
         return outputs
 
@@ -152,8 +154,7 @@ class Model(Layer):
         **options,
     ):
         """Chooses how to train: an optimizer, a loss (for each output), metrics."""
-        if options:
-            raise TypeError(f"compile has no arguments {', '.join(options)}")
+        refuse_options("compile", options, _arguments(Model.compile))
         if isinstance(optimizer, Model) or isinstance(optimizer, losses.Loss):
             raise TypeError(f"the optimizer is {optimizer!r}; give a name or an optimizer")
         optimizer = optimizers.get(optimizer)
@@ -188,6 +189,7 @@ class Model(Layer):
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
             "objects": [one for _, of in plain + weighted for one in of],
+            "losses": [one for _, of in chosen for one in of],
         }
         object.__setattr__(self, "_compiled", kept)
 
@@ -253,19 +255,26 @@ class Model(Layer):
         `History`."""
         for name in ("max_queue_size", "workers", "use_multiprocessing"):
             options.pop(name, None)
-        if options:
-            raise TypeError(f"fit has no arguments {', '.join(options)}")
+        refuse_options("fit", options, _arguments(Model.fit))
         self._check_own_steps()
         self._require_compiled()
         data = self._data(x, y, sample_weight)
+        self._require_targets(data, "y")
         validation = None
         if validation_data is not None:
             parts = validation_data
+            if isinstance(parts, (list, tuple)) and not 1 <= len(parts) <= 3:
+                raise ValueError(
+                    "validation_data is (x, y) or (x, y, sample_weight), got "
+                    f"{len(parts)} parts"
+                )
             validation = (
                 self._data(*parts) if isinstance(parts, (list, tuple)) else self._data(parts)
             )
+            self._require_targets(validation, "validation_data=(x, y)")
         history = _callbacks.History()
-        epochs = int(epochs)
+        epochs = count(epochs, "epochs", 0)
+        callbacks = [callbacks] if isinstance(callbacks, _callbacks.Callback) else callbacks
         params = {
             "epochs": epochs,
             "verbose": verbose,
@@ -283,18 +292,16 @@ class Model(Layer):
             data,
             {
                 "epochs": epochs,
-                "batch_size": batch_size,
-                "initial_epoch": initial_epoch,
-                "steps_per_epoch": steps_per_epoch,
+                "batch_size": count(batch_size, "batch_size"),
+                "initial_epoch": count(initial_epoch, "initial_epoch", 0),
+                "steps_per_epoch": count(steps_per_epoch, "steps_per_epoch"),
                 "validation_data": validation,
                 "validation_split": validation_split,
-                "validation_steps": validation_steps,
-                "validation_batch_size": validation_batch_size,
-                "validation_freq": validation_freq,
+                "validation_steps": count(validation_steps, "validation_steps"),
+                "validation_batch_size": count(validation_batch_size, "validation_batch_size"),
+                "validation_freq": count(validation_freq, "validation_freq"),
                 "shuffle": bool(shuffle),
-                "class_weight": None
-                if not class_weight
-                else [(int(key), float(value)) for key, value in class_weight.items()],
+                "class_weight": _class_weights(class_weight),
             },
             listed,
         )
@@ -318,7 +325,9 @@ class Model(Layer):
         self._check_own_steps()
         self._require_compiled()
         data = self._data(x, y, sample_weight)
-        logs, terms = self._synced().evaluate(data, batch_size or 32, steps)
+        self._require_targets(data, "y")
+        batch_size = count(batch_size, "batch_size", default=32)
+        logs, terms = self._synced().evaluate(data, batch_size, count(steps, "steps"))
         self._after()
         if return_dict:
             return dict(logs)
@@ -328,6 +337,7 @@ class Model(Layer):
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, **options):
         """The outputs for inputs, as NumPy arrays."""
         self._check_own_steps()
+        count(batch_size, "batch_size")
         if hasattr(x, "_batches") or isinstance(x, utils.Sequence) or _is_iterator(x):
             parts = []
             source = x if hasattr(x, "_batches") else _Batches(x)
@@ -344,9 +354,26 @@ class Model(Layer):
         return pack(self._root_outputs, joined)
 
     def _predict(self, inputs):
-        outputs = self._synced().predict(inputs)
+        """The outputs for arrays: in parts, between which Ctrl-C ends it."""
+        model, inputs = self._synced(), [_rows_of(one) for one in inputs]
+        lengths = {len(one) if one.ndim else 0 for one in inputs}
+        rows, at_once = lengths.pop(), self._rows_at_once(inputs)
+        if lengths or rows <= at_once:
+            outputs = model.predict(inputs)
+        else:
+            parts = [
+                model.predict([one[start : start + at_once] for one in inputs])
+                for start in range(0, rows, at_once)
+            ]
+            outputs = [np.concatenate(of) for of in zip(*parts)]
         self._after()
         return outputs
+
+    def _rows_at_once(self, inputs):
+        """How many rows take some tenths of a second, by the numbers of weights and positions."""
+        positions = max(int(np.prod(one.shape[1:-1], dtype=np.int64)) for one in inputs)
+        rows = 200_000_000 // max(1, self.count_params() * positions)
+        return min(max(rows // 256, 2), 256) * 256
 
     def predict_on_batch(self, x):
         return self.predict(x)
@@ -382,6 +409,14 @@ class Model(Layer):
         self._model().reset_metrics()
 
     reset_states = reset_metrics
+
+    def _require_targets(self, data, name):
+        """Raises where there is a loss, and nothing that it compares with."""
+        if isinstance(data, tuple) and not data[1] and self._compiled["losses"]:
+            raise ValueError(
+                "the loss compares predictions with targets, and there are none\n"
+                f"  help: give `{name}`, or compile with `loss=None` to train on add_loss alone"
+            )
 
     def _require_compiled(self):
         if self._compiled is None:
@@ -569,6 +604,27 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
 def clone_model(model):
     """A model made in the same way, with weights of its own."""
     return made_of(config_of(model))
+
+
+def _arguments(function):
+    return inspect.signature(function).parameters
+
+
+def _class_weights(weights):
+    """Weights of classes as pairs."""
+    if weights is None:
+        return None
+    try:
+        return [(int(key), float(value)) for key, value in dict(weights).items()]
+    except (TypeError, ValueError):
+        raise ValueError(
+            "class_weight has a weight for each class by its number, as in {0: 1.0, 1: 3.0}, got "
+            f"{weights!r}"
+        ) from None
+
+
+def _rows_of(inputs):
+    return inputs.numpy() if isinstance(inputs, (_native.Tensor, _native.Variable)) else inputs
 
 
 def _by_output(value, get):

@@ -4,7 +4,8 @@ import numpy as np
 
 from .. import _native
 from .._structure import flatten
-from .._text import value_text, written
+from .._names import absent
+from .._text import written
 from ._named import names_of
 
 
@@ -233,7 +234,7 @@ def get(identifier):
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
         return identifier()
     raise ValueError(
-        f"an optimizer is a name such as 'adam', or an object, got {value_text(identifier)!r}"
+        f"an optimizer is a name such as 'adam', or an object, got {identifier!r}"
     )
 
 
@@ -244,3 +245,7 @@ class OfText(Optimizer):
         self.name = text.split("(")[0]
         self._config = {"text": text}
         self._handle = _native.OptimizerHandle.named(text)
+
+
+def __getattr__(name):
+    raise absent("keras.optimizers", globals(), name)
