@@ -6,14 +6,14 @@
 use std::sync::{Arc, Mutex};
 
 use endo::trace::{Context, Weight};
-use endo::{Array, Variable as Inner};
+use endo::{Array, DType, Variable as Inner};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::arrays;
-use crate::errors::raised;
+use crate::errors::{self, raised};
 use crate::frames::{Frame, in_context, innermost};
 use crate::tensor::{DTypeName, OF_PARTS, Tensor, apply_ufunc, no_attribute};
 
@@ -41,6 +41,17 @@ impl Variable {
         }
     }
 
+    /// Fails where a variable of integers would be given floats, whose fractions it cannot hold.
+    fn require_whole(&self, py: Python<'_>, given: DType) -> PyResult<()> {
+        if self.inner.dtype().is_float() || !given.is_float() {
+            return Ok(());
+        }
+        let (name, dtype) = (self.inner.name(), arrays::dtype_name(self.inner.dtype()));
+        let message = format!("the variable `{name}` holds {dtype}, and is given floats");
+        let help = "make it with floats, as in `tf.Variable(0.0)`, or give it `tf.cast(value, ..)`";
+        Err(errors::dtype(py, message, help))
+    }
+
     fn tensor(&self, py: Python<'_>) -> PyResult<Tensor> {
         self.read_value(py)
     }
@@ -54,6 +65,7 @@ impl Variable {
         in_context(py, |cx: &mut Context, frame: &Frame| {
             let like = cx.read(&self.inner);
             let value = crate::tensor::operand(value, Some(&like), cx, frame)?;
+            self.require_whole(py, value.dtype())?;
             let value = value.cast(self.inner.dtype());
             cx.assign(&self.inner, combine(like, value));
             Ok(())
@@ -181,7 +193,9 @@ impl Variable {
         let py = slf.py();
         if innermost().is_none() {
             let variable = &slf.get().inner;
-            let value = arrays::array(value)?.cast(variable.dtype());
+            let value = arrays::array(value)?;
+            slf.get().require_whole(py, value.dtype())?;
+            let value = value.cast(variable.dtype());
             variable.set(&value).map_err(|error| raised(py, error))?;
         } else {
             slf.get().assign_in(py, value, |_, value| value)?;

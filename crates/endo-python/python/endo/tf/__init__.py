@@ -428,11 +428,14 @@ def cond(pred, true_fn=None, false_fn=None, name=None):
     return pack(structure, leaves)
 
 
-def print(*inputs, **options):
-    """Prints values; while a plan is traced, what stands for them."""
+def print(*inputs, sep=" ", end="\n", output_stream=None, **options):
+    """Prints values; while a plan is traced, once, what stands for them."""
     import builtins
 
-    builtins.print(*inputs)
+    known = [
+        one.numpy() if is_tensor(one) and not _native.is_tracing() else one for one in inputs
+    ]
+    builtins.print(*known, sep=sep, end=end, file=output_stream)
 
 
 class _Debugging:
