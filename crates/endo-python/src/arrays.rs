@@ -218,8 +218,7 @@ pub unsafe fn fill_view(
             ptr::null_mut()
         };
         (*view).shape = if wants(ffi::PyBUF_ND) { start } else { ptr::null_mut() };
-        (*view).strides =
-            if wants(ffi::PyBUF_STRIDES) { start.add(rank) } else { ptr::null_mut() };
+        (*view).strides = if wants(ffi::PyBUF_STRIDES) { start.add(rank) } else { ptr::null_mut() };
         (*view).suboffsets = ptr::null_mut();
         (*view).internal = layout.cast();
         (*view).obj = owner.into_ptr();

@@ -7,9 +7,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use endo::graph::Trace;
 use endo::trace::{Context, Session};
@@ -108,7 +108,8 @@ impl Frame {
 /// Python's warnings, one for each line.
 pub fn warn(py: Python<'_>, lines: Vec<String>) -> PyResult<()> {
     for line in lines {
-        let message = std::ffi::CString::new(in_python(line).replace('\0', " ")).expect("no zero bytes");
+        let message =
+            std::ffi::CString::new(in_python(line).replace('\0', " ")).expect("no zero bytes");
         PyErr::warn(py, &py.get_type::<pyo3::exceptions::PyUserWarning>(), &message, 1)?;
     }
     Ok(())
@@ -305,7 +306,9 @@ fn end_unused(number: u64) {
         let mut sessions = sessions.borrow_mut();
         let open = sessions.get(&number)?;
         let is_used = open.tapes > 0
-            || FRAMES.with_borrow(|frames| frames.iter().flat_map(|(_, frame)| frame).any(|frame| frame.number == number));
+            || FRAMES.with_borrow(|frames| {
+                frames.iter().flat_map(|(_, frame)| frame).any(|frame| frame.number == number)
+            });
         if is_used { None } else { sessions.remove(&number) }
     });
     if let Ok(Some(OpenSession { session, .. })) = ended {

@@ -163,9 +163,7 @@ pub fn apply_ufunc<'py>(
     inputs: Bound<'py, PyTuple>,
     options: Option<Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    py.import("endo._arrays")?
-        .getattr("ufunc")?
-        .call1((function, method, inputs, options))
+    py.import("endo._arrays")?.getattr("ufunc")?.call1((function, method, inputs, options))
 }
 
 /// Whether an operator takes it.
