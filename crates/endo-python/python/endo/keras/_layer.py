@@ -36,14 +36,15 @@ def _leaves(value):
 def shape_of(tensors):
     """The shapes of tensors, with an open size of the batch, in their structure."""
     shapes = [TensorShape((None, *tensor.shape[1:])) for tensor in flatten(tensors)]
-    return pack(skeleton(tensors), shapes) if isinstance(tensors, (list, tuple, dict)) else shapes[0]
+    is_one = not isinstance(tensors, (list, tuple, dict))
+    return shapes[0] if is_one else pack(skeleton(tensors), shapes)
 
 
 class Layer:
     """A function of tensors with weights, losses and metrics of its own.
 
-    You write `__init__` (call ``super().__init__(**kwargs)`` first), `build(self, input_shape)` if a
-    size depends on the input, and `call(self, inputs)`. What is an attribute, or in a list or
+    You write `__init__` (call ``super().__init__(**kwargs)`` first), `build(self, input_shape)` if
+    a size depends on the input, and `call(self, inputs)`. What is an attribute, or in a list or
     dictionary that is one, belongs to the layer: layers, variables and metrics.
     """
 
@@ -88,8 +89,8 @@ class Layer:
             isinstance(leaf, (Layer, _native.Variable)) for leaf in _leaves(value)
         ):
             raise RuntimeError(
-                f"It looks like you are subclassing `{type(self).__bases__[0].__name__}` and forgot "
-                f"to call `super().__init__()` before `{name}` was set"
+                f"It looks like you are subclassing `{type(self).__bases__[0].__name__}` and "
+                f"forgot to call `super().__init__()` before `{name}` was set"
             )
         before = self.__dict__.get(name, self)
         object.__setattr__(self, name, value)

@@ -62,7 +62,12 @@ class CallbackList:
     """The callbacks of one training, as the native part calls them."""
 
     _EVENTS = {
-        "train_batch": ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"),
+        "train_batch": (
+            "on_train_batch_begin",
+            "on_train_batch_end",
+            "on_batch_begin",
+            "on_batch_end",
+        ),
         "test": ("on_test_begin", "on_test_end"),
         "test_batch": ("on_test_batch_begin", "on_test_batch_end"),
     }
