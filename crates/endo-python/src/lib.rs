@@ -31,7 +31,9 @@ mod _native {
     #[pymodule_export]
     use crate::function::TracedFunction;
     #[pymodule_export]
-    use crate::layer::{LayerHandle, add_loss, add_metric, constrain, regularize, use_weights};
+    use crate::layer::{
+        LayerHandle, add_loss, add_metric, constrain, regularize, set_mask, use_weights,
+    };
     #[pymodule_export]
     use crate::losses::LossHandle;
     #[pymodule_export]

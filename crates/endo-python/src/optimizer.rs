@@ -49,6 +49,18 @@ impl OptimizerHandle {
         })
     }
 
+    /// Gives weights their moving averages.
+    fn finalize_variable_values(
+        &self,
+        py: Python<'_>,
+        variables: Vec<Py<Variable>>,
+    ) -> PyResult<()> {
+        let variables: Vec<_> =
+            variables.iter().map(|variable| variable.get().inner.clone()).collect();
+        let settings = self.optimizer.settings();
+        settings.finalize_variable_values(&variables).map_err(|error| raised(py, error))
+    }
+
     #[getter]
     fn learning_rate(&self, py: Python<'_>) -> PyResult<f64> {
         self.optimizer.settings().learning_rate().map_err(|error| raised(py, error))

@@ -13,8 +13,9 @@ from .._structure import pack
 from . import callbacks as _callbacks
 from . import losses, optimizers, utils
 from ._batches import by_output, by_output_lists, class_weights, data_of, rows_at_once, rows_of
+from ._calls import call_stack
 from ._files import write_model
-from ._layer import Layer, _stack
+from ._layer import Layer
 from .metrics import get as metrics_of
 
 
@@ -98,7 +99,7 @@ class Model(Layer):
 
     def _run_call(self, call, tensors):
         outputs = super()._run_call(call, tensors)
-        if len(_stack()) == 1:
+        if len(call_stack()) == 1:
             object.__setattr__(self, "_root_outputs", call.outputs)
             shapes = [list(tensor.shape) for tensor in tensors]
             object.__setattr__(self, "_input_shapes", shapes)

@@ -62,6 +62,9 @@ glorot_normal, glorot_uniform = GlorotNormal, GlorotUniform
 he_normal, he_uniform = HeNormal, HeUniform
 lecun_normal, lecun_uniform = LecunNormal, LecunUniform
 constant, ones, zeros, orthogonal, identity = Constant, Ones, Zeros, Orthogonal, Identity
+random_normal, random_uniform = RandomNormal, RandomUniform
+truncated_normal, variance_scaling = TruncatedNormal, VarianceScaling
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 
 
 def get(identifier):
@@ -109,4 +112,9 @@ def text_of(identifier):
 
 
 def __getattr__(name):
+    if name in ("STFT", "STFTInitializer", "stft"):
+        raise NotImplementedError(
+            f"keras.initializers.{name} is not there\n"
+            "  help: compute the values with NumPy, and give them as a function of the shape"
+        )
     raise absent("keras.initializers", globals(), name)

@@ -6,7 +6,7 @@ import weakref
 from .. import _native
 from .._names import absent
 from .._text import written
-from ._named import names_of, overridden
+from ._named import names_of, overridden, with_names
 from ._saving import resolved
 
 
@@ -73,14 +73,13 @@ class NativeLoss(Loss):
     _positional = ()
 
     def __init__(self, *arguments, **options):
-        names = (*self._positional, "reduction", "name")
-        for name, value in zip(names, arguments):
-            options[name] = value
+        options = with_names(type(self), arguments, options)
         self._config = dict(options)
         options.pop("dtype", None)
         reduction = _reduction_name(options.pop("reduction", "sum_over_batch_size"))
         name = options.pop("name", None)
-        options.pop("axis", None) if options.get("axis") == -1 else None
+        if options.get("axis") == -1 and self._native_name != "cosine_similarity":
+            options.pop("axis")
         super().__init__(reduction, name or self._native_name)
         self._native_handle = _native.LossHandle.named(
             written(self._native_name, {**options, "reduction": reduction})
@@ -98,9 +97,16 @@ class NativeLoss(Loss):
 
 def _loss(name, positional, doc, native_name=None):
     native_name = native_name or names_of(name)
+    if "reduction" not in positional:
+        positional = f"{positional} reduction name dtype"
+    own = [one for one in positional.split() if one not in ("reduction", "name", "dtype")]
 
-    def function(y_true, y_pred, **options):
-        reduced = {**options, "reduction": "none"}
+    def function(y_true, y_pred, *arguments, **options):
+        if len(arguments) > len(own):
+            raise TypeError(f"{native_name} has the options {', '.join(own) or 'none'}")
+        reduced = {**dict(zip(own, arguments)), **options, "reduction": "none"}
+        if reduced.get("axis") == -1 and native_name != "cosine_similarity":
+            reduced.pop("axis")
         handle = _native.LossHandle.named(written(native_name, reduced))
         return handle.compute(y_true, y_pred, None, False)
 
@@ -131,10 +137,18 @@ _TABLE = {
         "alpha gamma from_logits label_smoothing axis",
         "Of one-hot classes, with less weight on what is right.",
     ),
+    "CategoricalGeneralizedCrossEntropy": (
+        "q",
+        "Between cross entropy and absolute error, for wrong labels (Zhang and Sabuncu 2018).",
+    ),
     "CategoricalHinge": ("", "The hinge loss of classes."),
+    "Circle": (
+        "gamma margin remove_diagonal",
+        "Brings embeddings of the same label together (Sun et al. 2020).",
+    ),
     "CosineSimilarity": ("axis", "Minus the cosine of the angle."),
     "CTC": ("", "Connectionist temporal classification (Graves et al. 2006)."),
-    "Dice": ("", "Of overlaps."),
+    "Dice": ("reduction name axis dtype", "Of overlaps."),
     "Hinge": ("", "The hinge loss."),
     "Huber": ("delta", "Squares up to `delta`, linear beyond (Huber 1964)."),
     "KLDivergence": ("", "The Kullback-Leibler divergence."),
@@ -144,9 +158,12 @@ _TABLE = {
     "MeanSquaredError": ("", "The mean of squared differences."),
     "MeanSquaredLogarithmicError": ("", "Of logarithms."),
     "Poisson": ("", "Of counts."),
-    "SparseCategoricalCrossentropy": ("from_logits ignore_class axis", "Of classes by number."),
+    "SparseCategoricalCrossentropy": (
+        "from_logits ignore_class reduction axis name dtype",
+        "Of classes by number.",
+    ),
     "SquaredHinge": ("", "The squared hinge loss."),
-    "Tversky": ("alpha beta", "Of overlaps, weighted."),
+    "Tversky": ("alpha beta reduction name axis dtype", "Of overlaps, weighted."),
 }
 _NATIVE = {"CTC": "ctc", "KLDivergence": "kl_divergence", "LogCosh": "log_cosh"}
 _FUNCTIONS = {}

@@ -8,9 +8,10 @@ import numpy as np
 from .. import _native
 from .._names import absent
 from .._text import written
-from . import losses
-from ._layer import first_values, initializers
-from ._named import names_of, overridden
+from . import initializers, losses
+from ._accuracies import FUNCTIONS
+from ._first_values import first_values
+from ._named import names_of, overridden, with_names
 from ._saving import resolved
 
 
@@ -75,7 +76,9 @@ class Metric:
 
     def result(self):
         """The number so far: you write it."""
-        raise NotImplementedError(f"{type(self).__name__} has no `result`: write `def result(self):`")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no `result`: write `def result(self):`"
+        )
 
     def reset_state(self):
         """Sets the totals to zero."""
@@ -147,8 +150,7 @@ class NativeMetric(Metric):
     _positional = ()
 
     def __init__(self, *arguments, **options):
-        for name, value in zip((*self._positional, "name"), arguments):
-            options[name] = value
+        options = with_names(type(self), arguments, options)
         self._config = dict(options)
         name = options.pop("name", None)
         options.pop("dtype", None)
@@ -156,6 +158,9 @@ class NativeMetric(Metric):
         self._core = self._make(options)
 
     def _make(self, options):
+        if "class_aggregation" in options:
+            # Keras's `None` asks for a number for each output: it is not the default.
+            options["class_aggregation"] = options["class_aggregation"] or "none"
         return _native.MetricHandle.named(written(self._native_name, options), self.name)
 
     @property
@@ -181,13 +186,13 @@ class Mean(NativeMetric):
     """The mean of all values taken in, weighted if weights are given."""
 
     _native_name = "mean"
+    _positional = ("name", "dtype")
 
     def _make(self, options):
         return _native.MetricHandle.mean(self.name)
 
     def update_state(self, values, sample_weight=None):
         self._core.update(values, None, sample_weight)
-
 
 
 class Sum(Mean):
@@ -203,7 +208,7 @@ _results = {}
 
 
 def _noted(tensor):
-    """Keeps in mind that a metric has returned this tensor, so that its layer need not report it."""
+    """Notes that a metric has returned this tensor, so that its layer need not report it."""
     if len(_results) > 1000:
         _results.clear()
     _results[id(tensor)] = tensor
@@ -241,7 +246,20 @@ class MeanMetricWrapper(Metric):
         self._core.reset()
 
 
+class Accuracy(MeanMetricWrapper):
+    """How often predictions equal targets."""
+
+    def __init__(self, name="accuracy", dtype=None):
+        super().__init__(_equals, name)
+
+
+def _equals(y_true, y_pred):
+    return _native.cast(_native.cast(y_true, "float32") == y_pred, "float32")
+
+
 def _metric(name, positional, doc, native_name=None):
+    if "name" not in positional:
+        positional = f"{positional} name dtype"
     return type(
         name,
         (NativeMetric,),
@@ -255,41 +273,73 @@ def _metric(name, positional, doc, native_name=None):
 
 
 _TABLE = {
-    "Accuracy": ("", "How often predictions equal targets."),
-    "AUC": ("num_thresholds curve summation_method", "The area under a curve."),
-    "BinaryAccuracy": ("", "How often two classes are told right."),
-    "BinaryCrossentropy": ("", "The mean cross entropy of two classes."),
+    "AUC": (
+        "num_thresholds curve summation_method name dtype thresholds multi_label num_labels"
+        " label_weights from_logits",
+        "The area under a curve.",
+    ),
+    "BinaryAccuracy": ("name dtype threshold", "How often two classes are told right."),
+    "BinaryCrossentropy": (
+        "name dtype from_logits label_smoothing",
+        "The mean cross entropy of two classes.",
+    ),
     "BinaryIoU": ("target_class_ids threshold", "Intersection over union."),
     "CategoricalAccuracy": ("", "How often one-hot classes are told right."),
-    "CategoricalCrossentropy": ("", "The mean cross entropy of classes."),
+    "CategoricalCrossentropy": (
+        "name dtype from_logits label_smoothing axis",
+        "The mean cross entropy of classes.",
+    ),
     "CategoricalHinge": ("", "The mean hinge loss of classes."),
-    "CosineSimilarity": ("", "The mean cosine of the angle."),
+    "ConcordanceCorrelation": (
+        "name dtype axis",
+        "How near predictions are to targets, as a correlation (Lin 1989).",
+    ),
+    "CosineSimilarity": ("name dtype axis", "The mean cosine of the angle."),
     "F1Score": ("average threshold", "The harmonic mean of precision and recall."),
     "FalseNegatives": ("thresholds", "How many."),
     "FalsePositives": ("thresholds", "How many."),
     "FBetaScore": ("average beta threshold", "A weighted mean of precision and recall."),
     "Hinge": ("", "The mean hinge loss."),
-    "IoU": ("num_classes target_class_ids", "Intersection over union."),
+    "IoU": (
+        "num_classes target_class_ids name dtype ignore_class sparse_y_true sparse_y_pred axis",
+        "Intersection over union.",
+    ),
     "KLDivergence": ("", "The mean divergence."),
     "LogCoshError": ("", "The mean logarithm of the hyperbolic cosine."),
     "MeanAbsoluteError": ("", "The mean of absolute differences."),
     "MeanAbsolutePercentageError": ("", "In percent of the targets."),
-    "MeanIoU": ("num_classes", "The mean intersection over union."),
+    "MeanIoU": (
+        "num_classes name dtype ignore_class sparse_y_true sparse_y_pred axis",
+        "The mean intersection over union.",
+    ),
     "MeanSquaredError": ("", "The mean of squared differences."),
     "MeanSquaredLogarithmicError": ("", "Of logarithms."),
-    "OneHotIoU": ("num_classes target_class_ids", "Intersection over union."),
-    "OneHotMeanIoU": ("num_classes", "The mean intersection over union."),
+    "OneHotIoU": (
+        "num_classes target_class_ids name dtype ignore_class sparse_y_pred axis",
+        "Intersection over union.",
+    ),
+    "OneHotMeanIoU": (
+        "num_classes name dtype ignore_class sparse_y_pred axis",
+        "The mean intersection over union.",
+    ),
+    "PearsonCorrelation": ("name dtype axis", "The linear correlation (Pearson 1895)."),
     "Poisson": ("", "The mean Poisson loss."),
     "Precision": ("thresholds top_k class_id", "How much of what is called so is so."),
     "PrecisionAtRecall": ("recall num_thresholds class_id", "At a recall."),
-    "R2Score": ("", "The share of the variance that is explained."),
+    "R2Score": ("class_aggregation num_regressors", "The share of the variance that is explained."),
     "Recall": ("thresholds top_k class_id", "How much of what is so is called so."),
     "RecallAtPrecision": ("precision num_thresholds class_id", "At a precision."),
     "RootMeanSquaredError": ("", "The root of the mean of squared differences."),
     "SensitivityAtSpecificity": ("specificity num_thresholds class_id", "At a specificity."),
     "SparseCategoricalAccuracy": ("", "How often classes by number are told right."),
-    "SparseCategoricalCrossentropy": ("", "The mean cross entropy of classes by number."),
-    "SparseTopKCategoricalAccuracy": ("k", "Whether the class is among the first `k`."),
+    "SparseCategoricalCrossentropy": (
+        "name dtype from_logits ignore_class axis",
+        "The mean cross entropy of classes by number.",
+    ),
+    "SparseTopKCategoricalAccuracy": (
+        "k name dtype from_sorted_ids",
+        "Whether the class is among the first `k`.",
+    ),
     "SpecificityAtSensitivity": ("sensitivity num_thresholds class_id", "At a sensitivity."),
     "SquaredHinge": ("", "The mean squared hinge loss."),
     "TopKCategoricalAccuracy": ("k", "Whether the class is among the first `k`."),
@@ -298,10 +348,10 @@ _TABLE = {
 }
 _NATIVE = {
     "KLDivergence": "kl_divergence",
-    "LogCoshError": "log_cosh",
+    "LogCoshError": "logcosh",
     "R2Score": "r2_score",
     "F1Score": "f1_score",
-    "FBetaScore": "f_beta_score",
+    "FBetaScore": "fbeta_score",
     "AUC": "auc",
     "IoU": "io_u",
     "BinaryIoU": "binary_io_u",
@@ -311,7 +361,7 @@ _NATIVE = {
 }
 for _name, (_positional, _doc) in _TABLE.items():
     globals()[_name] = _metric(_name, _positional, _doc, _NATIVE.get(_name))
-for _name, _function in losses._FUNCTIONS.items():
+for _name, _function in {**losses._FUNCTIONS, **FUNCTIONS}.items():
     globals()[_name] = _function
 mse = MSE = losses.mse
 mae = MAE = losses.mae
@@ -335,8 +385,8 @@ def get(identifier, loss=None):
     if callable(identifier):
         return MeanMetricWrapper(identifier)
     raise ValueError(
-        "a metric is a name such as 'mae', an object, or a function of targets and predictions, got "
-        f"{identifier!r}"
+        "a metric is a name such as 'mae', an object, or a function of targets and predictions, "
+        f"got {identifier!r}"
     )
 
 

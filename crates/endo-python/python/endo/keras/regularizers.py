@@ -32,16 +32,7 @@ OrthogonalRegularizer = class_of(
 )
 
 
-def l1(l1=0.01):
-    return L1(l1)
-
-
-def l2(l2=0.01):
-    return L2(l2)
-
-
-def l1_l2(l1=0.01, l2=0.01):
-    return L1L2(l1, l2)
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
 class OfText(Regularizer):
