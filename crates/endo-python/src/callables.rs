@@ -19,6 +19,13 @@ pub fn call(function: &Py<PyAny>, tensors: &[&Inner], cx: &mut Context) -> Inner
             tensors.iter().map(|tensor| Tensor::wrap(tensor, &frame)).collect();
         let arguments = pyo3::types::PyTuple::new(py, arguments)?;
         let value = function.bind(py).call1(arguments)?;
+        if value.is_none() {
+            let name = function.bind(py).getattr("__name__").map_or_else(
+                |_| "a function of the program".to_string(),
+                |name| format!("`{name}`"),
+            );
+            return Err(usage(format!("{name} returned None"), "end it with `return`"));
+        }
         operand(&value, tensors.first().copied(), cx, &frame)
     });
     result.unwrap_or_else(|error| {

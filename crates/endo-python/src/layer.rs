@@ -17,7 +17,7 @@ use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 use crate::arrays;
 use crate::callables;
 use crate::errors::{raised, usage};
-use crate::frames::{enter, in_context, interned, keep_pending};
+use crate::frames::{enter, failure, in_context, interned, keep_outside, keep_pending};
 use crate::tensor::{Tensor, operand};
 use crate::variable::Variable;
 
@@ -153,7 +153,7 @@ impl LayerHandle {
                 ),
                 None => self.apply_layer(&inputs, cx),
             });
-            let outputs = outputs.map_err(|error| raised(py, error))?;
+            let outputs = outputs.map_err(|error| failure(py, error))?;
             if self.python_layer().is_none() && self.weights.get().is_none() {
                 let new = cx.layers()[known.min(cx.layers().len())..]
                     .iter()
@@ -214,10 +214,11 @@ fn first_value(values: &Py<PyDict>, name: &str, shape: &Shape) -> Option<endo::R
                 );
                 Err(Error::new(ErrorKind::Shape, message).help("return values of that shape"))
             }
-            Err(error) => Err(Error::new(
-                ErrorKind::Argument,
-                format!("the initializer of `{name}` failed: {}", error.value(py)),
-            )),
+            Err(error) => {
+                let message = format!("the initializer of `{name}` failed: {}", error.value(py));
+                keep_outside(error);
+                Err(Error::new(ErrorKind::Argument, message))
+            }
         })
     })
 }

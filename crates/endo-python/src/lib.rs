@@ -17,6 +17,7 @@ mod model;
 mod named;
 mod ops;
 mod optimizer;
+mod phrases;
 mod tape;
 mod tensor;
 mod training;

@@ -10,14 +10,19 @@ use endo::trace::Context;
 use endo::{Array, DType, Shape};
 use pyo3::IntoPyObject;
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyAttributeError, PyIndexError, PyTypeError};
+use pyo3::exceptions::{PyAttributeError, PyBufferError, PyIndexError, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyEllipsis, PyFloat, PyInt, PyList, PySlice, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyEllipsis, PyFloat, PyInt, PyList, PySlice, PyTuple};
 
 use crate::arrays;
 use crate::errors::usage;
-use crate::frames::{Aside, Frame, in_context, innermost};
+use crate::frames::{Frame, OnStack, in_context, innermost, put_aside};
 use crate::variable::Variable;
+
+/// Why a tensor has no numbers.
+const TRACED: &str = "the numbers of a tensor are not known while `call` or a function is traced: \
+                      it stands for the numbers of each run";
 
 static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
 
@@ -77,8 +82,7 @@ impl Tensor {
         self.value.clone().ok_or_else(|| {
             let _ = py;
             usage(
-                "the numbers of a tensor are not known while `call` or a function is traced: it \
-                 stands for the numbers of each run",
+                TRACED,
                 "compute with tensors (`tf.where`, `tf.cond`, `tf.reduce_sum`), or look at the \
                  numbers in a GradientTape, or with `run_eagerly=True`",
             )
@@ -94,7 +98,11 @@ impl Tensor {
         }
         let Some(array) = &self.value else {
             return Err(usage(
-                format!("a tensor of shape {} was made in a trace that has ended", self.shape),
+                format!(
+                    "a tensor of shape {} was made in a trace that has ended, or that another \
+                     thread makes",
+                    self.shape
+                ),
                 "return it from the `call` or function that makes it; what is to be kept from step \
                  to step belongs in a `tf.Variable` or a metric",
             ));
@@ -110,9 +118,9 @@ impl Tensor {
 
     /// Puts a trace to a plan aside where numbers are known, such as those of `tf.shape`: what is
     /// computed of them alone is then known, too.
-    fn aside_if(&self, others_are_known: bool) -> Option<Aside> {
+    fn aside_if(&self, others_are_known: bool) -> Option<OnStack> {
         let is_known = self.value.is_some() && others_are_known;
-        (is_known && innermost().is_some_and(|frame| !frame.is_eager())).then(Aside::put)
+        (is_known && innermost().is_some_and(|frame| !frame.is_eager())).then(put_aside)
     }
 
     fn apply(
@@ -145,6 +153,17 @@ impl Tensor {
         })?;
         Ok(Py::new(py, result)?.into_any())
     }
+}
+
+/// A NumPy function of elements of tensors or variables, as `endo._arrays` has it.
+pub fn apply_ufunc<'py>(
+    py: Python<'py>,
+    function: Bound<'py, PyAny>,
+    method: &str,
+    inputs: Bound<'py, PyTuple>,
+    options: Option<Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    py.import("endo._arrays")?.getattr("ufunc")?.call1((function, method, inputs, options))
 }
 
 /// Whether an operator takes it.
@@ -369,24 +388,73 @@ impl Tensor {
         arrays::numpy(py, self.known(py)?)
     }
 
+    /// The numbers as a NumPy array that shares them and is only read, or as a copy.
     #[pyo3(signature = (dtype=None, copy=None))]
     fn __array__<'py>(
-        &self,
-        py: Python<'py>,
+        slf: Bound<'py, Self>,
         dtype: Option<Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let _ = copy;
-        let array = self.numpy(py)?;
-        match dtype {
-            Some(dtype) => array.call_method1("astype", (dtype,)),
-            None => Ok(array),
-        }
+        let py = slf.py();
+        slf.get().known(py)?;
+        py.import("endo._arrays")?.call_method1("as_array", (slf, dtype, copy))
     }
 
     #[classattr]
     fn __array_priority__() -> i32 {
         100
+    }
+
+    /// What NumPy's functions of elements make of it: operators are the tensor's own.
+    #[pyo3(signature = (function, method, *inputs, **options))]
+    fn __array_ufunc__<'py>(
+        slf: Bound<'py, Self>,
+        function: Bound<'py, PyAny>,
+        method: &str,
+        inputs: Bound<'py, PyTuple>,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        apply_ufunc(slf.py(), function, method, inputs, options)
+    }
+
+    /// Its numbers by the DLPack protocol, as other libraries take them.
+    #[pyo3(signature = (**options))]
+    fn __dlpack__<'py>(
+        slf: Bound<'py, Self>,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        slf.get().known(py)?;
+        py.import("endo._arrays")?.getattr("dlpack")?.call((slf,), options.as_ref())
+    }
+
+    /// The processor, by DLPack's number.
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        (1, 0)
+    }
+
+    /// Its numbers, to be read.
+    ///
+    /// # Safety
+    /// As of Python's buffer protocol: `view` is valid.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: std::ffi::c_int,
+    ) -> PyResult<()> {
+        let Some(array) = &slf.get().value else {
+            return Err(PyBufferError::new_err(TRACED));
+        };
+        // SAFETY: the numbers live as long as the tensor, which the view holds, and nobody writes
+        // to them.
+        unsafe { arrays::fill_view(array, slf.clone().into_any(), view, flags) }
+    }
+
+    /// # Safety
+    /// As of Python's buffer protocol: `view` was filled by `__getbuffer__`.
+    unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
+        // SAFETY: as the caller promises.
+        unsafe { arrays::release_view(view) }
     }
 
     fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -418,8 +486,7 @@ impl Tensor {
     }
 
     fn __format__(slf: Bound<'_, Self>, spec: &str) -> PyResult<String> {
-        let is_number = slf.get().shape.len() == 1 && slf.get().value.is_some();
-        if is_number && !spec.is_empty() {
+        if slf.get().shape.len() == 1 && !spec.is_empty() {
             return slf.get().item(slf.py())?.call_method1("__format__", (spec,))?.extract();
         }
         slf.str()?.extract()
@@ -443,10 +510,7 @@ impl Tensor {
         let sizes = arrays::shape_tuple(py, &self.shape)?.repr()?;
         match &self.value {
             Some(_) => {
-                let numbers = self.numpy(py)?.repr()?;
-                let text = numbers.to_string();
-                let text = text.strip_prefix("array(").unwrap_or(&text);
-                let text = text.split(", dtype=").next().unwrap_or(text).trim_end_matches(')');
+                let text = arrays::text(&self.numpy(py)?)?;
                 Ok(format!("<tf.Tensor: shape={sizes}, dtype={dtype}, numpy={text}>"))
             }
             None => Ok(format!("<tf.Tensor: shape={sizes}, dtype={dtype}, traced>")),

@@ -333,3 +333,13 @@ def test_run_eagerly_runs_python_in_each_step():
     x, y = np.ones((64, 2), np.float32), np.ones((64, 1), np.float32)
     model.fit(x, y, epochs=3, verbose=0)
     assert len(seen) == 6 and len(set(seen)) == 6
+
+
+def test_a_loss_that_returns_nothing_says_so():
+    def forgetful(y_true, y_pred):
+        tf.square(y_true - y_pred)
+
+    model = keras.models.Sequential([keras.layers.Dense(1, input_shape=[2])])
+    model.compile(loss=forgetful, optimizer="sgd")
+    with pytest.raises(endo.UsageError, match="(?s)`forgetful` returned None.*return"):
+        model.fit(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32), verbose=0)

@@ -217,7 +217,9 @@ def test_the_softplus_of_the_library_is_stable():
 
 def test_a_gradient_of_ones_own_is_used_in_fit():
     x = np.linspace(-1, 1, 32, dtype=np.float32)[:, None]
-    model = keras.models.Sequential([keras.layers.Dense(1, activation=finite_softplus, input_shape=[1])])
+    model = keras.models.Sequential(
+        [keras.layers.Dense(1, activation=finite_softplus, input_shape=[1])]
+    )
     model.compile(loss="mse", optimizer=keras.optimizers.SGD(0.5))
     history = model.fit(x, np.log1p(np.exp(x)), epochs=50, verbose=0)
     assert history.history["loss"][-1] < 1e-3

@@ -94,7 +94,9 @@ def test_a_lambda_layer_ends_a_model():
 
 def test_a_lambda_layer_of_a_named_function_is_saved(tmp_path):
     x, _ = numbers()
-    model = keras.models.Sequential([keras.layers.Dense(1, input_shape=[3]), keras.layers.Lambda(cubed)])
+    model = keras.models.Sequential(
+        [keras.layers.Dense(1, input_shape=[3]), keras.layers.Lambda(cubed)]
+    )
     model.compile(loss="mse", optimizer="sgd")
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", custom_objects={"cubed": cubed})
@@ -115,7 +117,8 @@ def test_a_layer_makes_its_weights_on_its_first_call():
     outputs = layer(x)
     assert [one.name for one in layer.weights] == ["kernel", "bias"]
     kernel, bias = layer.get_weights()
-    np.testing.assert_allclose(outputs.numpy(), np.maximum(x @ kernel + bias, 0), rtol=1e-5, atol=1e-6)
+    expected = np.maximum(x @ kernel + bias, 0)
+    np.testing.assert_allclose(outputs.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_layer_says_the_shape_of_its_output():
@@ -189,7 +192,7 @@ def test_a_first_value_of_ones_own_is_taken_within_a_trace():
     class Scaled(keras.layers.Layer):
         def build(self, input_shape):
             self.scale = self.add_weight(
-                "scale", shape=[input_shape[-1]], initializer=lambda shape, dtype: tf.fill(shape, 3.0)
+                "scale", shape=[input_shape[-1]], initializer=lambda shape: tf.fill(shape, 3.0)
             )
 
         def call(self, inputs):
@@ -324,3 +327,10 @@ def test_a_wrong_shape_names_the_layer():
     layer(np.ones((2, 3), np.float32))
     with pytest.raises(endo.ShapeError, match="wide"):
         layer(np.ones((2, 5), np.float32))
+
+
+def test_a_layer_by_itself_keeps_no_losses_and_says_who_does():
+    for layer in (Linear(2), keras.layers.Dense(2, kernel_regularizer="l2")):
+        layer(np.ones((2, 3), np.float32))
+        with pytest.raises(NotImplementedError, match="keras.Model"):
+            layer.losses

@@ -236,6 +236,23 @@ def test_another_seed_gives_other_numbers():
     assert (tf.random.uniform([4]).numpy() != first).all()
 
 
+def test_steps_by_hand_leave_nothing_in_memory():
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * 4096
+
+    x, y = numbers()
+    model = small_model()
+    mean = keras.metrics.Mean()
+    step = eager_step(model, keras.losses.MeanSquaredError(), keras.optimizers.Nadam(0.01))
+    for _ in range(20):
+        mean(step(x, y)[0])
+    before = resident()
+    for _ in range(60):
+        mean(step(x, y)[0])
+    assert resident() - before < 2e6
+
+
 def test_an_error_in_a_step_names_the_shapes():
     x, y = numbers()
     model = small_model()

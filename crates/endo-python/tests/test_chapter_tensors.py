@@ -101,6 +101,11 @@ def test_the_names_of_the_backend_are_those_of_tf():
     assert K.get_value(K.exp(K.zeros_like(table))).tolist() == [[1.0, 1.0], [1.0, 1.0]]
 
 
+def test_print_shows_the_numbers(capsys):
+    tf.print("row:", tf.constant([1.0, 2.5]), tf.Variable(3))
+    assert capsys.readouterr().out == "row: [1.  2.5] 3\n"
+
+
 # NumPy
 
 
@@ -219,6 +224,15 @@ def test_a_variable_keeps_its_shape():
     with pytest.raises(ValueError) as error:
         v.assign([1.0, 2.0, 3.0])
     assert "[2]" in str(error.value) and "[3]" in str(error.value)
+
+
+def test_a_variable_of_integers_is_given_no_fractions():
+    v = tf.Variable([1, 2])
+    for attempt in (lambda: v.assign([1.5, 2.5]), lambda: v.assign_add(0.5)):
+        with pytest.raises(endo.DTypeError, match=r"tf\.cast"):
+            attempt()
+    assert v.assign(tf.cast([1.5, 2.5], tf.int32)).numpy().tolist() == [1, 2]
+    assert tf.Variable([1.0, 2.0]).assign_add([1, 2]).numpy().tolist() == [2.0, 4.0]
 
 
 def test_the_elements_of_a_tensor_are_not_set():

@@ -12,6 +12,9 @@ from ._calls import Call, accepted_arguments, call_stack, pass_mask
 from ._first_values import first_values
 from ._named import names_of
 
+_ABSENT = object()
+
+
 
 def _leaves(value):
     """The objects in nested lists, tuples and dictionaries."""
@@ -28,8 +31,8 @@ def _leaves(value):
 def shape_of(tensors):
     """The shapes of tensors, with an open size of the batch, in their structure."""
     shapes = [TensorShape((None, *tensor.shape[1:])) for tensor in flatten(tensors)]
-    is_nested = isinstance(tensors, (list, tuple, dict))
-    return pack(skeleton(tensors), shapes) if is_nested else shapes[0]
+    is_one = not isinstance(tensors, (list, tuple, dict))
+    return shapes[0] if is_one else pack(skeleton(tensors), shapes)
 
 
 class Layer:
@@ -133,9 +136,7 @@ class Layer:
         for layer in self._flatten_layers():
             found.append(id(layer))
             for name in layer._order:
-                for leaf in _leaves(layer.__dict__.get(name)):
-                    simple = isinstance(leaf, (int, float, str, bool, type(None)))
-                    found.append(leaf if simple else id(leaf))
+                found.append(_tracking.parts(layer.__dict__.get(name, _ABSENT)))
         return tuple(found)
 
     # Names
@@ -318,8 +319,9 @@ class Layer:
     def losses(self):
         """The terms that `add_loss` was given since the model was called, and the penalties on its
         weights."""
-        raise AttributeError(
-            f"the losses of `{self.name}`: ask the model for its `losses`, or apply it in a model"
+        raise NotImplementedError(
+            f"a layer does not keep its losses, here `{self.name}`\n"
+            "  help: apply it in a keras.Model, and ask that for its `losses` after a call"
         )
 
     # Calls
@@ -362,6 +364,7 @@ class Layer:
 
     def __call__(self, inputs, *arguments, **options):
         self._require_init()
+        _tracking.note(self)
         tensors = [self._cast(leaf) for leaf in flatten(inputs)]
         call = Call(skeleton(inputs), arguments, options)
         stack = call_stack()

@@ -3,6 +3,7 @@
 import sys
 
 from .. import _native
+from .._names import absent
 from .._text import written
 from ._saving import resolved
 
@@ -74,3 +75,7 @@ def serialize(activation):
 
 def deserialize(name, custom_objects=None):
     return (custom_objects or {}).get(name) or get(name)
+
+
+def __getattr__(name):
+    raise absent("keras.activations", globals(), name)

@@ -6,6 +6,8 @@ import os
 import sys
 import time
 
+from .._names import absent
+
 
 class Callback:
     """Told of what happens in training: yours defines the methods that it wants."""
@@ -60,7 +62,12 @@ class CallbackList:
     """The callbacks of one training, as the native part calls them."""
 
     _EVENTS = {
-        "train_batch": ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"),
+        "train_batch": (
+            "on_train_batch_begin",
+            "on_train_batch_end",
+            "on_batch_begin",
+            "on_batch_end",
+        ),
         "test": ("on_test_begin", "on_test_end"),
         "test_batch": ("on_test_batch_begin", "on_test_batch_end"),
     }
@@ -379,3 +386,5 @@ class TensorBoard(Callback):
         raise NotImplementedError("TensorBoard: use CSVLogger, or the History that fit returns")
 
 
+def __getattr__(name):
+    raise absent("keras.callbacks", globals(), name)

@@ -1,6 +1,7 @@
 """Projections of weights after each update: by name, with options, or a function of a tensor."""
 
 from .. import _native
+from .._names import absent
 from ._named import Named, class_of, is_native
 from ._saving import resolved
 
@@ -64,3 +65,7 @@ def text_of(identifier):
     """The text for the native part; ``None`` where it is a function of the program."""
     identifier = get(identifier)
     return identifier._text() if is_native(identifier, Constraint) else None
+
+
+def __getattr__(name):
+    raise absent("keras.constraints", globals(), name)

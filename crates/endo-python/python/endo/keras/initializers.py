@@ -1,6 +1,7 @@
 """First values of weights: by name, with options, or a function of a shape."""
 
 from .. import _native
+from .._names import absent
 from ._named import Named, class_of, is_native
 from ._saving import resolved
 
@@ -116,6 +117,4 @@ def __getattr__(name):
             f"keras.initializers.{name} is not there\n"
             "  help: compute the values with NumPy, and give them as a function of the shape"
         )
-    raise AttributeError(
-        f"keras.initializers has no `{name}` here; dir(keras.initializers) says what there is"
-    )
+    raise absent("keras.initializers", globals(), name)

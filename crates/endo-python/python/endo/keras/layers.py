@@ -1,6 +1,7 @@
 """Layers: those of the library by Keras's names, and `Layer`, which users subclass."""
 
 from .._dtypes import TensorShape
+from .._names import absent
 from . import activations
 from ._attention import AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention
 from ._einsum_dense import EinsumDense
@@ -269,7 +270,7 @@ def __getattr__(name):
             raise NotImplementedError(
                 f"keras.layers.{name} is not there\n  help: {_ABSENT[beginning]}"
             )
-    raise AttributeError(f"keras.layers has no `{name}` here; dir(keras.layers) says what there is")
+    raise absent("keras.layers", globals(), name)
 
 
 __all__ = ["Layer", *(name for name in list(globals()) if name[0].isupper())]

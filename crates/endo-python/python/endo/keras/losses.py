@@ -1,8 +1,11 @@
 """Losses: those of the library, functions of targets and predictions, and `Loss`, which users
 subclass."""
 
+import weakref
+
 from .. import _native
-from .._text import value_text, written
+from .._names import absent
+from .._text import written
 from ._named import names_of, overridden, with_names
 from ._saving import resolved
 
@@ -14,6 +17,13 @@ class Reduction:
     SUM_OVER_BATCH_SIZE = "sum_over_batch_size"
     SUM = "sum"
     NONE = "none"
+
+
+def weakly(owner, name):
+    """A method of an object that does not keep the object alive: the model does, which is compiled
+    with it, and which would never be collected if its loss knew it."""
+    reference = weakref.ref(owner)
+    return lambda *tensors: getattr(reference(), name)(*tensors)
 
 
 def _reduction_name(reduction):
@@ -45,7 +55,7 @@ class Loss:
             raise RuntimeError(
                 f"{type(self).__name__} forgot to call `super().__init__()` in its `__init__`"
             )
-        return _native.LossHandle.of(self.call, self.name, self.reduction)
+        return _native.LossHandle.of(weakly(self, "call"), self.name, self.reduction)
 
     def get_config(self):
         """The arguments by which the loss is made again."""
@@ -186,7 +196,7 @@ def get(identifier):
         return OfText(text) if text else OfFunction(identifier)
     raise ValueError(
         "a loss is a name such as 'mse', an object, or a function of targets and predictions, got "
-        f"{value_text(identifier)!r}"
+        f"{identifier!r}"
     )
 
 
@@ -208,3 +218,7 @@ class OfFunction(Loss):
 
     def get_config(self):
         return {"function": self.name}
+
+
+def __getattr__(name):
+    raise absent("keras.losses", globals(), name)

@@ -6,7 +6,8 @@ import inspect
 import numpy as np
 
 from .. import _native
-from .._text import value_text, written
+from .._names import absent
+from .._text import written
 from . import initializers, losses
 from ._accuracies import FUNCTIONS
 from ._first_values import first_values
@@ -30,6 +31,8 @@ class Metric:
                 f"{type(self).__name__} got arguments that no metric has: {', '.join(options)}"
             )
         self.name = name or names_of(type(self).__name__)
+        if not isinstance(self.name, str):
+            raise TypeError(f"the name of a metric is a text, got {name!r}")
         self.dtype = "float32"
         self._totals = []
         self._core = None
@@ -104,9 +107,8 @@ class Metric:
         self._require_init()
         if self._core is not None and not overridden(type(self), "update_state", "result"):
             return self._core
-        if self._own_handle is None:
-            self._own_handle = _native.MetricHandle.of(self, self.name)
-        return self._own_handle
+        # A handle holds the metric, so the metric does not hold the handle.
+        return _native.MetricHandle.of(self, self.name)
 
     def get_config(self):
         """The arguments by which the metric is made again."""
@@ -226,7 +228,8 @@ class MeanMetricWrapper(Metric):
     def __init__(self, fn, name=None, dtype=None, **options):
         super().__init__(name or getattr(fn, "__name__", "metric"))
         self.function = (lambda y_true, y_pred: fn(y_true, y_pred, **options)) if options else fn
-        handle = _native.LossHandle.of(self.function, self.name, "sum_over_batch_size")
+        function = losses.weakly(self, "function")
+        handle = _native.LossHandle.of(function, self.name, "sum_over_batch_size")
         self._core = _native.MetricHandle.of_loss(handle, self.name)
 
     @property
@@ -383,7 +386,7 @@ def get(identifier, loss=None):
         return MeanMetricWrapper(identifier)
     raise ValueError(
         "a metric is a name such as 'mae', an object, or a function of targets and predictions, "
-        f"got {value_text(identifier)!r}"
+        f"got {identifier!r}"
     )
 
 
@@ -408,3 +411,7 @@ class OfText(NativeMetric):
         self._config = {"text": text, "reported": reported}
         Metric.__init__(self, (reported or text).split("(")[0])
         self._core = _native.MetricHandle.named(text, self.name)
+
+
+def __getattr__(name):
+    raise absent("keras.metrics", globals(), name)

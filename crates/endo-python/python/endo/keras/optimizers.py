@@ -4,7 +4,8 @@ import numpy as np
 
 from .. import _native
 from .._structure import flatten
-from .._text import value_text, written
+from .._names import absent
+from .._text import written
 from ._named import names_of, with_names
 
 
@@ -292,7 +293,7 @@ def get(identifier):
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
         return identifier()
     raise ValueError(
-        f"an optimizer is a name such as 'adam', or an object, got {value_text(identifier)!r}"
+        f"an optimizer is a name such as 'adam', or an object, got {identifier!r}"
     )
 
 
@@ -323,6 +324,4 @@ def __getattr__(name):
         raise NotImplementedError(
             f"keras.optimizers.{name} is not there\n  help: {_ABSENT[name]}"
         )
-    raise AttributeError(
-        f"keras.optimizers has no `{name}` here; dir(keras.optimizers) says what there is"
-    )
+    raise absent("keras.optimizers", globals(), name)

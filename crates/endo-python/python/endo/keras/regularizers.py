@@ -1,6 +1,7 @@
 """Penalties on weights: by name, with options, or a function of a tensor."""
 
 from .. import _native
+from .._names import absent
 from .._text import value_text
 from ._named import Named, class_of, is_native
 from ._saving import resolved
@@ -72,3 +73,7 @@ def text_of(identifier):
     """The text for the native part; ``None`` where it is a function of the program."""
     identifier = get(identifier)
     return identifier._text() if is_native(identifier, Regularizer) else None
+
+
+def __getattr__(name):
+    raise absent("keras.regularizers", globals(), name)

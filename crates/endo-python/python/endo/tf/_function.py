@@ -85,7 +85,7 @@ class Function:
             tensors = self._checked(tensors)
         key = tuple(key)
         plan = self._plans.get(key)
-        if plan is None or plan.version != _tracking.version():
+        if plan is None or plan.is_outdated():
             plan = _Plan((arguments, named), leaves)
             self._plans[key] = plan
         outputs = plan.run(self.python_function, tensors)
@@ -138,6 +138,7 @@ class _Plan:
     def __init__(self, structure, leaves):
         self.native = _native.TracedFunction()
         self.version = _tracking.version()
+        self.layers = None
         self.structure = skeleton(structure)
         self.fixed = [
             None if isinstance(leaf, (_native.Tensor, np.ndarray, np.generic)) else leaf
@@ -148,6 +149,12 @@ class _Plan:
         ]
         self.outputs = None
 
+    def is_outdated(self):
+        """Whether a layer that the trace has used has changed since."""
+        if self.version != _tracking.version():
+            return True
+        return self.layers is not None and self.layers.have_changed()
+
     def run(self, function, tensors):
         def traced(inputs):
             inputs = iter(inputs)
@@ -156,7 +163,9 @@ class _Plan:
                 for is_tensor, fixed in zip(self.is_tensor, self.fixed)
             ]
             arguments, named = pack(self.structure, leaves)
-            value = function(*arguments, **named)
+            with _tracking.LayersUsed() as layers:
+                value = function(*arguments, **named)
+            self.layers = layers
             self.outputs = skeleton(value), [leaf is None for leaf in flatten(value)]
             return [leaf for leaf in flatten(value) if leaf is not None]
 

@@ -220,7 +220,7 @@ class Dataset:
 
     def _batches(self, number):
         """For `fit`: batches as inputs, targets and sample weights."""
-        from ..keras.models import batch_of
+        from ..keras._batches import batch_of
 
         for element in self._make(number):
             yield batch_of(element)
