@@ -1,4 +1,4 @@
-//! What a text names: activations, initializers, regularizers, constraints; and all names there are.
+//! What a text names: activations, initializers, regularizers, constraints; and all names.
 //!
 //! In: a text such as `"leaky_relu(negative_slope=0.1)"`. Out: the function, applied.
 
