@@ -63,7 +63,13 @@ def _recurrent(name, gates, doc, native_name, more=""):
     return layer_of(name, positional, doc, native_name, base=RecurrentLayer)
 
 
-SimpleRNN = _recurrent("SimpleRNN", _WEIGHTS, "A recurrent layer.", "simple_rnn", _PASSAGE + " seed")
+SimpleRNN = _recurrent(
+    "SimpleRNN",
+    _WEIGHTS,
+    "A recurrent layer: `tanh(inputs @ kernel + state @ recurrent_kernel + bias)`.",
+    "simple_rnn",
+    _PASSAGE + " seed",
+)
 GRU = _recurrent(
     "GRU",
     " recurrent_activation" + _WEIGHTS,
