@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 
 use crate::errors::usage;
 use crate::frames::{Frame, FrameKey, enter, enter_as, keep_pending};
-use crate::tensor::{Tensor, operand};
+use crate::operands::operand;
+use crate::tensor::Tensor;
 
 /// What a callable returns for tensors: one.
 pub fn call(function: &Py<PyAny>, tensors: &[&Inner], cx: &mut Context) -> Inner {

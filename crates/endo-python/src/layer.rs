@@ -18,7 +18,8 @@ use crate::arrays;
 use crate::callables;
 use crate::errors::{raised, usage};
 use crate::frames::{enter, failure, in_context, interned, keep_outside, keep_pending};
-use crate::tensor::{Tensor, operand};
+use crate::operands::operand;
+use crate::tensor::Tensor;
 use crate::variable::Variable;
 
 /// A layer whose `call` is Python.

@@ -20,9 +20,10 @@ use crate::frames::{failure, in_context, take_pending, warn};
 use crate::layer::LayerHandle;
 use crate::losses::LossHandle;
 use crate::metrics::MetricHandle;
+use crate::operands::operand;
 use crate::optimizer::OptimizerHandle;
 use crate::phrases::in_python;
-use crate::tensor::{Tensor, operand};
+use crate::tensor::Tensor;
 use crate::training::{self, Data};
 
 type PythonModel = Model<Vec<Inner>, Vec<Inner>>;

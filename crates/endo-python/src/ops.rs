@@ -11,7 +11,8 @@ use pyo3::wrap_pyfunction;
 use crate::arrays;
 use crate::errors::usage;
 use crate::frames::{Frame, in_context};
-use crate::tensor::{Tensor, operand};
+use crate::operands::operand;
+use crate::tensor::Tensor;
 
 type Object<'a, 'py> = &'a Bound<'py, PyAny>;
 

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 
 use crate::errors::raised;
 use crate::frames::in_context;
-use crate::tensor::operand;
+use crate::operands::operand;
 use crate::variable::Variable;
 
 /// An optimizer that Python holds.

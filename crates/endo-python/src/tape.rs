@@ -107,10 +107,10 @@ impl Tape {
         output_gradients: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Vec<Option<Tensor>>> {
         self.within(py, |cx, frame| {
-            let loss = crate::tensor::operand(target, None, cx, frame)?;
+            let loss = crate::operands::operand(target, None, cx, frame)?;
             let loss = match output_gradients {
                 Some(weights) => {
-                    let weights = crate::tensor::operand(weights, Some(&loss), cx, frame)?;
+                    let weights = crate::operands::operand(weights, Some(&loss), cx, frame)?;
                     loss * weights.stop_gradient()
                 }
                 None => loss,
@@ -144,7 +144,7 @@ impl Tape {
         source: &Bound<'_, PyAny>,
     ) -> PyResult<Tensor> {
         self.within(py, |cx, frame| {
-            let target = crate::tensor::operand(target, None, cx, frame)?;
+            let target = crate::operands::operand(target, None, cx, frame)?;
             let source = targets(std::slice::from_ref(source), cx, frame)?.remove(0);
             Ok(Tensor::wrap(&cx.jacobian(&target, source), frame))
         })

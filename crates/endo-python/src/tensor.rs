@@ -10,15 +10,16 @@ use endo::trace::Context;
 use endo::{Array, DType, Shape};
 use pyo3::IntoPyObject;
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyAttributeError, PyBufferError, PyIndexError, PyTypeError};
+use pyo3::exceptions::{PyAttributeError, PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyEllipsis, PyFloat, PyInt, PyList, PySlice, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PySlice, PyTuple};
 
 use crate::arrays;
 use crate::errors::usage;
 use crate::frames::{Frame, OnStack, in_context, innermost, put_aside};
-use crate::variable::Variable;
+use crate::indices::chosen;
+use crate::operands::{alike, divided, floor_divided, is_operand, operand, power};
 
 /// Why a tensor has no numbers.
 const TRACED: &str = "the numbers of a tensor are not known while `call` or a function is traced: \
@@ -164,200 +165,6 @@ pub fn apply_ufunc<'py>(
     options: Option<Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     py.import("endo._arrays")?.getattr("ufunc")?.call1((function, method, inputs, options))
-}
-
-/// Whether an operator takes it.
-fn is_operand(object: &Bound<'_, PyAny>) -> bool {
-    object.is_instance_of::<Tensor>()
-        || object.is_instance_of::<Variable>()
-        || object.is_instance_of::<PyFloat>()
-        || object.is_instance_of::<PyInt>()
-        || object.is_instance_of::<PyList>()
-        || object.is_instance_of::<PyTuple>()
-        || object.hasattr("__array__").unwrap_or(false)
-        || object.hasattr("_value").unwrap_or(false)
-}
-
-/// Numbers that are no tensors take the float type of the tensor beside them, and a float makes an
-/// integer tensor a float.
-fn alike(
-    left: endo::Tensor,
-    right: endo::Tensor,
-    other: &Bound<'_, PyAny>,
-) -> (endo::Tensor, endo::Tensor) {
-    let is_tensor = other.is_instance_of::<Tensor>() || other.is_instance_of::<Variable>();
-    if !is_tensor && left.dtype().is_float() && right.dtype().is_float() {
-        let dtype = left.dtype();
-        return (left, right.cast(dtype));
-    }
-    (left, right)
-}
-
-/// A tensor of the trace at hand from what Python gives; plain numbers take the type of `like`.
-pub fn operand(
-    object: &Bound<'_, PyAny>,
-    like: Option<&endo::Tensor>,
-    cx: &mut Context,
-    frame: &Frame,
-) -> PyResult<endo::Tensor> {
-    if let Ok(tensor) = object.cast::<Tensor>() {
-        return tensor.get().resolve(cx, frame);
-    }
-    if let Ok(variable) = object.cast::<Variable>() {
-        return Ok(cx.read(&variable.get().inner));
-    }
-    if object.is_instance_of::<PyBool>() {
-        return Ok(cx.constant(Array::scalar(object.extract::<bool>()?)));
-    }
-    if object.is_instance_of::<PyInt>() || object.is_instance_of::<PyFloat>() {
-        let is_whole = object.is_instance_of::<PyInt>();
-        let number: f64 = object.extract()?;
-        let dtype = match like.map(endo::Tensor::dtype) {
-            Some(dtype) if dtype.is_float() || (is_whole && dtype == DType::I32) => dtype,
-            Some(_) | None if !is_whole => DType::F32,
-            Some(_) | None => DType::I32,
-        };
-        if dtype == DType::I32 && number != f64::from(number as i32) {
-            return Err(crate::errors::argument(
-                object.py(),
-                format!("{number} is no integer of 32 bits"),
-                "write it as a float, as in `3e9`",
-            ));
-        }
-        return Ok(cx.constant(Array::full((), number, dtype)));
-    }
-    if let Ok(inner) = object.getattr("_value") {
-        return operand(&inner.call0()?, like, cx, frame);
-    }
-    if let Some(tensor) = stacked(object, like, cx, frame)? {
-        return Ok(tensor);
-    }
-    Ok(cx.constant(arrays::array(object)?))
-}
-
-/// A list that holds tensors, stacked; none where it holds numbers alone.
-fn stacked(
-    object: &Bound<'_, PyAny>,
-    like: Option<&endo::Tensor>,
-    cx: &mut Context,
-    frame: &Frame,
-) -> PyResult<Option<endo::Tensor>> {
-    fn holds_tensors(object: &Bound<'_, PyAny>) -> bool {
-        if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
-            let items = object.try_iter().into_iter().flatten().flatten();
-            return items.into_iter().any(|item| holds_tensors(&item));
-        }
-        object.is_instance_of::<Tensor>() || object.is_instance_of::<Variable>()
-    }
-    if !holds_tensors(object) {
-        return Ok(None);
-    }
-    let mut parts = Vec::new();
-    for item in object.try_iter()? {
-        parts.push(operand(&item?, like, cx, frame)?);
-    }
-    let dtype = parts.iter().map(endo::Tensor::dtype).reduce(DType::promote).unwrap_or(DType::F32);
-    let parts: Vec<endo::Tensor> = parts.iter().map(|part| part.cast(dtype)).collect();
-    Ok(Some(endo::Tensor::stack(&parts, 0)))
-}
-
-/// What stands between brackets, for one axis.
-enum Index<'py> {
-    At(isize),
-    Range(Bound<'py, PySlice>),
-    NewAxis,
-    Rest,
-    Gather(Bound<'py, PyAny>),
-}
-
-fn indices<'py>(index: &Bound<'py, PyAny>) -> PyResult<Vec<Index<'py>>> {
-    let items: Vec<Bound<'py, PyAny>> = match index.cast::<PyTuple>() {
-        Ok(tuple) => tuple.iter().collect(),
-        Err(_) => vec![index.clone()],
-    };
-    let one = |item: Bound<'py, PyAny>| {
-        if item.is_none() {
-            Ok(Index::NewAxis)
-        } else if item.is_instance_of::<PyEllipsis>() {
-            Ok(Index::Rest)
-        } else if let Ok(slice) = item.cast::<PySlice>() {
-            Ok(Index::Range(slice.clone()))
-        } else if item.is_instance_of::<PyInt>() && !item.is_instance_of::<PyBool>() {
-            item.extract().map(Index::At)
-        } else {
-            Ok(Index::Gather(item))
-        }
-    };
-    items.into_iter().map(one).collect()
-}
-
-/// The part of a tensor that indices choose.
-fn chosen(
-    tensor: endo::Tensor,
-    index: &Bound<'_, PyAny>,
-    cx: &mut Context,
-    frame: &Frame,
-) -> PyResult<endo::Tensor> {
-    let indices = indices(index)?;
-    let taken =
-        indices.iter().filter(|index| !matches!(index, Index::NewAxis | Index::Rest)).count();
-    if taken > tensor.rank() {
-        let message = format!("{taken} indices for a tensor of shape {}", tensor.shape());
-        return Err(PyIndexError::new_err(message));
-    }
-    let rest = tensor.rank() - taken;
-    let (mut value, mut axis) = (tensor, 0);
-    for index in indices {
-        match index {
-            Index::NewAxis => {
-                value = value.expand_dims(axis);
-                axis += 1;
-            }
-            Index::Rest => axis += rest as isize,
-            Index::At(position) => {
-                let size = value.shape()[axis as usize] as isize;
-                if !(-size..size).contains(&position) {
-                    let message = format!("index {position} of an axis of {size}");
-                    return Err(PyIndexError::new_err(message));
-                }
-                value = value.at(axis, position);
-            }
-            Index::Range(slice) => {
-                let size = value.shape()[axis as usize] as isize;
-                let range = slice.indices(size)?;
-                value = match range.step {
-                    1 => value
-                        .slice(axis, range.start as usize..range.stop.max(range.start) as usize),
-                    step if step > 0 => {
-                        let stop = range.stop.max(range.start) as usize;
-                        value.slice_step(axis, range.start as usize..stop, step)
-                    }
-                    step => {
-                        let places: Vec<i32> = (0..range.slicelength as isize)
-                            .map(|place| (range.start + place * step) as i32)
-                            .collect();
-                        let places = cx.constant(places);
-                        value.gather(&places, axis)
-                    }
-                };
-                axis += 1;
-            }
-            Index::Gather(places) => {
-                let places = operand(&places, None, cx, frame)?;
-                if places.dtype() == DType::Bool {
-                    return Err(usage(
-                        "a tensor cannot be indexed by truth values: how many there are is not \
-                         known before",
-                        "use `tf.where(mask, tensor, 0.0)`, or weights of 0",
-                    ));
-                }
-                let more = places.rank() as isize;
-                value = value.gather(&places, axis);
-                axis += more;
-            }
-        }
-    }
-    Ok(value)
 }
 
 #[pymethods]
@@ -682,30 +489,4 @@ pub fn no_attribute(kind: &str, name: &str) -> PyErr {
     } else {
         what
     })
-}
-
-/// Division as of Python's `/`: integers become floats.
-pub fn divided(left: endo::Tensor, right: endo::Tensor) -> endo::Tensor {
-    let dtype = left.dtype().promote(right.dtype()).promote(DType::F32);
-    left.cast(dtype) / right.cast(dtype)
-}
-
-/// Division as of Python's `//`: rounded down.
-pub fn floor_divided(left: endo::Tensor, right: endo::Tensor) -> endo::Tensor {
-    let dtype = left.dtype().promote(right.dtype());
-    divided(left.cast(dtype.promote(DType::F64)), right).floor().cast(dtype)
-}
-
-/// A power of a plain number: squares and cubes as products.
-pub fn power(x: endo::Tensor, exponent: f64) -> endo::Tensor {
-    let dtype = x.dtype();
-    let whole = exponent.fract() == 0.0;
-    let x = if dtype.is_float() { x } else { x.cast(DType::F32) };
-    let result = match exponent {
-        1.0 => x,
-        2.0 => x.square(),
-        3.0 => x.square() * &x,
-        _ => x.powf(exponent),
-    };
-    if whole && exponent >= 0.0 && !dtype.is_float() { result.cast(DType::I32) } else { result }
 }

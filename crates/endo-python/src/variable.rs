@@ -64,7 +64,7 @@ impl Variable {
     ) -> PyResult<()> {
         in_context(py, |cx: &mut Context, frame: &Frame| {
             let like = cx.read(&self.inner);
-            let value = crate::tensor::operand(value, Some(&like), cx, frame)?;
+            let value = crate::operands::operand(value, Some(&like), cx, frame)?;
             self.require_whole(py, value.dtype())?;
             let value = value.cast(self.inner.dtype());
             cx.assign(&self.inner, combine(like, value));

@@ -154,7 +154,7 @@ def test_a_block_that_stands_several_times_is_one_when_loaded(tmp_path):
 
     x, _ = numbers()
     block = Configured(1, 3)
-    model = keras.models.Sequential([block, block, keras.layers.Dense(1), block])
+    model = keras.models.Sequential([block, block, keras.layers.Dense(3), block])
     model(x)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(

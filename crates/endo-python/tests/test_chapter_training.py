@@ -163,6 +163,11 @@ def test_class_weights_weigh_the_samples():
     assert weighted == pytest.approx(by_hand, rel=1e-5)
 
 
+def test_metrics_without_their_name_are_asked_for_by_name():
+    with pytest.raises(TypeError, match=r"loss_weights.*\n.*metrics=\["):
+        small_model().compile("sgd", "mse", ["mae"])
+
+
 # Callbacks
 
 
@@ -229,6 +234,23 @@ def test_a_schedule_sets_the_learning_rate_of_each_epoch():
     history = model.fit(x, y, epochs=3, verbose=0, callbacks=[halve, watch])
     assert seen == pytest.approx([0.1, 0.01, 0.001])
     assert history.history["learning_rate"] == pytest.approx([0.1, 0.01, 0.001])
+
+
+def test_the_backend_changes_the_learning_rate_between_batches():
+    K = keras.backend
+
+    class Shrink(keras.callbacks.Callback):
+        def on_batch_end(self, batch, logs=None):
+            K.set_value(self.model.optimizer.lr, 0.5 * K.get_value(self.model.optimizer.lr))
+
+    x, y = numbers()
+    model = small_model(optimizer=keras.optimizers.SGD(0.08))
+    model.fit(x, y, epochs=1, batch_size=32, verbose=0, callbacks=[Shrink()])
+    assert float(model.optimizer.lr) == pytest.approx(0.01)
+    model.optimizer.learning_rate.assign(0.5)
+    assert float(model.optimizer.lr) == 0.5
+    with pytest.raises(TypeError, match="learning rate"):
+        K.set_value(0.5, 0.1)
 
 
 def test_a_schedule_with_a_mistake_of_its_own_shows_the_mistake():

@@ -252,8 +252,11 @@ def test_accuracies_are_functions_too():
     assert np.allclose(metrics.concordance_correlation(scores, scores), 1.0, atol=1e-4)
     assert (metrics.binary_accuracy([[0, 1]], [[0.2, 0.4]]).numpy() == [[1, 0]]).all()
     model = keras.Sequential([layers.Dense(3, activation="softmax")])
-    accuracy = metrics.sparse_categorical_accuracy
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[accuracy])
+    model.compile(
+        "sgd",
+        "sparse_categorical_crossentropy",
+        metrics=[metrics.sparse_categorical_accuracy],
+    )
     assert "sparse_categorical_accuracy" in model.fit(scores, [1, 2], verbose=0).history
 
 

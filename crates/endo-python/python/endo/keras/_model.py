@@ -173,6 +173,12 @@ class Model(Layer):
             weights = [(name, float(weight)) for name, weight in loss_weights.items()]
         elif loss_weights is not None:
             numbers = loss_weights if isinstance(loss_weights, (list, tuple)) else [loss_weights]
+            for number in numbers:
+                if not isinstance(number, (int, float, np.number)):
+                    raise TypeError(
+                        f"loss_weights, the third argument of compile, are numbers, got {number!r}"
+                        "\n  help: give metrics by their name, as in `metrics=[..]`"
+                    )
             weights = [(None, float(weight)) for weight in numbers]
         self._model().compile(
             None if optimizer is None else optimizer._handle,

@@ -23,7 +23,13 @@ def weakly(owner, name):
     """A method of an object that does not keep the object alive: the model does, which is compiled
     with it, and which would never be collected if its loss knew it."""
     reference = weakref.ref(owner)
-    return lambda *tensors: getattr(reference(), name)(*tensors)
+
+    def call(*tensors):
+        return getattr(reference(), name)(*tensors)
+
+    is_method = hasattr(getattr(owner, name), "__self__")
+    call.__name__ = f"{type(owner).__name__}.{name}" if is_method else owner.name
+    return call
 
 
 def _reduction_name(reduction):

@@ -83,10 +83,19 @@ _schedule(
 
 
 class LearningRate(float):
-    """A learning rate as a number that is also read as Keras's variable is."""
+    """A learning rate as a number that is also read and assigned as Keras's variable is."""
+
+    def __new__(cls, value, optimizer):
+        rate = super().__new__(cls, value)
+        rate._optimizer = optimizer
+        return rate
 
     def numpy(self):
         return np.float32(self)
+
+    def assign(self, value):
+        """Sets the optimizer's learning rate."""
+        self._optimizer.learning_rate = value
 
 
 class Optimizer:
@@ -194,7 +203,7 @@ class Optimizer:
     @property
     def learning_rate(self):
         """The learning rate now; to be set, unless it is a schedule."""
-        return LearningRate(self._made.learning_rate)
+        return LearningRate(self._made.learning_rate, self)
 
     @learning_rate.setter
     def learning_rate(self, value):

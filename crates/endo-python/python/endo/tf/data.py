@@ -45,7 +45,9 @@ class Dataset:
         return Dataset(lambda number: iter([tensors]), 1)
 
     @staticmethod
-    def from_generator(generator, output_types=None, output_shapes=None, output_signature=None, args=()):
+    def from_generator(
+        generator, output_types=None, output_shapes=None, output_signature=None, args=()
+    ):
         """The elements that a function's generator yields."""
         return Dataset(lambda number: iter(generator(*args)))
 
@@ -190,9 +192,10 @@ class Dataset:
     def as_numpy_iterator(self):
         """The elements as NumPy arrays."""
         for element in self._make(next(self._passes)):
-            yield pack(skeleton(element), [_numpy(leaf) for leaf in flatten(element)]) if isinstance(
-                element, (tuple, list, dict)
-            ) else _numpy(element)
+            if isinstance(element, (tuple, list, dict)):
+                yield pack(skeleton(element), [_numpy(leaf) for leaf in flatten(element)])
+            else:
+                yield _numpy(element)
 
     def __len__(self):
         if self._length is None:
