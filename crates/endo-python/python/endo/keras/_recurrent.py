@@ -64,7 +64,11 @@ def _recurrent(name, gates, doc, native_name, more=""):
 
 
 SimpleRNN = _recurrent(
-    "SimpleRNN", _WEIGHTS, "A recurrent layer.", "simple_rnn", _PASSAGE + " seed"
+    "SimpleRNN",
+    _WEIGHTS,
+    "A recurrent layer: `tanh(inputs @ kernel + state @ recurrent_kernel + bias)`.",
+    "simple_rnn",
+    _PASSAGE + " seed",
 )
 GRU = _recurrent(
     "GRU",
