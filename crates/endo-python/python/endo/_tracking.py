@@ -23,7 +23,7 @@ def changed():
 
 
 class LayersUsed:
-    """The layers that are applied while something is traced, and whether they have changed since."""
+    """The layers applied while something is traced, and whether they have changed since."""
 
     def __init__(self):
         self._layers = {}

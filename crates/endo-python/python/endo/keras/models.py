@@ -224,11 +224,11 @@ class Model(Layer):
             if y is not None:
                 raise ValueError("y is part of the batches already: leave it out")
             return _Batches(x)
+        x = _as_arrays(x)
         object.__setattr__(
             self, "_last_structure", skeleton(x) if isinstance(x, (list, tuple, dict)) and _nested(x) else None
         )
         inputs = flatten(x) if _nested(x) else [x]
-        inputs = [to_numpy(one) if not _is_known(one) else one for one in inputs]
         return inputs, _outputs(y), _outputs(sample_weight)
 
     def fit(
@@ -666,8 +666,13 @@ def _nested(x):
     )
 
 
-def _is_known(value):
-    return isinstance(value, (_native.Tensor, np.ndarray))
+def _as_arrays(x):
+    """Inputs, each as an array, in their structure."""
+    if isinstance(x, dict):
+        return {name: _as_arrays(one) for name, one in x.items()}
+    if _nested(x):
+        return [_as_arrays(one) for one in x]
+    return _array(x)
 
 
 def _is_iterator(x):
@@ -686,7 +691,7 @@ def _outputs(values):
 
 
 def _array(value):
-    return value if _is_known(value) else to_numpy(value)
+    return value if isinstance(value, (_native.Tensor, _native.Variable)) else to_numpy(value)
 
 
 class _Batches:
