@@ -48,6 +48,8 @@ fn of_buffer(object: &Bound<'_, PyAny>) -> Option<PyResult<Array>> {
     // Only NumPy's arrays have shapes and types that are all told by their buffers.
     if object.is_instance_of::<pyo3::types::PyList>()
         || !object.hasattr("__array_interface__").ok()?
+        // What a mask hides is no number.
+        || object.hasattr("mask").ok()?
     {
         return None;
     }
@@ -169,14 +171,14 @@ pub fn text(array: &Bound<'_, PyAny>) -> PyResult<String> {
     numpy.getattr("array2string")?.call((array,), Some(&options))?.extract()
 }
 
-/// Python's letter for a type of elements in a buffer.
-fn format_of(dtype: DType) -> &'static CStr {
+/// Python's letter for a type of elements in a buffer, and the size of one in bytes.
+fn format_of(dtype: DType) -> (&'static CStr, ffi::Py_ssize_t) {
     match dtype {
-        DType::F32 => c"f",
-        DType::F64 => c"d",
-        DType::I32 => c"i",
-        DType::Bool => c"?",
-        _ => c"B",
+        DType::F32 => (c"f", 4),
+        DType::F64 => (c"d", 8),
+        DType::I32 => (c"i", 4),
+        DType::Bool => (c"?", 1),
+        _ => (c"B", 1),
     }
 }
 
@@ -196,7 +198,7 @@ pub unsafe fn fill_view(
     }
     let sizes: Vec<ffi::Py_ssize_t> = array.shape().iter().map(|&size| size as isize).collect();
     let (bytes, rank) = (array.bytes(), sizes.len());
-    let item = (bytes.len() / array.len().max(1)).max(1) as ffi::Py_ssize_t;
+    let (format, item) = format_of(array.dtype());
     let mut steps = vec![item; rank];
     for axis in (1..rank).rev() {
         steps[axis - 1] = steps[axis] * sizes[axis];
@@ -212,11 +214,8 @@ pub unsafe fn fill_view(
         (*view).readonly = 1;
         (*view).itemsize = item;
         (*view).ndim = rank as c_int;
-        (*view).format = if wants(ffi::PyBUF_FORMAT) {
-            format_of(array.dtype()).as_ptr().cast_mut()
-        } else {
-            ptr::null_mut()
-        };
+        (*view).format =
+            if wants(ffi::PyBUF_FORMAT) { format.as_ptr().cast_mut() } else { ptr::null_mut() };
         (*view).shape = if wants(ffi::PyBUF_ND) { start } else { ptr::null_mut() };
         (*view).strides = if wants(ffi::PyBUF_STRIDES) { start.add(rank) } else { ptr::null_mut() };
         (*view).suboffsets = ptr::null_mut();

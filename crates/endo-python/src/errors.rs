@@ -67,7 +67,7 @@ two_bases! {
 
 /// The exception for an error of the library.
 pub fn raised(py: Python<'_>, error: Error) -> PyErr {
-    let ours = error.site().is_some_and(|site| site.file().contains("endo-python"));
+    let ours = error.site().is_some_and(|site| site.file().ends_with(".rs"));
     let error = if ours { error.without_site() } else { error };
     let text = in_python(error.to_string());
     let class = match error.kind() {

@@ -67,7 +67,7 @@ def _of_torch(tensor):
 
 def _of_frame(frame):
     """The numbers of a frame or series; missing values are NaN."""
-    array = frame.to_numpy()
+    array = np.asarray(frame) if hasattr(frame, "__array__") else frame.to_numpy()
     if array.dtype.kind != "O":
         return array
     if array.ndim == 1:
@@ -83,7 +83,7 @@ def _of_arrow(values):
             module = importlib.import_module(library)
         except ImportError:
             continue
-        return _of_frame(getattr(module, "table" if library == "pyarrow" else "DataFrame")(values))
+        return to_numpy(getattr(module, "table" if library == "pyarrow" else "DataFrame")(values))
     raise TypeError(
         f"{type(values).__name__} gives its numbers by Arrow's C stream alone\n"
         "  help: install pyarrow or polars, which read it"
@@ -212,10 +212,11 @@ def ufunc(function, method, inputs, options):
         return getattr(right, names[1])(left)
     tensors = (_native.Tensor, _native.Variable)
     if _native.is_tracing() and any(isinstance(one, tensors) for one in inputs):
+        name = function.__name__
         raise _native.UsageError(
-            f"`numpy.{function.__name__}` of a tensor whose numbers are not known while `call` or "
+            f"`numpy.{name}` of a tensor whose numbers are not known while `call` or "
             "a function is traced\n"
-            f"  help: write it with `tf`, as in `tf.{_TF_NAMES.get(function.__name__, function.__name__)}`"
+            f"  help: write it with `tf`, as in `tf.{_TF_NAMES.get(name, name)}`"
         )
     inputs = [one.numpy() if isinstance(one, tensors) else one for one in inputs]
     return getattr(function, method)(*inputs, **(options or {}))

@@ -21,7 +21,8 @@ def data_of(x, y=None, sample_weight=None):
         if y is not None:
             raise ValueError("y is part of the batches already: leave it out")
         return Batches(x), None
-    inputs = [one if is_known(one) else to_numpy(one) for one in (flatten(x) if nested(x) else [x])]
+    x = _as_arrays(x)
+    inputs = flatten(x) if nested(x) else [x]
     structure = skeleton(x) if nested(x) else None
     return (inputs, outputs(y), outputs(sample_weight)), structure
 
@@ -89,8 +90,13 @@ def nested(x):
     )
 
 
-def is_known(value):
-    return isinstance(value, (_native.Tensor, np.ndarray))
+def _as_arrays(x):
+    """Inputs, each as an array, in their structure."""
+    if isinstance(x, dict):
+        return {name: _as_arrays(one) for name, one in x.items()}
+    if nested(x):
+        return [_as_arrays(one) for one in x]
+    return array(x)
 
 
 def is_iterator(x):
@@ -109,7 +115,8 @@ def outputs(values):
 
 
 def array(value):
-    return value if is_known(value) else to_numpy(value)
+    is_held = isinstance(value, (_native.Tensor, _native.Variable))
+    return value if is_held else to_numpy(value)
 
 
 class Batches:
