@@ -3,12 +3,16 @@
 //! In: NumPy arrays, frames, lists, numbers, tensors. Out: endo's arrays; and NumPy arrays that
 //! share their memory.
 
+use std::ffi::{CStr, c_int};
+use std::ptr;
+
 use endo::{Array, DType};
 use pyo3::buffer::{Element, PyBuffer, PyUntypedBuffer};
+use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::errors::{self, raised};
 use crate::tensor::Tensor;
@@ -149,7 +153,7 @@ impl Numbers {
     unsafe fn __getbuffer__(
         slf: Bound<'_, Self>,
         view: *mut ffi::Py_buffer,
-        flags: std::ffi::c_int,
+        flags: c_int,
     ) -> PyResult<()> {
         let (start, length) = {
             let mut numbers = slf.borrow_mut();
@@ -162,6 +166,77 @@ impl Numbers {
         let filled = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, 0, flags) };
         if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }
+}
+
+/// The numbers of a NumPy array as a text.
+pub fn text(array: &Bound<'_, PyAny>) -> PyResult<String> {
+    let options = PyDict::new(array.py());
+    options.set_item("separator", ", ")?;
+    let numpy = array.py().import("numpy")?;
+    numpy.getattr("array2string")?.call((array,), Some(&options))?.extract()
+}
+
+/// Python's letter for a type of elements in a buffer, and the size of one in bytes.
+fn format_of(dtype: DType) -> (&'static CStr, ffi::Py_ssize_t) {
+    match dtype {
+        DType::F32 => (c"f", 4),
+        DType::F64 => (c"d", 8),
+        DType::I32 => (c"i", 4),
+        DType::Bool => (c"?", 1),
+        _ => (c"B", 1),
+    }
+}
+
+/// Fills a view of an array's numbers that are only read, with their shape and type.
+///
+/// # Safety
+/// `view` is valid, as of Python's buffer protocol, and the numbers live as long as `owner` and do
+/// not change.
+pub unsafe fn fill_view(
+    array: &Array,
+    owner: Bound<'_, PyAny>,
+    view: *mut ffi::Py_buffer,
+    flags: c_int,
+) -> PyResult<()> {
+    if flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE {
+        return Err(PyBufferError::new_err("the numbers of a tensor are only read"));
+    }
+    let sizes: Vec<ffi::Py_ssize_t> = array.shape().iter().map(|&size| size as isize).collect();
+    let (bytes, rank) = (array.bytes(), sizes.len());
+    let (format, item) = format_of(array.dtype());
+    let mut steps = vec![item; rank];
+    for axis in (1..rank).rev() {
+        steps[axis - 1] = steps[axis] * sizes[axis];
+    }
+    // The sizes and the steps in one box, until the view is released.
+    let layout = Box::into_raw(Box::new([sizes, steps].concat()));
+    let wants = |flag: c_int| flags & flag == flag;
+    // SAFETY: `view` is valid; the box lives until `release_view`.
+    unsafe {
+        let start = (*layout).as_mut_ptr();
+        (*view).buf = bytes.as_ptr().cast_mut().cast();
+        (*view).len = bytes.len() as ffi::Py_ssize_t;
+        (*view).readonly = 1;
+        (*view).itemsize = item;
+        (*view).ndim = rank as c_int;
+        (*view).format =
+            if wants(ffi::PyBUF_FORMAT) { format.as_ptr().cast_mut() } else { ptr::null_mut() };
+        (*view).shape = if wants(ffi::PyBUF_ND) { start } else { ptr::null_mut() };
+        (*view).strides = if wants(ffi::PyBUF_STRIDES) { start.add(rank) } else { ptr::null_mut() };
+        (*view).suboffsets = ptr::null_mut();
+        (*view).internal = layout.cast();
+        (*view).obj = owner.into_ptr();
+    }
+    Ok(())
+}
+
+/// Lets go of what [`fill_view`] keeps.
+///
+/// # Safety
+/// `view` was filled by it, and is released once.
+pub unsafe fn release_view(view: *mut ffi::Py_buffer) {
+    // SAFETY: `internal` is the box of `fill_view`.
+    drop(unsafe { Box::from_raw((*view).internal.cast::<Vec<ffi::Py_ssize_t>>()) });
 }
 
 /// Copies the numbers if a clone shares them.

@@ -47,10 +47,6 @@ impl Callback for Interruptible {
     fn test_batch_end(&mut self, _: usize, _: &dyn Fn() -> Ledger, _: &Training) -> Result<()> {
         self.look()
     }
-
-    fn predict_batch_end(&mut self, _: usize, _: &[endo::Array], _: &Training) -> Result<()> {
-        self.look()
-    }
 }
 
 /// Which events a list of callbacks wants to hear of.

@@ -10,6 +10,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use pyo3::{create_exception, exceptions::PyException};
 
+use crate::phrases::in_python;
+
 create_exception!(endo, EndoError, PyException, "A mistake that endo reports.");
 create_exception!(endo, NotFiniteError, EndoError, "A number that is not finite.");
 create_exception!(endo, UsageError, EndoError, "Calls in an order that cannot work.");
@@ -65,9 +67,9 @@ two_bases! {
 
 /// The exception for an error of the library.
 pub fn raised(py: Python<'_>, error: Error) -> PyErr {
-    let ours = error.site().is_some_and(|site| site.file().contains("endo-python"));
+    let ours = error.site().is_some_and(|site| site.file().ends_with(".rs"));
     let error = if ours { error.without_site() } else { error };
-    let text = error.to_string();
+    let text = in_python(error.to_string());
     let class = match error.kind() {
         ErrorKind::Shape => ShapeError::class(py),
         ErrorKind::DType => DTypeError::class(py),

@@ -7,8 +7,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 use endo::graph::Trace;
 use endo::trace::{Context, Session};
@@ -17,11 +18,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
 use crate::errors::raised;
+use crate::phrases::in_python;
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
-    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    /// The traces being made, each with the number of its entry; none where those before are put
+    /// aside.
+    static FRAMES: RefCell<Vec<(u64, Option<Frame>)>> = const { RefCell::new(Vec::new()) };
     static SESSIONS: RefCell<HashMap<u64, OpenSession>> = RefCell::new(HashMap::new());
     /// A Python exception on its way out through code of the library.
     static PENDING: RefCell<Option<PyErr>> = const { RefCell::new(None) };
@@ -33,8 +37,11 @@ thread_local! {
 struct OpenSession {
     session: Box<Session>,
     frame: Frame,
-    /// How many tapes use it.
+    /// How many tapes use it, and how many of them record.
     tapes: usize,
+    recording: usize,
+    /// Its entry on the stack, while a tape records.
+    on_stack: Option<OnStack>,
 }
 
 /// A trace being made.
@@ -72,11 +79,6 @@ impl Frame {
         self.trace.value(id)
     }
 
-    /// A tensor of Python's in this trace.
-    pub fn resolve(&self, tensor: &crate::tensor::Tensor) -> PyResult<endo::Tensor> {
-        tensor.resolve(self.context(), self)
-    }
-
     #[allow(clippy::mut_from_ref)]
     fn context(&self) -> &mut Context {
         match self.place {
@@ -91,19 +93,14 @@ impl Frame {
 
     /// Raises what went wrong, and gives variables their new values.
     fn settle(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(error) = take_pending() {
-            return Err(error);
-        }
-        match self.place {
-            Place::Session(session) => {
-                // SAFETY: as above; the context's borrow has ended.
-                let warnings = unsafe { (*session).settle() };
-                warn(py, warnings.map_err(|error| raised(py, error))?)
-            }
-            Place::Closure(_) => match self.trace.error() {
-                Some(error) => Err(raised(py, error)),
-                None => Ok(()),
-            },
+        let settled = match self.place {
+            // SAFETY: as above; the context's borrow has ended.
+            Place::Session(session) => unsafe { (*session).settle() },
+            Place::Closure(_) => self.trace.error().map_or_else(|| Ok(Vec::new()), Err),
+        };
+        match take_pending() {
+            Some(error) => Err(error),
+            None => warn(py, settled.map_err(|error| raised(py, error))?),
         }
     }
 }
@@ -111,29 +108,37 @@ impl Frame {
 /// Python's warnings, one for each line.
 pub fn warn(py: Python<'_>, lines: Vec<String>) -> PyResult<()> {
     for line in lines {
-        let message = std::ffi::CString::new(line.replace('\0', " ")).expect("no zero bytes");
+        let message =
+            std::ffi::CString::new(in_python(line).replace('\0', " ")).expect("no zero bytes");
         PyErr::warn(py, &py.get_type::<pyo3::exceptions::PyUserWarning>(), &message, 1)?;
     }
     Ok(())
 }
 
-/// A frame on the stack, which leaves it when this is dropped.
-pub struct OnStack;
+/// A frame on the stack, which leaves it when this is dropped: in whatever order, as tapes are
+/// closed in any.
+pub struct OnStack(u64);
 
 impl Drop for OnStack {
     fn drop(&mut self) {
-        FRAMES.with_borrow_mut(Vec::pop);
+        // Where the thread ends, its stack may be gone.
+        _ = FRAMES.try_with(|frames| frames.borrow_mut().retain(|(entry, _)| *entry != self.0));
     }
 }
 
 fn push(frame: Frame) -> OnStack {
-    FRAMES.with_borrow_mut(|frames| frames.push(frame));
-    OnStack
+    push_entry(Some(frame))
+}
+
+fn push_entry(frame: Option<Frame>) -> OnStack {
+    let entry = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+    FRAMES.with_borrow_mut(|frames| frames.push((entry, frame)));
+    OnStack(entry)
 }
 
 /// The innermost trace.
 pub fn innermost() -> Option<Frame> {
-    FRAMES.with_borrow(|frames| frames.last().cloned())
+    FRAMES.with_borrow(|frames| frames.last().and_then(|(_, frame)| frame.clone()))
 }
 
 /// Makes a closure's context the innermost trace, until what is returned is dropped.
@@ -141,12 +146,35 @@ pub fn enter(cx: &mut Context) -> (OnStack, Frame) {
     let trace = cx.trace().clone();
     let place = Place::Closure(cx);
     let known = FRAMES.with_borrow(|frames| {
-        frames.iter().rev().find(|frame| Rc::ptr_eq(&frame.trace, &trace)).cloned()
+        let mut frames = frames.iter().rev().filter_map(|(_, frame)| frame.as_ref());
+        frames.find(|frame| Rc::ptr_eq(&frame.trace, &trace)).cloned()
     });
     let frame = match known {
         Some(known) => Frame { place, ..known },
         None => Frame::new(place, trace),
     };
+    (push(frame.clone()), frame)
+}
+
+/// By what tensors of a trace are known in Python, without the trace.
+#[derive(Clone)]
+pub struct FrameKey {
+    number: u64,
+    constants: Rc<RefCell<HashMap<u64, u32>>>,
+}
+
+impl Frame {
+    /// By what its tensors are known.
+    pub fn key(&self) -> FrameKey {
+        FrameKey { number: self.number, constants: self.constants.clone() }
+    }
+}
+
+/// As [`enter`], where Python's tensors of the same trace are known by a key.
+pub fn enter_as(key: &FrameKey, cx: &mut Context) -> (OnStack, Frame) {
+    let (trace, place) = (cx.trace().clone(), Place::Closure(cx));
+    let FrameKey { number, constants } = key.clone();
+    let frame = Frame { number, place, trace, constants };
     (push(frame.clone()), frame)
 }
 
@@ -177,6 +205,7 @@ pub fn in_context<R>(
     py: Python<'_>,
     f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
 ) -> PyResult<R> {
+    end_abandoned();
     if let Some(frame) = innermost() {
         return run(py, &frame, f);
     }
@@ -226,38 +255,92 @@ pub fn failure(py: Python<'_>, error: Error) -> PyErr {
     take_pending().unwrap_or_else(|| raised(py, error))
 }
 
-/// Opens a trace for a tape within the one at hand, or anew; its number, and whether it is new.
-pub fn open_session(training: bool) -> (u64, Option<OnStack>) {
+/// Has a tape record in the trace at hand, or in a new one: the number of the trace.
+pub fn open_session(training: bool) -> u64 {
+    end_abandoned();
     if let Some(frame) = innermost() {
         SESSIONS.with_borrow_mut(|sessions| {
             if let Some(open) = sessions.get_mut(&frame.number) {
                 open.tapes += 1;
+                open.recording += 1;
             }
         });
-        return (frame.number, None);
+        return frame.number;
     }
     let mut session = Box::new(Session::new(training, counter()));
     let trace = session.context().trace().clone();
     let frame = Frame::new(Place::Session(&mut *session), trace);
     let number = frame.number;
-    let open = OpenSession { session, frame: frame.clone(), tapes: 1 };
+    let on_stack = Some(push(frame.clone()));
+    let open = OpenSession { session, frame, tapes: 1, recording: 1, on_stack };
     SESSIONS.with_borrow_mut(|sessions| sessions.insert(number, open));
-    (number, Some(push(frame)))
+    number
+}
+
+/// Ends what a tape records; its trace leaves the stack with the last tape that does.
+pub fn stop_recording(number: u64) {
+    _ = SESSIONS.try_with(|sessions| {
+        let mut sessions = sessions.borrow_mut();
+        let Some(open) = sessions.get_mut(&number) else { return };
+        open.recording -= 1;
+        if open.recording == 0 {
+            open.on_stack = None;
+        }
+    });
+    end_unused(number);
 }
 
 /// Lets go of a tape's trace, which ends with its last tape.
-pub fn close_session(number: u64) {
+pub fn release_session(number: u64) {
+    _ = SESSIONS.try_with(|sessions| {
+        if let Some(open) = sessions.borrow_mut().get_mut(&number) {
+            open.tapes -= 1;
+        }
+    });
+    end_unused(number);
+}
+
+/// Ends a trace that no tape has any more and nothing runs in.
+fn end_unused(number: u64) {
     let ended = SESSIONS.try_with(|sessions| {
         let mut sessions = sessions.borrow_mut();
-        let open = sessions.get_mut(&number)?;
-        open.tapes -= 1;
-        let is_used =
-            FRAMES.with_borrow(|frames| frames.iter().any(|frame| frame.number == number));
-        if open.tapes == 0 && !is_used { sessions.remove(&number) } else { None }
+        let open = sessions.get(&number)?;
+        let is_used = open.tapes > 0
+            || FRAMES.with_borrow(|frames| {
+                frames.iter().flat_map(|(_, frame)| frame).any(|frame| frame.number == number)
+            });
+        if is_used { None } else { sessions.remove(&number) }
     });
-    if let Ok(Some(ended)) = ended {
-        let OpenSession { session, .. } = ended;
+    if let Ok(Some(OpenSession { session, .. })) = ended {
         drop(session.end());
+    }
+}
+
+/// The traces of tapes that another thread has let go of, and whether the tapes recorded.
+static ABANDONED: Mutex<Vec<(ThreadId, u64, bool)>> = Mutex::new(Vec::new());
+static ANY_ABANDONED: AtomicBool = AtomicBool::new(false);
+
+/// Lets go of a tape's trace from another thread than its own, which sees to it later.
+pub fn abandon_session(thread: ThreadId, number: u64, is_recording: bool) {
+    let mut abandoned = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
+    abandoned.push((thread, number, is_recording));
+    ANY_ABANDONED.store(true, Ordering::Relaxed);
+}
+
+fn end_abandoned() {
+    if !ANY_ABANDONED.load(Ordering::Relaxed) {
+        return;
+    }
+    let this = thread::current().id();
+    let mut abandoned = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
+    let own: Vec<_> = abandoned.extract_if(.., |(thread, ..)| *thread == this).collect();
+    ANY_ABANDONED.store(!abandoned.is_empty(), Ordering::Relaxed);
+    drop(abandoned);
+    for (_, number, is_recording) in own {
+        if is_recording {
+            stop_recording(number);
+        }
+        release_session(number);
     }
 }
 
@@ -275,7 +358,21 @@ pub fn in_session<R>(
     let on_stack = push(frame.clone());
     let result = run(py, &frame, f);
     drop(on_stack);
+    end_unused(number);
     Some(result)
+}
+
+/// Puts the traces of this thread aside until what is returned is dropped: what is computed
+/// meanwhile has its value at once.
+pub fn put_aside() -> OnStack {
+    push_entry(None)
+}
+
+/// Calls a function as if nothing were traced: what it computes has its value at once.
+#[pyfunction]
+fn outside<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let _aside = put_aside();
+    function.call0()
 }
 
 /// Whether something is being traced to a plan on this thread.
@@ -341,7 +438,7 @@ fn is_ours(py: Python<'_>, file: &str) -> PyResult<bool> {
 /// A text that lives as long as the process: names of files and classes, of which there are few.
 pub fn interned(text: &str) -> &'static str {
     static KNOWN: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
-    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(found) = known.iter().find(|known| **known == text) {
         return found;
     }
@@ -353,16 +450,12 @@ pub fn interned(text: &str) -> &'static str {
 /// Adds the functions of this file to the module.
 pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(set_random_seed, module)?)?;
+    module.add_function(wrap_pyfunction!(outside, module)?)?;
     module.add_function(wrap_pyfunction!(is_tracing, module)?)?;
     module.add_function(wrap_pyfunction!(is_open, module)?)?;
     module.add_function(wrap_pyfunction!(random_seed, module)?)?;
     module.add_function(wrap_pyfunction!(is_training, module)?)?;
     module.add_function(wrap_pyfunction!(current_path, module)?)
-}
-
-/// As [`keep_pending`], in the trace of a frame.
-pub fn keep_pending_in(py: Python<'_>, frame: &Frame, error: PyErr) {
-    keep_pending(py, frame.context(), error);
 }
 
 /// Keeps an exception that Python raised outside of traces, in data or a callback.

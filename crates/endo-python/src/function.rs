@@ -3,7 +3,9 @@
 //!
 //! In: a callable of a list of tensors, and arrays. Out: arrays.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use endo::trace::{Context, TracedClosure};
 use endo::{Array, Tensor as Inner};
@@ -12,13 +14,15 @@ use pyo3::prelude::*;
 use crate::arrays;
 use crate::callables;
 use crate::errors::usage;
-use crate::frames::{failure, seed};
+use crate::frames::{failure, seed, warn};
 use crate::tensor::Tensor;
 
 /// The plans of a function, by the shapes of its tensors.
 #[pyclass(frozen, module = "endo._native")]
 pub struct TracedFunction {
     traced: Mutex<TracedClosure>,
+    /// The thread that runs it.
+    runner: Mutex<Option<ThreadId>>,
 }
 
 #[pymethods]
@@ -27,7 +31,8 @@ impl TracedFunction {
     fn new() -> Self {
         let mut traced = TracedClosure::new();
         traced.set_seed(seed());
-        Self { traced: Mutex::new(traced) }
+        traced.keep_warnings();
+        Self { traced: Mutex::new(traced), runner: Mutex::new(None) }
     }
 
     /// Runs it: `function` takes a list of tensors and returns one, and is called when their shapes
@@ -40,26 +45,54 @@ impl TracedFunction {
     ) -> PyResult<Vec<Tensor>> {
         let inputs: Vec<Array> =
             inputs.try_iter()?.map(|input| arrays::array(&input?)).collect::<PyResult<_>>()?;
-        let outputs = py.detach(|| {
-            let mut traced = self.traced.try_lock().map_err(|_| {
-                usage(
-                    "a function is called while it runs: by itself, or from another thread",
-                    "call functions made by `tf.function` from one thread at a time; inside \
-                     another traced function they are traced with it",
-                )
-            })?;
+        let (outputs, warnings) = py.detach(|| {
+            let mut traced = self.lock()?;
+            let known = traced.warnings().len();
             let inputs: Vec<&Array> = inputs.iter().collect();
             let closure = |tensors: &[Inner], cx: &mut Context| {
                 callables::call_with_list(&function, tensors, cx)
             };
             let outputs = traced.run(&inputs, &closure).map(<[Array]>::to_vec);
-            outputs.map_err(|error| Python::attach(|py| failure(py, error)))
+            *self.runner() = None;
+            let outputs = outputs.map_err(|error| Python::attach(|py| failure(py, error)))?;
+            Ok::<_, PyErr>((outputs, traced.warnings()[known..].to_vec()))
         })?;
+        warn(py, warnings)?;
         Ok(outputs.into_iter().map(Tensor::of_array).collect())
     }
 
     /// How many shapes it was traced for.
     fn traces(&self) -> usize {
-        self.traced.lock().unwrap_or_else(std::sync::PoisonError::into_inner).traces()
+        self.traced.lock().unwrap_or_else(PoisonError::into_inner).traces()
+    }
+}
+
+impl TracedFunction {
+    fn runner(&self) -> MutexGuard<'_, Option<ThreadId>> {
+        self.runner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The plans, once no other thread runs them; Ctrl-C ends the wait.
+    fn lock(&self) -> PyResult<MutexGuard<'_, TracedClosure>> {
+        let this = thread::current().id();
+        loop {
+            match self.traced.try_lock() {
+                Ok(traced) => {
+                    *self.runner() = Some(this);
+                    return Ok(traced);
+                }
+                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if *self.runner() == Some(this) => {
+                    return Err(usage(
+                        "a function made by `tf.function` calls itself while it runs",
+                        "call the function without `tf.function` inside, or use a loop",
+                    ));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    Python::attach(|py| py.check_signals())?;
+                    thread::sleep(Duration::from_micros(200));
+                }
+            }
+        }
     }
 }

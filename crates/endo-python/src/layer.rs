@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use endo::constraints::IntoConstraint;
 use endo::initializers::Zeros;
-use endo::layers::{self, Layer};
+use endo::layers::{self, Layer, LayerOfSeveral};
 use endo::regularizers::IntoRegularizer;
 use endo::trace::{Context, Weight};
 use endo::{Array, DType, Error, ErrorKind, Shape, Tensor as Inner, Variable as InnerVariable};
@@ -17,8 +17,9 @@ use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 use crate::arrays;
 use crate::callables;
 use crate::errors::{raised, usage};
-use crate::frames::{enter, in_context, interned, keep_pending, take_pending};
-use crate::tensor::{Tensor, operand};
+use crate::frames::{enter, failure, in_context, interned, keep_outside, keep_pending};
+use crate::operands::operand;
+use crate::tensor::Tensor;
 use crate::variable::Variable;
 
 /// A layer whose `call` is Python.
@@ -75,6 +76,8 @@ impl Layer<Vec<Inner>, Vec<Inner>> for PythonLayer {
 enum Kind {
     Python(Arc<PythonLayer>),
     Library(Arc<dyn Layer>),
+    /// A layer of the library that takes or returns several tensors.
+    OfSeveral(Arc<LayerOfSeveral>),
 }
 
 /// A layer that Python holds.
@@ -90,7 +93,7 @@ impl LayerHandle {
     pub fn python_layer(&self) -> Option<&Arc<PythonLayer>> {
         match &self.kind {
             Kind::Python(layer) => Some(layer),
-            Kind::Library(_) => None,
+            Kind::Library(_) | Kind::OfSeveral(_) => None,
         }
     }
 }
@@ -104,6 +107,14 @@ impl LayerHandle {
         Ok(Self { kind: Kind::Library(layer), weights: OnceLock::new() })
     }
 
+    /// The layer of several tensors that a text names: a recurrent layer with its states, or an
+    /// attention with its weights.
+    #[staticmethod]
+    fn of_several(py: Python<'_>, text: &str) -> PyResult<Self> {
+        let layer = layers::get_of_several(text).map_err(|error| raised(py, error))?;
+        Ok(Self { kind: Kind::OfSeveral(layer), weights: OnceLock::new() })
+    }
+
     /// A layer whose `call` is the object's `_run`, of which it keeps a weak reference.
     #[staticmethod]
     fn of(object: &Bound<'_, PyAny>, kind: &str, name: Option<String>) -> PyResult<Self> {
@@ -112,19 +123,28 @@ impl LayerHandle {
     }
 
     /// Applies it in the trace at hand. `first_values` are callables by the names of weights: of
-    /// the shape as a tuple, they return an array.
+    /// the shape as a tuple, they return an array. `masks` are those of the inputs, or `None`.
+    #[pyo3(signature = (inputs, training=None, first_values=None, masks=None))]
     fn apply(
         &self,
         inputs: &Bound<'_, PyAny>,
         training: Option<bool>,
         first_values: Option<Py<PyDict>>,
+        masks: Option<Vec<Option<Bound<'_, PyAny>>>>,
     ) -> PyResult<Vec<Tensor>> {
         let py = inputs.py();
         in_context(py, |cx, frame| {
-            let inputs: Vec<Inner> = inputs
+            let mut inputs: Vec<Inner> = inputs
                 .try_iter()?
                 .map(|x| operand(&x?, None, cx, frame))
                 .collect::<PyResult<_>>()?;
+            for (input, mask) in inputs.iter_mut().zip(masks.into_iter().flatten()) {
+                let Some(mask) = mask else { continue };
+                // The mask is for this call alone: elsewhere the tensor keeps its own.
+                *input = Inner::custom_gradient(input, &[&*input], |dy| vec![dy.clone()]);
+                let mask = operand(&mask, None, cx, frame)?.cast(DType::Bool);
+                cx.set_mask(input, &mask);
+            }
             let training = training.unwrap_or_else(|| cx.training());
             let known = cx.layers().len();
             let outputs = cx.with_training(training, |cx| match first_values {
@@ -134,11 +154,8 @@ impl LayerHandle {
                 ),
                 None => self.apply_layer(&inputs, cx),
             });
-            let outputs = outputs.map_err(|error| raised(py, error))?;
-            if let Some(error) = take_pending() {
-                return Err(error);
-            }
-            if matches!(self.kind, Kind::Library(_)) && self.weights.get().is_none() {
+            let outputs = outputs.map_err(|error| failure(py, error))?;
+            if self.python_layer().is_none() && self.weights.get().is_none() {
                 let new = cx.layers()[known.min(cx.layers().len())..]
                     .iter()
                     .flat_map(|record| record.weights.iter().cloned());
@@ -156,17 +173,14 @@ impl LayerHandle {
 
     /// What the layer is made of, as a text by which it is made again.
     fn text(&self, name: &str) -> String {
-        match &self.kind {
-            Kind::Library(layer) => {
-                let options: Vec<String> = layer
-                    .hyperparameters()
-                    .iter()
-                    .map(|(option, value)| format!("{option}={value}"))
-                    .collect();
-                format!("{name}({})", options.join(", "))
-            }
-            Kind::Python(_) => name.to_string(),
-        }
+        let hyperparameters = match &self.kind {
+            Kind::Library(layer) => layer.hyperparameters(),
+            Kind::OfSeveral(layer) => layer.hyperparameters(),
+            Kind::Python(_) => return name.to_string(),
+        };
+        let options: Vec<String> =
+            hyperparameters.iter().map(|(option, value)| format!("{option}={value}")).collect();
+        format!("{name}({})", options.join(", "))
     }
 }
 
@@ -174,6 +188,7 @@ impl LayerHandle {
     fn apply_layer(&self, inputs: &Vec<Inner>, cx: &mut Context) -> endo::Result<Vec<Inner>> {
         match &self.kind {
             Kind::Python(layer) => Ok(layer.apply(inputs, cx)),
+            Kind::OfSeveral(layer) => Ok(layer.apply(inputs, cx)),
             Kind::Library(layer) => match &inputs[..] {
                 [input] => Ok(vec![layer.apply(input, cx)]),
                 several => {
@@ -200,10 +215,11 @@ fn first_value(values: &Py<PyDict>, name: &str, shape: &Shape) -> Option<endo::R
                 );
                 Err(Error::new(ErrorKind::Shape, message).help("return values of that shape"))
             }
-            Err(error) => Err(Error::new(
-                ErrorKind::Argument,
-                format!("the initializer of `{name}` failed: {}", error.value(py)),
-            )),
+            Err(error) => {
+                let message = format!("the initializer of `{name}` failed: {}", error.value(py));
+                keep_outside(error);
+                Err(Error::new(ErrorKind::Argument, message))
+            }
         })
     })
 }
@@ -268,20 +284,24 @@ pub fn constrain(py: Python<'_>, variable: &Variable, function: Py<PyAny>) -> Py
     })
 }
 
-/// Adds a term to the loss; one value for each sample, if it has an axis.
+/// Gives a tensor the mask of its positions that count.
+#[pyfunction]
+pub fn set_mask(x: &Bound<'_, PyAny>, mask: &Bound<'_, PyAny>) -> PyResult<()> {
+    in_context(x.py(), |cx, frame| {
+        let x = operand(x, None, cx, frame)?;
+        let mask = operand(mask, None, cx, frame)?.cast(DType::Bool);
+        cx.set_mask(&x, &mask);
+        Ok(())
+    })
+}
+
+/// Adds a term to the loss: a scalar, or the sum of what has axes, as Keras adds it.
 #[pyfunction]
 pub fn add_loss(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     in_context(value.py(), |cx, frame| {
         let value = operand(value, None, cx, frame)?;
         let value = if value.dtype().is_float() { value } else { value.cast(DType::F32) };
-        match value.rank() {
-            0 => cx.add_loss(name, value),
-            1 => cx.add_sample_loss(name, value),
-            rank => {
-                let axes: Vec<isize> = (1..rank as isize).collect();
-                cx.add_sample_loss(name, value.mean_axes(&*axes));
-            }
-        }
+        cx.add_loss(name, if value.rank() == 0 { value } else { value.sum() });
         Ok(())
     })
 }

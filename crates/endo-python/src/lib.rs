@@ -10,15 +10,16 @@ mod callbacks;
 mod errors;
 mod frames;
 mod function;
-mod indexing;
+mod indices;
 mod layer;
 mod losses;
 mod metrics;
 mod model;
 mod named;
-mod operators;
+mod operands;
 mod ops;
 mod optimizer;
+mod phrases;
 mod tape;
 mod tensor;
 mod training;
@@ -32,7 +33,9 @@ mod _native {
     #[pymodule_export]
     use crate::function::TracedFunction;
     #[pymodule_export]
-    use crate::layer::{LayerHandle, add_loss, add_metric, constrain, regularize, use_weights};
+    use crate::layer::{
+        LayerHandle, add_loss, add_metric, constrain, regularize, set_mask, use_weights,
+    };
     #[pymodule_export]
     use crate::losses::LossHandle;
     #[pymodule_export]

@@ -12,7 +12,8 @@ use pyo3::prelude::*;
 use crate::callables;
 use crate::errors::{argument, raised};
 use crate::frames::in_context;
-use crate::tensor::{Tensor, operand};
+use crate::operands::operand;
+use crate::tensor::Tensor;
 
 /// A loss that is Python: values for each sample, and how they become one number.
 struct PythonLoss {

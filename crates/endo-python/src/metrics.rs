@@ -13,7 +13,8 @@ use pyo3::prelude::*;
 use crate::errors::{raised, usage};
 use crate::frames::{enter, in_context, keep_pending};
 use crate::losses::LossHandle;
-use crate::tensor::{Tensor, operand};
+use crate::operands::operand;
+use crate::tensor::Tensor;
 use crate::variable::Variable;
 
 /// A metric that is Python.

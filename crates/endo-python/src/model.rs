@@ -8,7 +8,7 @@ use endo::losses::Loss;
 use endo::metrics::Metric;
 use endo::model::Model;
 use endo::optimizers::Optimizer;
-use endo::training::{Evaluate, Predict};
+use endo::training::Evaluate;
 use endo::{Array, Error, Tensor as Inner};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -20,8 +20,10 @@ use crate::frames::{failure, in_context, take_pending, warn};
 use crate::layer::LayerHandle;
 use crate::losses::LossHandle;
 use crate::metrics::MetricHandle;
+use crate::operands::operand;
 use crate::optimizer::OptimizerHandle;
-use crate::tensor::{Tensor, operand};
+use crate::phrases::in_python;
+use crate::tensor::Tensor;
 use crate::training::{self, Data};
 
 type PythonModel = Model<Vec<Inner>, Vec<Inner>>;
@@ -55,14 +57,11 @@ impl ModelHandle {
         f: impl FnOnce(&PythonModel) -> Result<R, Error> + Send,
     ) -> PyResult<R> {
         let model = self.read()?;
-        let known = model.warnings().len();
         let result = py.detach(|| f(&model));
-        let warnings = model.warnings();
         let result = result.map_err(|error| failure(py, error))?;
         if let Some(error) = take_pending() {
             return Err(error);
         }
-        let _ = (known, warnings);
         Ok(result)
     }
 }
@@ -75,7 +74,8 @@ impl ModelHandle {
         let Some(layer) = layer.python_layer() else {
             return Err(usage("a model of a layer of the library", "put it in a `Sequential`"));
         };
-        Ok(Self { model: RwLock::new(Model::new(layer.clone()).seed(seed)) })
+        let model = Model::new(layer.clone()).seed(seed).print_warnings(false);
+        Ok(Self { model: RwLock::new(model) })
     }
 
     /// Applies it in the trace at hand.
@@ -253,14 +253,7 @@ impl ModelHandle {
             .iter()
             .map(|input| arrays::data(input, endo::DType::F32))
             .collect::<PyResult<_>>()?;
-        let outputs = self.detached(py, |model| {
-            let rows = inputs.first().and_then(|x| x.shape().first().copied()).unwrap_or(0);
-            if rows > INTERRUPTIBLE_ROWS {
-                model.predict_with(&inputs, Predict::new().callback(Interruptible::new()))
-            } else {
-                model.predict(&inputs)
-            }
-        })?;
+        let outputs = self.detached(py, |model| model.predict(&inputs))?;
         outputs.into_iter().map(|output| arrays::numpy(py, output)).collect()
     }
 
@@ -307,7 +300,7 @@ impl ModelHandle {
 
     /// What was warned of so far.
     fn warnings(&self) -> PyResult<Vec<String>> {
-        Ok(self.read()?.warnings())
+        Ok(self.read()?.warnings().into_iter().map(in_python).collect())
     }
 
     /// Raises the warnings as Python's.
@@ -327,9 +320,6 @@ impl ModelHandle {
         PyList::new(py, layers.collect::<Vec<_>>())
     }
 }
-
-/// More rows than this are predicted in parts between which a program can be stopped.
-const INTERRUPTIBLE_ROWS: usize = 1 << 20;
 
 fn compile<K, L: endo::model::IntoLosses<K>>(
     model: &mut PythonModel,

@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 use crate::arrays;
 use crate::errors::raised;
 use crate::frames::{in_context, seed};
-use crate::tensor::{Tensor, operand};
+use crate::operands::operand;
+use crate::tensor::Tensor;
 
 /// The activation that a text names, applied.
 #[pyfunction]

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 
 use crate::errors::raised;
 use crate::frames::in_context;
-use crate::tensor::operand;
+use crate::operands::operand;
 use crate::variable::Variable;
 
 /// An optimizer that Python holds.
@@ -47,6 +47,18 @@ impl OptimizerHandle {
             self.optimizer.apply(&Gradients::new(entries), cx);
             Ok(())
         })
+    }
+
+    /// Gives weights their moving averages.
+    fn finalize_variable_values(
+        &self,
+        py: Python<'_>,
+        variables: Vec<Py<Variable>>,
+    ) -> PyResult<()> {
+        let variables: Vec<_> =
+            variables.iter().map(|variable| variable.get().inner.clone()).collect();
+        let settings = self.optimizer.settings();
+        settings.finalize_variable_values(&variables).map_err(|error| raised(py, error))
     }
 
     #[getter]

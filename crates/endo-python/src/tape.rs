@@ -2,62 +2,99 @@
 //!
 //! In: what is computed while it is open. Out: gradients of it.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use endo::Tensor as Inner;
 use endo::trace::{Context, Target};
 use pyo3::prelude::*;
 
 use crate::errors::usage;
-use crate::frames::{self, Frame, OnStack, in_session};
+use crate::frames::{self, Frame, in_session};
 use crate::tensor::Tensor;
 use crate::variable::Variable;
 
 /// A tape: opened, computed in, closed, and asked for gradients.
 #[pyclass(frozen, module = "endo._native")]
 pub struct Tape {
-    /// The number of its trace; 0 while it has none.
-    trace: Mutex<u64>,
+    recording: Mutex<Recording>,
 }
 
-fn lock(trace: &Mutex<u64>) -> std::sync::MutexGuard<'_, u64> {
-    trace.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+struct Recording {
+    /// The number of its trace; 0 while it has none.
+    trace: u64,
+    is_open: bool,
+    /// The thread whose trace it is.
+    thread: ThreadId,
+}
+
+impl Recording {
+    fn is_here(&self) -> bool {
+        self.thread == thread::current().id()
+    }
+
+    fn release(&mut self) {
+        let (trace, is_open) = (self.trace, self.is_open);
+        (self.trace, self.is_open) = (0, false);
+        if trace == 0 {
+            return;
+        }
+        if !self.is_here() {
+            return frames::abandon_session(self.thread, trace, is_open);
+        }
+        if is_open {
+            frames::stop_recording(trace);
+        }
+        frames::release_session(trace);
+    }
 }
 
 #[pymethods]
 impl Tape {
     #[new]
     fn new() -> Self {
-        Self { trace: Mutex::new(0) }
+        let recording = Recording { trace: 0, is_open: false, thread: thread::current().id() };
+        Self { recording: Mutex::new(recording) }
     }
 
-    /// Opens it: in the trace at hand, or in a new one. Whether it is new.
-    fn open(&self) -> bool {
-        let mut trace = lock(&self.trace);
-        if *trace != 0 {
-            frames::close_session(*trace);
+    /// Has it record: in the trace at hand, or in a new one.
+    fn open(&self) -> PyResult<()> {
+        let mut recording = self.lock();
+        if recording.is_open {
+            return Err(usage(
+                "the tape is recording already",
+                "make another tape for a `with` inside another",
+            ));
         }
-        let (number, on_stack) = frames::open_session(true);
-        *trace = number;
-        let is_new = on_stack.is_some();
-        std::mem::forget::<Option<OnStack>>(on_stack); // until it is closed
-        is_new
+        recording.release();
+        *recording = Recording {
+            trace: frames::open_session(true),
+            is_open: true,
+            thread: thread::current().id(),
+        };
+        Ok(())
     }
 
-    /// Ends what it records, if `is_new` is what `open` returned.
-    fn close(&self, is_new: bool) {
-        if is_new {
-            drop(OnStack);
+    /// Ends what it records.
+    fn close(&self) -> PyResult<()> {
+        let mut recording = self.lock();
+        if !recording.is_open {
+            return Err(usage(
+                "the tape is not recording",
+                "open it first: `with tf.GradientTape() as tape:`",
+            ));
         }
+        if !recording.is_here() {
+            return Err(elsewhere());
+        }
+        recording.is_open = false;
+        frames::stop_recording(recording.trace);
+        Ok(())
     }
 
     /// Forgets what it has recorded.
     fn forget(&self) {
-        let mut trace = lock(&self.trace);
-        if *trace != 0 {
-            frames::close_session(*trace);
-            *trace = 0;
-        }
+        self.lock().release();
     }
 
     /// The gradients of a scalar, or of the sum of a tensor's elements, by each source: variables
@@ -70,10 +107,10 @@ impl Tape {
         output_gradients: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Vec<Option<Tensor>>> {
         self.within(py, |cx, frame| {
-            let loss = crate::tensor::operand(target, None, cx, frame)?;
+            let loss = crate::operands::operand(target, None, cx, frame)?;
             let loss = match output_gradients {
                 Some(weights) => {
-                    let weights = crate::tensor::operand(weights, Some(&loss), cx, frame)?;
+                    let weights = crate::operands::operand(weights, Some(&loss), cx, frame)?;
                     loss * weights.stop_gradient()
                 }
                 None => loss,
@@ -90,7 +127,7 @@ impl Tape {
 
     /// Whether a tensor was computed in its trace: it is neither a constant nor given from outside.
     fn is_computed(&self, py: Python<'_>, tensor: &Tensor) -> bool {
-        let number = *lock(&self.trace);
+        let number = self.lock().trace;
         tensor.trace == number
             && in_session(py, number, |cx, _| {
                 let node = cx.trace().node(endo::graph::NodeId(tensor.node));
@@ -107,7 +144,7 @@ impl Tape {
         source: &Bound<'_, PyAny>,
     ) -> PyResult<Tensor> {
         self.within(py, |cx, frame| {
-            let target = crate::tensor::operand(target, None, cx, frame)?;
+            let target = crate::operands::operand(target, None, cx, frame)?;
             let source = targets(std::slice::from_ref(source), cx, frame)?.remove(0);
             Ok(Tensor::wrap(&cx.jacobian(&target, source), frame))
         })
@@ -115,12 +152,22 @@ impl Tape {
 }
 
 impl Tape {
+    fn lock(&self) -> MutexGuard<'_, Recording> {
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn within<R>(
         &self,
         py: Python<'_>,
         f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
     ) -> PyResult<R> {
-        let number = *lock(&self.trace);
+        let (number, is_here) = {
+            let recording = self.lock();
+            (recording.trace, recording.is_here())
+        };
+        if number != 0 && !is_here {
+            return Err(elsewhere());
+        }
         in_session(py, number, f).unwrap_or_else(|| {
             Err(usage(
                 "the tape has recorded nothing, or has given its gradients already",
@@ -131,12 +178,16 @@ impl Tape {
     }
 }
 
+fn elsewhere() -> PyErr {
+    usage(
+        "the tape records in another thread",
+        "use a tape in the thread that has opened it, and hand on its gradients",
+    )
+}
+
 impl Drop for Tape {
     fn drop(&mut self) {
-        let trace = *lock(&self.trace);
-        if trace != 0 {
-            frames::close_session(trace);
-        }
+        self.lock().release();
     }
 }
 

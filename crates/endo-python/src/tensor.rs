@@ -8,19 +8,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use endo::trace::Context;
 use endo::{Array, DType, Shape};
+use pyo3::IntoPyObject;
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyAttributeError, PyBufferError, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
-use pyo3::{IntoPyObject, ffi};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PySlice, PyTuple};
 
 use crate::arrays;
 use crate::errors::usage;
-use crate::frames::{Frame, in_context};
-use crate::indexing::chosen;
-use crate::operators::{alike, divided, floor_divided, is_operand, power};
+use crate::frames::{Frame, OnStack, in_context, innermost, put_aside};
+use crate::indices::chosen;
+use crate::operands::{alike, divided, floor_divided, is_operand, operand, power};
 
-pub use crate::operators::operand;
+/// Why a tensor has no numbers.
+const TRACED: &str = "the numbers of a tensor are not known while `call` or a function is traced: \
+                      it stands for the numbers of each run";
 
 static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
 
@@ -80,8 +83,7 @@ impl Tensor {
         self.value.clone().ok_or_else(|| {
             let _ = py;
             usage(
-                "the numbers of a tensor are not known while `call` or a function is traced: it \
-                 stands for the numbers of each run",
+                TRACED,
                 "compute with tensors (`tf.where`, `tf.cond`, `tf.reduce_sum`), or look at the \
                  numbers in a GradientTape, or with `run_eagerly=True`",
             )
@@ -97,7 +99,11 @@ impl Tensor {
         }
         let Some(array) = &self.value else {
             return Err(usage(
-                format!("a tensor of shape {} was made in a trace that has ended", self.shape),
+                format!(
+                    "a tensor of shape {} was made in a trace that has ended, or that another \
+                     thread makes",
+                    self.shape
+                ),
                 "return it from the `call` or function that makes it; what is to be kept from step \
                  to step belongs in a `tf.Variable` or a metric",
             ));
@@ -111,9 +117,11 @@ impl Tensor {
         Ok(tensor)
     }
 
-    /// The tensor of the trace of a frame.
-    pub fn resolve_in(&self, frame: &Frame) -> PyResult<endo::Tensor> {
-        frame.resolve(self)
+    /// Puts a trace to a plan aside where numbers are known, such as those of `tf.shape`: what is
+    /// computed of them alone is then known, too.
+    fn aside_if(&self, others_are_known: bool) -> Option<OnStack> {
+        let is_known = self.value.is_some() && others_are_known;
+        (is_known && innermost().is_some_and(|frame| !frame.is_eager())).then(put_aside)
     }
 
     fn apply(
@@ -121,6 +129,7 @@ impl Tensor {
         py: Python<'_>,
         f: impl FnOnce(endo::Tensor) -> endo::Tensor,
     ) -> PyResult<Self> {
+        let _aside = self.aside_if(true);
         in_context(py, |cx, frame| Ok(Self::wrap(&f(self.resolve(cx, frame)?), frame)))
     }
 
@@ -133,6 +142,10 @@ impl Tensor {
         if !is_operand(other) {
             return Ok(py.NotImplemented());
         }
+        let _aside = self.aside_if(match other.cast::<Self>() {
+            Ok(tensor) => tensor.get().value.is_some(),
+            Err(_) => other.is_instance_of::<PyFloat>() || other.is_instance_of::<PyInt>(),
+        });
         let result = in_context(py, |cx, frame| {
             let left = self.resolve(cx, frame)?;
             let right = operand(other, Some(&left), cx, frame)?;
@@ -141,6 +154,17 @@ impl Tensor {
         })?;
         Ok(Py::new(py, result)?.into_any())
     }
+}
+
+/// A NumPy function of elements of tensors or variables, as `endo._arrays` has it.
+pub fn apply_ufunc<'py>(
+    py: Python<'py>,
+    function: Bound<'py, PyAny>,
+    method: &str,
+    inputs: Bound<'py, PyTuple>,
+    options: Option<Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    py.import("endo._arrays")?.getattr("ufunc")?.call1((function, method, inputs, options))
 }
 
 #[pymethods]
@@ -171,19 +195,16 @@ impl Tensor {
         arrays::numpy(py, self.known(py)?)
     }
 
+    /// The numbers as a NumPy array that shares them and is only read, or as a copy.
     #[pyo3(signature = (dtype=None, copy=None))]
     fn __array__<'py>(
-        &self,
-        py: Python<'py>,
+        slf: Bound<'py, Self>,
         dtype: Option<Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let _ = copy;
-        let array = self.numpy(py)?;
-        match dtype {
-            Some(dtype) => array.call_method1("astype", (dtype,)),
-            None => Ok(array),
-        }
+        let py = slf.py();
+        slf.get().known(py)?;
+        py.import("endo._arrays")?.call_method1("as_array", (slf, dtype, copy))
     }
 
     #[classattr]
@@ -191,12 +212,35 @@ impl Tensor {
         100
     }
 
-    #[classattr]
-    fn __array_ufunc__(py: Python<'_>) -> Py<PyAny> {
-        py.None()
+    /// What NumPy's functions of elements make of it: operators are the tensor's own.
+    #[pyo3(signature = (function, method, *inputs, **options))]
+    fn __array_ufunc__<'py>(
+        slf: Bound<'py, Self>,
+        function: Bound<'py, PyAny>,
+        method: &str,
+        inputs: Bound<'py, PyTuple>,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        apply_ufunc(slf.py(), function, method, inputs, options)
     }
 
-    /// Its bytes, to be read.
+    /// Its numbers by the DLPack protocol, as other libraries take them.
+    #[pyo3(signature = (**options))]
+    fn __dlpack__<'py>(
+        slf: Bound<'py, Self>,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        slf.get().known(py)?;
+        py.import("endo._arrays")?.getattr("dlpack")?.call((slf,), options.as_ref())
+    }
+
+    /// The processor, by DLPack's number.
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        (1, 0)
+    }
+
+    /// Its numbers, to be read.
     ///
     /// # Safety
     /// As of Python's buffer protocol: `view` is valid.
@@ -206,15 +250,18 @@ impl Tensor {
         flags: std::ffi::c_int,
     ) -> PyResult<()> {
         let Some(array) = &slf.get().value else {
-            let message = "the numbers of a tensor are not known while it is traced";
-            return Err(pyo3::exceptions::PyBufferError::new_err(message));
+            return Err(PyBufferError::new_err(TRACED));
         };
-        let bytes = array.bytes();
-        let (start, length) = (bytes.as_ptr().cast_mut().cast(), bytes.len() as ffi::Py_ssize_t);
-        // SAFETY: the bytes live as long as the tensor, which the view holds, and nobody writes to
-        // them.
-        let filled = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, 1, flags) };
-        if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+        // SAFETY: the numbers live as long as the tensor, which the view holds, and nobody writes
+        // to them.
+        unsafe { arrays::fill_view(array, slf.clone().into_any(), view, flags) }
+    }
+
+    /// # Safety
+    /// As of Python's buffer protocol: `view` was filled by `__getbuffer__`.
+    unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
+        // SAFETY: as the caller promises.
+        unsafe { arrays::release_view(view) }
     }
 
     fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -246,8 +293,7 @@ impl Tensor {
     }
 
     fn __format__(slf: Bound<'_, Self>, spec: &str) -> PyResult<String> {
-        let is_number = slf.get().shape.len() == 1 && slf.get().value.is_some();
-        if is_number && !spec.is_empty() {
+        if slf.get().shape.len() == 1 && !spec.is_empty() {
             return slf.get().item(slf.py())?.call_method1("__format__", (spec,))?.extract();
         }
         slf.str()?.extract()
@@ -271,10 +317,7 @@ impl Tensor {
         let sizes = arrays::shape_tuple(py, &self.shape)?.repr()?;
         match &self.value {
             Some(_) => {
-                let numbers = self.numpy(py)?.repr()?;
-                let text = numbers.to_string();
-                let text = text.strip_prefix("array(").unwrap_or(&text);
-                let text = text.split(", dtype=").next().unwrap_or(text).trim_end_matches(')');
+                let text = arrays::text(&self.numpy(py)?)?;
                 Ok(format!("<tf.Tensor: shape={sizes}, dtype={dtype}, numpy={text}>"))
             }
             None => Ok(format!("<tf.Tensor: shape={sizes}, dtype={dtype}, traced>")),
@@ -286,10 +329,23 @@ impl Tensor {
     }
 
     pub fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let _aside =
+            self.aside_if(index.is_instance_of::<PyInt>() || index.is_instance_of::<PySlice>());
         in_context(index.py(), |cx, frame| {
             let tensor = self.resolve(cx, frame)?;
             Ok(Self::wrap(&chosen(tensor, index, cx, frame)?, frame))
         })
+    }
+
+    /// Refused: elements do not change.
+    fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = (index, value);
+        Err(PyTypeError::new_err(format!("the elements of a tensor cannot be set\n{OF_PARTS}")))
+    }
+
+    /// Says what to write instead of what changes parts of variables.
+    fn __getattr__(&self, name: &str) -> PyResult<Py<PyAny>> {
+        Err(no_attribute("Tensor", name))
     }
 
     pub fn __richcmp__(&self, other: &Bound<'_, PyAny>, compare: CompareOp) -> PyResult<Py<PyAny>> {
@@ -340,7 +396,7 @@ impl Tensor {
     }
 
     pub fn __truediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        self.with(other, divided)
+        self.with(other, |left, right| divided(left, right))
     }
 
     pub fn __rtruediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
@@ -348,7 +404,7 @@ impl Tensor {
     }
 
     pub fn __floordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        self.with(other, floor_divided)
+        self.with(other, |left, right| floor_divided(left, right))
     }
 
     pub fn __rfloordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
@@ -417,4 +473,20 @@ impl Tensor {
     fn _node(&self) -> (u64, u32) {
         (self.trace, self.node)
     }
+}
+
+/// What to write where a program wants to change a part.
+pub const OF_PARTS: &str = "  help: give a variable a value as a whole, \
+    `variable.assign(tf.where(mask, new, variable))`, with a mask of the elements that change";
+
+/// The error for an attribute that is not there: those by which TensorFlow changes parts of
+/// variables say what to write instead.
+pub fn no_attribute(kind: &str, name: &str) -> PyErr {
+    let changes_parts = name.starts_with("assign") || name.starts_with("scatter_");
+    let what = format!("a {kind} has no attribute `{name}`");
+    PyAttributeError::new_err(if changes_parts {
+        format!("{what}: a part of a variable cannot be changed by itself\n{OF_PARTS}")
+    } else {
+        what
+    })
 }

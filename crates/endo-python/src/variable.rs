@@ -6,14 +6,16 @@
 use std::sync::{Arc, Mutex};
 
 use endo::trace::{Context, Weight};
-use endo::{Array, Variable as Inner};
+use endo::{Array, DType, Variable as Inner};
 use pyo3::basic::CompareOp;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::arrays;
-use crate::errors::raised;
+use crate::errors::{self, raised};
 use crate::frames::{Frame, in_context, innermost};
-use crate::tensor::{DTypeName, Tensor};
+use crate::tensor::{DTypeName, OF_PARTS, Tensor, apply_ufunc, no_attribute};
 
 /// A named array that outlives a trace.
 #[pyclass(frozen, subclass, weakref, dict, module = "endo._native")]
@@ -39,6 +41,17 @@ impl Variable {
         }
     }
 
+    /// Fails where a variable of integers would be given floats, whose fractions it cannot hold.
+    fn require_whole(&self, py: Python<'_>, given: DType) -> PyResult<()> {
+        if self.inner.dtype().is_float() || !given.is_float() {
+            return Ok(());
+        }
+        let (name, dtype) = (self.inner.name(), arrays::dtype_name(self.inner.dtype()));
+        let message = format!("the variable `{name}` holds {dtype}, and is given floats");
+        let help = "make it with floats, as in `tf.Variable(0.0)`, or give it `tf.cast(value, ..)`";
+        Err(errors::dtype(py, message, help))
+    }
+
     fn tensor(&self, py: Python<'_>) -> PyResult<Tensor> {
         self.read_value(py)
     }
@@ -51,7 +64,8 @@ impl Variable {
     ) -> PyResult<()> {
         in_context(py, |cx: &mut Context, frame: &Frame| {
             let like = cx.read(&self.inner);
-            let value = crate::tensor::operand(value, Some(&like), cx, frame)?;
+            let value = crate::operands::operand(value, Some(&like), cx, frame)?;
+            self.require_whole(py, value.dtype())?;
             let value = value.cast(self.inner.dtype());
             cx.assign(&self.inner, combine(like, value));
             Ok(())
@@ -153,12 +167,8 @@ impl Variable {
         dtype: Option<Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let _ = copy;
-        let array = self.numpy(py)?;
-        match dtype {
-            Some(dtype) => array.call_method1("astype", (dtype,)),
-            None => Ok(array),
-        }
+        let value = Bound::new(py, Tensor::of_array(self.now(py)?))?;
+        py.import("endo._arrays")?.call_method1("as_array", (value, dtype, copy))
     }
 
     #[classattr]
@@ -166,9 +176,16 @@ impl Variable {
         100
     }
 
-    #[classattr]
-    fn __array_ufunc__(py: Python<'_>) -> Py<PyAny> {
-        py.None()
+    /// As of [`Tensor`].
+    #[pyo3(signature = (function, method, *inputs, **options))]
+    fn __array_ufunc__<'py>(
+        slf: Bound<'py, Self>,
+        function: Bound<'py, PyAny>,
+        method: &str,
+        inputs: Bound<'py, PyTuple>,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        apply_ufunc(slf.py(), function, method, inputs, options)
     }
 
     /// Gives it a new value, of its shape.
@@ -176,7 +193,9 @@ impl Variable {
         let py = slf.py();
         if innermost().is_none() {
             let variable = &slf.get().inner;
-            let value = arrays::array(value)?.cast(variable.dtype());
+            let value = arrays::array(value)?;
+            slf.get().require_whole(py, value.dtype())?;
+            let value = value.cast(variable.dtype());
             variable.set(&value).map_err(|error| raised(py, error))?;
         } else {
             slf.get().assign_in(py, value, |_, value| value)?;
@@ -224,9 +243,7 @@ impl Variable {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let (name, dtype) = (self.inner.name(), arrays::dtype_name(self.inner.dtype()));
         let sizes = arrays::shape_tuple(py, self.inner.shape())?.repr()?;
-        let numbers = arrays::numpy(py, self.inner.value())?.repr()?.to_string();
-        let numbers = numbers.strip_prefix("array(").unwrap_or(&numbers);
-        let numbers = numbers.split(", dtype=").next().unwrap_or(numbers).trim_end_matches(')');
+        let numbers = arrays::text(&arrays::numpy(py, self.inner.value())?)?;
         Ok(format!("<tf.Variable '{name}' shape={sizes} dtype={dtype}, numpy={numbers}>"))
     }
 
@@ -251,6 +268,18 @@ impl Variable {
 
     fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         self.tensor(index.py())?.__getitem__(index)
+    }
+
+    /// Refused: it is given a value as a whole.
+    fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = (index, value);
+        let message = "the elements of a variable cannot be set one by one";
+        Err(PyTypeError::new_err(format!("{message}\n{OF_PARTS}")))
+    }
+
+    /// Says what to write instead of what changes parts.
+    fn __getattr__(&self, name: &str) -> PyResult<Py<PyAny>> {
+        Err(no_attribute("Variable", name))
     }
 
     fn __neg__(&self, py: Python<'_>) -> PyResult<Tensor> {

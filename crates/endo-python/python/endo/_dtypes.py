@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ._native import ArgumentError
+
 
 class DType:
     """A type of elements: equal to its name, and to NumPy's type."""
@@ -84,13 +86,19 @@ class TensorShape(tuple):
         return f"TensorShape({list(self)})"
 
 
-def sizes(shape):
-    """A shape in any spelling as a list of whole numbers."""
+def sizes(shape, open=False):
+    """A shape in any spelling as a list of whole numbers; with `open` one of them may be -1."""
     if isinstance(shape, (int, np.integer)):
-        return [int(shape)]
-    if hasattr(shape, "numpy"):
-        return [int(size) for size in np.atleast_1d(shape.numpy())]
-    return [int(size) for size in shape]
+        shape = [shape]
+    elif hasattr(shape, "numpy"):
+        shape = np.atleast_1d(shape.numpy())
+    found = [int(size) for size in shape]
+    if any(size < (-1 if open else 0) or size >= 1 << 63 for size in found):
+        raise ArgumentError(
+            f"the sizes {found} are no shape\n  help: give whole numbers of at least 0"
+            + (", and -1 for at most one that follows from the others" if open else "")
+        )
+    return found
 
 
 def axes(axis):

@@ -1,6 +1,14 @@
 """Whether something that a trace depends on has changed since."""
 
+import threading
+import types
+import weakref
+import zlib
+
+import numpy as np
+
 _version = 0
+_tracing = threading.local()
 
 
 def version():
@@ -12,3 +20,51 @@ def changed():
     """Notes that it has."""
     global _version
     _version += 1
+
+
+class LayersUsed:
+    """The layers applied while something is traced, and whether they have changed since."""
+
+    def __init__(self):
+        self._layers = {}
+
+    def __enter__(self):
+        self._outer = getattr(_tracing, "used", None)
+        _tracing.used = self
+        return self
+
+    def __exit__(self, *raised):
+        _tracing.used = self._outer
+        self._seen = [(weakref.ref(layer), layer._fingerprint()) for layer in self._layers.values()]
+        self._layers = {}
+
+    def have_changed(self):
+        layers = ((layer(), fingerprint) for layer, fingerprint in self._seen)
+        return any(layer is None or layer._fingerprint() != seen for layer, seen in layers)
+
+
+def note(layer):
+    """Notes that a layer is applied."""
+    used = getattr(_tracing, "used", None)
+    if used is not None:
+        used._layers[id(layer)] = layer
+
+
+def parts(value, depth=8):
+    """What tells whether something that a layer holds has changed: numbers and texts themselves,
+    arrays by their bytes, objects by what they hold, and all else by its identity."""
+    if isinstance(value, (int, float, complex, str, bytes, type(None), np.generic)):
+        return (type(value), value if value == value else "nan")
+    if depth == 0 or type(value).__module__ == "endo._native":
+        return id(value)
+    if isinstance(value, dict):
+        return tuple((parts(key, 1), parts(one, depth - 1)) for key, one in value.items())
+    if isinstance(value, (list, tuple)):
+        return (type(value), *(parts(one, depth - 1) for one in value))
+    if isinstance(value, (set, frozenset)):
+        return frozenset(parts(one, depth - 1) for one in value)
+    if isinstance(value, np.ndarray) and value.dtype.kind != "O":
+        return (value.shape, value.dtype.str, zlib.crc32(np.ascontiguousarray(value)))
+    if callable(value) or isinstance(value, types.ModuleType) or not hasattr(value, "__dict__"):
+        return id(value)
+    return (id(value), parts(vars(value), min(depth - 1, 2)))

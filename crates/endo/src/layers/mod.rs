@@ -232,6 +232,34 @@ pub fn get(text: &str) -> Result<Arc<dyn Layer>> {
     named::get("layer", text, rows())
 }
 
+/// A layer of several tensors that text can name: its inputs in their order, and all its outputs.
+pub type LayerOfSeveral = dyn Layer<Vec<Tensor>, Vec<Tensor>>;
+
+/// As [`get`], of a layer that takes or returns several tensors: a recurrent layer, which takes a
+/// sequence and the states that it begins with if they are given, and returns its outputs and the
+/// last states; or an attention, which takes a query with values, keys and a mask of pairs as far
+/// as they are given, and returns its outputs and the weights of the values.
+///
+/// ```
+/// use endo::layers;
+/// use endo::prelude::*;
+/// let encoder = layers::get_of_several("lstm(8)")?;
+/// let mut f = Function::new(|[x], cx| {
+///     let outputs = encoder.apply(&vec![x], cx);
+///     assert_eq!(outputs.len(), 3);
+///     [outputs[1].clone()]
+/// });
+/// assert_eq!(f.run([&Array::zeros([2, 5, 3], DType::F32)])?[0].shape().sizes(), [2, 8]);
+/// # Ok::<(), endo::Error>(())
+/// ```
+///
+/// # Errors
+/// As those of [`get`].
+pub fn get_of_several(text: &str) -> Result<Arc<LayerOfSeveral>> {
+    let rows = recurrent::ROWS_OF_SEVERAL.iter().chain(attention::ROWS_OF_SEVERAL);
+    named::get("layer of several tensors", text, rows)
+}
+
 table! {
     /// The names of all layers that text can name.
     dyn Layer:

@@ -133,7 +133,8 @@ pub trait Loss: Send + Sync {
         covered::value_of(self, y_true, y_pred, sample_weight, None, self.reduction(), None)
     }
 
-    /// As [`apply`](Self::apply), of a loss that may take a context.
+    /// As [`apply`](Self::apply), of a loss that may take a context. What the mask of the
+    /// predictions leaves out does not count, as in `fit`.
     #[track_caller]
     fn apply_in(
         &self,
@@ -142,7 +143,9 @@ pub trait Loss: Send + Sync {
         sample_weight: Option<&Tensor>,
         cx: &mut Context,
     ) -> Tensor {
-        covered::value_of(self, y_true, y_pred, sample_weight, None, self.reduction(), Some(cx))
+        let mask = cx.mask(y_pred);
+        let (mask, reduction) = (mask.as_ref(), self.reduction());
+        covered::value_of(self, y_true, y_pred, sample_weight, mask, reduction, Some(cx))
     }
 
     /// The same loss with another reduction.

@@ -81,6 +81,14 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
+    /// Whether warnings are printed to standard error when they are new, as they are unless this
+    /// says otherwise. A program that shows [`warnings`](Self::warnings) itself says `false`.
+    #[must_use]
+    pub fn print_warnings(mut self, print: bool) -> Self {
+        self.steps.net.prints_warnings = print;
+        self
+    }
+
     /// The float type of the weights; unless set that of the model or function in which it first
     /// sees an input, and `f32` alone. To be set before the weights are made.
     #[must_use]

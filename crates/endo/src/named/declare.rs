@@ -171,7 +171,7 @@ macro_rules! constructor {
     (@with_outputs $Name:ident [$P:ident: $Bound:ident, $O:ident] $($field:ident)*) => {
         impl<$P: $Bound, $O> $Name<$P, $O> {
             /// The same with other outputs.
-            fn with_outputs<Others>(self) -> $Name<$P, Others> {
+            pub(crate) fn with_outputs<Others>(self) -> $Name<$P, Others> {
                 $Name { $($field: self.$field,)* outputs: std::marker::PhantomData }
             }
         }

@@ -66,6 +66,8 @@ pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
     /// Models that belong to it and that its `call` need not apply, by the names under which they
     /// stand.
     companions: Vec<(String, Arc<dyn Companion>)>,
+    /// Whether warnings are printed when they are new.
+    pub prints_warnings: bool,
     /// Whether it is frozen as a whole, so that weights still to come are, too.
     frozen: AtomicBool,
     seen: Mutex<TracedParts>,
@@ -113,6 +115,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             added: Vec::new(),
             attached: Vec::new(),
             companions: Vec::new(),
+            prints_warnings: true,
             frozen: AtomicBool::new(false),
             seen: Mutex::default(),
         }
@@ -327,12 +330,14 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.seen().warnings.clone()
     }
 
-    /// Prints what is new.
+    /// Keeps what is new, and prints it unless the program does.
     pub fn warn(&self, warnings: Vec<String>) {
         let known = &mut self.seen().warnings;
         for warning in warnings {
             if !known.contains(&warning) {
-                eprintln!("warning: {warning}");
+                if self.prints_warnings {
+                    eprintln!("warning: {warning}");
+                }
                 known.push(warning);
             }
         }

@@ -78,7 +78,7 @@ macro_rules! with_options {
                 => |settings| settings.weight_decay = Some(decay);
 
             /// Spares weights whose names contain one of these words from weight decay:
-            /// `["bias", "gamma"]`.
+            /// `["bias", "gamma"]`. A whole name stands between `^` and `$`.
             exclude_from_weight_decay(names: impl IntoIterator<Item = impl Into<String>>)
                 as Vec<String>
                 => |settings| settings.not_decayed = names.into_iter().map(Into::into).collect();
@@ -230,7 +230,7 @@ impl Settings {
     /// The share of a weight that decays in a step of rate 1, if any.
     pub(super) fn decay(&self, weight: &Variable) -> Option<f64> {
         self.weight_decay
-            .filter(|_| !self.not_decayed.iter().any(|word| weight.name().contains(word.as_str())))
+            .filter(|_| !self.not_decayed.iter().any(|word| has_word(weight.name(), word)))
     }
 
     /// The share of moving averages that is kept, if they are.
@@ -303,6 +303,14 @@ impl Clip {
     }
 }
 
+/// Whether a name contains a word, or is what stands between `^` and `$`.
+fn has_word(name: &str, word: &str) -> bool {
+    match word.strip_prefix('^').and_then(|word| word.strip_suffix('$')) {
+        Some(whole) => name == whole,
+        None => name.contains(word),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,11 +342,11 @@ mod tests {
     #[test]
     fn words_of_names_are_spared_from_decay() {
         let settings =
-            Settings::new(0.1).weight_decay(0.5).exclude_from_weight_decay(["bias", "norm"]);
+            Settings::new(0.1).weight_decay(0.5).exclude_from_weight_decay(["bias", "norm", "^a$"]);
         let decay = |name: &str| settings.decay(&Variable::new(name, 0.0_f32));
         assert_eq!(
-            [decay("dense/kernel"), decay("dense/bias"), decay("norm_1/gamma")],
-            [Some(0.5), None, None]
+            ["dense/kernel", "dense/bias", "norm_1/gamma", "a", "a/kernel"].map(decay),
+            [Some(0.5), None, None, None, Some(0.5)]
         );
     }
 }

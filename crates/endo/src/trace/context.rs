@@ -124,6 +124,13 @@ impl Context {
         }
     }
 
+    /// A context on a trace at hand, for what is computed of its tensors outside of layers: a
+    /// gradient of one's own. It knows nothing of the terms, metrics and layers of others.
+    #[doc(hidden)]
+    pub fn of_trace(trace: &Rc<Trace>, training: bool, counter: Variable) -> Self {
+        Self::new(trace.clone(), training, DType::F32, counter)
+    }
+
     /// The trace, for operations that start from nothing.
     pub fn trace(&self) -> &Rc<Trace> {
         &self.trace

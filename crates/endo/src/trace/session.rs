@@ -93,3 +93,11 @@ impl Session {
         self.settle()
     }
 }
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // The trace holds tensors of its own, which hold it: they are let go here, whatever went
+        // wrong.
+        _ = self.context.trace().finish(&[]);
+    }
+}

@@ -39,6 +39,7 @@ pub struct TracedClosure {
     pub(super) pool: Arc<Pool>,
     traced: Vec<SignatureProgram>,
     pub(super) warnings: Vec<String>,
+    prints_warnings: bool,
     /// The variables of the last run node by node.
     pub(super) used: Arc<Mutex<Vec<Variable>>>,
     /// The weights that its traces used, and the fields that hold them.
@@ -70,6 +71,7 @@ impl TracedClosure {
             pool: Arc::new(Pool::default()),
             traced: Vec::new(),
             warnings: Vec::new(),
+            prints_warnings: true,
             used: Arc::default(),
             weights: Mutex::default(),
         }
@@ -78,6 +80,16 @@ impl TracedClosure {
     /// The seed of the random numbers drawn outside models.
     pub fn set_seed(&mut self, seed: u64) {
         self.counter = new_counter(seed);
+    }
+
+    /// Has the program show the [`warnings`](Self::warnings), which are printed otherwise.
+    pub fn keep_warnings(&mut self) {
+        self.prints_warnings = false;
+    }
+
+    /// What its traces warned of.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     fn tracing(&self) -> TraceOptions {
@@ -280,11 +292,14 @@ impl TracedClosure {
         outputs
     }
 
-    /// Prints what is new, once: nothing that is probably not meant stays silent.
+    /// Keeps what is new, and prints it unless the program does: nothing that is probably not meant
+    /// stays silent.
     fn warn(&mut self, warnings: Vec<String>) {
         for warning in warnings {
             if !self.warnings.contains(&warning) {
-                eprintln!("warning: {warning}");
+                if self.prints_warnings {
+                    eprintln!("warning: {warning}");
+                }
                 self.warnings.push(warning);
             }
         }

@@ -1,5 +1,6 @@
 """Keras's names: layers, models, losses, metrics, optimizers."""
 
+from .._names import absent
 from . import (
     activations,
     backend,
@@ -35,7 +36,7 @@ _ABSENT = {
 def __getattr__(name):
     if name in _ABSENT:
         raise NotImplementedError(f"keras.{name} is not there: {_ABSENT[name]}")
-    raise AttributeError(f"keras has no `{name}` here; dir(keras) says what there is")
+    raise absent("keras", globals(), name)
 
 
 __all__ = [

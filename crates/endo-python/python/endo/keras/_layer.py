@@ -1,6 +1,5 @@
 """What users subclass: a layer, with its weights, losses and metrics."""
 
-import inspect
 import threading
 
 import numpy as np
@@ -8,16 +7,13 @@ import numpy as np
 from .. import _native, _tracking
 from .._dtypes import TensorShape
 from .._structure import flatten, pack, skeleton
-from . import activations, constraints, initializers, regularizers
+from . import constraints, initializers, regularizers
+from ._calls import Call, accepted_arguments, call_stack, pass_mask
+from ._first_values import first_values
 from ._named import names_of
 
-_calls = threading.local()
+_ABSENT = object()
 
-
-def _stack():
-    if not hasattr(_calls, "stack"):
-        _calls.stack = []
-    return _calls.stack
 
 
 def _leaves(value):
@@ -35,16 +31,20 @@ def _leaves(value):
 def shape_of(tensors):
     """The shapes of tensors, with an open size of the batch, in their structure."""
     shapes = [TensorShape((None, *tensor.shape[1:])) for tensor in flatten(tensors)]
-    return pack(skeleton(tensors), shapes) if isinstance(tensors, (list, tuple, dict)) else shapes[0]
+    is_one = not isinstance(tensors, (list, tuple, dict))
+    return shapes[0] if is_one else pack(skeleton(tensors), shapes)
 
 
 class Layer:
     """A function of tensors with weights, losses and metrics of its own.
 
-    You write `__init__` (call ``super().__init__(**kwargs)`` first), `build(self, input_shape)` if a
-    size depends on the input, and `call(self, inputs)`. What is an attribute, or in a list or
+    You write `__init__` (call ``super().__init__(**kwargs)`` first), `build(self, input_shape)` if
+    a size depends on the input, and `call(self, inputs)`. What is an attribute, or in a list or
     dictionary that is one, belongs to the layer: layers, variables and metrics.
     """
+
+    # Whether outputs have the mask of the input: so for layers that treat each position by itself.
+    supports_masking = False
 
     def __new__(cls, *arguments, **options):
         layer = super().__new__(cls)
@@ -87,8 +87,8 @@ class Layer:
             isinstance(leaf, (Layer, _native.Variable)) for leaf in _leaves(value)
         ):
             raise RuntimeError(
-                f"It looks like you are subclassing `{type(self).__bases__[0].__name__}` and forgot "
-                f"to call `super().__init__()` before `{name}` was set"
+                f"It looks like you are subclassing `{type(self).__bases__[0].__name__}` and "
+                f"forgot to call `super().__init__()` before `{name}` was set"
             )
         before = self.__dict__.get(name, self)
         object.__setattr__(self, name, value)
@@ -136,9 +136,7 @@ class Layer:
         for layer in self._flatten_layers():
             found.append(id(layer))
             for name in layer._order:
-                for leaf in _leaves(layer.__dict__.get(name)):
-                    simple = isinstance(leaf, (int, float, str, bool, type(None)))
-                    found.append(leaf if simple else id(leaf))
+                found.append(_tracking.parts(layer.__dict__.get(name, _ABSENT)))
         return tuple(found)
 
     # Names
@@ -280,8 +278,8 @@ class Layer:
     # Losses and metrics
 
     def add_loss(self, losses, **options):
-        """Adds a term to the loss: a scalar, or a value for each sample. Called in `call`. With
-        `name` it is reported under that."""
+        """Adds a term to the loss: a scalar, or the sum of a tensor with axes. Called in `call`.
+        With `name` it is reported under that."""
         if callable(losses):
             raise ValueError("add_loss takes tensors: compute the term in `call`")
         name = options.get("name")
@@ -290,8 +288,10 @@ class Layer:
             label = name or "added_loss"
             _native.add_loss(label if count == 0 else f"{label}_{count}", loss)
 
-    def _count_of(self, name):
-        counts = _stack()[-1].counts if _stack() else self._loss_count
+    def _count_of(self, name, stack=None):
+        """How many terms of this name the innermost call has added before."""
+        stack = call_stack() if stack is None else stack
+        counts = stack[-1].counts if stack else self._loss_count
         counts[name] = counts.get(name, -1) + 1
         return counts[name]
 
@@ -319,8 +319,9 @@ class Layer:
     def losses(self):
         """The terms that `add_loss` was given since the model was called, and the penalties on its
         weights."""
-        raise AttributeError(
-            f"the losses of `{self.name}`: ask the model for its `losses`, or apply it in a model"
+        raise NotImplementedError(
+            f"a layer does not keep its losses, here `{self.name}`\n"
+            "  help: apply it in a keras.Model, and ask that for its `losses` after a call"
         )
 
     # Calls
@@ -347,8 +348,8 @@ class Layer:
     def _require_init(self):
         if not self._is_initialized:
             raise RuntimeError(
-                f"It looks like you are subclassing `{type(self).__bases__[0].__name__}` and forgot "
-                "to call `super().__init__()`"
+                f"It looks like you are subclassing `{type(self).__bases__[0].__name__}` and "
+                "forgot to call `super().__init__()`"
             )
 
     def _handle(self):
@@ -363,9 +364,10 @@ class Layer:
 
     def __call__(self, inputs, *arguments, **options):
         self._require_init()
+        _tracking.note(self)
         tensors = [self._cast(leaf) for leaf in flatten(inputs)]
-        call = _Call(skeleton(inputs), arguments, options)
-        stack = _stack()
+        call = Call(skeleton(inputs), arguments, options)
+        stack = call_stack()
         stack.append(call)
         try:
             outputs = self._apply(tensors, call.training)
@@ -379,6 +381,11 @@ class Layer:
             return value.astype(self._dtype)
         if isinstance(value, _native.Tensor) and value.dtype.name == "float64":
             return _native.cast(value, self._dtype)
+        if isinstance(value, Layer):
+            raise NotImplementedError(
+                f"`{self.name}` is called on keras.Input, not on data\n"
+                "  help: write a class with a `call`, or a Sequential"
+            )
         if value is None:
             raise ValueError(
                 f"`{self.name}` is called on None; give a tensor or an array\n"
@@ -388,10 +395,10 @@ class Layer:
 
     def _run(self, tensors):
         """Within the layer's scope: builds it, uses its weights, and calls `call`."""
-        stack = _stack()
+        stack = call_stack()
         call = stack[-1] if stack and stack[-1].is_new else None
         if call is None:
-            call = _Call(self._last_structure, (), {})
+            call = Call(self._last_structure, (), {})
             stack.append(call)
             try:
                 return self._run_call(call, tensors)
@@ -423,12 +430,14 @@ class Layer:
                 f"`call` of `{self.name}` returned None\n  help: end it with `return`"
             )
         self._add_activity_loss(outputs)
+        if self.supports_masking:
+            pass_mask(tensors, flatten(outputs))
         call.outputs = skeleton(outputs)
         return flatten(outputs)
 
     def _call_options(self, call, tensors):
         """The arguments of `call` besides the inputs: `training` and `mask` where it takes them."""
-        accepted = _accepted(type(self))
+        accepted = accepted_arguments(type(self))
         options = dict(call.options)
         if "training" in accepted and "training" not in options:
             options["training"] = _native.is_training()
@@ -441,12 +450,13 @@ class Layer:
             options.pop("mask", None)
         return options
 
-    def _add_activity_loss(self, outputs):
+    def _add_activity_loss(self, outputs, label="activity", stack=None):
+        """Adds the penalty on outputs to the loss, under a name that the call has not used yet."""
         if self.activity_regularizer is not None:
             for output in flatten(outputs):
                 penalty = self.activity_regularizer(output) / max(1, output.shape[0])
-                count = self._count_of("activity")
-                _native.add_loss("activity" if count == 0 else f"activity_{count}", penalty)
+                count = self._count_of(label, stack)
+                _native.add_loss(label if count == 0 else f"{label}_{count}", penalty)
 
     # Configuration
 
@@ -464,18 +474,6 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}>"
 
 
-class _Call:
-    """One call of a layer."""
-
-    def __init__(self, inputs, arguments, options):
-        self.inputs, self.arguments, self.options = inputs, arguments, options
-        training = options.get("training")
-        self.training = None if training is None else bool(training)
-        self.outputs = None
-        self.counts = {}
-        self.is_new = True
-
-
 def _declared_trainable(variable):
     """Whether a variable was made to be trained, frozen or not."""
     if not hasattr(variable, "_declared"):
@@ -489,41 +487,4 @@ def _use_of(variable, place):
     return variable, variable.name if variable.name else f"weight_{place}", regularizer, constraint
 
 
-_ACCEPTED = {}
-
-
-def _accepted(kind):
-    """The names of the arguments that `call` of a class takes."""
-    if kind not in _ACCEPTED:
-        parameters = inspect.signature(kind.call).parameters.values()
-        _ACCEPTED[kind] = {
-            parameter.name
-            for parameter in parameters
-            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        }
-    return _ACCEPTED[kind]
-
-
-_streams = {}
-
-
-def first_values(initializer, shape, path):
-    """The first values of a weight: they follow the seed and the weight's path."""
-    if isinstance(initializer, initializers.Initializer) and type(initializer)._native_name:
-        number = _streams[path] = _streams.get(path, -1) + 1 if not path.startswith("/") else 0
-        stream = hash_of(f"{path}#{number}")
-        return _native.initialize(initializer._text(), shape, stream, initializer._seed)
-    if "dtype" in inspect.signature(initializer).parameters:
-        return initializer(shape, dtype="float32")
-    return initializer(shape)
-
-
-def hash_of(text):
-    """A number that follows from a text, the same in each process."""
-    value = 0xCBF29CE484222325
-    for byte in text.encode():
-        value = ((value ^ byte) * 0x100000001B3) % (1 << 64)
-    return value
-
-
-__all__ = ["Layer", "activations"]
+__all__ = ["Layer", "shape_of"]

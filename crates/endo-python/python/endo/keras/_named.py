@@ -18,6 +18,20 @@ def names_of(name):
     return text
 
 
+def with_names(kind, arguments, options):
+    """Arguments of a class as options: those without names by their places."""
+    if len(arguments) > len(kind._positional):
+        raise TypeError(
+            f"{kind.__name__} takes at most {len(kind._positional)} arguments without names "
+            f"({', '.join(kind._positional)}), got {len(arguments)}"
+        )
+    for name, value in zip(kind._positional, arguments):
+        if name in options:
+            raise TypeError(f"{kind.__name__} got the argument `{name}` twice")
+        options[name] = value
+    return options
+
+
 class Named:
     """A value of the native part with its options; `config` are those that were given."""
 
@@ -25,15 +39,7 @@ class Named:
     _positional = ()
 
     def __init__(self, *arguments, **options):
-        if len(arguments) > len(self._positional):
-            raise TypeError(
-                f"{type(self).__name__} takes at most {len(self._positional)} arguments without "
-                f"names ({', '.join(self._positional)}), got {len(arguments)}"
-            )
-        for name, value in zip(self._positional, arguments):
-            if name in options:
-                raise TypeError(f"{type(self).__name__} got the argument `{name}` twice")
-            options[name] = value
+        options = with_names(type(self), arguments, options)
         self._seed = options.pop("seed", None)
         self._options = options
         self._check()
@@ -64,6 +70,17 @@ class Named:
 def is_native(value, base):
     """Whether a value is one of the native part, of a class that users have not changed."""
     return isinstance(value, base) and type(value)._native_name is not None
+
+
+def overridden(kind, *names):
+    """The first of these methods that a user's subclass of a class of the library defines anew."""
+    for one in kind.__mro__:
+        if "_native_name" in vars(one):
+            return None
+        for name in names:
+            if name in vars(one):
+                return name
+    return None
 
 
 def class_of(base, name, positional, doc, native_name=None):

@@ -70,12 +70,9 @@ def get_value(x):
 
 
 def set_value(x, value):
-    """Gives a variable a value; for a learning rate write ``optimizer.learning_rate = value``."""
-    if not isinstance(x, _native.Variable):
-        raise TypeError(
-            "set_value takes a variable; for a learning rate write "
-            "`model.optimizer.learning_rate = value`"
-        )
+    """Gives a variable, or an optimizer's learning rate, a value."""
+    if not hasattr(x, "assign"):
+        raise TypeError(f"set_value takes a variable or a learning rate, got {x!r}")
     x.assign(value)
 
 

@@ -1,12 +1,12 @@
 """Callbacks: told of epochs and batches while a model is trained."""
 
 import csv
-
+import inspect
 import os
 import sys
 import time
 
-
+from .._names import absent
 
 
 class Callback:
@@ -62,7 +62,12 @@ class CallbackList:
     """The callbacks of one training, as the native part calls them."""
 
     _EVENTS = {
-        "train_batch": ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"),
+        "train_batch": (
+            "on_train_batch_begin",
+            "on_train_batch_end",
+            "on_batch_begin",
+            "on_batch_end",
+        ),
         "test": ("on_test_begin", "on_test_end"),
         "test_batch": ("on_test_batch_begin", "on_test_batch_end"),
     }
@@ -318,6 +323,15 @@ class ReduceLROnPlateau(_Monitor):
                 self.resting, self.wait = self.cooldown, 0
 
 
+def _takes_two(function):
+    """Whether a function can be called with two arguments."""
+    try:
+        inspect.signature(function).bind(0, 0.0)
+    except (TypeError, ValueError):  # it does not fit, or is not known
+        return False
+    return True
+
+
 class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of each epoch: by a function of the epoch, and of the
     rate before if it takes that."""
@@ -327,10 +341,8 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         now = float(self.model.optimizer.learning_rate)
-        try:
-            rate = self.schedule(epoch, now)
-        except TypeError:
-            rate = self.schedule(epoch)
+        takes_rate = _takes_two(self.schedule)
+        rate = self.schedule(epoch, now) if takes_rate else self.schedule(epoch)
         self.model.optimizer.learning_rate = float(rate)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -374,3 +386,5 @@ class TensorBoard(Callback):
         raise NotImplementedError("TensorBoard: use CSVLogger, or the History that fit returns")
 
 
+def __getattr__(name):
+    raise absent("keras.callbacks", globals(), name)

@@ -1,7 +1,9 @@
 """Projections of weights after each update: by name, with options, or a function of a tensor."""
 
 from .. import _native
+from .._names import absent
 from ._named import Named, class_of, is_native
+from ._saving import resolved
 
 
 class Constraint(Named):
@@ -44,6 +46,7 @@ class OfText(Constraint):
 
 def get(identifier):
     """The constraint that a name, an object or a function stands for."""
+    identifier = resolved(identifier)
     if identifier is None or isinstance(identifier, Constraint):
         return identifier
     if isinstance(identifier, str):
@@ -62,3 +65,7 @@ def text_of(identifier):
     """The text for the native part; ``None`` where it is a function of the program."""
     identifier = get(identifier)
     return identifier._text() if is_native(identifier, Constraint) else None
+
+
+def __getattr__(name):
+    raise absent("keras.constraints", globals(), name)

@@ -1,7 +1,9 @@
 """First values of weights: by name, with options, or a function of a shape."""
 
 from .. import _native
+from .._names import absent
 from ._named import Named, class_of, is_native
+from ._saving import resolved
 
 
 class Initializer(Named):
@@ -60,10 +62,14 @@ glorot_normal, glorot_uniform = GlorotNormal, GlorotUniform
 he_normal, he_uniform = HeNormal, HeUniform
 lecun_normal, lecun_uniform = LecunNormal, LecunUniform
 constant, ones, zeros, orthogonal, identity = Constant, Ones, Zeros, Orthogonal, Identity
+random_normal, random_uniform = RandomNormal, RandomUniform
+truncated_normal, variance_scaling = TruncatedNormal, VarianceScaling
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 
 
 def get(identifier):
     """The initializer that a name, an object or a function stands for."""
+    identifier = resolved(identifier)
     if identifier is None or isinstance(identifier, Initializer):
         return identifier
     if isinstance(identifier, str):
@@ -103,3 +109,12 @@ def text_of(identifier):
     if is_native(identifier, Initializer) and identifier._seed is None:
         return identifier._text()
     return None
+
+
+def __getattr__(name):
+    if name in ("STFT", "STFTInitializer", "stft"):
+        raise NotImplementedError(
+            f"keras.initializers.{name} is not there\n"
+            "  help: compute the values with NumPy, and give them as a function of the shape"
+        )
+    raise absent("keras.initializers", globals(), name)

@@ -1,9 +1,13 @@
 """Losses: those of the library, functions of targets and predictions, and `Loss`, which users
 subclass."""
 
+import weakref
+
 from .. import _native
-from .._text import value_text, written
-from ._named import names_of
+from .._names import absent
+from .._text import written
+from ._named import names_of, overridden, with_names
+from ._saving import resolved
 
 
 class Reduction:
@@ -13,6 +17,19 @@ class Reduction:
     SUM_OVER_BATCH_SIZE = "sum_over_batch_size"
     SUM = "sum"
     NONE = "none"
+
+
+def weakly(owner, name):
+    """A method of an object that does not keep the object alive: the model does, which is compiled
+    with it, and which would never be collected if its loss knew it."""
+    reference = weakref.ref(owner)
+
+    def call(*tensors):
+        return getattr(reference(), name)(*tensors)
+
+    is_method = hasattr(getattr(owner, name), "__self__")
+    call.__name__ = f"{type(owner).__name__}.{name}" if is_method else owner.name
+    return call
 
 
 def _reduction_name(reduction):
@@ -44,7 +61,7 @@ class Loss:
             raise RuntimeError(
                 f"{type(self).__name__} forgot to call `super().__init__()` in its `__init__`"
             )
-        return _native.LossHandle.of(self.call, self.name, self.reduction)
+        return _native.LossHandle.of(weakly(self, "call"), self.name, self.reduction)
 
     def get_config(self):
         """The arguments by which the loss is made again."""
@@ -62,14 +79,13 @@ class NativeLoss(Loss):
     _positional = ()
 
     def __init__(self, *arguments, **options):
-        names = (*self._positional, "reduction", "name")
-        for name, value in zip(names, arguments):
-            options[name] = value
+        options = with_names(type(self), arguments, options)
         self._config = dict(options)
         options.pop("dtype", None)
         reduction = _reduction_name(options.pop("reduction", "sum_over_batch_size"))
         name = options.pop("name", None)
-        options.pop("axis", None) if options.get("axis") == -1 else None
+        if options.get("axis") == -1 and self._native_name != "cosine_similarity":
+            options.pop("axis")
         super().__init__(reduction, name or self._native_name)
         self._native_handle = _native.LossHandle.named(
             written(self._native_name, {**options, "reduction": reduction})
@@ -79,7 +95,7 @@ class NativeLoss(Loss):
         return self._native_handle.compute(y_true, y_pred, None, False)
 
     def _handle(self):
-        return self._native_handle
+        return super()._handle() if overridden(type(self), "call") else self._native_handle
 
     def get_config(self):
         return dict(self._config)
@@ -87,9 +103,16 @@ class NativeLoss(Loss):
 
 def _loss(name, positional, doc, native_name=None):
     native_name = native_name or names_of(name)
+    if "reduction" not in positional:
+        positional = f"{positional} reduction name dtype"
+    own = [one for one in positional.split() if one not in ("reduction", "name", "dtype")]
 
-    def function(y_true, y_pred, **options):
-        reduced = {**options, "reduction": "none"}
+    def function(y_true, y_pred, *arguments, **options):
+        if len(arguments) > len(own):
+            raise TypeError(f"{native_name} has the options {', '.join(own) or 'none'}")
+        reduced = {**dict(zip(own, arguments)), **options, "reduction": "none"}
+        if reduced.get("axis") == -1 and native_name != "cosine_similarity":
+            reduced.pop("axis")
         handle = _native.LossHandle.named(written(native_name, reduced))
         return handle.compute(y_true, y_pred, None, False)
 
@@ -120,10 +143,18 @@ _TABLE = {
         "alpha gamma from_logits label_smoothing axis",
         "Of one-hot classes, with less weight on what is right.",
     ),
+    "CategoricalGeneralizedCrossEntropy": (
+        "q",
+        "Between cross entropy and absolute error, for wrong labels (Zhang and Sabuncu 2018).",
+    ),
     "CategoricalHinge": ("", "The hinge loss of classes."),
+    "Circle": (
+        "gamma margin remove_diagonal",
+        "Brings embeddings of the same label together (Sun et al. 2020).",
+    ),
     "CosineSimilarity": ("axis", "Minus the cosine of the angle."),
     "CTC": ("", "Connectionist temporal classification (Graves et al. 2006)."),
-    "Dice": ("", "Of overlaps."),
+    "Dice": ("reduction name axis dtype", "Of overlaps."),
     "Hinge": ("", "The hinge loss."),
     "Huber": ("delta", "Squares up to `delta`, linear beyond (Huber 1964)."),
     "KLDivergence": ("", "The Kullback-Leibler divergence."),
@@ -133,9 +164,12 @@ _TABLE = {
     "MeanSquaredError": ("", "The mean of squared differences."),
     "MeanSquaredLogarithmicError": ("", "Of logarithms."),
     "Poisson": ("", "Of counts."),
-    "SparseCategoricalCrossentropy": ("from_logits ignore_class axis", "Of classes by number."),
+    "SparseCategoricalCrossentropy": (
+        "from_logits ignore_class reduction axis name dtype",
+        "Of classes by number.",
+    ),
     "SquaredHinge": ("", "The squared hinge loss."),
-    "Tversky": ("alpha beta", "Of overlaps, weighted."),
+    "Tversky": ("alpha beta reduction name axis dtype", "Of overlaps, weighted."),
 }
 _NATIVE = {"CTC": "ctc", "KLDivergence": "kl_divergence", "LogCosh": "log_cosh"}
 _FUNCTIONS = {}
@@ -153,6 +187,7 @@ kld = KLD = _FUNCTIONS["kl_divergence"]
 
 def get(identifier):
     """The loss that a name, an object, a class or a function stands for."""
+    identifier = resolved(identifier)
     if identifier is None or isinstance(identifier, Loss):
         return identifier
     if isinstance(identifier, str):
@@ -167,7 +202,7 @@ def get(identifier):
         return OfText(text) if text else OfFunction(identifier)
     raise ValueError(
         "a loss is a name such as 'mse', an object, or a function of targets and predictions, got "
-        f"{value_text(identifier)!r}"
+        f"{identifier!r}"
     )
 
 
@@ -189,3 +224,7 @@ class OfFunction(Loss):
 
     def get_config(self):
         return {"function": self.name}
+
+
+def __getattr__(name):
+    raise absent("keras.losses", globals(), name)

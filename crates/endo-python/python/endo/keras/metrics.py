@@ -6,10 +6,13 @@ import inspect
 import numpy as np
 
 from .. import _native
-from .._text import value_text, written
-from . import losses
-from ._layer import first_values, initializers
-from ._named import names_of
+from .._names import absent
+from .._text import written
+from . import initializers, losses
+from ._accuracies import FUNCTIONS
+from ._first_values import first_values
+from ._named import names_of, overridden, with_names
+from ._saving import resolved
 
 
 class Metric:
@@ -28,9 +31,12 @@ class Metric:
                 f"{type(self).__name__} got arguments that no metric has: {', '.join(options)}"
             )
         self.name = name or names_of(type(self).__name__)
+        if not isinstance(self.name, str):
+            raise TypeError(f"the name of a metric is a text, got {name!r}")
         self.dtype = "float32"
         self._totals = []
-        self._native_handle = None
+        self._core = None
+        self._own_handle = None
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -70,7 +76,9 @@ class Metric:
 
     def result(self):
         """The number so far: you write it."""
-        raise NotImplementedError(f"{type(self).__name__} has no `result`: write `def result(self):`")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no `result`: write `def result(self):`"
+        )
 
     def reset_state(self):
         """Sets the totals to zero."""
@@ -94,11 +102,13 @@ class Metric:
         return self.update_state(y_true, y_pred)
 
     def _handle(self):
-        """The native part's handle, by which models are compiled."""
+        """The native part's handle, by which models are compiled: the metric of the library that
+        it stands on, unless a subclass computes otherwise."""
         self._require_init()
-        if self._native_handle is None:
-            self._native_handle = _native.MetricHandle.of(self, self.name)
-        return self._native_handle
+        if self._core is not None and not overridden(type(self), "update_state", "result"):
+            return self._core
+        # A handle holds the metric, so the metric does not hold the handle.
+        return _native.MetricHandle.of(self, self.name)
 
     def get_config(self):
         """The arguments by which the metric is made again."""
@@ -122,10 +132,9 @@ def _reported(update_state):
             _native.identity(one) if isinstance(one, (np.ndarray, list)) else one
             for one in arguments
         ]
-        value = update_state(self, *arguments, **options)
         if _native.current_path():
             self._handle().report()
-        return value
+        return update_state(self, *arguments, **options)
 
     update.__name__ = "update_state"
     update.__doc__ = update_state.__doc__
@@ -141,31 +150,33 @@ class NativeMetric(Metric):
     _positional = ()
 
     def __init__(self, *arguments, **options):
-        for name, value in zip((*self._positional, "name"), arguments):
-            options[name] = value
+        options = with_names(type(self), arguments, options)
         self._config = dict(options)
         name = options.pop("name", None)
         options.pop("dtype", None)
         super().__init__(name or self._native_name)
-        self._native_handle = self._make(options)
+        self._core = self._make(options)
 
     def _make(self, options):
+        if "class_aggregation" in options:
+            # Keras's `None` asks for a number for each output: it is not the default.
+            options["class_aggregation"] = options["class_aggregation"] or "none"
         return _native.MetricHandle.named(written(self._native_name, options), self.name)
 
     @property
     def variables(self):
-        return self._native_handle.variables()
+        return self._core.variables()
 
     weights = variables
 
     def update_state(self, y_true, y_pred=None, sample_weight=None):
-        self._native_handle.update(y_true, y_pred, sample_weight)
+        self._core.update(y_true, y_pred, sample_weight)
 
     def result(self):
-        return self._native_handle.result()
+        return self._core.result()
 
     def reset_state(self):
-        self._native_handle.reset()
+        self._core.reset()
 
     def get_config(self):
         return dict(self._config)
@@ -175,13 +186,13 @@ class Mean(NativeMetric):
     """The mean of all values taken in, weighted if weights are given."""
 
     _native_name = "mean"
+    _positional = ("name", "dtype")
 
     def _make(self, options):
         return _native.MetricHandle.mean(self.name)
 
     def update_state(self, values, sample_weight=None):
-        self._native_handle.update(values, None, sample_weight)
-
+        self._core.update(values, None, sample_weight)
 
 
 class Sum(Mean):
@@ -197,7 +208,7 @@ _results = {}
 
 
 def _noted(tensor):
-    """Keeps in mind that a metric has returned this tensor, so that its layer need not report it."""
+    """Notes that a metric has returned this tensor, so that its layer need not report it."""
     if len(_results) > 1000:
         _results.clear()
     _results[id(tensor)] = tensor
@@ -212,27 +223,43 @@ def is_result(value):
 class MeanMetricWrapper(Metric):
     """The mean of a function of targets and predictions."""
 
+    _native_name = "mean_metric_wrapper"
+
     def __init__(self, fn, name=None, dtype=None, **options):
         super().__init__(name or getattr(fn, "__name__", "metric"))
         self.function = (lambda y_true, y_pred: fn(y_true, y_pred, **options)) if options else fn
-        handle = _native.LossHandle.of(self.function, self.name, "sum_over_batch_size")
-        self._native_handle = _native.MetricHandle.of_loss(handle, self.name)
+        function = losses.weakly(self, "function")
+        handle = _native.LossHandle.of(function, self.name, "sum_over_batch_size")
+        self._core = _native.MetricHandle.of_loss(handle, self.name)
 
     @property
     def variables(self):
-        return self._native_handle.variables()
+        return self._core.variables()
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        self._native_handle.update(y_true, y_pred, sample_weight)
+        self._core.update(y_true, y_pred, sample_weight)
 
     def result(self):
-        return self._native_handle.result()
+        return self._core.result()
 
     def reset_state(self):
-        self._native_handle.reset()
+        self._core.reset()
+
+
+class Accuracy(MeanMetricWrapper):
+    """How often predictions equal targets."""
+
+    def __init__(self, name="accuracy", dtype=None):
+        super().__init__(_equals, name)
+
+
+def _equals(y_true, y_pred):
+    return _native.cast(_native.cast(y_true, "float32") == y_pred, "float32")
 
 
 def _metric(name, positional, doc, native_name=None):
+    if "name" not in positional:
+        positional = f"{positional} name dtype"
     return type(
         name,
         (NativeMetric,),
@@ -246,41 +273,73 @@ def _metric(name, positional, doc, native_name=None):
 
 
 _TABLE = {
-    "Accuracy": ("", "How often predictions equal targets."),
-    "AUC": ("num_thresholds curve summation_method", "The area under a curve."),
-    "BinaryAccuracy": ("", "How often two classes are told right."),
-    "BinaryCrossentropy": ("", "The mean cross entropy of two classes."),
+    "AUC": (
+        "num_thresholds curve summation_method name dtype thresholds multi_label num_labels"
+        " label_weights from_logits",
+        "The area under a curve.",
+    ),
+    "BinaryAccuracy": ("name dtype threshold", "How often two classes are told right."),
+    "BinaryCrossentropy": (
+        "name dtype from_logits label_smoothing",
+        "The mean cross entropy of two classes.",
+    ),
     "BinaryIoU": ("target_class_ids threshold", "Intersection over union."),
     "CategoricalAccuracy": ("", "How often one-hot classes are told right."),
-    "CategoricalCrossentropy": ("", "The mean cross entropy of classes."),
+    "CategoricalCrossentropy": (
+        "name dtype from_logits label_smoothing axis",
+        "The mean cross entropy of classes.",
+    ),
     "CategoricalHinge": ("", "The mean hinge loss of classes."),
-    "CosineSimilarity": ("", "The mean cosine of the angle."),
+    "ConcordanceCorrelation": (
+        "name dtype axis",
+        "How near predictions are to targets, as a correlation (Lin 1989).",
+    ),
+    "CosineSimilarity": ("name dtype axis", "The mean cosine of the angle."),
     "F1Score": ("average threshold", "The harmonic mean of precision and recall."),
     "FalseNegatives": ("thresholds", "How many."),
     "FalsePositives": ("thresholds", "How many."),
     "FBetaScore": ("average beta threshold", "A weighted mean of precision and recall."),
     "Hinge": ("", "The mean hinge loss."),
-    "IoU": ("num_classes target_class_ids", "Intersection over union."),
+    "IoU": (
+        "num_classes target_class_ids name dtype ignore_class sparse_y_true sparse_y_pred axis",
+        "Intersection over union.",
+    ),
     "KLDivergence": ("", "The mean divergence."),
     "LogCoshError": ("", "The mean logarithm of the hyperbolic cosine."),
     "MeanAbsoluteError": ("", "The mean of absolute differences."),
     "MeanAbsolutePercentageError": ("", "In percent of the targets."),
-    "MeanIoU": ("num_classes", "The mean intersection over union."),
+    "MeanIoU": (
+        "num_classes name dtype ignore_class sparse_y_true sparse_y_pred axis",
+        "The mean intersection over union.",
+    ),
     "MeanSquaredError": ("", "The mean of squared differences."),
     "MeanSquaredLogarithmicError": ("", "Of logarithms."),
-    "OneHotIoU": ("num_classes target_class_ids", "Intersection over union."),
-    "OneHotMeanIoU": ("num_classes", "The mean intersection over union."),
+    "OneHotIoU": (
+        "num_classes target_class_ids name dtype ignore_class sparse_y_pred axis",
+        "Intersection over union.",
+    ),
+    "OneHotMeanIoU": (
+        "num_classes name dtype ignore_class sparse_y_pred axis",
+        "The mean intersection over union.",
+    ),
+    "PearsonCorrelation": ("name dtype axis", "The linear correlation (Pearson 1895)."),
     "Poisson": ("", "The mean Poisson loss."),
     "Precision": ("thresholds top_k class_id", "How much of what is called so is so."),
     "PrecisionAtRecall": ("recall num_thresholds class_id", "At a recall."),
-    "R2Score": ("", "The share of the variance that is explained."),
+    "R2Score": ("class_aggregation num_regressors", "The share of the variance that is explained."),
     "Recall": ("thresholds top_k class_id", "How much of what is so is called so."),
     "RecallAtPrecision": ("precision num_thresholds class_id", "At a precision."),
     "RootMeanSquaredError": ("", "The root of the mean of squared differences."),
     "SensitivityAtSpecificity": ("specificity num_thresholds class_id", "At a specificity."),
     "SparseCategoricalAccuracy": ("", "How often classes by number are told right."),
-    "SparseCategoricalCrossentropy": ("", "The mean cross entropy of classes by number."),
-    "SparseTopKCategoricalAccuracy": ("k", "Whether the class is among the first `k`."),
+    "SparseCategoricalCrossentropy": (
+        "name dtype from_logits ignore_class axis",
+        "The mean cross entropy of classes by number.",
+    ),
+    "SparseTopKCategoricalAccuracy": (
+        "k name dtype from_sorted_ids",
+        "Whether the class is among the first `k`.",
+    ),
     "SpecificityAtSensitivity": ("sensitivity num_thresholds class_id", "At a sensitivity."),
     "SquaredHinge": ("", "The mean squared hinge loss."),
     "TopKCategoricalAccuracy": ("k", "Whether the class is among the first `k`."),
@@ -289,10 +348,10 @@ _TABLE = {
 }
 _NATIVE = {
     "KLDivergence": "kl_divergence",
-    "LogCoshError": "log_cosh",
+    "LogCoshError": "logcosh",
     "R2Score": "r2_score",
     "F1Score": "f1_score",
-    "FBetaScore": "f_beta_score",
+    "FBetaScore": "fbeta_score",
     "AUC": "auc",
     "IoU": "io_u",
     "BinaryIoU": "binary_io_u",
@@ -302,7 +361,7 @@ _NATIVE = {
 }
 for _name, (_positional, _doc) in _TABLE.items():
     globals()[_name] = _metric(_name, _positional, _doc, _NATIVE.get(_name))
-for _name, _function in losses._FUNCTIONS.items():
+for _name, _function in {**losses._FUNCTIONS, **FUNCTIONS}.items():
     globals()[_name] = _function
 mse = MSE = losses.mse
 mae = MAE = losses.mae
@@ -311,6 +370,7 @@ mae = MAE = losses.mae
 def get(identifier, loss=None):
     """The metric that a name, an object, a class or a function stands for; `"accuracy"` follows the
     loss that a model is compiled with."""
+    identifier = resolved(identifier)
     if isinstance(identifier, Metric):
         return identifier
     if isinstance(identifier, str):
@@ -325,8 +385,8 @@ def get(identifier, loss=None):
     if callable(identifier):
         return MeanMetricWrapper(identifier)
     raise ValueError(
-        "a metric is a name such as 'mae', an object, or a function of targets and predictions, got "
-        f"{value_text(identifier)!r}"
+        "a metric is a name such as 'mae', an object, or a function of targets and predictions, "
+        f"got {identifier!r}"
     )
 
 
@@ -350,4 +410,8 @@ class OfText(NativeMetric):
     def __init__(self, text, reported=None):
         self._config = {"text": text, "reported": reported}
         Metric.__init__(self, (reported or text).split("(")[0])
-        self._native_handle = _native.MetricHandle.named(text, self.name)
+        self._core = _native.MetricHandle.named(text, self.name)
+
+
+def __getattr__(name):
+    raise absent("keras.metrics", globals(), name)

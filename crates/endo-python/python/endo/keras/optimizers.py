@@ -4,8 +4,9 @@ import numpy as np
 
 from .. import _native
 from .._structure import flatten
-from .._text import value_text, written
-from ._named import names_of
+from .._names import absent
+from .._text import written
+from ._named import names_of, with_names
 
 
 class _Schedule:
@@ -15,9 +16,8 @@ class _Schedule:
     _positional = ()
 
     def __init__(self, *arguments, **options):
-        for name, value in zip(self._positional, arguments):
-            options[name] = value
-        options.pop("name", None)
+        options = with_names(type(self), arguments, options)
+        self.name = options.pop("name", None) or type(self).__name__
         self._options = options
         _native.OptimizerHandle.named(f"sgd({self._text()})")
 
@@ -55,34 +55,47 @@ def _schedule(name, positional, doc):
 
 
 _schedule(
-    "ExponentialDecay", "initial_learning_rate decay_steps decay_rate staircase", "Falls by a factor."
+    "ExponentialDecay",
+    "initial_learning_rate decay_steps decay_rate staircase name",
+    "Falls by a factor.",
 )
 _schedule(
     "PolynomialDecay",
-    "initial_learning_rate decay_steps end_learning_rate power cycle",
+    "initial_learning_rate decay_steps end_learning_rate power cycle name",
     "Falls to an end.",
 )
 _schedule(
-    "InverseTimeDecay", "initial_learning_rate decay_steps decay_rate staircase", "Falls as 1/t."
+    "InverseTimeDecay",
+    "initial_learning_rate decay_steps decay_rate staircase name",
+    "Falls as 1/t.",
 )
-_schedule("PiecewiseConstantDecay", "boundaries values", "A value for each stretch of steps.")
+_schedule("PiecewiseConstantDecay", "boundaries values name", "A value for each stretch of steps.")
 _schedule(
     "CosineDecay",
-    "initial_learning_rate decay_steps alpha warmup_target warmup_steps",
+    "initial_learning_rate decay_steps alpha name warmup_target warmup_steps",
     "Falls as a cosine.",
 )
 _schedule(
     "CosineDecayRestarts",
-    "initial_learning_rate first_decay_steps t_mul m_mul alpha",
+    "initial_learning_rate first_decay_steps t_mul m_mul alpha name",
     "Falls as a cosine, again and again.",
 )
 
 
 class LearningRate(float):
-    """A learning rate as a number that is also read as Keras's variable is."""
+    """A learning rate as a number that is also read and assigned as Keras's variable is."""
+
+    def __new__(cls, value, optimizer):
+        rate = super().__new__(cls, value)
+        rate._optimizer = optimizer
+        return rate
 
     def numpy(self):
         return np.float32(self)
+
+    def assign(self, value):
+        """Sets the optimizer's learning rate."""
+        self._optimizer.learning_rate = value
 
 
 class Optimizer:
@@ -95,13 +108,10 @@ class Optimizer:
     def __init__(self, *arguments, **options):
         if self._native_name is None:
             raise NotImplementedError(
-                "an optimizer of your own is written in Rust; in Python, update variables in a loop "
-                "with tf.GradientTape and `variable.assign_sub`"
+                "an optimizer of your own is written in Rust; in Python, update variables in a "
+                "loop with tf.GradientTape and `variable.assign_sub`"
             )
-        if len(arguments) > len(self._positional):
-            raise TypeError(f"{type(self).__name__} takes {len(self._positional)} arguments at most")
-        for name, value in zip(self._positional, arguments):
-            options[name] = value
+        options = with_names(type(self), arguments, options)
         if "lr" in options:
             options["learning_rate"] = options.pop("lr")
         if options.get("decay"):
@@ -117,7 +127,43 @@ class Optimizer:
         self._config = {
             name: value for name, value in options.items() if name not in self._ignored
         }
-        self._handle = _native.OptimizerHandle.named(written(self._native_name, self._config))
+        self._spared = []
+        self._is_taken = False
+        self._made = self._make()
+
+    def _make(self):
+        spared = {"exclude_from_weight_decay": self._spared or None}
+        text = written(self._native_name, {**self._config, **spared})
+        return _native.OptimizerHandle.named(text)
+
+    @property
+    def _handle(self):
+        """The native part's handle: for a model that is compiled with it."""
+        self._is_taken = True
+        return self._made
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """Has weights go without weight decay: variables, or words that their names contain. Call
+        it before the first step, and before a model is compiled with the optimizer."""
+        if self._is_taken:
+            raise ValueError(
+                "`exclude_from_weight_decay` is called after the optimizer was used\n"
+                "  help: call it before `compile` and before the first step"
+            )
+        names = [f"^{variable.path}$" for variable in var_list or []]
+        words = [word for name in var_names or [] for word in name.split("|")]
+        strange = [word for word in words if set(word) & set(".*+?()[]{}\\,")]
+        if strange:
+            raise NotImplementedError(
+                f"exclude_from_weight_decay of the pattern {strange[0]!r}: give words that names "
+                "contain, such as 'bias', or the variables as `var_list`"
+            )
+        self._spared = [*self._spared, *names, *words]
+        self._made = self._make()
+
+    def finalize_variable_values(self, var_list):
+        """Gives weights their moving averages, where the optimizer was made with `use_ema`."""
+        self._made.finalize_variable_values(list(var_list))
 
     def apply_gradients(self, grads_and_vars, name=None, **options):
         """Updates variables by pairs of a gradient, or ``None``, and a variable."""
@@ -157,23 +203,23 @@ class Optimizer:
     @property
     def learning_rate(self):
         """The learning rate now; to be set, unless it is a schedule."""
-        return LearningRate(self._handle.learning_rate)
+        return LearningRate(self._made.learning_rate, self)
 
     @learning_rate.setter
     def learning_rate(self, value):
-        self._handle.set_learning_rate(float(value))
+        self._made.set_learning_rate(float(value))
 
     lr = learning_rate
 
     @property
     def iterations(self):
         """The number of updates so far."""
-        return self._handle.iterations()
+        return self._made.iterations()
 
     @property
     def variables(self):
         """What it keeps: the number of updates, and slots for each variable."""
-        return self._handle.variables()
+        return self._made.variables()
 
     def get_config(self):
         """The arguments by which it is made again."""
@@ -184,13 +230,19 @@ class Optimizer:
         return cls(**config)
 
 
+_SHARED = (
+    "clipnorm clipvalue global_clipnorm use_ema ema_momentum ema_overwrite_frequency"
+    " loss_scale_factor gradient_accumulation_steps name"
+)
+
+
 def _optimizer(name, positional, doc, native_name=None):
     kind = type(
         name,
         (Optimizer,),
         {
             "_native_name": native_name or names_of(name),
-            "_positional": ("learning_rate", *positional.split()),
+            "_positional": tuple(f"learning_rate {positional} {_SHARED}".split()),
             "__doc__": doc,
             "__module__": __name__,
         },
@@ -198,17 +250,34 @@ def _optimizer(name, positional, doc, native_name=None):
     globals()[name] = kind
 
 
-_optimizer("SGD", "momentum nesterov", "Gradient descent, with momentum.", "sgd")
-_optimizer("RMSprop", "rho momentum epsilon centered", "Tieleman and Hinton 2012.", "rmsprop")
-_optimizer("Adagrad", "initial_accumulator_value epsilon", "Duchi et al. 2011.")
-_optimizer("Adadelta", "rho epsilon", "Zeiler 2012.")
-_optimizer("Adam", "beta_1 beta_2 epsilon amsgrad", "Kingma and Ba 2015.")
-_optimizer("AdamW", "weight_decay beta_1 beta_2 epsilon amsgrad", "Loshchilov and Hutter 2019.", "adam_w")
-_optimizer("Adamax", "beta_1 beta_2 epsilon", "Kingma and Ba 2015, section 7.1.")
-_optimizer("Nadam", "beta_1 beta_2 epsilon", "Dozat 2016.")
-_optimizer("Ftrl", "learning_rate_power initial_accumulator_value", "McMahan et al. 2013.")
-_optimizer("Lion", "beta_1 beta_2", "Chen et al. 2023.")
-_optimizer("Adafactor", "", "Shazeer and Stern 2018.")
+_optimizer("SGD", "momentum nesterov weight_decay", "Gradient descent, with momentum.", "sgd")
+_optimizer(
+    "RMSprop", "rho momentum epsilon centered weight_decay", "Tieleman and Hinton 2012.", "rmsprop"
+)
+_optimizer("Adagrad", "initial_accumulator_value epsilon weight_decay", "Duchi et al. 2011.")
+_optimizer("Adadelta", "rho epsilon weight_decay", "Zeiler 2012.")
+_optimizer("Adam", "beta_1 beta_2 epsilon amsgrad weight_decay", "Kingma and Ba 2015.")
+_optimizer(
+    "AdamW",
+    "weight_decay beta_1 beta_2 epsilon amsgrad",
+    "Loshchilov and Hutter 2019.",
+    "adamw",
+)
+_optimizer("Adamax", "beta_1 beta_2 epsilon weight_decay", "Kingma and Ba 2015, section 7.1.")
+_optimizer("Nadam", "beta_1 beta_2 epsilon weight_decay", "Dozat 2016.")
+_optimizer(
+    "Ftrl",
+    "learning_rate_power initial_accumulator_value l1_regularization_strength"
+    " l2_regularization_strength l2_shrinkage_regularization_strength beta weight_decay",
+    "McMahan et al. 2013.",
+)
+_optimizer("Lamb", "beta_1 beta_2 epsilon weight_decay", "You et al. 2020.")
+_optimizer("Lion", "beta_1 beta_2 weight_decay", "Chen et al. 2023.")
+_optimizer(
+    "Adafactor",
+    "beta_2_decay epsilon_1 epsilon_2 clip_threshold relative_step weight_decay",
+    "Shazeer and Stern 2018.",
+)
 
 
 class legacy:
@@ -233,7 +302,7 @@ def get(identifier):
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
         return identifier()
     raise ValueError(
-        f"an optimizer is a name such as 'adam', or an object, got {value_text(identifier)!r}"
+        f"an optimizer is a name such as 'adam', or an object, got {identifier!r}"
     )
 
 
@@ -243,4 +312,25 @@ class OfText(Optimizer):
     def __init__(self, text):
         self.name = text.split("(")[0]
         self._config = {"text": text}
-        self._handle = _native.OptimizerHandle.named(text)
+        self._spared = []
+        self._is_taken = False
+        self._made = _native.OptimizerHandle.named(text)
+
+
+_ABSENT = {
+    "LossScaleOptimizer": "give an optimizer `loss_scale_factor`",
+    "MultiOptimizer": "call `apply_gradients` of two optimizers in a loop with tf.GradientTape",
+    "Muon": "use AdamW or Lion",
+    "OptimizerMap": "call `apply_gradients` of two optimizers in a loop with tf.GradientTape",
+    "ScheduleFreeAdamW": "use AdamW with `use_ema=True`",
+    "deserialize": "use the class's from_config",
+    "serialize": "use the optimizer's get_config",
+}
+
+
+def __getattr__(name):
+    if name in _ABSENT:
+        raise NotImplementedError(
+            f"keras.optimizers.{name} is not there\n  help: {_ABSENT[name]}"
+        )
+    raise absent("keras.optimizers", globals(), name)

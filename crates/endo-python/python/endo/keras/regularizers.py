@@ -1,8 +1,10 @@
 """Penalties on weights: by name, with options, or a function of a tensor."""
 
 from .. import _native
+from .._names import absent
 from .._text import value_text
 from ._named import Named, class_of, is_native
+from ._saving import resolved
 
 
 class Regularizer(Named):
@@ -30,16 +32,7 @@ OrthogonalRegularizer = class_of(
 )
 
 
-def l1(l1=0.01):
-    return L1(l1)
-
-
-def l2(l2=0.01):
-    return L2(l2)
-
-
-def l1_l2(l1=0.01, l2=0.01):
-    return L1L2(l1, l2)
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
 class OfText(Regularizer):
@@ -60,6 +53,7 @@ class OfText(Regularizer):
 
 def get(identifier):
     """The regularizer that a name, an object or a function stands for."""
+    identifier = resolved(identifier)
     if identifier is None or isinstance(identifier, Regularizer):
         return identifier
     if isinstance(identifier, str):
@@ -79,3 +73,7 @@ def text_of(identifier):
     """The text for the native part; ``None`` where it is a function of the program."""
     identifier = get(identifier)
     return identifier._text() if is_native(identifier, Regularizer) else None
+
+
+def __getattr__(name):
+    raise absent("keras.regularizers", globals(), name)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import _native
+from ._saving import CustomObjectScope, custom_object_scope, register_keras_serializable
 
 
 def set_random_seed(seed):
@@ -57,19 +58,6 @@ def pad_sequences(
         else:
             padded[place, : len(row)] = row
     return padded
-
-
-def register_keras_serializable(package="Custom", name=None):
-    """A decorator that has `load_model` find a class or function by its name."""
-
-    def register(value):
-        registered[name or value.__name__] = value
-        return value
-
-    return register
-
-
-registered = {}
 
 
 class Sequence:

@@ -9,6 +9,7 @@ from .. import _native
 from .._dtypes import DType, TensorShape, bool, float32, float64, int32, uint8
 from .._dtypes import axes as _axes
 from .._dtypes import sizes as _sizes
+from .._names import absent
 from .._native import Tensor, Variable
 from . import data, linalg, math, nn, random
 from ._function import TensorSpec, function
@@ -26,9 +27,7 @@ def __getattr__(name):
         return keras
     if name in _ABSENT:
         raise NotImplementedError(f"tf.{name} is not there: {_ABSENT[name]}")
-    raise AttributeError(
-        f"tf has no `{name}` here; see what there is with dir(tf), and say what you miss"
-    )
+    raise absent("tf", globals(), name)
 
 
 _ABSENT = {
@@ -80,7 +79,13 @@ def cast(x, dtype, name=None):
 
 def shape(input, out_type=None, name=None):
     """The sizes as a tensor of integers, known while tracing."""
-    return _native.constant(_np.array(_shape_of(input), dtype=_np.int32), None, None)
+    return _known(_shape_of(input))
+
+
+def _known(number):
+    """A tensor of integers that are known, though a trace may be at hand."""
+    numbers = _np.array(number, dtype=_np.int32)
+    return _native.outside(lambda: _native.constant(numbers, None, None))
 
 
 def _shape_of(value):
@@ -88,11 +93,11 @@ def _shape_of(value):
 
 
 def size(input, out_type=None, name=None):
-    return _native.constant(int(_np.prod(_shape_of(input), dtype=_np.int64)), int32, None)
+    return _known(_np.prod(_shape_of(input), dtype=_np.int64))
 
 
 def rank(input, name=None):
-    return _native.constant(len(_shape_of(input)), int32, None)
+    return _known(len(_shape_of(input)))
 
 
 def zeros(shape, dtype=float32, name=None):
@@ -273,7 +278,7 @@ def clip_by_global_norm(t_list, clip_norm, name=None):
 
 
 def reshape(tensor, shape, name=None):
-    return _native.reshape(tensor, _sizes(shape))
+    return _native.reshape(tensor, _sizes(shape, open=True))
 
 
 def broadcast_to(input, shape, name=None):
@@ -319,7 +324,7 @@ def split(value, num_or_size_splits, axis=0, num=None, name=None):
         return _native.split(value, num_or_size_splits, int(axis))
     parts, start = [], 0
     axis = axis % len(value.shape)
-    for size in _sizes(num_or_size_splits):
+    for size in _sizes(num_or_size_splits, open=True):
         size = value.shape[axis] - start if size < 0 else size
         parts.append(value[tuple([slice(None)] * axis + [slice(start, start + size)])])
         start += size
@@ -423,11 +428,14 @@ def cond(pred, true_fn=None, false_fn=None, name=None):
     return pack(structure, leaves)
 
 
-def print(*inputs, **options):
-    """Prints values; while a plan is traced, what stands for them."""
+def print(*inputs, sep=" ", end="\n", output_stream=None, **options):
+    """Prints values; while a plan is traced, once, what stands for them."""
     import builtins
 
-    builtins.print(*inputs)
+    known = [
+        one.numpy() if is_tensor(one) and not _native.is_tracing() else one for one in inputs
+    ]
+    builtins.print(*known, sep=sep, end=end, file=output_stream)
 
 
 class _Debugging:

@@ -41,7 +41,8 @@ def function(func=None, input_signature=None, autograph=True, jit_compile=None, 
 
     Arrays and tensors among the arguments are what it is run on; other arguments, such as Python
     numbers and models, are part of the trace, so that each value of them is traced by itself.
-    Python code inside runs while it is traced, not in each run.
+    Python code inside runs while it is traced, not in each run; within a gradient tape it runs in
+    each call, so that the tape records it.
     """
     if func is None:
         return functools.partial(function, input_signature=input_signature)
@@ -68,7 +69,8 @@ class Function:
         return instance.__dict__.setdefault(name, bound)
 
     def __call__(self, *arguments, **named):
-        if _native.is_tracing():
+        if _native.is_open():
+            # Part of the plan, or of the tape, that is being made: gradients go through it.
             return self.python_function(*arguments, **named)
         plan = self._plain
         if plan is not None and not named and len(arguments) == plan.count:
@@ -82,11 +84,19 @@ class Function:
         if self.input_signature is not None:
             tensors = self._checked(tensors)
         plan = self._plans.get(key)
+<<<<<<< HEAD
         if plan is None or plan.version != _tracking.version():
             plan = self._plans[key] = _Plan(self.python_function, (arguments, named), leaves)
             is_plain = not named and len(tensors) == len(arguments) == len(leaves)
             self._plain = plan if is_plain and self.input_signature is None else None
         return plan.run(tensors)
+=======
+        if plan is None or plan.is_outdated():
+            plan = _Plan((arguments, named), leaves)
+            self._plans[key] = plan
+        outputs = plan.run(self.python_function, tensors)
+        return outputs
+>>>>>>> py-a
 
     def _checked(self, tensors):
         if len(tensors) != len(self.input_signature):
@@ -104,6 +114,15 @@ class Function:
     def get_concrete_function(self, *arguments, **named):
         """The function itself, which is traced when it is run."""
         return self
+
+    def __getattr__(self, name):
+        if name in ("graph", "function_def", "inputs", "outputs", "structured_outputs"):
+            raise AttributeError(
+                f"a function has no `{name}`: it runs as a native plan. "
+                "`experimental_get_tracing_count()` says how often it was traced, and "
+                "`python_function` is what is traced"
+            )
+        raise AttributeError(f"a function has no attribute `{name}`")
 
     def experimental_get_tracing_count(self):
         """How often it was traced."""
@@ -127,13 +146,18 @@ class _Plan:
         self.native = _native.TracedFunction()
         self.function = function
         self.version = _tracking.version()
+<<<<<<< HEAD
         self.count = len(leaves)
+=======
+        self.layers = None
+>>>>>>> py-a
         self.structure = skeleton(structure)
         self.is_tensor = [_is_tensor(leaf) for leaf in leaves]
         self.fixed = [None if _is_tensor(leaf) else leaf for leaf in leaves]
         self.outputs = None
         self.is_one = False
 
+<<<<<<< HEAD
     def _traced(self, inputs):
         """Called while the function is traced."""
         inputs = iter(inputs)
@@ -147,6 +171,27 @@ class _Plan:
         self.outputs = skeleton(value), [leaf is None for leaf in found]
         self.is_one = self.outputs[0] is None and value is not None
         return [leaf for leaf in found if leaf is not None]
+=======
+    def is_outdated(self):
+        """Whether a layer that the trace has used has changed since."""
+        if self.version != _tracking.version():
+            return True
+        return self.layers is not None and self.layers.have_changed()
+
+    def run(self, function, tensors):
+        def traced(inputs):
+            inputs = iter(inputs)
+            leaves = [
+                next(inputs) if is_tensor else fixed
+                for is_tensor, fixed in zip(self.is_tensor, self.fixed)
+            ]
+            arguments, named = pack(self.structure, leaves)
+            with _tracking.LayersUsed() as layers:
+                value = function(*arguments, **named)
+            self.layers = layers
+            self.outputs = skeleton(value), [leaf is None for leaf in flatten(value)]
+            return [leaf for leaf in flatten(value) if leaf is not None]
+>>>>>>> py-a
 
     def run(self, tensors):
         found = self.native.run(self._traced, tensors)

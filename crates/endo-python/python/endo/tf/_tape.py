@@ -16,17 +16,17 @@ class GradientTape:
         self._persistent = persistent
         self._watches_variables = watch_accessed_variables
         self._watched = {}
-        self._is_new = None
+        self._is_recording = False
         self._is_done = False
 
     def __enter__(self):
-        self._is_new = self._tape.open()
-        self._is_done = False
+        self._tape.open()
+        self._is_recording, self._is_done = True, False
         return self
 
     def __exit__(self, *raised):
-        self._tape.close(self._is_new)
-        self._is_new = None
+        self._tape.close()
+        self._is_recording = False
 
     def watch(self, tensor):
         """Has gradients by a tensor, or a variable that is not trainable, be asked for."""
@@ -44,6 +44,8 @@ class GradientTape:
         """Forgets what was recorded."""
         self._tape.forget()
         self._watched.clear()
+        if self._is_recording:
+            self._tape.open()
 
     def _asked(self):
         if self._is_done:
@@ -84,7 +86,7 @@ class GradientTape:
                 _native.zeros_like(leaf) if gradient is None else gradient
                 for leaf, gradient in zip(leaves, gradients)
             ]
-        if not self._persistent and self._is_new is None:
+        if not self._persistent and not self._is_recording:
             self._tape.forget()
         return pack(sources, gradients)
 
@@ -95,7 +97,7 @@ class GradientTape:
             self._tape.jacobian(target, leaf) if self._is_watched(leaf) else None
             for leaf in flatten(sources)
         ]
-        if not self._persistent and self._is_new is None:
+        if not self._persistent and not self._is_recording:
             self._tape.forget()
         return pack(sources, found)
 

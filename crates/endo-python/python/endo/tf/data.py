@@ -25,20 +25,18 @@ class Dataset:
 
     @staticmethod
     def from_tensor_slices(tensors):
-        """The rows of arrays."""
-        arrays = [to_numpy(leaf) if not isinstance(leaf, _native.Tensor) else leaf.numpy() for leaf in flatten(tensors)]
+        """The rows of arrays; of several arrays, in a tuple or a dictionary, those side by side."""
+        tensors = _as_arrays(tensors)
+        arrays = flatten(tensors)
         if not arrays:
             raise ValueError("from_tensor_slices of nothing; give arrays")
         sizes = {array.shape[0] if array.ndim else None for array in arrays}
         if len(sizes) != 1 or None in sizes:
             raise ValueError(
-                f"from_tensor_slices of arrays with different numbers of rows: {sorted(map(str, sizes))}"
+                "from_tensor_slices takes arrays with the same number of rows, got arrays of "
+                f"shapes {', '.join(str(array.shape) for array in arrays)}"
             )
-        arrays = [
-            array.astype(np.float32) if array.dtype == np.float64 and _is_list(leaf) else array
-            for array, leaf in zip(arrays, flatten(tensors))
-        ]
-        nested = isinstance(tensors, (list, tuple, dict)) and not _is_list(tensors)
+        nested = isinstance(tensors, (tuple, dict))
         return _Rows(arrays, skeleton(tensors) if nested else None, _in_order)
 
     @staticmethod
@@ -47,7 +45,9 @@ class Dataset:
         return Dataset(lambda number: iter([tensors]), 1)
 
     @staticmethod
-    def from_generator(generator, output_types=None, output_shapes=None, output_signature=None, args=()):
+    def from_generator(
+        generator, output_types=None, output_shapes=None, output_signature=None, args=()
+    ):
         """The elements that a function's generator yields."""
         return Dataset(lambda number: iter(generator(*args)))
 
@@ -192,9 +192,10 @@ class Dataset:
     def as_numpy_iterator(self):
         """The elements as NumPy arrays."""
         for element in self._make(next(self._passes)):
-            yield pack(skeleton(element), [_numpy(leaf) for leaf in flatten(element)]) if isinstance(
-                element, (tuple, list, dict)
-            ) else _numpy(element)
+            if isinstance(element, (tuple, list, dict)):
+                yield pack(skeleton(element), [_numpy(leaf) for leaf in flatten(element)])
+            else:
+                yield _numpy(element)
 
     def __len__(self):
         if self._length is None:
@@ -222,7 +223,7 @@ class Dataset:
 
     def _batches(self, number):
         """For `fit`: batches as inputs, targets and sample weights."""
-        from ..keras.models import batch_of
+        from ..keras._batches import batch_of
 
         for element in self._make(number):
             yield batch_of(element)
@@ -301,11 +302,18 @@ def _positive(number, name):
     return int(number)
 
 
-def _is_list(value):
-    """Whether a list is an array that is written down."""
-    return isinstance(value, (list, float, int)) and not any(
-        hasattr(one, "shape") for one in (value if isinstance(value, list) else [])
-    )
+def _as_arrays(value):
+    """Arrays in tuples and dictionaries; a list is an array that is written down."""
+    if isinstance(value, dict):
+        return {key: _as_arrays(one) for key, one in value.items()}
+    if isinstance(value, tuple):
+        parts = [_as_arrays(one) for one in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if isinstance(value, _native.Tensor):
+        return value.numpy()
+    array = to_numpy(value)
+    is_plain = isinstance(value, (list, float, int)) and array.dtype == np.float64
+    return array.astype(np.float32) if is_plain else array
 
 
 def _numpy(value):

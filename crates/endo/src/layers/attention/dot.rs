@@ -288,4 +288,17 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn what_is_of_truth_values_at_the_end_is_the_mask_of_a_layer_of_text() {
+        let layer = crate::layers::get_of_several("attention").unwrap();
+        let mut f = Function::new(|[q, v, mask], cx| {
+            let [y, weights] = &layer.apply(&vec![q, v, mask], cx)[..] else { panic!("two") };
+            [y.clone(), weights.clone()]
+        });
+        let (q, v) = ([[[0.0_f32]]].into(), [[[3.0_f32], [5.0]]].into());
+        let [y, weights] = f.run([&q, &v, &[[false, true]].into()]).unwrap();
+        assert_eq!(y, Array::from([[[5.0_f32]]]));
+        assert_eq!(weights, Array::from([[[0.0_f32, 1.0]]]));
+    }
 }

@@ -6,19 +6,21 @@
 mod dot;
 mod multi_head;
 
+use std::sync::Arc;
+
 use crate::activations::{ActivationFunction, Softmax};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
-use crate::named::{Named, Rate, Setting};
+use crate::named::{Declared, Named, Rate, Setting};
 use crate::shape::Shape;
 use crate::site::Site;
 use crate::trace::Context;
 
-use super::declare::{about, layer, part_row};
-use super::{Dropout, Layer};
-use dot::{AdditiveScore, DotScore};
-use multi_head::{EqualHeads, GroupedHeads};
+use super::declare::{PartedLayer, about, layer, part_row, parted, parted_options};
+use super::{Dropout, Layer, LayerOfSeveral};
+use dot::{AdditiveScore, DotScore, Score};
+use multi_head::{EqualHeads, GroupedHeads, Heads};
 
 pub use dot::{AdditiveAttention, Attention, ScoreMode, ScoredAttention};
 pub use multi_head::{GroupQueryAttention, HeadsAttention, MultiHeadAttention};
@@ -30,6 +32,43 @@ pub(super) static ROWS: &[Named<dyn Layer>] = &[
     part_row::<GroupQueryAttention, GroupedHeads>(),
     part_row::<MultiHeadAttention, EqualHeads>(),
 ];
+
+/// The rows of this folder for layers that take a query with values, keys and a mask of pairs, and
+/// return the weights of the values, too.
+pub(super) static ROWS_OF_SEVERAL: &[Named<LayerOfSeveral>] = &[
+    scored_of_several::<AdditiveScore>(),
+    scored_of_several::<DotScore>(),
+    heads_of_several::<GroupedHeads>(),
+    heads_of_several::<EqualHeads>(),
+];
+
+const fn scored_of_several<S: Score + Declared>() -> Named<LayerOfSeveral>
+where
+    ScoredAttention<S>: PartedLayer<S>,
+{
+    Named {
+        names: S::NAMES,
+        options: parted_options::<ScoredAttention<S>, S>(),
+        make: |given| {
+            let layer = parted::<ScoredAttention<S>, S>(given)?;
+            Ok(Arc::new(layer.with_outputs::<Vec<Tensor>>()))
+        },
+    }
+}
+
+const fn heads_of_several<H: Heads + Declared>() -> Named<LayerOfSeveral>
+where
+    HeadsAttention<H>: PartedLayer<H>,
+{
+    Named {
+        names: H::NAMES,
+        options: parted_options::<HeadsAttention<H>, H>(),
+        make: |given| {
+            let layer = parted::<HeadsAttention<H>, H>(given)?;
+            Ok(Arc::new(layer.with_outputs::<Vec<Tensor>>()))
+        },
+    }
+}
 
 /// What takes part in an attention.
 #[derive(Clone, Copy)]
@@ -44,8 +83,9 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// Query, value and key in this order; what is left out is the one before.
     fn new<I: AttentionInputs>(inputs: &'a I) -> Self {
+        let has_mask = inputs.has_mask();
         let mut inputs = inputs.tensors();
-        let mask = if I::HAS_MASK { inputs.pop() } else { None };
+        let mask = if has_mask { inputs.pop() } else { None };
         let query = inputs[0];
         let value = inputs.get(1).copied().unwrap_or(query);
         Self { query, value, key: inputs.get(2).copied().unwrap_or(value), mask }
@@ -142,19 +182,34 @@ fn refuse(error: Error, parts: Parts<'_>, cx: &Context) -> Vec<Tensor> {
 )]
 pub trait AttentionInputs: Tree {
     /// Whether the last tensor is a mask of pairs.
-    const HAS_MASK: bool = true;
+    fn has_mask(&self) -> bool {
+        true
+    }
 }
 
 impl AttentionInputs for Tensor {
-    const HAS_MASK: bool = false;
+    fn has_mask(&self) -> bool {
+        false
+    }
 }
 
 impl AttentionInputs for [Tensor; 2] {
-    const HAS_MASK: bool = false;
+    fn has_mask(&self) -> bool {
+        false
+    }
 }
 
 impl AttentionInputs for [Tensor; 3] {
-    const HAS_MASK: bool = false;
+    fn has_mask(&self) -> bool {
+        false
+    }
+}
+
+/// A query with values and keys if they are given; what is of truth values at the end is the mask.
+impl AttentionInputs for Vec<Tensor> {
+    fn has_mask(&self) -> bool {
+        self.last().is_some_and(|last| last.dtype() == DType::Bool)
+    }
 }
 
 impl AttentionInputs for (Tensor, Tensor) {}

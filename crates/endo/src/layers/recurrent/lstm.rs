@@ -116,4 +116,21 @@ mod tests {
             assert!((whole.get(i) - rest.get(i)).abs() < 1e-6);
         }
     }
+
+    #[test]
+    fn a_layer_of_text_begins_with_all_of_its_states_or_none() {
+        let layer = crate::layers::get_of_several("lstm(2)").unwrap();
+        let x = Array::zeros([1, 3, 1], DType::F32);
+        let mut f = Function::new(|[x], cx| {
+            let [_, h, c] = &layer.apply(&vec![x.clone()], cx)[..] else { panic!("two states") };
+            [layer.apply(&vec![x, h.clone(), c.clone()], cx)[0].clone()]
+        });
+        assert_eq!(f.run([&x]).unwrap()[0].shape().sizes(), [1, 2]);
+        let mut f = Function::new(|[x], cx| {
+            let h = layer.apply(&vec![x.clone()], cx)[1].clone();
+            [layer.apply(&vec![x, h], cx)[0].clone()]
+        });
+        let error = f.run([&x]).unwrap_err();
+        assert!(error.message().contains("as many states as it has, 2, got 1"), "{error}");
+    }
 }

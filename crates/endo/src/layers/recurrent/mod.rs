@@ -23,8 +23,8 @@ use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::shape::Shape;
 use crate::trace::Context;
 
-use super::Layer;
-use super::declare::{layer, part_row};
+use super::declare::{PartedLayer, layer, part_row, parted, parted_options};
+use super::{Layer, LayerOfSeveral};
 use unrolled::{RecurrentKernel, SequenceOptions};
 
 pub use bidirectional::{Bidirectional, MergeMode};
@@ -40,6 +40,24 @@ pub(super) static ROWS: &[Named<dyn Layer>] = &[
     part_row::<Gru, GruCell>(),
     part_row::<Lstm, LstmCell>(),
 ];
+
+/// The rows of this folder for layers that begin with states and return them.
+pub(super) static ROWS_OF_SEVERAL: &[Named<LayerOfSeveral>] =
+    &[row_of_several::<SimpleRnnCell>(), row_of_several::<GruCell>(), row_of_several::<LstmCell>()];
+
+const fn row_of_several<C: Cell + Declared>() -> Named<LayerOfSeveral>
+where
+    Recurrent<C>: PartedLayer<C>,
+{
+    Named {
+        names: <C as Declared>::NAMES,
+        options: parted_options::<Recurrent<C>, C>(),
+        make: |given| {
+            let layer = Recurrent { return_state: true, ..parted::<Recurrent<C>, C>(given)? };
+            Ok(Arc::new(layer.with_outputs::<Vec<Tensor>>()))
+        },
+    }
+}
 
 layer! {
     /// A layer that goes through sequences step by step: [`SimpleRnn`], [`Gru`] and [`Lstm`] with
@@ -99,15 +117,12 @@ impl<C: Cell, O> Recurrent<C, O> {
         let &Self { go_backwards, return_sequences, return_state, zero_output_for_mask, .. } = self;
         let passage =
             SequenceOptions { go_backwards, return_sequences, return_state, zero_output_for_mask };
-        if let Err(error) = unrolled::check(inputs, &states, self.units.0, cx) {
-            let count = states_of::<C>(inputs);
+        let count = states_of::<C>(inputs);
+        if let Err(error) = unrolled::check(inputs, &states, count, self.units.0, cx) {
             return unrolled::refuse(error, inputs, passage, self.units.0, count, cx);
         }
-        let states = if states.is_empty() {
-            unrolled::zeros(inputs, self.units.0, states_of::<C>(inputs))
-        } else {
-            states
-        };
+        let states =
+            if states.is_empty() { unrolled::zeros(inputs, self.units.0, count) } else { states };
         let mask = cx.mask(inputs);
         let (projected, kernels) = self.project(inputs, cx);
         let gates = self.cell.products().iter().sum();
@@ -202,6 +217,7 @@ pub trait Sequence<C>: Tree {}
 impl<C: Cell> Sequence<C> for Tensor {}
 impl<C: Cell<Sequence = Self>> Sequence<C> for (Tensor, Tensor) {}
 impl<C: Cell<Sequence = Self>> Sequence<C> for (Tensor, Tensor, Tensor) {}
+impl<C: Cell> Sequence<C> for Vec<Tensor> {}
 
 impl<C: Cell, I: Sequence<C>, O: Tree> Layer<I, O> for Recurrent<C, O> {
     #[track_caller]

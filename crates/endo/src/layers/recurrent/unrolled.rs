@@ -54,9 +54,20 @@ fn columns(all: &Tensor, gates: usize) -> Vec<Tensor> {
     (0..gates).map(|gate| all.slice(-1, gate * units..(gate + 1) * units)).collect()
 }
 
-/// What is wrong with sequences, or with the states that they begin with.
-pub fn check(inputs: &Tensor, states: &[Tensor], units: usize, cx: &Context) -> Result<(), Error> {
+/// What is wrong with sequences, or with the states that they begin with, if they are given.
+pub fn check(
+    inputs: &Tensor,
+    states: &[Tensor],
+    count: usize,
+    units: usize,
+    cx: &Context,
+) -> Result<(), Error> {
     let path = cx.path();
+    if !states.is_empty() && states.len() != count {
+        let message =
+            format!("`{path}` begins with as many states as it has, {count}, got {}", states.len());
+        return Err(Error::new(ErrorKind::Argument, message).help("give all of them or none"));
+    }
     if inputs.rank() != 3 || inputs.shape()[1] == 0 {
         let message = format!(
             "`{path}` takes inputs of shape [batch, steps, features], got {}",

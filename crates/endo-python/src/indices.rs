@@ -1,6 +1,6 @@
-//! Parts of tensors by what stands between brackets: numbers, slices, new axes, tensors of indices.
+//! What stands between brackets: positions, ranges, new axes, and indices that are tensors.
 //!
-//! In: a tensor and an index. Out: the part.
+//! In: Python's index of a tensor. Out: the part that it chooses.
 
 use endo::DType;
 use endo::trace::Context;
@@ -10,7 +10,7 @@ use pyo3::types::{PyBool, PyEllipsis, PyInt, PySlice, PyTuple};
 
 use crate::errors::usage;
 use crate::frames::Frame;
-use crate::tensor::operand;
+use crate::operands::operand;
 
 /// What stands between brackets, for one axis.
 enum Index<'py> {

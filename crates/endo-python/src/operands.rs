@@ -1,8 +1,6 @@
-//! What Python's operators take, and what they mean where they are not one operation of the
-//! library's.
+//! What operators take beside a tensor, and how types meet.
 //!
-//! In: tensors, arrays, numbers and lists of them. Out: tensors of the trace at hand; quotients and
-//! powers.
+//! In: Python's numbers, lists, arrays, variables. Out: tensors of the trace at hand.
 
 use endo::trace::Context;
 use endo::{Array, DType};

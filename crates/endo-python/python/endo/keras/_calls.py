@@ -1,0 +1,51 @@
+"""Calls of layers: what they are given, and what they pass on."""
+
+import inspect
+import threading
+
+from .. import _native
+
+_calls = threading.local()
+
+
+def call_stack():
+    """The calls that this thread is in, outer before inner."""
+    if not hasattr(_calls, "stack"):
+        _calls.stack = []
+    return _calls.stack
+
+
+class Call:
+    """One call of a layer."""
+
+    def __init__(self, inputs, arguments, options):
+        self.inputs, self.arguments, self.options = inputs, arguments, options
+        training = options.get("training")
+        self.training = None if training is None else bool(training)
+        self.outputs = None
+        self.counts = {}
+        self.is_new = True
+
+
+def pass_mask(inputs, outputs):
+    """Gives outputs the mask of the first input that has one, where it fits."""
+    masks = [mask for mask in map(_native.mask, inputs) if mask is not None]
+    for output in outputs if masks else []:
+        shape = tuple(masks[0].shape)
+        if tuple(output.shape)[: len(shape)] == shape and _native.mask(output) is None:
+            _native.set_mask(output, masks[0])
+
+
+_ACCEPTED = {}
+
+
+def accepted_arguments(kind):
+    """The names of the arguments that `call` of a class takes."""
+    if kind not in _ACCEPTED:
+        parameters = inspect.signature(kind.call).parameters.values()
+        _ACCEPTED[kind] = {
+            parameter.name
+            for parameter in parameters
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        }
+    return _ACCEPTED[kind]

@@ -1,0 +1,456 @@
+"""What users subclass: a layer that is trained."""
+
+import inspect
+import itertools
+import os
+import warnings
+
+import numpy as np
+
+from .. import _native
+from .._names import count, refuse_options
+from .._structure import pack
+from . import callbacks as _callbacks
+from . import losses, optimizers, utils
+from ._batches import by_output, by_output_lists, class_weights, data_of, rows_at_once, rows_of
+from ._calls import call_stack
+from ._files import write_model
+from ._layer import Layer
+from .metrics import get as metrics_of
+
+
+class Model(Layer):
+    """A layer with a loss, an optimizer and metrics.
+
+    Subclass it: make the layers in `__init__` after ``super().__init__(**kwargs)``, and compute in
+    ``call(self, inputs)``. `compile` chooses how it is trained, `fit` trains it.
+    """
+
+    def __init__(self, *arguments, name=None, **options):
+        if arguments or "inputs" in options or "outputs" in options:
+            raise NotImplementedError(
+                "keras.Model(inputs, outputs): write a class with a `call`, or a Sequential"
+            )
+        super().__init__(name=name, **options)
+        self._prepare()
+
+    def _prepare(self):
+        hidden = object.__setattr__
+        hidden(self, "_model_or_none", None)
+        hidden(self, "_seed", _native_seed())
+        hidden(self, "_compiled", None)
+        hidden(self, "_root_outputs", None)
+        hidden(self, "_seen", None)
+        hidden(self, "_last_losses", [])
+        hidden(self, "_input_shapes", None)
+        hidden(self, "optimizer", None)
+        hidden(self, "loss", None)
+        hidden(self, "history", None)
+        hidden(self, "stop_training", False)
+
+    def __setattr__(self, name, value):
+        if name in ("stop_training", "optimizer", "loss", "history"):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    # The native model
+
+    def _model(self):
+        self._require_init()
+        if self._model_or_none is None:
+            handle = _native.ModelHandle(self._handle(), self._seed)
+            object.__setattr__(self, "_model_or_none", handle)
+        return self._model_or_none
+
+    def _synced(self):
+        """The native model; traced anew if something that it may depend on has changed."""
+        model, seen = self._model(), self._fingerprint()
+        if self._seen is not None and self._seen != seen:
+            model.forget_traces()
+        object.__setattr__(self, "_seen", seen)
+        return model
+
+    def _after(self):
+        """Notes what the trace has seen, once layers are built."""
+        object.__setattr__(self, "_seen", self._fingerprint())
+        warned = self.__dict__.setdefault("_warned", set())
+        for line in self._model().warnings():
+            if line not in warned:
+                warned.add(line)
+                warnings.warn(line, stacklevel=3)
+
+    def _apply(self, tensors, training):
+        model = self._model()
+        if _native.is_open():
+            outputs = model.apply(tensors, training)
+            if not _native.is_tracing():
+                object.__setattr__(self, "_last_losses", model.losses())
+            return outputs
+        tape = _native.Tape()
+        tape.open()
+        try:
+            outputs = model.apply(tensors, bool(training))
+            object.__setattr__(self, "_last_losses", model.losses())
+        finally:
+            tape.close()
+            tape.forget()
+        return outputs
+
+    def _run_call(self, call, tensors):
+        outputs = super()._run_call(call, tensors)
+        if len(call_stack()) == 1:
+            object.__setattr__(self, "_root_outputs", call.outputs)
+            shapes = [list(tensor.shape) for tensor in tensors]
+            object.__setattr__(self, "_input_shapes", shapes)
+        return outputs
+
+    @property
+    def losses(self):
+        """The terms that `add_loss` was given when the model was called last, and the penalties on
+        its weights."""
+        if _native.is_open():
+            return self._model().losses()
+        return list(self._last_losses)
+
+    @property
+    def layers(self):
+        """The layers that are attributes."""
+        return self._layers_within()
+
+    def get_layer(self, name=None, index=None):
+        """The layer of a name, or at a position."""
+        if index is not None:
+            return self.layers[index]
+        for layer in self._flatten_layers():
+            if layer is not self and layer.name == name:
+                return layer
+        names = ", ".join(layer.name for layer in self._flatten_layers() if layer is not self)
+        raise ValueError(f"No such layer: {name}; there are {names}")
+
+    def build(self, input_shape=None):
+        """Makes the weights for inputs of a shape; ``None`` for the size of the batch."""
+        object.__setattr__(self, "built", True)
+        if self._is_building or _native.current_path() or input_shape is None:
+            return
+        several = bool(input_shape) and isinstance(input_shape[0], (list, tuple))
+        shapes = list(input_shape) if several else [input_shape]
+        object.__setattr__(self, "_last_structure", [None] * len(shapes) if several else None)
+        sizes = [[1 if size is None else int(size) for size in shape] for shape in shapes]
+        self._synced().build(sizes)
+        self._after()
+
+    # Training
+
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
+        auto_scale_loss=True,
+        **options,
+    ):
+        """Chooses how to train: an optimizer, a loss (for each output), metrics."""
+        refuse_options("compile", options, _arguments(Model.compile))
+        if isinstance(optimizer, Model) or isinstance(optimizer, losses.Loss):
+            raise TypeError(f"the optimizer is {optimizer!r}; give a name or an optimizer")
+        optimizer = optimizers.get(optimizer)
+        chosen = by_output(loss, losses.get)
+        first = next((one for _, of in chosen for one in of), None)
+
+        def metric(identifier):
+            return metrics_of(identifier, first)
+
+        plain = by_output_lists(metrics, metric)
+        weighted = by_output_lists(weighted_metrics, metric)
+        weights = []
+        if isinstance(loss_weights, dict):
+            weights = [(name, float(weight)) for name, weight in loss_weights.items()]
+        elif loss_weights is not None:
+            numbers = loss_weights if isinstance(loss_weights, (list, tuple)) else [loss_weights]
+            for number in numbers:
+                if not isinstance(number, (int, float, np.number)):
+                    raise TypeError(
+                        f"loss_weights, the third argument of compile, are numbers, got {number!r}"
+                        "\n  help: give metrics by their name, as in `metrics=[..]`"
+                    )
+            weights = [(None, float(weight)) for weight in numbers]
+        self._model().compile(
+            None if optimizer is None else optimizer._handle,
+            [(name, [one._handle() for one in of]) for name, of in chosen],
+            [(name, [one._handle() for one in of]) for name, of in plain],
+            [(name, [one._handle() for one in of]) for name, of in weighted],
+            weights,
+            bool(run_eagerly),
+        )
+        object.__setattr__(self, "optimizer", optimizer)
+        object.__setattr__(self, "loss", loss)
+        kept = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "objects": [one for _, of in plain + weighted for one in of],
+            "losses": [one for _, of in chosen for one in of],
+        }
+        object.__setattr__(self, "_compiled", kept)
+
+    @property
+    def metrics(self):
+        """The compiled metrics, and those that layers hold."""
+        compiled = self._compiled["objects"] if self._compiled else []
+        return list(compiled) + Layer.metrics.fget(self)
+
+    @property
+    def metrics_names(self):
+        """The names of what `evaluate` returns."""
+        return ["loss", *(metric.name for metric in self.metrics)]
+
+    def _check_own_steps(self):
+        for name in ("train_step", "test_step", "predict_step"):
+            if hasattr(type(self), name):
+                raise NotImplementedError(
+                    f"`{type(self).__name__}.{name}` would not be called: write a loop of your own "
+                    "with tf.GradientTape and tf.function, or put the terms into `call` with "
+                    "add_loss"
+                )
+
+    def _data(self, x, y=None, sample_weight=None):
+        """Data as the native part takes it."""
+        data, structure = data_of(x, y, sample_weight)
+        if isinstance(data, tuple):
+            object.__setattr__(self, "_last_structure", structure)
+        return data
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
+        **options,
+    ):
+        """Trains on data: arrays, a data set, a `Sequence` or a generator of batches. Returns a
+        `History`."""
+        for name in ("max_queue_size", "workers", "use_multiprocessing"):
+            options.pop(name, None)
+        refuse_options("fit", options, _arguments(Model.fit))
+        self._check_own_steps()
+        self._require_compiled()
+        data = self._data(x, y, sample_weight)
+        self._require_targets(data, "y")
+        validation = None
+        if validation_data is not None:
+            parts = validation_data
+            if isinstance(parts, (list, tuple)) and not 1 <= len(parts) <= 3:
+                raise ValueError(
+                    "validation_data is (x, y) or (x, y, sample_weight), got "
+                    f"{len(parts)} parts"
+                )
+            validation = (
+                self._data(*parts) if isinstance(parts, (list, tuple)) else self._data(parts)
+            )
+            self._require_targets(validation, "validation_data=(x, y)")
+        history = _callbacks.History()
+        epochs = count(epochs, "epochs", 0)
+        callbacks = [callbacks] if isinstance(callbacks, _callbacks.Callback) else callbacks
+        params = {
+            "epochs": epochs,
+            "verbose": verbose,
+            "steps": steps_per_epoch,
+            "validation_freq": validation_freq,
+        }
+        told = [*(callbacks or []), history]
+        if verbose not in (0, False, None):
+            told.insert(0, _callbacks.ProgressLine())
+        for callback in told:
+            if not isinstance(callback, _callbacks.Callback):
+                raise TypeError(f"a callback is a keras.callbacks.Callback, got {callback!r}")
+        listed = _callbacks.CallbackList(told, self, params)
+        self._synced().fit(
+            data,
+            {
+                "epochs": epochs,
+                "batch_size": count(batch_size, "batch_size"),
+                "initial_epoch": count(initial_epoch, "initial_epoch", 0),
+                "steps_per_epoch": count(steps_per_epoch, "steps_per_epoch"),
+                "validation_data": validation,
+                "validation_split": validation_split,
+                "validation_steps": count(validation_steps, "validation_steps"),
+                "validation_batch_size": count(validation_batch_size, "validation_batch_size"),
+                "validation_freq": count(validation_freq, "validation_freq"),
+                "shuffle": bool(shuffle),
+                "class_weight": class_weights(class_weight),
+            },
+            listed,
+        )
+        self._after()
+        object.__setattr__(self, "history", history)
+        return history
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **options,
+    ):
+        """The loss and the metrics on data: a number, or a list of them."""
+        self._check_own_steps()
+        self._require_compiled()
+        data = self._data(x, y, sample_weight)
+        self._require_targets(data, "y")
+        batch_size = count(batch_size, "batch_size", default=32)
+        logs, terms = self._synced().evaluate(data, batch_size, count(steps, "steps"))
+        self._after()
+        if return_dict:
+            return dict(logs)
+        numbers = [value for name, value in logs if name == "loss" or name not in terms]
+        return numbers[0] if len(numbers) == 1 else numbers
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, **options):
+        """The outputs for inputs, as NumPy arrays."""
+        self._check_own_steps()
+        count(batch_size, "batch_size")
+        data = self._data(x)
+        if isinstance(data, tuple):
+            joined = self._predict(data[0])
+        else:
+            batches = itertools.islice(data._batches(0), steps)
+            parts = [self._predict(list(inputs)) for inputs, _, _ in batches]
+            joined = [np.concatenate(of) for of in zip(*parts)]
+        if self._root_outputs is None:
+            return joined[0]
+        return pack(self._root_outputs, joined)
+
+    def _predict(self, inputs):
+        """The outputs for arrays: in parts, between which Ctrl-C ends it."""
+        model, inputs = self._synced(), [rows_of(one) for one in inputs]
+        lengths = {len(one) if one.ndim else 0 for one in inputs}
+        rows, at_once = lengths.pop(), rows_at_once(inputs, self.count_params())
+        if lengths or rows <= at_once:
+            outputs = model.predict(inputs)
+        else:
+            parts = [
+                model.predict([one[start : start + at_once] for one in inputs])
+                for start in range(0, rows, at_once)
+            ]
+            outputs = [np.concatenate(of) for of in zip(*parts)]
+        self._after()
+        return outputs
+
+    def predict_on_batch(self, x):
+        return self.predict(x)
+
+    def train_on_batch(
+        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False, **options
+    ):
+        """One step of training on a batch: the loss, and the metrics since their last reset."""
+        self._check_own_steps()
+        self._require_compiled()
+        if class_weight:
+            sample_weight = np.array([class_weight.get(int(one), 1.0) for one in np.ravel(y)])
+        return self._on_batch(x, y, sample_weight, True, return_dict)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False, **options):
+        """The loss of a batch, and the metrics since their last reset."""
+        self._require_compiled()
+        return self._on_batch(x, y, sample_weight, False, return_dict)
+
+    def _on_batch(self, x, y, sample_weight, trains, return_dict):
+        logs = self._synced().on_batch(self._data(x, y, sample_weight), trains)
+        self._after()
+        if return_dict:
+            return dict(logs)
+        terms = set(self._term_names())
+        numbers = [value for name, value in logs if name == "loss" or name not in terms]
+        return numbers[0] if len(numbers) == 1 else numbers
+
+    def _term_names(self):
+        return self._model().terms()
+
+    def reset_metrics(self):
+        self._model().reset_metrics()
+
+    reset_states = reset_metrics
+
+    def _require_targets(self, data, name):
+        """Raises where there is a loss, and nothing that it compares with."""
+        if isinstance(data, tuple) and not data[1] and self._compiled["losses"]:
+            raise ValueError(
+                "the loss compares predictions with targets, and there are none\n"
+                f"  help: give `{name}`, or compile with `loss=None` to train on add_loss alone"
+            )
+
+    def _require_compiled(self):
+        if self._compiled is None:
+            raise RuntimeError(
+                "You must compile your model before training/testing. Use "
+                "`model.compile(optimizer, loss)`."
+            )
+
+    # What it is made of
+
+    def summary(self, line_length=None, print_fn=None, **options):
+        """Prints the layers with their outputs and weights."""
+        text = self._model().summary()
+        (print_fn or print)(text)
+
+    def save_weights(self, filepath, overwrite=True, **options):
+        """Writes the weights to a safetensors file."""
+        if not overwrite and os.path.exists(filepath):
+            raise FileExistsError(f"{filepath} is there already, and overwrite is False")
+        self._model().save_weights(os.fspath(filepath))
+
+    def load_weights(self, filepath, **options):
+        """Reads the weights from a file of `save_weights`; the model has to be built."""
+        self._model().load_weights(os.fspath(filepath))
+
+    def export(self, filepath, **options):
+        """Writes what `predict` computes to a file that the tool `endo` and Rust programs read
+        without Python."""
+        self._model().export(os.fspath(filepath))
+
+    def save(self, filepath, overwrite=True, **options):
+        """Writes the model: how it is made, its weights and the state of its optimizer.
+
+        `load_model` makes it again. A class of yours with arguments says them in `get_config`.
+        """
+        path = os.fspath(filepath)
+        if not overwrite and os.path.exists(path):
+            raise FileExistsError(f"{path} is there already, and overwrite is False")
+        if not self.weights:
+            raise ValueError("the model has no weights yet: call it on data, or build it")
+        write_model(self, path)
+
+
+def _native_seed():
+    """The seed of a model: another for each model that is made after `set_random_seed`."""
+    return _native.random_seed() + utils.next_model_number()
+
+
+def _arguments(function):
+    return inspect.signature(function).parameters

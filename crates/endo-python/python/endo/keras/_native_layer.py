@@ -1,0 +1,292 @@
+"""Layers of the library, with their options as arguments."""
+
+import numpy as np
+
+from .. import _native
+from .._text import value_text, written
+from . import activations, constraints, initializers, regularizers
+from ._calls import call_stack
+from ._first_values import first_values
+from ._layer import Layer
+from ._named import names_of, overridden, with_names
+from ._saving import config_of, resolved
+
+_WEIGHT_OPTIONS = {
+    "_initializer": initializers,
+    "_regularizer": regularizers,
+    "_constraint": constraints,
+}
+# Options of Keras that the library has not: what to do instead, or nothing where they do not change
+# what is computed.
+_REFUSED = {
+    "implementation": None,
+    "data_format": None,
+    "time_major": "the axis of the batch is the first",
+    "seed": None,
+    "synchronized": "a batch is normalized by its own statistics",
+    "renorm": "batches are normalized by their own statistics",
+    "renorm_clipping": None,
+    "renorm_momentum": None,
+    "batch_size": None,
+    "weights": "use set_weights once the layer is built",
+    "lora_rank": "write a layer with two Dense layers of few units",
+    "lora_alpha": None,
+    "quantization_config": "weights are of full precision",
+}
+
+
+class NativeLayer(Layer):
+    """A layer of the library, with its options as arguments."""
+
+    _native_name = None
+    _positional = ()
+    _defaults = {}
+    _refused = {}
+    # Whether it is called on several tensors or returns them.
+    _takes_several = False
+    # Whether the native layer adds the penalty on its outputs by itself.
+    _takes_activity_regularizer = False
+
+    def __init__(self, *arguments, **options):
+        changed = overridden(type(self), "call", "build", "add_weight")
+        if changed:
+            raise NotImplementedError(
+                f"`{type(self).__name__}.{changed}` would not be called: a layer of the library "
+                "computes natively\n  help: write a keras.layers.Layer that holds a "
+                f"keras.layers.{_library_class(type(self))} as an attribute, and call it in `call`"
+            )
+        options = with_names(type(self), arguments, options)
+        options = {name: _chosen(name, value) for name, value in options.items()}
+        config = dict(options)
+        base = {
+            name: options.pop(name)
+            for name in ("trainable", "name", "dtype", "input_shape", "input_dim")
+            if name in options and not (name == "input_dim" and name in self._positional)
+        }
+        super().__init__(**base)
+        hidden = object.__setattr__
+        hidden(self, "_config", config)
+        hidden(self, "_given", {**self._defaults, **options})
+        hidden(self, "_native_weights", None)
+        self._make()
+        for name, value in {**self._defaults, **options}.items():
+            if name not in ("activation",) and not hasattr(type(self), name):
+                hidden(self, name, value)
+        if "activation" in self._positional:
+            hidden(self, "activation", activations.get(options.get("activation")))
+
+    def _make(self):
+        """Makes the native layer, which has no weights before it is called."""
+        hidden = object.__setattr__
+        hidden(self, "_first_values", {})
+        hidden(self, "_custom", [])
+        hidden(self, "_activation", None)
+        hidden(self, "_text", self._text_of(self._given))
+        make = _native.LayerHandle.of_several if self._takes_several else _native.LayerHandle.named
+        hidden(self, "_handle_or_none", make(self._text))
+
+    @property
+    def trainable(self):
+        """Whether optimizers may change its weights."""
+        return self._is_trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        Layer.trainable.fset(self, value)
+        if self._native_weights is None:
+            self._make()
+
+    def _text_of(self, options):
+        """The text by which the native part makes the layer; what is no text is kept aside."""
+        texts = {}
+        refused = {**_REFUSED, **self._refused}
+        for name, value in options.items():
+            if name in refused:
+                if value and refused[name]:
+                    raise NotImplementedError(
+                        f"{type(self).__name__} with {name}={value!r}: {refused[name]}"
+                    )
+                if name == "data_format" and value == "channels_first":
+                    raise NotImplementedError(
+                        "data_format='channels_first': channels stand last; use Permute"
+                    )
+                continue
+            if value is None:
+                continue
+            ending = next((ending for ending in _WEIGHT_OPTIONS if name.endswith(ending)), None)
+            if name == "activation":
+                text = activations.text_of(value)
+                if text is None and self._native_name in ("lstm", "gru", "simple_rnn"):
+                    raise NotImplementedError(
+                        f"{type(self).__name__} with a function as activation: give a name, such "
+                        "as 'tanh'"
+                    )
+                if text is None:
+                    object.__setattr__(self, "_activation", value)
+                else:
+                    texts[name] = text
+            elif name == "recurrent_activation":
+                texts[name] = activations.text_of(value)
+            elif name == "activity_regularizer":
+                object.__setattr__(self, "activity_regularizer", regularizers.get(value))
+            elif ending is not None:
+                text = _WEIGHT_OPTIONS[ending].text_of(value)
+                if text is not None:
+                    texts[name] = text
+                else:
+                    self._keep_custom(name, ending, value)
+            elif isinstance(value, Layer):
+                texts[name] = self._layer_text(value)
+            else:
+                texts[name] = value_text(value)
+        penalty = regularizers.text_of(options.get("activity_regularizer"))
+        takes_penalty = self._takes_activity_regularizer and self._activation is None
+        if penalty is not None and takes_penalty:
+            texts["activity_regularizer"] = penalty
+        object.__setattr__(self, "_is_penalized", "activity_regularizer" in texts)
+        texts["trainable"] = None if self._is_trainable else "false"
+        if not self._has_weights():
+            texts.pop("trainable")
+        if self._given_name:
+            texts["name"] = f'"{self._given_name}"'
+        return written(self._native_name, texts)
+
+    def _has_weights(self):
+        """Whether the text of the layer says that its weights are not trained."""
+        names = self._positional
+        is_known = any(name.endswith("_initializer") for name in names)
+        return is_known or self._native_name == "rms_normalization"
+
+    @staticmethod
+    def _layer_text(layer):
+        if not isinstance(layer, NativeLayer) or layer._activation or layer._custom:
+            raise NotImplementedError(
+                "a layer around another takes one of the library's, without functions of your own"
+            )
+        return layer._text
+
+    def _keep_custom(self, name, ending, value):
+        weight = name[: -len(ending)]
+        if ending == "_initializer":
+            initializer = initializers.get(value)
+            self._first_values[weight] = lambda shape: np.asarray(
+                first_values(initializer, list(shape), f"{_native.current_path()}/{weight}")
+            )
+        else:
+            function = _WEIGHT_OPTIONS[ending].get(value)
+            self._custom.append((weight, ending, function))
+
+    def _config_value(self, name, default):
+        value = self._config.get(name)
+        return default if value is None else value
+
+    def _apply(self, tensors, training):
+        if len(tensors) != 1 and not self._takes_several:
+            raise ValueError(
+                f"`{self.name}` takes one tensor, got {len(tensors)}\n"
+                "  help: put them together with keras.layers.Concatenate first"
+            )
+        handle = self._handle_or_none
+        masks = call_stack()[-1].options.get("mask")
+        if masks is not None and not isinstance(masks, list):
+            masks = [masks]
+        outputs = handle.apply(tensors, training, self._first_values or None, masks)
+        if self._native_weights is None:
+            self._take_weights()
+        # By itself the layer has no loss, and no updates.
+        for weight, ending, function in self._custom if _native.is_open() else ():
+            variable = getattr(self, weight)
+            attach = _native.regularize if ending == "_regularizer" else _native.constrain
+            attach(variable, function)
+        if self._activation is not None:
+            outputs = [self._activation(outputs[0])]
+        if not self._is_penalized:
+            self._add_activity_loss(outputs, f"{self.name}_activity", call_stack()[:-1])
+        return outputs
+
+    def _take_weights(self):
+        weights = self._handle_or_none.weights() or []
+        object.__setattr__(self, "_native_weights", weights)
+        object.__setattr__(self, "built", True)
+        for weight in weights:
+            option = self._config.get(f"{weight.name}_constraint")
+            weight.constraint = constraints.get(option)
+            weight.regularizer = regularizers.get(self._config.get(f"{weight.name}_regularizer"))
+        if weights:
+            parts = weights[0].path.split("/")
+            object.__setattr__(self, "_scope_name", parts[-2] if len(parts) > 1 else None)
+
+    def __getattr__(self, name):
+        for weight in self.__dict__.get("_native_weights") or []:
+            if weight.name == name:
+                return weight
+        if name in ("kernel", "bias", "embeddings", "gamma", "beta") and not self.built:
+            raise AttributeError(
+                f"`{self.name}` has no `{name}` yet: call the layer on data, or its `build`"
+            )
+        raise AttributeError(f"{type(self).__name__} has no attribute `{name}`")
+
+    def _own_weights(self):
+        weights = list(self._native_weights or [])
+        return weights + [one for one in super()._own_weights() if one not in weights]
+
+    def build(self, input_shape):
+        """Makes the weights for an input of this shape."""
+        if self.built:
+            return
+        self(_native.fill([1 if size is None else size for size in input_shape], 0.0, "float32"))
+
+    def call(self, inputs, training=None):
+        """What the layer computes."""
+        return self(inputs, training=training)
+
+    def get_config(self):
+        return {name: _config_of(value) for name, value in self._config.items()}
+
+
+def _library_class(kind):
+    """The name of the library's class that a class is, or is made of."""
+    return next(one.__name__ for one in kind.__mro__ if "_native_name" in vars(one))
+
+
+def _chosen(name, value):
+    """An option's value, where it is the name of a custom object or a configuration: the object."""
+    by_name = name.endswith(("activation", *_WEIGHT_OPTIONS))
+    return resolved(value) if by_name or isinstance(value, dict) else value
+
+
+def _config_of(value):
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if callable(value) or hasattr(value, "get_config"):
+        return getattr(value, "_endo_text", None) or config_of(value)
+    return value
+
+
+def layer_of(
+    name,
+    positional,
+    doc,
+    native_name=None,
+    base=NativeLayer,
+    takes_activity_regularizer=None,
+    **defaults,
+):
+    """A layer of the library by its Keras name."""
+    positional = tuple(positional.split())
+    if takes_activity_regularizer is None:
+        takes_activity_regularizer = "activity_regularizer" in positional
+    return type(
+        name,
+        (base,),
+        {
+            "_native_name": native_name or names_of(name),
+            "_positional": positional,
+            "_takes_activity_regularizer": takes_activity_regularizer,
+            "_defaults": defaults,
+            "__doc__": doc,
+            "__module__": f"{__package__}.layers",
+        },
+    )
+
+

@@ -1,0 +1,182 @@
+"""Recurrent layers, which begin with states and return them, and both directions of one."""
+
+from .. import _native
+from .._structure import flatten
+from ._calls import call_stack
+from ._layer import Layer
+from ._native_layer import NativeLayer, layer_of
+
+_OPTIONS = (
+    " kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer"
+    " kernel_constraint recurrent_constraint bias_constraint dropout recurrent_dropout"
+)
+_PASSAGE = " return_sequences return_state go_backwards stateful unroll"
+_WEIGHTS = " use_bias kernel_initializer recurrent_initializer bias_initializer"
+
+
+class RecurrentLayer(NativeLayer):
+    """A layer that goes through sequences `[batch, steps, features]` step by step.
+
+    Called with `initial_state`, a tensor `[batch, units]` or a list of them, it begins with that
+    instead of 0. With `return_state` it returns a tuple: its output and the last states.
+    """
+
+    _takes_several = True
+    _refused = {
+        "stateful": "each batch starts anew; hand states on with return_state and initial_state",
+        "recurrent_dropout": "use `dropout`, or a Dropout layer before or after",
+        "unroll": None,
+        "use_cudnn": None,
+    }
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        rate = self._config_value("dropout", 0.0)
+        # Keras leaves out the same features at each step.
+        text = f"dropout({float(rate)}, noise_shape=[none, 1, none])"
+        dropout = _native.LayerHandle.named(text) if rate else None
+        object.__setattr__(self, "_dropout", dropout)
+        for name in ("return_sequences", "return_state", "go_backwards"):
+            object.__setattr__(self, name, bool(self._config_value(name, False)))
+
+    def _text_of(self, options):
+        kept_aside = ("return_state", "dropout")
+        return super()._text_of({k: v for k, v in options.items() if k not in kept_aside})
+
+    def __call__(self, sequences, initial_state=None, mask=None, training=None):
+        inputs = [sequences, *flatten(initial_state)] if initial_state is not None else sequences
+        return super().__call__(inputs, mask=mask, training=training)
+
+    def _apply(self, tensors, training):
+        if self._dropout is not None:
+            left = self._dropout.apply(tensors[:1], training)
+            tensors = [*left, *tensors[1:]]
+        outputs = super()._apply(tensors, training)
+        if not self.return_state:
+            return outputs[:1]
+        call_stack()[-1].outputs = tuple([None] * len(outputs))
+        return outputs
+
+
+def _recurrent(name, gates, doc, native_name, more=""):
+    positional = "units activation" + gates + _OPTIONS + more
+    return layer_of(name, positional, doc, native_name, base=RecurrentLayer)
+
+
+SimpleRNN = _recurrent(
+    "SimpleRNN",
+    _WEIGHTS,
+    "A recurrent layer: `tanh(inputs @ kernel + state @ recurrent_kernel + bias)`.",
+    "simple_rnn",
+    _PASSAGE + " seed",
+)
+GRU = _recurrent(
+    "GRU",
+    " recurrent_activation" + _WEIGHTS,
+    "Gated recurrent units (Cho et al. 2014).",
+    "gru",
+    " seed" + _PASSAGE + " reset_after use_cudnn",
+)
+LSTM = _recurrent(
+    "LSTM",
+    " recurrent_activation" + _WEIGHTS + " unit_forget_bias",
+    "Long short-term memory (Hochreiter and Schmidhuber 1997).",
+    "lstm",
+    " seed" + _PASSAGE + " use_cudnn",
+)
+
+
+def _product(one, other):
+    return one * other
+
+
+def _mean(one, other):
+    return (one + other) / 2.0
+
+
+class Bidirectional(Layer):
+    """A recurrent layer forwards and backwards, whose outputs are joined by `merge_mode`:
+    `"concat"`, `"sum"`, `"mul"`, `"ave"`, or `None` for both as they are."""
+
+    _modes = {
+        "concat": lambda one, other: _native.concat([one, other], -1),
+        "sum": lambda one, other: one + other,
+        "mul": _product,
+        "ave": _mean,
+        None: lambda one, other: (one, other),
+    }
+
+    def __init__(
+        self, layer, merge_mode="concat", weights=None, backward_layer=None, **options
+    ):
+        super().__init__(**options)
+        if not isinstance(layer, RecurrentLayer):
+            raise ValueError(
+                f"Bidirectional takes an LSTM, a GRU or a SimpleRNN, got {layer!r}\n"
+                "  help: apply a layer of yours twice, the second time to tf.reverse(x, [1])"
+            )
+        if merge_mode not in self._modes:
+            raise ValueError(
+                f"Invalid merge mode. Received: {merge_mode!r}; expected 'concat', 'sum', 'mul', "
+                "'ave' or None"
+            )
+        if weights is not None:
+            raise NotImplementedError("Bidirectional(weights=..): use set_weights once it is built")
+        if backward_layer is not None and backward_layer.go_backwards == layer.go_backwards:
+            raise ValueError(
+                "`layer` and `backward_layer` go in the same direction: give one of them "
+                "go_backwards=True"
+            )
+        # What is given is a pattern for both directions, which have weights of their own.
+        object.__setattr__(self, "layer", layer)
+        object.__setattr__(self, "_given_backward", backward_layer)
+        self.merge_mode = merge_mode
+        self.forward_layer = self._direction("forward", layer, layer.go_backwards)
+        self.backward_layer = self._direction(
+            "backward", backward_layer or layer, not layer.go_backwards
+        )
+        if not self.trainable:
+            self.trainable = False
+        self.return_sequences = layer.return_sequences
+        self.return_state = layer.return_state
+
+    @staticmethod
+    def _direction(direction, layer, go_backwards):
+        options = {
+            **layer.get_config(),
+            "name": f"{direction}_{layer.name}",
+            "go_backwards": go_backwards,
+            "zero_output_for_mask": layer.return_sequences,
+        }
+        return type(layer)(**options)
+
+    def __call__(self, sequences, initial_state=None, mask=None, training=None):
+        states = flatten(initial_state) if initial_state is not None else []
+        return super().__call__([sequences, *states], mask=mask, training=training)
+
+    def call(self, inputs, mask=None, training=None):
+        """What both directions make of a sequence, and of the states that each begins with."""
+        sequences, *states = inputs
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        half = len(states) // 2
+        begins = [states[:half] or None, states[half:] or None]
+        forward, backward = (
+            flatten(layer(sequences, initial_state=state, mask=mask, training=training))
+            for layer, state in zip((self.forward_layer, self.backward_layer), begins)
+        )
+        last = backward[0]
+        if self.return_sequences:
+            last = last[:, ::-1]
+        merged = self._modes[self.merge_mode](forward[0], last)
+        if self.return_sequences and mask is not None:
+            for output in flatten(merged):
+                _native.set_mask(output, mask)
+        if not self.return_state:
+            return merged
+        return (*flatten(merged), *forward[1:], *backward[1:])
+
+    def get_config(self):
+        config = {**super().get_config(), "layer": self.layer, "merge_mode": self.merge_mode}
+        if self._given_backward is not None:
+            config["backward_layer"] = self._given_backward
+        return config

@@ -1,0 +1,283 @@
+"""Layers of several tensors, masks, freezing and options, by Keras's names."""
+
+import numpy as np
+import pytest
+
+from endo import keras, tf
+
+layers = keras.layers
+
+
+def _x(*shape):
+    return np.random.default_rng(1).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind, states", [("SimpleRNN", 1), ("GRU", 1), ("LSTM", 2)])
+def test_a_sequence_in_two_parts_is_the_whole_sequence(kind, states):
+    layer, x = getattr(layers, kind)(4, return_state=True), _x(2, 5, 3)
+    whole, *_ = layer(x)
+    _, *after = layer(x[:, :2])
+    rest, *_ = layer(x[:, 2:], initial_state=after)
+    assert len(after) == states
+    assert np.allclose(whole, rest, atol=1e-6)
+
+
+def test_states_that_are_missing_are_refused():
+    with pytest.raises(ValueError, match="as many states as it has, 2, got 1"):
+        layers.LSTM(4)(_x(2, 5, 3), initial_state=_x(2, 4))
+
+
+def test_dropout_of_a_recurrent_layer_leaves_the_same_features_out_at_each_step():
+    layer = layers.SimpleRNN(1, dropout=0.5, use_bias=False, activation="linear")
+    x = np.ones((64, 3, 1), np.float32)
+    layer(x)
+    layer.set_weights([np.ones((1, 1)), np.ones((1, 1))])
+    assert np.allclose(layer(x), 3.0)
+    assert set(np.round(layer(x, training=True).numpy().ravel(), 5)) == {0.0, 6.0}
+
+
+def test_what_a_recurrent_layer_does_not_do_is_refused():
+    with pytest.raises(NotImplementedError, match="stateful.*initial_state"):
+        layers.LSTM(4, stateful=True)
+    with pytest.raises(NotImplementedError, match="recurrent_dropout"):
+        layers.GRU(4, recurrent_dropout=0.1)
+    assert layers.LSTM(4, recurrent_dropout=0.0, stateful=False, unroll=True).name == "lstm"
+
+
+def test_an_encoder_and_a_decoder_are_trained():
+    class Translator(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.encoder = layers.LSTM(4, return_state=True)
+            self.decoder = layers.LSTM(4, return_sequences=True)
+            self.out = layers.Dense(1)
+
+        def call(self, inputs):
+            source, target = inputs
+            _, h, c = self.encoder(source)
+            return self.out(self.decoder(target, initial_state=[h, c]))
+
+    keras.utils.set_random_seed(1)
+    model = Translator()
+    model.compile("adam", "mse")
+    data = ((_x(16, 5, 3), _x(16, 4, 2)), _x(16, 4, 1))
+    history = model.fit(*data, epochs=5, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    assert len(model.weights) == 8
+
+
+def test_both_directions_return_their_states():
+    layer = layers.Bidirectional(layers.LSTM(3, return_state=True))
+    outputs, *states = layer(_x(2, 5, 4))
+    assert outputs.shape == (2, 6) and [tuple(one.shape) for one in states] == [(2, 3)] * 4
+    again, *_ = layer(_x(2, 5, 4), initial_state=states)
+    assert not np.allclose(outputs, again)
+
+
+def test_both_directions_are_made_again_from_their_configuration():
+    layer = layers.Bidirectional(layers.GRU(3, return_sequences=True), merge_mode="sum", name="b")
+    again = type(layer)(**layer.get_config())
+    x = _x(2, 5, 4)
+    layer(x), again(x)
+    again.set_weights(layer.get_weights())
+    assert np.allclose(layer(x), again(x))
+
+
+@pytest.mark.parametrize("kind", ["Attention", "AdditiveAttention"])
+def test_attention_takes_a_list_and_returns_scores(kind):
+    query, value = _x(2, 3, 4), _x(2, 5, 4)
+    layer = getattr(layers, kind)()
+    outputs, scores = layer([query, value], return_attention_scores=True)
+    assert outputs.shape == (2, 3, 4) and scores.shape == (2, 3, 5)
+    assert np.allclose(scores.numpy().sum(-1), 1.0, atol=1e-6)
+    assert np.allclose(layer([query, value, value]), outputs)
+    with pytest.raises(ValueError, match=r"a list \[query, value\]"):
+        layer(query)
+
+
+def test_attention_obeys_the_mask_of_the_values():
+    query, value = _x(1, 2, 4), _x(1, 3, 4)
+    mask = np.array([[True, False, True]])
+    _, scores = layers.Attention()(
+        [query, value], mask=[None, mask], return_attention_scores=True
+    )
+    assert (scores.numpy()[0, :, 1] == 0).all()
+
+
+def test_heads_take_a_query_and_values():
+    query, value = _x(2, 3, 8), _x(2, 5, 6)
+    layer = layers.MultiHeadAttention(num_heads=2, key_dim=4, output_shape=(7,))
+    outputs, scores = layer(query, value, return_attention_scores=True)
+    assert outputs.shape == (2, 3, 7) and scores.shape == (2, 2, 3, 5)
+    assert layer(query=query, value=value, key=value).shape == (2, 3, 7)
+
+
+def test_attention_is_built_by_shapes():
+    heads, additive = layers.MultiHeadAttention(2, 3), layers.AdditiveAttention()
+    heads.build((None, None, 4), (None, None, 5))
+    additive.build([(None, 3, 4), (None, 5, 4)])
+    assert heads.weights[2].shape == (5, 2, 3) and additive.weights[0].shape == (4,)
+
+
+def test_a_causal_mask_is_joined_with_the_mask_of_pairs():
+    x = _x(1, 3, 4)
+    pairs = np.ones((1, 3, 3), bool)
+    pairs[0, 2, 0] = False
+    layer = layers.MultiHeadAttention(1, 2)
+    _, scores = layer(
+        x, x, attention_mask=pairs, use_causal_mask=True, return_attention_scores=True
+    )
+    seen = scores.numpy()[0, 0] > 0
+    assert (seen == [[True, False, False], [True, True, False], [False, True, True]]).all()
+
+
+def test_grouped_heads_are_trained_in_a_model():
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.attention = layers.GroupQueryAttention(4, 4, 2)
+            self.out = layers.Dense(1)
+
+        def call(self, x):
+            return self.out(self.attention(x, x))
+
+    model = Net()
+    model.compile("adam", "mse")
+    history = model.fit(_x(8, 3, 5), _x(8, 3, 1), epochs=3, verbose=0)
+    assert len(history.history["loss"]) == 3 and len(model.weights) == 10
+
+
+def test_a_layer_that_is_frozen_before_it_is_built_is_not_trained():
+    model = keras.Sequential([layers.Dense(3, name="still"), layers.Dense(1)])
+    model.layers[0].trainable = False
+    model.compile("sgd", "mse")
+    model.build((None, 2))
+    before = model.layers[0].get_weights()
+    model.fit(_x(8, 2), _x(8, 1), epochs=2, verbose=0)
+    assert all((a == b).all() for a, b in zip(before, model.layers[0].get_weights()))
+    assert len(model.trainable_weights) == 2
+
+
+@pytest.mark.parametrize("builds_first", [False, True])
+def test_batch_normalization_that_is_frozen_uses_its_moving_statistics(builds_first):
+    layer, x = layers.BatchNormalization(), _x(8, 3) + 5
+    if builds_first:
+        layer(x)
+    layer.trainable = False
+    assert np.allclose(layer(x, training=True), layer(x, training=False))
+    assert (layer.moving_mean.numpy() == 0).all()
+
+
+def test_a_softmax_leaves_out_what_its_mask_leaves_out():
+    x = np.zeros((1, 4), np.float32)
+    shares = layers.Softmax()(x, mask=np.array([[True, False, True, False]]))
+    assert np.allclose(shares, [[0.5, 0.0, 0.5, 0.0]])
+
+
+def test_the_mask_of_an_embedding_goes_through_layers_of_single_positions():
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.embedding = layers.Embedding(5, 3, mask_zero=True)
+            self.relu = layers.ReLU()
+            self.add = layers.Add()
+            self.last = layers.LSTM(4)
+
+        def call(self, tokens):
+            x = self.relu(self.embedding(tokens))
+            return self.last(self.add([x, x]))
+
+    model = Net()
+    short, padded = np.array([[1, 2]]), np.array([[1, 2, 0, 0]])
+    assert np.allclose(model(short), model(padded), atol=1e-6)
+
+
+def test_an_activity_penalty_of_the_program_is_added_for_each_call():
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.shared = layers.Dense(2, activity_regularizer=lambda y: tf.reduce_sum(y * y))
+
+        def call(self, x):
+            return self.shared(self.shared(x))
+
+    model, x = Net(), _x(4, 2)
+    with tf.GradientTape():
+        model(x, training=True)
+        assert len(model.losses) == 2
+
+
+def test_einsum_dense_with_an_ellipsis_is_a_dense_layer():
+    x = _x(2, 3, 4)
+    layer = layers.EinsumDense("...x,xy->...y", output_shape=5, bias_axes="y", activation="relu")
+    dense = layers.Dense(5, activation="relu")
+    layer(x), dense(x)
+    dense.set_weights(layer.get_weights())
+    assert np.allclose(layer(x), dense(x), atol=1e-6)
+
+
+def test_dot_of_axes_that_differ_in_size_is_refused():
+    with pytest.raises(ValueError, match="their sizes differ"):
+        layers.Dot(axes=(1, 2))([_x(2, 3, 4), _x(2, 3, 4)])
+
+
+def test_the_functions_of_merging_layers_are_there():
+    a, b = _x(2, 3), _x(2, 3) + 1
+    assert np.allclose(layers.subtract([a, b]), a - b)
+    assert np.allclose(layers.maximum([a, b]), np.maximum(a, b))
+    assert np.allclose(layers.average([a, b]), (a + b) / 2)
+    assert np.allclose(layers.dot([a, b], axes=1), (a * b).sum(1, keepdims=True), atol=1e-6)
+
+
+def test_options_may_be_given_by_their_places():
+    assert np.allclose(keras.activations.relu([-1.0, 9.0], 0.5, 6.0), [-0.5, 6.0])
+    metric = keras.metrics.BinaryAccuracy("right", "float32", 0.7)
+    metric.update_state([1.0, 1.0], [0.6, 0.8])
+    assert metric.name == "right" and float(metric.result()) == 0.5
+    loss = keras.losses.Huber(2.0, "sum", "huber")
+    assert loss.reduction == "sum" and loss.name == "huber"
+    with pytest.raises(TypeError, match="at most"):
+        keras.losses.MeanSquaredError("sum", "name", None, 4)
+
+
+def test_accuracies_are_functions_too():
+    scores = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]], np.float32)
+    metrics = keras.metrics
+    assert list(metrics.sparse_categorical_accuracy([1, 2], scores)) == [1, 0]
+    assert list(metrics.sparse_top_k_categorical_accuracy([2, 2], scores, k=2)) == [1, 1]
+    one_hot = np.eye(3, dtype=np.float32)[[1, 2]]
+    assert list(metrics.categorical_accuracy(one_hot, scores)) == [1, 0]
+    assert list(metrics.top_k_categorical_accuracy(one_hot, scores, k=1)) == [1, 0]
+    assert np.allclose(metrics.pearson_correlation(scores, 2 * scores + 1), 1.0, atol=1e-6)
+    assert np.allclose(metrics.concordance_correlation(scores, scores), 1.0, atol=1e-4)
+    assert (metrics.binary_accuracy([[0, 1]], [[0.2, 0.4]]).numpy() == [[1, 0]]).all()
+    model = keras.Sequential([layers.Dense(3, activation="softmax")])
+    model.compile(
+        "sgd",
+        "sparse_categorical_crossentropy",
+        metrics=[metrics.sparse_categorical_accuracy],
+    )
+    assert "sparse_categorical_accuracy" in model.fit(scores, [1, 2], verbose=0).history
+
+
+def test_weights_that_are_spared_go_without_decay():
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+    kernel, bias = tf.Variable([1.0], name="kernel"), tf.Variable([1.0], name="bias")
+    optimizer.exclude_from_weight_decay(var_list=[bias])
+    optimizer.apply_gradients([(tf.zeros([1]), kernel), (tf.zeros([1]), bias)])
+    assert np.allclose(kernel, 0.95) and np.allclose(bias, 1.0)
+    with pytest.raises(ValueError, match="before the first step"):
+        optimizer.exclude_from_weight_decay(var_names=["kernel"])
+
+
+def test_losses_of_a_model_are_those_of_its_last_call():
+    class Net(keras.Model):
+        def call(self, x):
+            self.add_loss(tf.reduce_sum(x))
+            return x
+
+    model = Net()
+    model(np.ones((2, 2), np.float32))
+    with tf.GradientTape():
+        model(np.zeros((2, 2), np.float32), training=True)
+    assert [float(one) for one in model.losses] == [0.0]
