@@ -4,6 +4,7 @@ import numpy as _np
 
 from .. import _native
 from .._dtypes import axes as _axes
+from .._native import ShapeError
 
 
 def matmul(a, b, transpose_a=False, transpose_b=False, name=None):
@@ -23,6 +24,8 @@ def norm(tensor, ord="euclidean", axis=None, keepdims=None, name=None):
 
 def matrix_transpose(a, name=None):
     rank = len(a.shape)
+    if rank < 2:
+        raise ShapeError(f"matrix_transpose of a tensor of {rank} axes; it takes at least 2")
     order = [*range(rank - 2), rank - 1, rank - 2]
     return _native.permute(a, order)
 
