@@ -74,9 +74,8 @@ class Function:
             return self.python_function(*arguments, **named)
         plan = self._plain
         if plan is not None and not named and len(arguments) == plan.count:
-            if plan.version == _tracking.version() and all(
-                [type(argument) in _TENSORS for argument in arguments]
-            ):
+            plain = all([type(argument) in _TENSORS for argument in arguments])
+            if plain and not plan.is_outdated():
                 return plan.run(arguments)
         leaves = flatten((arguments, named))
         tensors = [_array(leaf) for leaf in leaves if _is_tensor(leaf)]
@@ -84,19 +83,11 @@ class Function:
         if self.input_signature is not None:
             tensors = self._checked(tensors)
         plan = self._plans.get(key)
-<<<<<<< HEAD
-        if plan is None or plan.version != _tracking.version():
+        if plan is None or plan.is_outdated():
             plan = self._plans[key] = _Plan(self.python_function, (arguments, named), leaves)
             is_plain = not named and len(tensors) == len(arguments) == len(leaves)
             self._plain = plan if is_plain and self.input_signature is None else None
         return plan.run(tensors)
-=======
-        if plan is None or plan.is_outdated():
-            plan = _Plan((arguments, named), leaves)
-            self._plans[key] = plan
-        outputs = plan.run(self.python_function, tensors)
-        return outputs
->>>>>>> py-a
 
     def _checked(self, tensors):
         if len(tensors) != len(self.input_signature):
@@ -146,18 +137,20 @@ class _Plan:
         self.native = _native.TracedFunction()
         self.function = function
         self.version = _tracking.version()
-<<<<<<< HEAD
         self.count = len(leaves)
-=======
         self.layers = None
->>>>>>> py-a
         self.structure = skeleton(structure)
         self.is_tensor = [_is_tensor(leaf) for leaf in leaves]
         self.fixed = [None if _is_tensor(leaf) else leaf for leaf in leaves]
         self.outputs = None
         self.is_one = False
 
-<<<<<<< HEAD
+    def is_outdated(self):
+        """Whether a layer that the trace has used has changed since."""
+        if self.version != _tracking.version():
+            return True
+        return self.layers is not None and self.layers.have_changed()
+
     def _traced(self, inputs):
         """Called while the function is traced."""
         inputs = iter(inputs)
@@ -166,32 +159,13 @@ class _Plan:
             for is_tensor, fixed in zip(self.is_tensor, self.fixed)
         ]
         arguments, named = pack(self.structure, leaves)
-        value = self.function(*arguments, **named)
+        with _tracking.LayersUsed() as layers:
+            value = self.function(*arguments, **named)
+        self.layers = layers
         found = flatten(value)
         self.outputs = skeleton(value), [leaf is None for leaf in found]
         self.is_one = self.outputs[0] is None and value is not None
         return [leaf for leaf in found if leaf is not None]
-=======
-    def is_outdated(self):
-        """Whether a layer that the trace has used has changed since."""
-        if self.version != _tracking.version():
-            return True
-        return self.layers is not None and self.layers.have_changed()
-
-    def run(self, function, tensors):
-        def traced(inputs):
-            inputs = iter(inputs)
-            leaves = [
-                next(inputs) if is_tensor else fixed
-                for is_tensor, fixed in zip(self.is_tensor, self.fixed)
-            ]
-            arguments, named = pack(self.structure, leaves)
-            with _tracking.LayersUsed() as layers:
-                value = function(*arguments, **named)
-            self.layers = layers
-            self.outputs = skeleton(value), [leaf is None for leaf in flatten(value)]
-            return [leaf for leaf in flatten(value) if leaf is not None]
->>>>>>> py-a
 
     def run(self, tensors):
         found = self.native.run(self._traced, tensors)
