@@ -1,5 +1,7 @@
 """Whether something that a trace depends on has changed since."""
 
+import itertools
+import operator
 import threading
 import types
 import weakref
@@ -9,6 +11,7 @@ import numpy as np
 
 _version = 0
 _tracing = threading.local()
+_PLAIN = (int, float, complex, str, bytes, type(None), np.generic)
 
 
 def version():
@@ -35,12 +38,40 @@ class LayersUsed:
 
     def __exit__(self, *raised):
         _tracing.used = self._outer
-        self._seen = [(weakref.ref(layer), layer._fingerprint()) for layer in self._layers.values()]
+        # Another value of an attribute is noted where it is set. What is changed in place is found
+        # by comparing: lists and dictionaries with what they held, all else by fingerprints.
+        self._held, self._seen = [], []
+        for layer in self._layers.values():
+            if not all([_holdings(value, self._held) for value in layer._attributes()]):
+                self._seen.append((weakref.ref(layer), layer._fingerprint()))
         self._layers = {}
 
     def have_changed(self):
+        for holder, held in self._held:
+            count = 2 * len(holder) if isinstance(holder, dict) else len(holder)
+            if count != len(held) or not all(map(operator.is_, _items(holder), held)):
+                return True
         layers = ((layer(), fingerprint) for layer, fingerprint in self._seen)
         return any(layer is None or layer._fingerprint() != seen for layer, seen in layers)
+
+
+def _items(holder):
+    return itertools.chain(holder, holder.values()) if isinstance(holder, dict) else holder
+
+
+def _holdings(value, found):
+    """Adds the lists and dictionaries that a value is made of to `found`, each with what it holds;
+    whether all that can change of the value in place is in them."""
+    if isinstance(value, _PLAIN) or callable(value):
+        return True
+    if type(value).__module__ == "endo._native" or isinstance(value, types.ModuleType):
+        return True
+    if isinstance(value, (list, dict)):
+        found.append((value, list(_items(value))))
+    elif not isinstance(value, tuple):
+        return False
+    parts_of = value.values() if isinstance(value, dict) else value
+    return all([_holdings(part, found) for part in parts_of])
 
 
 def note(layer):
@@ -53,7 +84,7 @@ def note(layer):
 def parts(value, depth=8):
     """What tells whether something that a layer holds has changed: numbers and texts themselves,
     arrays by their bytes, objects by what they hold, and all else by its identity."""
-    if isinstance(value, (int, float, complex, str, bytes, type(None), np.generic)):
+    if isinstance(value, _PLAIN):
         return (type(value), value if value == value else "nan")
     if depth == 0 or type(value).__module__ == "endo._native":
         return id(value)

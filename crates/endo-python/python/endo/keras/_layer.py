@@ -130,6 +130,10 @@ class Layer:
         for layer in self._layers_within():
             yield from layer._flatten_layers(seen)
 
+    def _attributes(self):
+        """The values of the attributes that were set."""
+        return [self.__dict__.get(name) for name in self._order]
+
     def _fingerprint(self):
         """What a trace may depend on: the layers, and their attributes that are no layers."""
         found = []
