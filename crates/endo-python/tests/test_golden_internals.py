@@ -9,6 +9,10 @@ from golden_nets import net
 from endo import keras, tf
 
 _ALL = cases("internals.json")
+# Two cases have a term, or a model, that no weight can change, and mean it.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*no trainable weight can change", "ignore:the model has no trainable weights"
+)
 _MODELS = matching(_ALL, lambda case: "batches" not in case["expected"])
 
 
