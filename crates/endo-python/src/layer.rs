@@ -224,14 +224,13 @@ fn first_value(values: &Py<PyDict>, name: &str, shape: &Shape) -> Option<endo::R
     })
 }
 
+/// A variable with its name in its layer, its regularizer and its constraint.
+type WeightUse = (Py<Variable>, String, Option<Py<PyAny>>, Option<Py<PyAny>>);
+
 /// Says that a Python layer, which is being applied, has these weights: variables, each with its
 /// name, a regularizer and a constraint, callables or `None`.
 #[pyfunction]
-pub fn use_weights(
-    py: Python<'_>,
-    layer: &LayerHandle,
-    weights: Vec<(Py<Variable>, String, Option<Py<PyAny>>, Option<Py<PyAny>>)>,
-) -> PyResult<()> {
+pub fn use_weights(py: Python<'_>, layer: &LayerHandle, weights: Vec<WeightUse>) -> PyResult<()> {
     let Some(owner) = layer.python_layer() else { return Ok(()) };
     in_context(py, |cx, _| {
         for (variable, name, regularizer, constraint) in weights {

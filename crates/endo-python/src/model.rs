@@ -28,6 +28,9 @@ use crate::training::{self, Data};
 
 type PythonModel = Model<Vec<Inner>, Vec<Inner>>;
 
+/// Numbers by name.
+type Numbers = Vec<(String, f64)>;
+
 /// A model that Python holds.
 #[pyclass(frozen, module = "endo._native")]
 pub struct ModelHandle {
@@ -214,7 +217,7 @@ impl ModelHandle {
         data: &Bound<'_, PyAny>,
         batch_size: usize,
         steps: Option<usize>,
-    ) -> PyResult<(Vec<(String, f64)>, Vec<String>)> {
+    ) -> PyResult<(Numbers, Vec<String>)> {
         let data = Data::of(data)?;
         let logs = self.detached(py, |model| {
             let mut options = Evaluate::new().batch_size(batch_size).callback(Interruptible::new());

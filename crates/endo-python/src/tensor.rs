@@ -396,7 +396,7 @@ impl Tensor {
     }
 
     pub fn __truediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        self.with(other, |left, right| divided(left, right))
+        self.with(other, divided)
     }
 
     pub fn __rtruediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
@@ -404,7 +404,7 @@ impl Tensor {
     }
 
     pub fn __floordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        self.with(other, |left, right| floor_divided(left, right))
+        self.with(other, floor_divided)
     }
 
     pub fn __rfloordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {

@@ -80,17 +80,17 @@ impl Iterator for Batches {
     }
 }
 
+/// Arrays with the names of the outputs that they are for, or none.
+type Named<'py> = Vec<(Option<String>, Bound<'py, PyAny>)>;
+
 /// A data set from `(inputs, targets, sample weights)`.
 fn dataset(object: &Bound<'_, PyAny>) -> PyResult<Dataset> {
     let py = object.py();
-    let (inputs, targets, weights): (
-        Vec<Bound<'_, PyAny>>,
-        Vec<(Option<String>, Bound<'_, PyAny>)>,
-        Vec<(Option<String>, Bound<'_, PyAny>)>,
-    ) = object.extract()?;
+    let (inputs, targets, weights): (Vec<Bound<'_, PyAny>>, Named<'_>, Named<'_>) =
+        object.extract()?;
     let inputs: Vec<Array> =
         inputs.iter().map(|array| arrays::data(array, DType::F32)).collect::<PyResult<_>>()?;
-    let of = |list: Vec<(Option<String>, Bound<'_, PyAny>)>| {
+    let of = |list: Named<'_>| {
         list.into_iter()
             .map(|(name, array)| Ok((name, arrays::data(&array, DType::F32)?)))
             .collect::<PyResult<Vec<_>>>()

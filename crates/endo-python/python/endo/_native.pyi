@@ -29,14 +29,17 @@ class EndoError(Exception):
 
 class LayerHandle:
     """A layer that Python holds."""
-    def apply(self, inputs: Any, training: bool | None, first_values: dict[str, Callable[[tuple[int, ...]], Any]] | None) -> list[Tensor]:
-        """Applies it in the trace at hand. `first_values` are callables by the names of weights: of the shape as a tuple, they return an array."""
+    def apply(self, inputs: Any, training: bool | None = None, first_values: dict[str, Callable[[tuple[int, ...]], Any]] | None = None, masks: Any = None) -> list[Tensor]:
+        """Applies it in the trace at hand. `first_values` are callables by the names of weights: of the shape as a tuple, they return an array. `masks` are those of the inputs, or `None`."""
     @staticmethod
     def named(text: str | None) -> LayerHandle:
         """The layer of the library that a text names."""
     @staticmethod
     def of(object: Any, kind: str, name: str | None) -> LayerHandle:
         """A layer whose `call` is the object's `_run`, of which it keeps a weak reference."""
+    @staticmethod
+    def of_several(text: str | None) -> LayerHandle:
+        """The layer of several tensors that a text names: a recurrent layer with its states, or an attention with its weights."""
     def text(self, name: str | None) -> Any:
         """What the layer is made of, as a text by which it is made again."""
     def weights(self) -> Any:
@@ -148,6 +151,8 @@ class OptimizerHandle:
     """An optimizer that Python holds."""
     def apply(self, pairs: Any) -> list[Tensor]:
         """Updates variables by their gradients, `None` where there is none."""
+    def finalize_variable_values(self, variables: Any) -> Any:
+        """Gives weights their moving averages."""
     def iterations(self) -> Any:
         ...
     @property
@@ -170,8 +175,8 @@ class Tape:
     """A tape: opened, computed in, closed, and asked for gradients."""
     def __init__(self) -> None:
         """A tape: opened, computed in, closed, and asked for gradients."""
-    def close(self, is_new: Any) -> Any:
-        """Ends what it records, if `is_new` is what `open` returned."""
+    def close(self) -> Any:
+        """Ends what it records."""
     def forget(self) -> Any:
         """Forgets what it has recorded."""
     def gradient(self, target: Any, sources: Any, output_gradients: Any) -> Any:
@@ -181,7 +186,7 @@ class Tape:
     def jacobian(self, target: Any, source: Any) -> Any:
         """The derivatives of each element of a tensor by each element of a source."""
     def open(self) -> Any:
-        """Opens it: in the trace at hand, or in a new one. Whether it is new."""
+        """Has it record: in the trace at hand, or in a new one."""
 
 
 class Tensor:
@@ -193,11 +198,18 @@ class Tensor:
     def __and__(self, value: Any) -> Any:
         """Return self&value."""
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        ...
+        """The numbers as a NumPy array that shares them and is only read, or as a copy."""
     __array_priority__: Any
-    __array_ufunc__: Any
+    def __array_ufunc__(self, function: Any, method: Any, *inputs: Any, **options: Any) -> Any:
+        """What NumPy's functions of elements make of it: operators are the tensor's own."""
     def __bool__(self) -> Any:
         """True if self else False"""
+    def __delitem__(self, key: Any) -> Any:
+        """Delete self[key]."""
+    def __dlpack__(self, **options: Any) -> Any:
+        """Its numbers by the DLPack protocol, as other libraries take them."""
+    def __dlpack_device__(self) -> Any:
+        """The processor, by DLPack's number."""
     def __eq__(self, value: Any) -> Any:
         """Return self==value."""
     def __float__(self) -> Any:
@@ -208,6 +220,8 @@ class Tensor:
         """Default object formatter."""
     def __ge__(self, value: Any) -> Any:
         """Return self>=value."""
+    def __getattribute__(self, name: str | None) -> Any:
+        """Return getattr(self, name)."""
     def __getitem__(self, key: Any) -> Any:
         """Return self[key]."""
     def __gt__(self, value: Any) -> Any:
@@ -264,6 +278,8 @@ class Tensor:
         """Return value-self."""
     def __rtruediv__(self, value: Any) -> Any:
         """Return value/self."""
+    def __setitem__(self, key: Any, value: Any) -> Any:
+        """Set self[key] to value."""
     def __sub__(self, value: Any) -> Any:
         """Return self-value."""
     def __truediv__(self, value: Any) -> Any:
@@ -314,9 +330,12 @@ class Variable:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         ...
     __array_priority__: Any
-    __array_ufunc__: Any
+    def __array_ufunc__(self, function: Any, method: Any, *inputs: Any, **options: Any) -> Any:
+        """As of [`Tensor`]."""
     def __bool__(self) -> Any:
         """True if self else False"""
+    def __delitem__(self, key: Any) -> Any:
+        """Delete self[key]."""
     def __eq__(self, value: Any) -> Any:
         """Return self==value."""
     def __float__(self) -> Any:
@@ -325,6 +344,8 @@ class Variable:
         """Return self//value."""
     def __ge__(self, value: Any) -> Any:
         """Return self>=value."""
+    def __getattribute__(self, name: str | None) -> Any:
+        """Return getattr(self, name)."""
     def __getitem__(self, key: Any) -> Any:
         """Return self[key]."""
     def __gt__(self, value: Any) -> Any:
@@ -371,6 +392,8 @@ class Variable:
         """Return value-self."""
     def __rtruediv__(self, value: Any) -> Any:
         """Return value/self."""
+    def __setitem__(self, key: Any, value: Any) -> Any:
+        """Set self[key] to value."""
     def __sub__(self, value: Any) -> Any:
         """Return self-value."""
     def __truediv__(self, value: Any) -> Any:
@@ -414,7 +437,7 @@ def abs(x: Any) -> Tensor:
 def activate(text: str | None, x: Any) -> Tensor:
     """The activation that a text names, applied."""
 def add_loss(name: str | None, value: Any) -> None:
-    """Adds a term to the loss; one value for each sample, if it has an axis."""
+    """Adds a term to the loss: a scalar, or the sum of what has axes, as Keras adds it."""
 def add_metric(name: str | None, value: Any) -> None:
     """Reports a value as its mean over the epoch."""
 def argmax(x: Any, axis: Any) -> Tensor:
@@ -513,6 +536,8 @@ def one_hot(x: Any, depth: int) -> Tensor:
     ...
 def ones_like(x: Any) -> Tensor:
     ...
+def outside(function: Any) -> Tensor:
+    """Calls a function as if nothing were traced: what it computes has its value at once."""
 def pad(x: Any, widths: list[tuple[int, int]], value: Any) -> Tensor:
     ...
 def penalize(text: str | None, x: Any) -> Tensor:
@@ -555,6 +580,8 @@ def rsqrt(x: Any) -> Tensor:
     ...
 def selu(x: Any) -> Tensor:
     ...
+def set_mask(x: Any, mask: Any) -> Tensor:
+    """Gives a tensor the mask of its positions that count."""
 def set_random_seed(seed: int | None) -> None:
     """Sets the seed of what is drawn and made from here on."""
 def shuffle(x: Any) -> Tensor:
