@@ -154,8 +154,8 @@ impl Context {
     }
 
     /// The value of a variable: at the start of the run, or what it was last assigned in this
-    /// trace. A variable that a model's `call` reads is the model's, like a [`Weight`]: trained if
-    /// it is trainable, and saved.
+    /// trace. A variable that a model's `call` reads is the model's, like a
+    /// [`Weight`](super::Weight): trained if it is trainable, and saved.
     ///
     /// ```
     /// use endo::prelude::*;
