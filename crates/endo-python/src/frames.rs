@@ -207,7 +207,7 @@ pub fn in_context<R>(
 ) -> PyResult<R> {
     end_abandoned();
     if let Some(frame) = innermost() {
-        return run(py, &frame, f);
+        return run_in(py, frame, f);
     }
     let mut session = Box::new(Session::new(false, counter()));
     let trace = session.context().trace().clone();
@@ -218,6 +218,20 @@ pub fn in_context<R>(
     let result = result?;
     warn(py, session.end().map_err(|error| raised(py, error))?)?;
     Ok(result)
+}
+
+/// Runs in a trace, which lives until that is done, even if its last tape is let go of meanwhile.
+fn run_in<R>(
+    py: Python<'_>,
+    frame: Frame,
+    f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
+) -> PyResult<R> {
+    let number = frame.number;
+    let on_stack = push(frame.clone());
+    let result = run(py, &frame, f);
+    drop(on_stack);
+    end_unused(number);
+    result
 }
 
 fn run<R>(
@@ -350,16 +364,10 @@ pub fn in_session<R>(
     number: u64,
     f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
 ) -> Option<PyResult<R>> {
-    if let Some(frame) = innermost().filter(|frame| frame.number == number) {
-        return Some(run(py, &frame, f));
-    }
-    let frame =
-        SESSIONS.with_borrow(|sessions| sessions.get(&number).map(|open| open.frame.clone()))?;
-    let on_stack = push(frame.clone());
-    let result = run(py, &frame, f);
-    drop(on_stack);
-    end_unused(number);
-    Some(result)
+    let known =
+        || SESSIONS.with_borrow(|sessions| sessions.get(&number).map(|open| open.frame.clone()));
+    let frame = innermost().filter(|frame| frame.number == number).or_else(known)?;
+    Some(run_in(py, frame, f))
 }
 
 /// Puts the traces of this thread aside until what is returned is dropped: what is computed

@@ -3,6 +3,7 @@
 //!
 //! In: a callable of a list of tensors, and arrays. Out: arrays.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct TracedFunction {
     traced: Mutex<TracedClosure>,
     /// The thread that runs it.
     runner: Mutex<Option<ThreadId>>,
+    /// How many shapes it was traced for when it was run last.
+    traces: AtomicUsize,
 }
 
 #[pymethods]
@@ -32,7 +35,7 @@ impl TracedFunction {
         let mut traced = TracedClosure::new();
         traced.set_seed(seed());
         traced.keep_warnings();
-        Self { traced: Mutex::new(traced), runner: Mutex::new(None) }
+        Self { traced: Mutex::new(traced), runner: Mutex::new(None), traces: AtomicUsize::new(0) }
     }
 
     /// Runs it: `function` takes a list of tensors and returns one, and is called when their shapes
@@ -53,6 +56,7 @@ impl TracedFunction {
                 callables::call_with_list(&function, tensors, cx)
             };
             let outputs = traced.run(&inputs, &closure).map(<[Array]>::to_vec);
+            self.traces.store(traced.traces(), Ordering::Relaxed);
             *self.runner() = None;
             let outputs = outputs.map_err(|error| Python::attach(|py| failure(py, error)))?;
             Ok::<_, PyErr>((outputs, traced.warnings()[known..].to_vec()))
@@ -63,7 +67,7 @@ impl TracedFunction {
 
     /// How many shapes it was traced for.
     fn traces(&self) -> usize {
-        self.traced.lock().unwrap_or_else(PoisonError::into_inner).traces()
+        self.traces.load(Ordering::Relaxed)
     }
 }
 
@@ -81,7 +85,10 @@ impl TracedFunction {
                     *self.runner() = Some(this);
                     return Ok(traced);
                 }
-                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::Poisoned(poisoned)) => {
+                    *self.runner() = Some(this);
+                    return Ok(poisoned.into_inner());
+                }
                 Err(TryLockError::WouldBlock) if *self.runner() == Some(this) => {
                     return Err(usage(
                         "a function made by `tf.function` calls itself while it runs",

@@ -344,3 +344,37 @@ def test_a_forked_process_goes_on():
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_tape_collected_during_an_operation_keeps_its_trace_until_that_is_done():
+    class Holder:
+        """Holds an open tape in a cycle, and collects it where its numbers are asked for."""
+
+        def __init__(self):
+            self.tape = tf.GradientTape()
+            self.itself = self
+
+    class Numbers:
+        def __array__(self, dtype=None, copy=None):
+            gc.collect()
+            tf.square(tf.constant([1.0, 2.0, 3.0]))
+            return np.array([2.0, 3.0], np.float32)
+
+    for _ in range(20):
+        holder = Holder()
+        holder.tape.__enter__()
+        tf.square(tf.constant(2.0))
+        del holder
+        assert tf.square(Numbers()).numpy().tolist() == [4.0, 9.0]
+
+
+def test_a_function_says_from_within_how_often_it_was_traced():
+    counts = []
+
+    @tf.function
+    def square(x):
+        counts.append(square.experimental_get_tracing_count())
+        return x**2
+
+    square(np.ones(2, np.float32))
+    assert counts == [0] and square.experimental_get_tracing_count() == 1

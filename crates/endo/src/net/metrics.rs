@@ -25,10 +25,10 @@ impl<I: Tree, O: Tree> Net<I, O> {
             .cloned()
             .collect::<Vec<_>>()
         {
-            let mut seen = self.seen();
-            if seen.held_metrics.iter().all(|known| !held.is_same(known.name(), &known.variables()))
-            {
-                seen.held_metrics.push(Arc::new(FieldMetric(held)));
+            // A metric may be code of a program in another language, which may ask for this net.
+            let known = self.seen().held_metrics.clone();
+            if known.iter().all(|known| !held.is_same(known.name(), &known.variables())) {
+                self.seen().held_metrics.push(Arc::new(FieldMetric(held)));
             }
         }
         let terms: Vec<MetricTerm> = cx
