@@ -138,7 +138,7 @@ Workloads:
   --epochs N     passes over the data, of which the best counts; 4 unless given
   --batch ROWS   rows in a step of a net, where that is what is measured
   --data FILE    the table of California housing as CSV
-  --peers DIR    the folder with peers.py and a cargo project for each peer in Rust
+  --peers DIR    the folder with peers.py, layers.py and a cargo project for each peer in Rust
   --python PATH  the interpreter with jax and others; python3 unless given
   --rounds N     how often each program is run; 5 unless given",
         list.join("\n")
