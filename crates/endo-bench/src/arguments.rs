@@ -136,9 +136,9 @@ Workloads:
 
   --threads N    threads of the model; all processors unless given
   --epochs N     passes over the data, of which the best counts; 4 unless given
-  --batch ROWS   rows in a step of the regressor and its relatives
+  --batch ROWS   rows in a step of a net, where that is what is measured
   --data FILE    the table of California housing as CSV
-  --peers DIR    the folder with peers.py and a cargo project for each peer in Rust
+  --peers DIR    the folder with peers.py, layers.py and a cargo project for each peer in Rust
   --python PATH  the interpreter with jax and others; python3 unless given
   --rounds N     how often each program is run; 5 unless given",
         list.join("\n")
@@ -198,7 +198,8 @@ mod tests {
                 .starts_with("--batch and --data are of single workloads")
         );
         let taken = "--batch goes with --workload and one of regressor, regressor-fit, \
-            regressor-loop, regressor-probes, mnist-mlp, wide-mlp";
+            regressor-loop, regressor-probes, mnist-mlp, wide-mlp, lenet, convnet, lstm, gru, \
+            attention, transformer";
         assert_eq!(
             [message("--batch 8"), message("--batch 8 --workload predict-row")],
             [taken, taken]

@@ -10,8 +10,8 @@ use crate::workloads::Workload;
 pub enum Source {
     /// This program.
     Endo,
-    /// `peers.py` in the folder of the peers.
-    PeersScript,
+    /// A script in the folder of the peers, by its name.
+    Script(&'static str),
     /// `jax_peer.py`, which comes with this program.
     JaxScript,
     /// A cargo project in the folder of the peers, by its name.
@@ -46,6 +46,37 @@ pub struct Contest {
     pub rivals: Vec<Side>,
 }
 
+/// A library that a script runs: what it is called in the table, and by the script.
+type Peer = (&'static str, &'static str);
+
+const JAX_SCAN: Peer = ("JAX, an epoch in one scan", "jax-scan");
+const JAX_STEP: Peer = ("JAX, jit per step", "jax-step");
+const TORCH_COMPILED: Peer = ("PyTorch, compiled", "torch-compile");
+const TORCH: Peer = ("PyTorch", "torch-eager");
+const KERAS: Peer = ("Keras (TensorFlow)", "keras-tf");
+const KERAS_TORCH: Peer = ("Keras (PyTorch)", "keras-torch");
+
+/// Those that are compared on nets larger than the regressor.
+const ALL: &[Peer] = &[JAX_SCAN, JAX_STEP, TORCH_COMPILED, TORCH, KERAS];
+/// The same for nets with convolutions, which take JAX longer in a scan than step by step: so long
+/// that the others would wait for it.
+const WITHOUT_SCAN: &[Peer] = ALL.split_at(1).1;
+
+/// The scripts: dense nets, and nets of other layers.
+const DENSE: &str = "peers.py";
+const LAYERS: &str = "layers.py";
+
+/// Nets whose steps are large enough for several threads: the workload, what is measured, and the
+/// script and peers that it is measured with.
+const LARGE_STEPS: &[(&str, &str, &str, &[Peer])] = &[
+    ("mnist-mlp", "784-512-512-10, batch 128", DENSE, ALL),
+    ("wide-mlp", "1024-4096-4096-1000, batch 256", DENSE, ALL),
+    ("lenet", "LeNet, batch 64", LAYERS, WITHOUT_SCAN),
+    ("convnet", "four convolutions on images of 32x32x3, batch 64", LAYERS, WITHOUT_SCAN),
+    ("lstm", "an LSTM of 128 units over 64 steps, batch 32", LAYERS, ALL),
+    ("attention", "a block of attention on 128 steps of 256, batch 16", LAYERS, ALL),
+];
+
 /// The batch sizes of the sweep; 32 is in the contest of the step.
 const BATCHES: [usize; 5] = [1, 8, 128, 1024, 8192];
 
@@ -66,14 +97,14 @@ pub fn contests(cores: usize, epochs: usize, threads: Option<usize>) -> Vec<Cont
                 source: Source::Project("limit"),
                 arguments: Vec::new(),
             },
-            with.peer("JAX, an epoch in one scan", "jax-scan", "regressor", one),
-            with.peer("JAX, jit per step", "jax-step", "regressor", one),
+            with.peer(DENSE, JAX_SCAN, "regressor", one),
+            with.peer(DENSE, JAX_STEP, "regressor", one),
             Side { name: "Burn (Flex)", source: Source::Project("burn"), arguments: Vec::new() },
             Side { name: "candle", source: Source::Project("candle"), arguments: Vec::new() },
-            with.peer("PyTorch, compiled", "torch-compile", "regressor", one),
-            with.peer("PyTorch", "torch-eager", "regressor", one),
-            with.peer("Keras (TensorFlow)", "keras-tf", "regressor", one),
-            with.peer("Keras (PyTorch)", "keras-torch", "regressor", one),
+            with.peer(DENSE, TORCH_COMPILED, "regressor", one),
+            with.peer(DENSE, TORCH, "regressor", one),
+            with.peer(DENSE, KERAS, "regressor", one),
+            with.peer(DENSE, KERAS_TORCH, "regressor", one),
             Side { name: "endo's own `fit`", ..with.endo("regressor-fit", one, None) },
         ],
     }];
@@ -96,24 +127,14 @@ pub fn contests(cores: usize, epochs: usize, threads: Option<usize>) -> Vec<Cont
         endo: with.endo("regressor", one, Some(batch)),
         rivals: vec![with.jax("JAX, an epoch in one scan", "regressor", one, Some(batch))],
     }));
-    for (workload, title) in
-        [("mnist-mlp", "784-512-512-10, batch 128"), ("wide-mlp", "1024-4096-4096-1000, batch 256")]
-    {
-        contests.push(Contest {
-            workload,
-            title: format!("{title}, a step"),
-            threads: all,
-            field: "us_per_step",
-            endo: with.endo(workload, all, None),
-            rivals: vec![
-                with.peer("JAX, an epoch in one scan", "jax-scan", workload, all),
-                with.peer("JAX, jit per step", "jax-step", workload, all),
-                with.peer("PyTorch, compiled", "torch-compile", workload, all),
-                with.peer("PyTorch", "torch-eager", workload, all),
-                with.peer("Keras (TensorFlow)", "keras-tf", workload, all),
-            ],
-        });
-    }
+    contests.extend(LARGE_STEPS.iter().map(|&(workload, title, script, peers)| Contest {
+        workload,
+        title: format!("{title}, a step"),
+        threads: all,
+        field: "us_per_step",
+        endo: with.endo(workload, all, None),
+        rivals: peers.iter().map(|&peer| with.peer(script, peer, workload, all)).collect(),
+    }));
     for (workload, title, field) in [
         ("predict-table", "the regressor predicts 20,640 rows", "us_per_table"),
         ("predict-row", "the regressor predicts a row", "us_per_row"),
@@ -177,10 +198,16 @@ impl Makers {
         Side { name, source: Source::JaxScript, arguments: self.words(workload, threads, batch) }
     }
 
-    fn peer(&self, name: &'static str, peer: &str, workload: &str, threads: usize) -> Side {
+    fn peer(
+        &self,
+        script: &'static str,
+        (name, peer): Peer,
+        workload: &str,
+        threads: usize,
+    ) -> Side {
         let mut arguments = self.words(workload, threads, None);
         arguments.extend(["--peer".to_string(), peer.to_string()]);
-        Side { name, source: Source::PeersScript, arguments }
+        Side { name, source: Source::Script(script), arguments }
     }
 }
 
@@ -214,8 +241,8 @@ mod tests {
     fn small_steps_run_on_one_thread_unless_another_number_is_asked_for() {
         let threads =
             |asked| contests(8, 4, asked).iter().map(|contest| contest.threads).collect::<Vec<_>>();
-        assert_eq!(threads(None), [1, 1, 1, 1, 1, 1, 1, 8, 8, 8, 8]);
-        assert_eq!(threads(Some(2)), [2; 11]);
+        assert_eq!(threads(None), [[1; 7].as_slice(), &[8; 8]].concat());
+        assert_eq!(threads(Some(2)), [2; 15]);
     }
 
     #[test]
@@ -223,11 +250,16 @@ mod tests {
         let choose = |name| chosen(contests(2, 4, None), Some(Workload::named(name).unwrap()));
         assert_eq!(choose("regressor").unwrap().len(), 6);
         assert_eq!(choose("predict-row").unwrap().len(), 1);
+        let script = |name| choose(name).unwrap().remove(0).rivals.remove(0).source;
+        assert_eq!(script("wide-mlp"), Source::Script("peers.py"));
+        for name in ["lenet", "convnet", "lstm", "attention"] {
+            assert_eq!(script(name), Source::Script("layers.py"), "{name}");
+        }
         assert!(
             choose("trace-depth")
                 .unwrap_err()
                 .starts_with("nothing is compared with `trace-depth`; compared are regressor,")
         );
-        assert_eq!(chosen(contests(2, 4, None), None).unwrap().len(), 11);
+        assert_eq!(chosen(contests(2, 4, None), None).unwrap().len(), 15);
     }
 }

@@ -3,6 +3,7 @@
 //! `cargo run --release -p endo-bench -- --help` lists what is measured.
 
 mod allocations;
+mod architectures;
 mod arguments;
 mod compare;
 mod contests;

@@ -8,17 +8,53 @@ use std::sync::OnceLock;
 use endo::prelude::*;
 use endo::random::Random;
 
+use crate::architectures::*;
+
 /// Layers, a loss and an optimizer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Net {
     /// The reconstructing regressor of the book: 8 inputs, five layers of 30 SELU units, two heads,
     /// Nadam.
     Regressor,
-    /// 784-512-512-10 with ReLU, sparse cross-entropy from logits, Adam.
+    /// 784-512-512-10 with ReLU.
     MnistMlp,
-    /// 1024-4096-4096-1000, the same otherwise.
+    /// 1024-4096-4096-1000 with ReLU.
     WideMlp,
+    /// LeNet on images of 28x28.
+    Lenet,
+    /// Four convolutions and two dense layers on images of 32x32x3.
+    Convnet,
+    /// An LSTM of 128 units over 64 steps.
+    Lstm,
+    /// A GRU of 128 units over 64 steps.
+    Gru,
+    /// A block of self-attention, 4 heads of 64, on 128 steps.
+    Attention,
+    /// Four such blocks, 4 heads of 32, on 64 steps.
+    Transformer,
 }
+
+/// What there is to know of a net. All but the regressor are trained by Adam.
+struct Description {
+    /// The name in reports and on the command line.
+    name: &'static str,
+    /// The sizes of a row of inputs.
+    inputs: &'static [usize],
+    /// The classes that it tells from each other by sparse cross-entropy from logits; without them
+    /// it predicts a number by mean squared error.
+    classes: Option<usize>,
+    /// Rows in a step unless another number is asked for.
+    batch: usize,
+    /// Rows of an epoch.
+    rows: usize,
+    /// The model, to be compiled.
+    model: fn() -> Model,
+    /// The matrix products of a step for one row.
+    products: fn() -> Vec<Product>,
+}
+
+const MNIST_MLP: &[usize] = &[784, 512, 512, 10];
+const WIDE_MLP: &[usize] = &[1024, 4096, 4096, 1000];
 
 /// The book's model. What it reports beside the loss is an option, since bare steps report nothing.
 pub struct Regressor {
@@ -55,95 +91,161 @@ impl Layer for Regressor {
 }
 
 impl Net {
-    /// The net's name in reports and on the command line.
-    pub fn name(self) -> &'static str {
+    fn description(self) -> Description {
         match self {
-            Net::Regressor => "regressor",
-            Net::MnistMlp => "mnist-mlp",
-            Net::WideMlp => "wide-mlp",
+            Net::Regressor => Description {
+                name: "regressor",
+                inputs: &[8],
+                classes: None,
+                batch: 32,
+                rows: 11_610,
+                model: || Model::new(Regressor::new(false)),
+                products: || {
+                    let mut products = dense_products(&[8, 30, 30, 30, 30, 30, 1]);
+                    products.push(Product::inner(1, 30, 8));
+                    products
+                },
+            },
+            Net::MnistMlp => Description {
+                name: "mnist-mlp",
+                inputs: &[784],
+                classes: Some(10),
+                batch: 128,
+                rows: 25_600,
+                model: || Model::new(dense(MNIST_MLP)),
+                products: || dense_products(MNIST_MLP),
+            },
+            Net::WideMlp => Description {
+                name: "wide-mlp",
+                inputs: &[1024],
+                classes: Some(1000),
+                batch: 256,
+                rows: 2_560,
+                model: || Model::new(dense(WIDE_MLP)),
+                products: || dense_products(WIDE_MLP),
+            },
+            Net::Lenet => Description {
+                name: "lenet",
+                inputs: &[28, 28, 1],
+                classes: Some(10),
+                batch: 64,
+                rows: 3_200,
+                model: || Model::new(lenet()),
+                products: lenet_products,
+            },
+            Net::Convnet => Description {
+                name: "convnet",
+                inputs: &[32, 32, 3],
+                classes: Some(10),
+                batch: 64,
+                rows: 1_280,
+                model: || Model::new(convnet()),
+                products: convnet_products,
+            },
+            Net::Lstm => Description {
+                name: "lstm",
+                inputs: &[64, 64],
+                classes: None,
+                batch: 32,
+                rows: 1_280,
+                model: || Model::new(last_output(Lstm::new(128))),
+                products: || recurrent_products(64, 64, 128, 4),
+            },
+            Net::Gru => Description {
+                name: "gru",
+                model: || Model::new(last_output(Gru::new(128))),
+                products: || recurrent_products(64, 64, 128, 3),
+                ..Net::Lstm.description()
+            },
+            Net::Attention => Description {
+                name: "attention",
+                inputs: &[128, 256],
+                classes: Some(10),
+                batch: 16,
+                rows: 320,
+                model: || Model::new(encoder(1, 4, 256)),
+                products: || encoder_products(1, 4, 256, 128),
+            },
+            Net::Transformer => Description {
+                name: "transformer",
+                inputs: &[64, 128],
+                classes: Some(10),
+                batch: 32,
+                rows: 640,
+                model: || Model::new(encoder(4, 4, 128)),
+                products: || encoder_products(4, 4, 128, 64),
+            },
         }
     }
 
-    /// Widths of the layers, from the inputs on.
-    fn widths(self) -> &'static [usize] {
-        match self {
-            Net::Regressor => &[8, 30, 30, 30, 30, 30, 1],
-            Net::MnistMlp => &[784, 512, 512, 10],
-            Net::WideMlp => &[1024, 4096, 4096, 1000],
-        }
+    /// The net's name in reports and on the command line.
+    pub fn name(self) -> &'static str {
+        self.description().name
     }
 
     /// Rows in a step unless another number is asked for.
     pub fn batch(self) -> usize {
-        match self {
-            Net::Regressor => 32,
-            Net::MnistMlp => 128,
-            Net::WideMlp => 256,
-        }
+        self.description().batch
     }
 
     /// Rows of an epoch: those of the peers, and at least 16 batches.
     pub fn rows(self, batch: usize) -> usize {
-        let rows = match self {
-            Net::Regressor => 11_610,
-            Net::MnistMlp => 25_600,
-            Net::WideMlp => 2_560,
-        };
-        if batch == self.batch() { rows } else { rows.max(16 * batch) }
+        let Description { batch: own, rows, .. } = self.description();
+        if batch == own { rows } else { rows.max(16 * batch) }
     }
 
     /// The compiled model.
     pub fn model(self, threads: usize) -> Model {
-        if self == Net::Regressor {
-            let mut model = Model::new(Regressor::new(false)).threads(threads);
-            model.compile(Nadam::default(), MeanSquaredError, ());
-            return model;
-        }
-        let (last, hidden) = self.widths()[1..].split_last().expect("nets have layers");
-        let net = hidden
-            .iter()
-            .fold(Sequential::new(), |net, &units| net.add(Dense::new(units).activation(Relu)));
-        let mut model = Model::new(net.add(Dense::new(*last))).threads(threads);
-        model.compile(Adam::default(), SparseCategoricalCrossentropy::new().from_logits(true), ());
+        let Description { model, classes, .. } = self.description();
+        let mut model = model().threads(threads);
+        let classify = SparseCategoricalCrossentropy::new().from_logits(true);
+        match (self, classes) {
+            (Net::Regressor, _) => model.compile(Nadam::default(), MeanSquaredError, ()),
+            (_, None) => model.compile(Adam::default(), MeanSquaredError, ()),
+            (_, Some(_)) => model.compile(Adam::default(), classify, ()),
+        };
         model
     }
 
     /// A dataset of `rows` rows of random numbers.
     pub fn data(self, rows: usize) -> Result<Dataset> {
-        let inputs = self.widths()[0];
+        let Description { inputs, classes, .. } = self.description();
+        let (shape, length) = ([&[rows], inputs].concat(), inputs.iter().product());
         let mut random = Random::new(0, 0);
-        let x: Vec<f32> = (0..rows * inputs).map(|_| random.normal()).collect();
-        if self == Net::Regressor {
-            let y = x.chunks(inputs).map(|row| row[0] + row[1] * row[2]).collect();
-            return Dataset::new(Array::new([rows, inputs], x)?, Array::new([rows, 1], y)?);
-        }
-        let classes = self.widths()[self.widths().len() - 1];
-        let y: Vec<i32> = (0..rows).map(|_| random.below(classes) as i32).collect();
-        Dataset::new(Array::new([rows, inputs], x)?, Array::from(y))
-    }
-
-    /// Inputs and units of every layer, the reconstruction among them.
-    fn layers(self) -> Vec<[usize; 2]> {
-        let mut layers: Vec<[usize; 2]> =
-            self.widths().windows(2).map(|pair| [pair[0], pair[1]]).collect();
-        layers.extend((self == Net::Regressor).then_some([30, 8]));
-        layers
+        let x: Vec<f32> = (0..rows * length).map(|_| random.normal()).collect();
+        let y = match classes {
+            None => {
+                let y = x.chunks(length).map(|row| row[0] + row[1] * row[2]).collect();
+                Array::new([rows, 1], y)?
+            }
+            Some(classes) => {
+                let y: Vec<i32> = (0..rows).map(|_| random.below(classes) as i32).collect();
+                Array::from(y)
+            }
+        };
+        Dataset::new(Array::new(shape, x)?, y)
     }
 
     /// The floating-point operations in the matrix products of a step: each product of a layer
     /// forward, the gradient of its weights, and the gradient of its inputs except for the first
-    /// layer, at `2 m k n` each.
+    /// layer, at `2 m k n` each. Convolutions count as products of windows and kernels.
     pub fn operations(self, batch: usize) -> f64 {
-        let layers = self.layers();
-        let products: usize = layers.iter().map(|[inputs, units]| 3 * inputs * units).sum();
-        2.0 * batch as f64 * (products - layers[0][0] * layers[0][1]) as f64
+        let products = (self.description().products)();
+        batch as f64 * products.into_iter().map(Product::operations).sum::<f64>()
     }
 
     /// The bytes that a step of Adam or Nadam must move: weights and two slots, read once and
     /// written once, and the batch.
-    pub fn bytes(self, batch: usize) -> f64 {
-        let weights: usize = self.layers().iter().map(|[inputs, units]| (inputs + 1) * units).sum();
-        (size_of::<f32>() * (6 * weights + batch * self.widths()[0])) as f64
+    ///
+    /// # Errors
+    /// If the model cannot be built.
+    pub fn bytes(self, batch: usize) -> Result<f64> {
+        let inputs = self.description().inputs;
+        let model = self.model(1);
+        model.build([&[1], inputs].concat())?;
+        let weights: usize = model.weights().iter().map(|weight| weight.shape().len()).sum();
+        let batch = batch * inputs.iter().product::<usize>();
+        Ok((size_of::<f32>() * (6 * weights + batch)) as f64)
     }
 }
 
@@ -161,13 +263,21 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_those_of_weights_and_slots() {
-        // 270 + 4 * 930 + 31 + 248 weights, with the model's own count as the witness.
-        let model = Net::Regressor.model(1);
-        model.build([32, 8]).unwrap();
-        let weights: usize = model.weights().iter().map(|weight| weight.shape().len()).sum();
-        assert_eq!(weights, 4269);
-        assert_eq!(Net::Regressor.bytes(1), (4 * (6 * weights + 8)) as f64);
+    fn bytes_are_those_of_weights_and_slots_and_the_batch() {
+        // The weights are as many as Keras's models of these layers have.
+        for (net, weights, inputs) in [
+            (Net::Regressor, 4_269, 8),
+            (Net::MnistMlp, 669_706, 784),
+            (Net::Lenet, 61_706, 784),
+            (Net::Convnet, 1_116_970, 3_072),
+            (Net::Lstm, 98_945, 4_096),
+            (Net::Gru, 74_625, 4_096),
+            (Net::Attention, 792_330, 32_768),
+            (Net::Transformer, 794_378, 8_192),
+        ] {
+            let bytes = f64::from(4 * (6 * weights + 2 * inputs));
+            assert_eq!(net.bytes(2).unwrap(), bytes, "{}", net.name());
+        }
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Programs {
         match side.source {
             Source::Endo => Ok(vec![self.endo.clone()]),
             Source::JaxScript => Ok(vec![self.python.clone(), "-c".into(), JAX_SCRIPT.into()]),
-            Source::PeersScript => Ok(vec![self.python.clone(), self.peer("peers.py")?]),
+            Source::Script(name) => Ok(vec![self.python.clone(), self.peer(name)?]),
             Source::Project(name) => Ok(vec![self.build(name)?]),
         }
     }
@@ -188,7 +188,7 @@ mod tests {
             programs(peers).run(&side(source), 1, "us_per_step").unwrap_err()
         };
         assert_eq!(
-            reason(None, Source::PeersScript),
+            reason(None, Source::Script("peers.py")),
             "no folder of peers was given: name it with --peers DIR"
         );
         assert!(

@@ -51,7 +51,7 @@ pub fn measure(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     let resident = machine::peak_resident_mb("self");
     let line =
         resident.into_iter().fold(line, |line, megabytes| line.measured("resident_mb", megabytes));
-    Ok(vec![bounded(line, net, batch, threads, best)])
+    Ok(vec![bounded(line, net, batch, threads, best)?])
 }
 
 /// At least two epochs, since the first also fills caches and makes the slots.
@@ -79,14 +79,22 @@ fn run(model: &mut Model, data: &Dataset, batch: usize, epochs: usize) -> Result
 /// Adds the least time that the machine allows for a step,
 /// `max(operations / rate, bytes / bandwidth)`, with both rates measured now, and the share of it
 /// in the time that the step took.
-fn bounded(line: JsonLine, net: Net, batch: usize, threads: usize, seconds: f64) -> JsonLine {
+fn bounded(
+    line: JsonLine,
+    net: Net,
+    batch: usize,
+    threads: usize,
+    seconds: f64,
+) -> Result<JsonLine> {
     let (rate, bandwidth) = (machine::peak_rate(threads), machine::bandwidth(threads));
-    let bound = (net.operations(batch) / rate).max(net.bytes(batch) / bandwidth);
-    line.measured("gflops", net.operations(batch) / seconds / 1e9)
+    let bound = (net.operations(batch) / rate).max(net.bytes(batch)? / bandwidth);
+    let line = line
+        .measured("gflops", net.operations(batch) / seconds / 1e9)
         .measured("peak_gflops", rate / 1e9)
         .measured("bandwidth_gb_per_s", bandwidth / 1e9)
         .measured("bound_us", bound * 1e6)
-        .measured("share_of_bound", bound / seconds)
+        .measured("share_of_bound", bound / seconds);
+    Ok(line)
 }
 
 #[cfg(test)]
@@ -104,8 +112,20 @@ mod tests {
     }
 
     #[test]
+    fn nets_of_images_and_sequences_learn() {
+        for net in [Net::Lenet, Net::Convnet, Net::Lstm, Net::Gru, Net::Attention, Net::Transformer]
+        {
+            let (data, mut model) = (net.data(4).unwrap(), net.model(2));
+            let first = run(&mut model, &data, 2, 2).unwrap();
+            let later = run(&mut model, &data, 2, 6).unwrap();
+            let name = net.name();
+            assert!(later.loss < first.loss, "{name}: {} after {}", later.loss, first.loss);
+        }
+    }
+
+    #[test]
     fn a_step_that_takes_as_long_as_the_machine_needs_has_a_share_of_at_most_one() {
-        let line = bounded(JsonLine::default(), Net::MnistMlp, 128, 1, 1.0).to_string();
+        let line = bounded(JsonLine::default(), Net::MnistMlp, 128, 1, 1.0).unwrap().to_string();
         let number = |name| crate::json_line::number(&line, name).unwrap();
         assert!(number("peak_gflops") > 0.1 && number("bandwidth_gb_per_s") > 0.1, "{line}");
         assert!(number("share_of_bound") > 0.0 && number("share_of_bound") < 1.0, "{line}");

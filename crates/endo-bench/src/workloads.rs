@@ -78,6 +78,44 @@ pub const WORKLOADS: &[Workload] = &[
         measure: |options| steps::measure(Net::WideMlp, options),
     },
     Workload {
+        name: "lenet",
+        about: "the same of LeNet: 28x28 images, batch 64",
+        takes: &["--batch"],
+        measure: |options| steps::measure(Net::Lenet, options),
+    },
+    Workload {
+        name: "convnet",
+        about: "the same of convolutions of 32, 32, 64 and 64 filters and 4096-256-10: 32x32x3 \
+            images, batch 64",
+        takes: &["--batch"],
+        measure: |options| steps::measure(Net::Convnet, options),
+    },
+    Workload {
+        name: "lstm",
+        about: "the same of an LSTM of 128 units: 64 steps of 64 features, batch 32",
+        takes: &["--batch"],
+        measure: |options| steps::measure(Net::Lstm, options),
+    },
+    Workload {
+        name: "gru",
+        about: "the same of a GRU of 128 units: 64 steps of 64 features, batch 32",
+        takes: &["--batch"],
+        measure: |options| steps::measure(Net::Gru, options),
+    },
+    Workload {
+        name: "attention",
+        about: "the same of a block of attention, 4 heads of 64 and 256-1024-256: 128 steps, \
+            batch 16",
+        takes: &["--batch"],
+        measure: |options| steps::measure(Net::Attention, options),
+    },
+    Workload {
+        name: "transformer",
+        about: "the same of 4 such blocks, 4 heads of 32 and 128-512-128: 64 steps, batch 32",
+        takes: &["--batch"],
+        measure: |options| steps::measure(Net::Transformer, options),
+    },
+    Workload {
         name: "predict-table",
         about: "`predict` of the regressor on 20,640 rows",
         takes: &[],
