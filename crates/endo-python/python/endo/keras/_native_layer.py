@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .. import _native
+from .. import _native, _seed, _tracking
 from .._text import value_text, written
 from . import activations, constraints, initializers, regularizers
-from ._calls import call_stack
+from ._calls import call_stack, is_in_model
 from ._first_values import first_values
 from ._layer import Layer
 from ._named import names_of, overridden, with_names
@@ -63,27 +63,73 @@ class NativeLayer(Layer):
             for name in ("trainable", "name", "dtype", "input_shape", "input_dim")
             if name in options and not (name == "input_dim" and name in self._positional)
         }
+        if getattr(base.get("dtype"), "name", base.get("dtype")) not in (None, "float32"):
+            raise NotImplementedError(
+                f"{type(self).__name__} with dtype={base['dtype']!r}: layers of the library "
+                "compute in float32\n  help: leave `dtype` out, or write a layer with `add_weight`"
+            )
         super().__init__(**base)
         hidden = object.__setattr__
         hidden(self, "_config", config)
         hidden(self, "_given", {**self._defaults, **options})
         hidden(self, "_native_weights", None)
         self._make()
-        for name, value in {**self._defaults, **options}.items():
-            if name not in ("activation",) and not hasattr(type(self), name):
+        self._show_options()
+
+    def _show_options(self):
+        """Makes attributes of the options."""
+        hidden = object.__setattr__
+        for name, value in self._given.items():
+            if name != "activation" and not hasattr(type(self), name):
                 hidden(self, name, value)
         if "activation" in self._positional:
-            hidden(self, "activation", activations.get(options.get("activation")))
+            hidden(self, "activation", activations.get(self._given.get("activation")))
 
     def _make(self):
         """Makes the native layer, which has no weights before it is called."""
         hidden = object.__setattr__
+        hidden(self, "_text", self._describe(self._given))
+        make = _native.LayerHandle.of_several if self._takes_several else _native.LayerHandle.named
+        hidden(self, "_handle_or_none", make(self._text))
+        hidden(self, "_native_weights", None)
+
+    def _describe(self, options):
+        """The text of the native layer; notes what of the options is computed in Python."""
+        hidden = object.__setattr__
         hidden(self, "_first_values", {})
         hidden(self, "_custom", [])
         hidden(self, "_activation", None)
-        hidden(self, "_text", self._text_of(self._given))
-        make = _native.LayerHandle.of_several if self._takes_several else _native.LayerHandle.named
-        hidden(self, "_handle_or_none", make(self._text))
+        return self._text_of(options)
+
+    def __setattr__(self, name, value):
+        is_made = self.__dict__.get("_handle_or_none") is not None
+        is_option = name in self._positional or name in self._defaults or name == "activation"
+        if is_made and is_option and not hasattr(type(self), name):
+            self._change_option(name, _chosen(name, value))
+        else:
+            super().__setattr__(name, value)
+
+    def _change_option(self, name, value):
+        """Gives an option another value: the native layer is made anew if it has no weights yet."""
+        hidden, before = object.__setattr__, dict(self.__dict__)
+        given = {**self._given, name: value}
+        try:
+            is_same = self._describe(self._given) == self._describe(given)
+            if not is_same and self._native_weights:
+                raise ValueError(
+                    f"`{name}` of `{self.name}` is set after the layer has got its weights\n"
+                    f"  help: set it before the layer is called, or make another "
+                    f"{type(self).__name__} and give it these by `set_weights`"
+                )
+            hidden(self, "_given", given)
+            hidden(self, "_config", {**self._config, name: value})
+            if not is_same:
+                self._make()
+        except BaseException:
+            self.__dict__.update(before)
+            raise
+        super().__setattr__(name, value)
+        self._show_options()
 
     @property
     def trainable(self):
@@ -190,8 +236,12 @@ class NativeLayer(Layer):
         masks = call_stack()[-1].options.get("mask")
         if masks is not None and not isinstance(masks, list):
             masks = [masks]
-        outputs = handle.apply(tensors, training, self._first_values or None, masks)
-        if self._native_weights is None:
+        is_new = self._native_weights is None
+        seed = None
+        if is_new and not is_in_model():
+            seed = _seed.next_seed(f"{_native.current_path()}/{self._native_name}")
+        outputs = handle.apply(tensors, training, self._first_values or None, masks, seed)
+        if is_new:
             self._take_weights()
         # By itself the layer has no loss, and no updates.
         for weight, ending, function in self._custom if _native.is_open() else ():

@@ -29,8 +29,8 @@ class RecurrentLayer(NativeLayer):
         "use_cudnn": None,
     }
 
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def _show_options(self):
+        super()._show_options()
         rate = self._config_value("dropout", 0.0)
         # Keras leaves out the same features at each step.
         text = f"dropout({float(rate)}, noise_shape=[none, 1, none])"
