@@ -214,7 +214,7 @@ class InputLayer(Layer):
 
 def Input(shape=None, batch_size=None, dtype=None, name=None, **options):
     """The shape of a model's input, at the start of a `Sequential`."""
-    return InputLayer(shape, batch_size=batch_size, dtype=dtype, name=name)
+    return InputLayer(shape, batch_size=batch_size, dtype=dtype, name=name, **options)
 
 
 _WORDS = "turn words into numbers with pandas or scikit-learn first"
@@ -267,9 +267,7 @@ _ABSENT = {
 def __getattr__(name):
     for beginning in sorted(_ABSENT, key=len, reverse=True):
         if name == beginning or name.startswith(beginning) and name[0].isupper():
-            raise NotImplementedError(
-                f"keras.layers.{name} is not there\n  help: {_ABSENT[beginning]}"
-            )
+            raise absent("keras.layers", globals(), name, _ABSENT[beginning])
     raise absent("keras.layers", globals(), name)
 
 
