@@ -80,17 +80,21 @@ impl Dataset {
         weights: impl IntoIterator<Item = (usize, f64)>,
     ) -> Result<Self> {
         self.require_no_weights()?;
-        if self.targets.len() > 1 {
-            let message = format!(
-                "class weights are for one output, and the data has targets for {}",
-                self.targets.len()
-            );
-            let help = "give `Fit::output_class_weight` the output that they are for, or give \
-                sample weights: `with_sample_weight((w1, w2))`";
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
-        }
+        self.require_one_target()?;
         let weight = class_weights(self.require_targets()?, weights)?;
         self.with_sample_weight(weight)
+    }
+
+    /// The same for a batch, in which not all classes need be there.
+    ///
+    /// # Errors
+    /// As for [`with_class_weight`](Self::with_class_weight).
+    pub fn with_class_weight_of_batch(
+        self,
+        weights: impl IntoIterator<Item = (usize, f64)>,
+    ) -> Result<Self> {
+        self.require_one_target()?;
+        self.with_class_weights_at(&[(0, weights.into_iter().collect())], false)
     }
 
     /// The same with weights by class for the targets at some places, where the others weigh 1.
@@ -108,6 +112,19 @@ impl Dataset {
             all[*place] = weights_of(&self.targets[*place], weights.iter().copied(), is_whole)?;
         }
         Ok(Self { sample_weights: all, ..self.clone() })
+    }
+
+    fn require_one_target(&self) -> Result<()> {
+        if self.targets.len() > 1 {
+            let message = format!(
+                "class weights are for one output, and the data has targets for {}",
+                self.targets.len()
+            );
+            let help = "give `Fit::output_class_weight` the output that they are for, or give \
+                sample weights: `with_sample_weight((w1, w2))`";
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
+        }
+        Ok(())
     }
 
     fn require_no_weights(&self) -> Result<()> {
