@@ -328,3 +328,12 @@ def test_a_frozen_layer_may_get_another_activation():
     dense.trainable = False
     dense.activation = lambda x: -x
     assert float(dense(x)) == -4.0 and not dense.trainable_weights
+
+
+def test_a_penalty_on_outputs_goes_with_a_function_as_activation():
+    dense = layers.Dense(
+        2, activation=lambda x: x, kernel_initializer="ones", activity_regularizer="l2"
+    )
+    model = keras.Sequential([dense])
+    model(np.ones((2, 3), np.float32))
+    assert [float(loss) for loss in model.losses] == pytest.approx([0.01 * 9.0 * 4 / 2])

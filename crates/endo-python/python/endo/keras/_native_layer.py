@@ -46,6 +46,8 @@ class NativeLayer(Layer):
     _takes_several = False
     # Whether the native layer adds the penalty on its outputs by itself.
     _takes_activity_regularizer = False
+    # Whether its activation may be a function of the program.
+    _takes_functions = True
 
     def __init__(self, *arguments, **options):
         changed = overridden(type(self), "call", "build", "add_weight")
@@ -82,8 +84,9 @@ class NativeLayer(Layer):
         for name, value in self._given.items():
             if name != "activation" and not hasattr(type(self), name):
                 hidden(self, name, value)
-        if "activation" in self._positional:
-            hidden(self, "activation", activations.get(self._given.get("activation")))
+        for name, family in (("activation", activations), ("activity_regularizer", regularizers)):
+            if name in self._positional or name in self._given:
+                hidden(self, name, family.get(self._given.get(name)))
 
     def _make(self):
         """Makes the native layer, which has no weights before it is called."""
@@ -162,7 +165,7 @@ class NativeLayer(Layer):
             ending = next((ending for ending in _WEIGHT_OPTIONS if name.endswith(ending)), None)
             if name == "activation":
                 text = activations.text_of(value)
-                if text is None and self._native_name in ("lstm", "gru", "simple_rnn"):
+                if text is None and not self._takes_functions:
                     raise NotImplementedError(
                         f"{type(self).__name__} with a function as activation: give a name, such "
                         "as 'tanh'"
@@ -174,7 +177,7 @@ class NativeLayer(Layer):
             elif name == "recurrent_activation":
                 texts[name] = activations.text_of(value)
             elif name == "activity_regularizer":
-                object.__setattr__(self, "activity_regularizer", regularizers.get(value))
+                continue
             elif ending is not None:
                 text = _WEIGHT_OPTIONS[ending].text_of(value)
                 if text is not None:

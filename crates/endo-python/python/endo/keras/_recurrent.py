@@ -22,6 +22,7 @@ class RecurrentLayer(NativeLayer):
     """
 
     _takes_several = True
+    _takes_functions = False
     _refused = {
         "stateful": "each batch starts anew; hand states on with return_state and initial_state",
         "recurrent_dropout": "use `dropout`, or a Dropout layer before or after",
