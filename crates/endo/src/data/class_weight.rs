@@ -85,7 +85,15 @@ impl Dataset {
         self.with_sample_weight(weight)
     }
 
-    /// The same for a batch, in which not all classes need be there.
+    /// Sample weights by class of a batch, in which not all classes that have a weight need be.
+    ///
+    /// ```
+    /// use endo::data::Dataset;
+    /// let batch = Dataset::new([[1.0_f32], [2.0]], [0, 1])?;
+    /// let batch = batch.with_class_weight_of_batch([(0, 2.0), (7, 3.0)])?;
+    /// assert_eq!(batch.sample_weight(), Some(&[2.0_f32, 1.0].into()));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As for [`with_class_weight`](Self::with_class_weight).

@@ -46,6 +46,8 @@ class NativeLayer(Layer):
     _takes_several = False
     # Whether the native layer adds the penalty on its outputs by itself.
     _takes_activity_regularizer = False
+    # Whether the text of the native layer says that its weights are not trained.
+    _says_trainable = False
     # Whether its activation may be a function of the program.
     _takes_functions = True
 
@@ -194,17 +196,11 @@ class NativeLayer(Layer):
             texts["activity_regularizer"] = penalty
         object.__setattr__(self, "_is_penalized", "activity_regularizer" in texts)
         texts["trainable"] = None if self._is_trainable else "false"
-        if not self._has_weights():
+        if not self._says_trainable:
             texts.pop("trainable")
         if self._given_name:
             texts["name"] = f'"{self._given_name}"'
         return written(self._native_name, texts)
-
-    def _has_weights(self):
-        """Whether the text of the layer says that its weights are not trained."""
-        names = self._positional
-        is_known = any(name.endswith("_initializer") for name in names)
-        return is_known or self._native_name == "rms_normalization"
 
     @staticmethod
     def _layer_text(layer):
@@ -323,12 +319,15 @@ def layer_of(
     native_name=None,
     base=NativeLayer,
     takes_activity_regularizer=None,
+    says_trainable=None,
     **defaults,
 ):
     """A layer of the library by its Keras name."""
     positional = tuple(positional.split())
     if takes_activity_regularizer is None:
         takes_activity_regularizer = "activity_regularizer" in positional
+    if says_trainable is None:
+        says_trainable = any(one.endswith("_initializer") for one in positional)
     return type(
         name,
         (base,),
@@ -336,6 +335,7 @@ def layer_of(
             "_native_name": native_name or names_of(name),
             "_positional": positional,
             "_takes_activity_regularizer": takes_activity_regularizer,
+            "_says_trainable": says_trainable,
             "_defaults": defaults,
             "__doc__": doc,
             "__module__": f"{__package__}.layers",

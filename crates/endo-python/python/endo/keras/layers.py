@@ -84,7 +84,9 @@ GroupNormalization = layer_of(
     "Normalizes groups of channels.",
 )
 UnitNormalization = layer_of("UnitNormalization", "axis", "Scales vectors to a norm of 1.")
-RMSNormalization = layer_of("RMSNormalization", "axis epsilon", "Divides by the root mean square.")
+RMSNormalization = layer_of(
+    "RMSNormalization", "axis epsilon", "Divides by the root mean square.", says_trainable=True
+)
 Normalization = layer_of(
     "Normalization", "axis mean variance invert", "By a given mean and variance."
 )

@@ -233,7 +233,8 @@ class _Plan:
         """Whether a layer that a trace has used has changed since."""
         if self.version != _tracking.version():
             return True
-        for trace in self.traces.values():
+        # A list, since another thread may trace meanwhile.
+        for trace in list(self.traces.values()):
             if trace.layers.have_changed():
                 return True
         return False
@@ -253,7 +254,7 @@ class _Plan:
         trace = self.traces[signature] = _Trace(value, found, layers)
         if len(self.traces) > _TRACES_KEPT:
             del self.traces[next(iter(self.traces))]
-        is_only = all(one.key == trace.key for one in self.traces.values())
+        is_only = all(one.key == trace.key for one in list(self.traces.values()))
         self.only = trace if is_only else None
         return [leaf for leaf in found if leaf is not None]
 
