@@ -88,7 +88,9 @@ RMSNormalization = layer_of(
     "RMSNormalization", "axis epsilon", "Divides by the root mean square.", says_trainable=True
 )
 Normalization = layer_of(
-    "Normalization", "axis mean variance invert", "By a given mean and variance."
+    "Normalization",
+    "axis mean variance invert",
+    "Subtracts a given mean and divides by the root of a variance.",
 )
 PReLU = layer_of(
     "PReLU",
@@ -151,7 +153,11 @@ for _n in (1, 2, 3):
         f"global_average_pooling{_n}d",
     )
     globals()[f"ZeroPadding{_n}D"] = layer_of(
-        f"ZeroPadding{_n}D", "padding data_format", "Zeros around.", f"zero_padding{_n}d", padding=1
+        f"ZeroPadding{_n}D",
+        "padding data_format",
+        "Puts zeros around the positions.",
+        f"zero_padding{_n}d",
+        padding=1,
     )
     globals()[f"Cropping{_n}D"] = layer_of(
         f"Cropping{_n}D",

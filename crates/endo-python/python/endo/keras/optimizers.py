@@ -72,28 +72,32 @@ def _schedule(name, positional, doc):
 _schedule(
     "ExponentialDecay",
     "initial_learning_rate decay_steps decay_rate staircase name",
-    "Falls by a factor.",
+    "The rate falls by a factor `decay_rate` every `decay_steps` steps.",
 )
 _schedule(
     "PolynomialDecay",
     "initial_learning_rate decay_steps end_learning_rate power cycle name",
-    "Falls to an end.",
+    "The rate falls to `end_learning_rate` as a power of the steps left.",
 )
 _schedule(
     "InverseTimeDecay",
     "initial_learning_rate decay_steps decay_rate staircase name",
-    "Falls as 1/t.",
+    "The rate falls as `1 / (1 + decay_rate * step / decay_steps)`.",
 )
-_schedule("PiecewiseConstantDecay", "boundaries values name", "A value for each stretch of steps.")
+_schedule(
+    "PiecewiseConstantDecay",
+    "boundaries values name",
+    "The rate has a value for each stretch of steps.",
+)
 _schedule(
     "CosineDecay",
     "initial_learning_rate decay_steps alpha name warmup_target warmup_steps",
-    "Falls as a cosine.",
+    "The rate falls as half a cosine, after a warmup where one is asked for.",
 )
 _schedule(
     "CosineDecayRestarts",
     "initial_learning_rate first_decay_steps t_mul m_mul alpha name",
-    "Falls as a cosine, again and again.",
+    "The rate falls as half a cosine, and starts anew after each fall.",
 )
 
 
