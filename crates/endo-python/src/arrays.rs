@@ -133,6 +133,14 @@ pub fn dtype_name(dtype: DType) -> &'static str {
     }
 }
 
+/// Raises where sizes are not those of a shape in Python's spelling, in which `None` is open.
+pub fn require_shape(sizes: &[usize], shape: &Bound<'_, PyAny>, what: &str) -> PyResult<()> {
+    let py = shape.py();
+    let sizes = shape_tuple(py, sizes)?;
+    py.import("endo._dtypes")?.call_method1("require_shape", (sizes, shape, what))?;
+    Ok(())
+}
+
 /// The sizes of a shape as a tuple.
 pub fn shape_tuple<'py>(py: Python<'py>, sizes: &[usize]) -> PyResult<Bound<'py, PyTuple>> {
     PyTuple::new(py, sizes)

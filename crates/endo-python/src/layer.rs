@@ -124,13 +124,15 @@ impl LayerHandle {
 
     /// Applies it in the trace at hand. `first_values` are callables by the names of weights: of
     /// the shape as a tuple, they return an array. `masks` are those of the inputs, or `None`.
-    #[pyo3(signature = (inputs, training=None, first_values=None, masks=None))]
+    /// `seed` is that of the weights that it makes, where no model has one.
+    #[pyo3(signature = (inputs, training=None, first_values=None, masks=None, seed=None))]
     fn apply(
         &self,
         inputs: &Bound<'_, PyAny>,
         training: Option<bool>,
         first_values: Option<Py<PyDict>>,
         masks: Option<Vec<Option<Bound<'_, PyAny>>>>,
+        seed: Option<u64>,
     ) -> PyResult<Vec<Tensor>> {
         let py = inputs.py();
         in_context(py, |cx, frame| {
@@ -147,12 +149,16 @@ impl LayerHandle {
             }
             let training = training.unwrap_or_else(|| cx.training());
             let known = cx.layers().len();
-            let outputs = cx.with_training(training, |cx| match first_values {
+            let apply = |cx: &mut Context| match first_values {
                 Some(values) => cx.with_first_values(
                     move |name, shape| first_value(&values, name, shape),
                     |cx| self.apply_layer(&inputs, cx),
                 ),
                 None => self.apply_layer(&inputs, cx),
+            };
+            let outputs = cx.with_training(training, |cx| match seed {
+                Some(seed) => cx.with_weight_seed(seed, apply),
+                None => apply(cx),
             });
             let outputs = outputs.map_err(|error| failure(py, error))?;
             if self.python_layer().is_none() && self.weights.get().is_none() {

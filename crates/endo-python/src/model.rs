@@ -230,16 +230,22 @@ impl ModelHandle {
         Ok((logs.0, terms.into_iter().map(|term| term.name).collect()))
     }
 
-    /// One step of training, or of testing, on a batch.
+    /// One step of training, or of testing, on a batch; with a weight for each class, or none.
     fn on_batch(
         &self,
         py: Python<'_>,
         data: &Bound<'_, PyAny>,
         trains: bool,
+        class_weight: Vec<(usize, f64)>,
     ) -> PyResult<Vec<(String, f64)>> {
-        let Data::Arrays(batch) = Data::of(data)? else {
+        let Data::Arrays(mut batch) = Data::of(data)? else {
             return Err(usage("a batch is given as arrays", "give x and y as arrays"));
         };
+        if !class_weight.is_empty() {
+            batch = batch
+                .with_class_weight_of_batch(class_weight)
+                .map_err(|error| raised(py, error))?;
+        }
         let logs = self.detached(py, |model| {
             if trains { model.step_on_batch(&batch) } else { model.test_on_batch(&batch) }
         })?;

@@ -463,10 +463,9 @@ impl Tensor {
         self.with(other, |left, right| left.logical_or(&right))
     }
 
-    /// Says what axes may be set from outside: none.
-    fn set_shape(&self, py: Python<'_>, sizes: &Bound<'_, PyAny>) -> PyResult<()> {
-        let _ = (py, sizes);
-        Ok(())
+    /// Checks a shape that the program knows, in which sizes may be open: it changes nothing.
+    fn set_shape(&self, shape: &Bound<'_, PyAny>) -> PyResult<()> {
+        arrays::require_shape(&self.shape, shape, "the tensor")
     }
 
     #[getter]

@@ -85,7 +85,6 @@ impl Variable {
         dtype: Option<&Bound<'_, PyAny>>,
         shape: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let _ = shape;
         let value = if initial_value.is_callable() {
             arrays::array(&initial_value.call0()?)?
         } else {
@@ -95,6 +94,9 @@ impl Variable {
             Some(dtype) if !dtype.is_none() => value.cast(arrays::dtype(dtype)?),
             Some(_) | None => value,
         };
+        if let Some(shape) = shape {
+            arrays::require_shape(value.shape(), shape, "the first value of the variable")?;
+        }
         let inner = Inner::new(name.unwrap_or("Variable"), value);
         inner.set_trainable(trainable.unwrap_or(true));
         Ok(Self::of(inner))

@@ -343,3 +343,108 @@ def test_a_loss_that_returns_nothing_says_so():
     model.compile(loss=forgetful, optimizer="sgd")
     with pytest.raises(endo.UsageError, match="(?s)`forgetful` returned None.*return"):
         model.fit(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32), verbose=0)
+
+
+# Structures, shapes and objects
+
+
+def test_the_names_of_arguments_belong_to_the_trace():
+    @tf.function
+    def difference(x, a=0.0, b=0.0):
+        return x + a - b
+
+    x, k = tf.constant(5.0), tf.constant(2.0)
+    assert float(difference(x, a=k)) == 7.0
+    assert float(difference(x, b=k)) == 3.0
+
+
+def test_the_keys_of_dictionaries_belong_to_the_trace():
+    @tf.function
+    def signed(parts):
+        return -parts["a"] if "a" in parts else parts["b"]
+
+    x = tf.constant(5.0)
+    assert float(signed({"a": x})) == -5.0
+    assert float(signed({"b": x})) == 5.0
+
+
+def test_lists_and_tuples_are_told_apart():
+    @tf.function
+    def kind(parts):
+        return parts[0] * (1.0 if isinstance(parts, list) else 2.0)
+
+    x = tf.constant(5.0)
+    assert float(kind([x])) == 5.0
+    assert float(kind((x,))) == 10.0
+
+
+def test_each_shape_has_a_structure_of_outputs_of_its_own():
+    @tf.function
+    def halves(x):
+        return (x, 2 * x) if x.shape[0] == 3 else {"one": x} if x.shape[0] == 2 else x
+
+    three, two, one = (np.ones(rows, np.float32) for rows in (3, 2, 1))
+    for _ in range(2):
+        first, second = halves(three)
+        assert second.numpy().tolist() == [2.0, 2.0, 2.0]
+        assert halves(one).numpy().tolist() == [1.0]
+        assert halves(two)["one"].shape == (2,)
+        assert halves(np.ones(3, np.float64))[1].dtype == tf.float64
+
+
+def test_a_method_may_call_that_of_its_parent():
+    class Base:
+        @tf.function
+        def step(self, x):
+            return x + 1.0
+
+    class Twice(Base):
+        @tf.function
+        def step(self, x):
+            return 2.0 * super().step(x)
+
+    assert float(Twice().step(tf.constant(1.0))) == 4.0
+
+
+def test_methods_of_objects_with_slots_are_functions():
+    class Slots:
+        __slots__ = ("factor",)
+
+        def __init__(self, factor):
+            self.factor = factor
+
+        @tf.function
+        def scaled(self, x):
+            return self.factor * x
+
+    assert [float(Slots(factor).scaled(tf.constant(1.0))) for factor in (2.0, 3.0)] == [2.0, 3.0]
+
+
+def test_a_method_keeps_its_object_alive_only_while_it_is_held():
+    import gc
+    import weakref
+
+    class Held:
+        @tf.function
+        def doubled(self, x):
+            return 2.0 * x
+
+    held = Held()
+    assert float(held.doubled(tf.constant(1.0))) == 2.0
+    assert held.doubled.experimental_get_tracing_count() == 1
+    reference, method = weakref.ref(held), held.doubled
+    del held
+    assert float(method(tf.constant(2.0))) == 4.0
+    del method
+    gc.collect()
+    assert reference() is None
+
+
+def test_many_python_numbers_are_warned_of():
+    @tf.function
+    def scaled(x, factor):
+        return factor * x
+
+    with pytest.warns(UserWarning, match="give numbers that change as tensors"):
+        for factor in range(9):
+            scaled(tf.constant(1.0), factor)

@@ -352,3 +352,17 @@ def test_a_model_that_is_not_compiled_says_so():
     model = keras.models.Sequential([keras.layers.Dense(1, input_shape=[3])])
     with pytest.raises(RuntimeError, match="compile"):
         model.fit(*numbers())
+
+
+def test_a_table_of_epochs_has_places_for_what_is_validated_later(tmp_path):
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((4, 2), np.float32)
+    y = np.ones((4, 1), np.float32)
+    logger = keras.callbacks.CSVLogger(tmp_path / "log.csv")
+    model.fit(
+        x, y, epochs=4, validation_data=(x, y), validation_freq=2, callbacks=[logger], verbose=0
+    )
+    header, *rows = (tmp_path / "log.csv").read_text().split()
+    assert header == "epoch,loss,val_loss"
+    assert [row.split(",")[2] == "NA" for row in rows] == [True, False, True, False]

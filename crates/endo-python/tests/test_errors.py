@@ -354,7 +354,7 @@ BAD = {
     "ragged": ([[1.0, 2.0], [3.0]], [1.0, 2.0], "different lengths"),
     "words": ([["a", "b"]], [1.0], "holds no numbers"),
     "text": ("abc", [1.0], "a text is no array"),
-    "none": (None, Y, "x is None"),
+    "none": (None, Y, "`x` is None"),
     "number": (3, 4, "without axes"),
     "no rows": (np.zeros((0, 3)), np.zeros((0, 1)), "have no samples"),
     "empty": ([], [], "have no samples"),

@@ -123,3 +123,63 @@ def test_an_initializer_with_a_seed_draws_the_same_again():
     assert (first == again).all()
     assert (first != keras.initializers.HeNormal(seed=6)([3, 4]).numpy()).any()
     assert isinstance(keras.initializers.get("he_normal")([2, 2]), tf.Tensor)
+
+
+class Holder(keras.layers.Layer):
+    """A layer that makes its weight when it is made itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = self.add_weight(name="w", shape=(2, 2))
+
+
+def _program(seed):
+    """The first values of weights that are made in all ways."""
+    keras.utils.set_random_seed(seed)
+    x = np.ones((2, 3), np.float32)
+    found = [Holder().w.numpy() for _ in range(2)]
+    for make in (keras.layers.Dense, keras.layers.SimpleRNN):
+        for _ in range(2):
+            layer = make(2)
+            layer(x if make is keras.layers.Dense else x[None])
+            found.append(layer.get_weights()[0])
+    found += [keras.initializers.GlorotUniform()((2, 2)).numpy() for _ in range(2)]
+    for _ in range(2):
+        model = keras.Sequential([keras.layers.Dense(2)])
+        model(x)
+        found.append(model.get_weights()[0])
+    return found
+
+
+def test_weights_that_are_made_one_after_another_differ():
+    found = _program(42)
+    for first, second in zip(found[::2], found[1::2]):
+        assert (first != second).all()
+
+
+def test_the_same_seed_and_program_give_the_same_first_values():
+    for first, again, other in zip(_program(42), _program(42), _program(43)):
+        assert (first == again).all() and (first != other).any()
+
+
+def test_a_custom_layer_and_those_within_follow_the_seed_outside_models():
+    class Block(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def build(self, shape):
+            self.w = self.add_weight("w", (3, 3), initializer="he_normal")
+
+        def call(self, x):
+            return self.dense(x @ self.w)
+
+    def values(seed):
+        keras.utils.set_random_seed(seed)
+        blocks = [Block(), Block()]
+        return [[block(np.ones((1, 3), np.float32)).numpy() for block in blocks]]
+
+    (first, second), = values(1)
+    assert (first != second).any()
+    (again, _), = values(1)
+    assert (first == again).all()

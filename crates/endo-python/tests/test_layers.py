@@ -281,3 +281,59 @@ def test_losses_of_a_model_are_those_of_its_last_call():
     with tf.GradientTape():
         model(np.zeros((2, 2), np.float32), training=True)
     assert [float(one) for one in model.losses] == [0.0]
+
+
+# Options that are set later
+
+
+def test_an_option_set_before_the_first_call_is_used():
+    dense, dropout = layers.Dense(2, kernel_initializer="ones"), layers.Dropout(0.5)
+    dense.units, dense.activation = 3, lambda x: 10.0 * x
+    dropout.rate = 0.0
+    x = np.ones((1, 4), np.float32)
+    assert dense(x).numpy().tolist() == [[40.0, 40.0, 40.0]]
+    assert dropout(x, training=True).numpy().tolist() == x.tolist()
+    assert dense.get_config()["units"] == 3
+
+
+def test_the_activation_of_a_linear_layer_may_be_set_later():
+    dense = layers.Dense(1, kernel_initializer="ones")
+    x = np.ones((1, 4), np.float32)
+    assert float(dense(x)) == 4.0
+    dense.activation = lambda x: -x
+    assert float(dense(x)) == -4.0
+
+
+def test_a_rate_may_be_set_between_calls():
+    model = keras.Sequential([layers.Dropout(0.9999), layers.Dense(1, kernel_initializer="ones")])
+    model.compile("sgd", "mse")
+    x, y = np.ones((64, 3), np.float32), np.full((64, 1), 3.0, np.float32)
+    model.layers[0].rate = 0.0
+    assert model.fit(x, y, verbose=0).history["loss"][0] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_an_option_of_made_weights_cannot_be_set():
+    dense = layers.Dense(1)
+    dense(np.ones((1, 4), np.float32))
+    for name, value in [("units", 2), ("kernel_regularizer", "l2"), ("use_bias", False)]:
+        with pytest.raises(ValueError, match=rf"(?s)`{name}` of `dense` is set after.*set_weights"):
+            setattr(dense, name, value)
+    assert dense.units == 1
+
+
+def test_a_frozen_layer_may_get_another_activation():
+    dense = layers.Dense(1, kernel_initializer="ones")
+    x = np.ones((1, 4), np.float32)
+    dense(x)
+    dense.trainable = False
+    dense.activation = lambda x: -x
+    assert float(dense(x)) == -4.0 and not dense.trainable_weights
+
+
+def test_a_penalty_on_outputs_goes_with_a_function_as_activation():
+    dense = layers.Dense(
+        2, activation=lambda x: x, kernel_initializer="ones", activity_regularizer="l2"
+    )
+    model = keras.Sequential([dense])
+    model(np.ones((2, 3), np.float32))
+    assert [float(loss) for loss in model.losses] == pytest.approx([0.01 * 9.0 * 4 / 2])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from endo import keras
+from endo import keras, tf
 
 _NAMES = json.loads((Path(__file__).parent / "keras_names.json").read_text())
 _PAIRS = [(module, name) for module, names in _NAMES.items() for name in names]
@@ -30,8 +30,9 @@ def _found(module, name):
         place = getattr(place, part)
     try:
         return getattr(place, name)
-    except NotImplementedError as error:
-        assert "\n  help: " in str(error), f"{name} is refused without what to use instead"
+    except AttributeError as error:
+        text = str(error)
+        assert "is not there\n  help: " in text, f"{name} is refused without what to use instead"
         return None
 
 
@@ -66,3 +67,15 @@ def test_the_arguments_of_a_class_are_in_keras_order(module, name):
 def test_an_unknown_name_is_no_attribute():
     for module in (keras.layers, keras.optimizers, keras.initializers):
         assert not hasattr(module, "Nonsense")
+
+
+def test_a_refused_name_is_no_attribute():
+    refused = {
+        keras: "ops",
+        tf: "ragged",
+        keras.layers: "RNN",
+        keras.optimizers: "Muon",
+        keras.initializers: "STFT",
+    }
+    for module, name in refused.items():
+        assert not hasattr(module, name) and getattr(module, name, None) is None

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._native import ArgumentError
+from ._native import ArgumentError, ShapeError
 
 
 class DType:
@@ -84,6 +84,21 @@ class TensorShape(tuple):
 
     def __repr__(self):
         return f"TensorShape({list(self)})"
+
+
+def require_shape(sizes, shape, what):
+    """Raises where sizes are not those of a shape, in which sizes may be open."""
+    if shape is None:
+        return
+    wanted = TensorShape(shape)
+    fits = len(sizes) == len(wanted) and all(
+        one is None or one == size for one, size in zip(wanted, sizes)
+    )
+    if not fits:
+        raise ShapeError(
+            f"{what} has the shape {list(sizes)}, and `shape` says {list(wanted)}\n"
+            "  help: leave the shape out, or change it by tf.reshape or tf.broadcast_to"
+        )
 
 
 def sizes(shape, open=False):

@@ -13,8 +13,10 @@ def nearest(name, known):
     return f"\n  help: did you mean `{by_lower[found[0]]}`?" if found else ""
 
 
-def absent(module, content, name):
-    """The error for a name that a module does not have."""
+def absent(module, content, name, instead=None):
+    """The error for a name that a module does not have, with what to use instead."""
+    if instead is not None:
+        return AttributeError(f"{module}.{name} is not there\n  help: {instead}")
     help = nearest(name, content) or f"\n  help: dir({module}) says what there is"
     return AttributeError(f"{module} has no `{name}` here{help}")
 

@@ -29,8 +29,8 @@ class EndoError(Exception):
 
 class LayerHandle:
     """A layer that Python holds."""
-    def apply(self, inputs: Any, training: bool | None = None, first_values: dict[str, Callable[[tuple[int, ...]], Any]] | None = None, masks: Any = None) -> list[Tensor]:
-        """Applies it in the trace at hand. `first_values` are callables by the names of weights: of the shape as a tuple, they return an array. `masks` are those of the inputs, or `None`."""
+    def apply(self, inputs: Any, training: bool | None = None, first_values: dict[str, Callable[[tuple[int, ...]], Any]] | None = None, masks: Any = None, seed: int | None = None) -> list[Tensor]:
+        """Applies it in the trace at hand. `first_values` are callables by the names of weights: of the shape as a tuple, they return an array. `masks` are those of the inputs, or `None`. `seed` is that of the weights that it makes, where no model has one."""
     @staticmethod
     def named(text: str | None) -> LayerHandle:
         """The layer of the library that a text names."""
@@ -119,8 +119,8 @@ class ModelHandle:
         """The terms of its loss in the trace at hand."""
     def metric_results(self) -> Any:
         ...
-    def on_batch(self, data: Any, trains: Any) -> Any:
-        """One step of training, or of testing, on a batch."""
+    def on_batch(self, data: Any, trains: Any, class_weight: Any) -> Any:
+        """One step of training, or of testing, on a batch; with a weight for each class, or none."""
     def output_names(self) -> Any:
         ...
     def predict(self, inputs: Any) -> Any:
@@ -300,8 +300,8 @@ class Tensor:
         ...
     def numpy(self) -> ndarray:
         """The numbers as a NumPy array."""
-    def set_shape(self, sizes: Any) -> Any:
-        """Says what axes may be set from outside: none."""
+    def set_shape(self, shape: list[int] | None) -> Any:
+        """Checks a shape that the program knows, in which sizes may be open: it changes nothing."""
     @property
     def shape(self) -> Any:
         ...

@@ -29,3 +29,13 @@ def _pack(structure, leaves):
 def skeleton(value):
     """The nesting alone."""
     return pack(value, [None] * len(flatten(value)))
+
+
+def structure_key(value):
+    """The nesting as something to look up by: the kinds of containers, and the keys of
+    dictionaries; ``None`` for a leaf."""
+    if isinstance(value, dict):
+        return (dict, *[(key, structure_key(value[key])) for key in sorted(value)])
+    if isinstance(value, (list, tuple)):
+        return (type(value), *[structure_key(item) for item in value])
+    return None

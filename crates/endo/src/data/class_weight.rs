@@ -80,17 +80,29 @@ impl Dataset {
         weights: impl IntoIterator<Item = (usize, f64)>,
     ) -> Result<Self> {
         self.require_no_weights()?;
-        if self.targets.len() > 1 {
-            let message = format!(
-                "class weights are for one output, and the data has targets for {}",
-                self.targets.len()
-            );
-            let help = "give `Fit::output_class_weight` the output that they are for, or give \
-                sample weights: `with_sample_weight((w1, w2))`";
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
-        }
+        self.require_one_target()?;
         let weight = class_weights(self.require_targets()?, weights)?;
         self.with_sample_weight(weight)
+    }
+
+    /// Sample weights by class of a batch, in which not all classes that have a weight need be.
+    ///
+    /// ```
+    /// use endo::data::Dataset;
+    /// let batch = Dataset::new([[1.0_f32], [2.0]], [0, 1])?;
+    /// let batch = batch.with_class_weight_of_batch([(0, 2.0), (7, 3.0)])?;
+    /// assert_eq!(batch.sample_weight(), Some(&[2.0_f32, 1.0].into()));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`with_class_weight`](Self::with_class_weight).
+    pub fn with_class_weight_of_batch(
+        self,
+        weights: impl IntoIterator<Item = (usize, f64)>,
+    ) -> Result<Self> {
+        self.require_one_target()?;
+        self.with_class_weights_at(&[(0, weights.into_iter().collect())], false)
     }
 
     /// The same with weights by class for the targets at some places, where the others weigh 1.
@@ -108,6 +120,19 @@ impl Dataset {
             all[*place] = weights_of(&self.targets[*place], weights.iter().copied(), is_whole)?;
         }
         Ok(Self { sample_weights: all, ..self.clone() })
+    }
+
+    fn require_one_target(&self) -> Result<()> {
+        if self.targets.len() > 1 {
+            let message = format!(
+                "class weights are for one output, and the data has targets for {}",
+                self.targets.len()
+            );
+            let help = "give `Fit::output_class_weight` the output that they are for, or give \
+                sample weights: `with_sample_weight((w1, w2))`";
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
+        }
+        Ok(())
     }
 
     fn require_no_weights(&self) -> Result<()> {

@@ -282,6 +282,14 @@ impl Context {
         result
     }
 
+    /// Runs `f` with a seed for the weights that it makes, and puts the old one back.
+    pub fn with_weight_seed<T>(&mut self, seed: u64, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.seed, seed);
+        let result = f(self);
+        self.seed = before;
+        result
+    }
+
     /// Runs `f` with a model's seed for weights and its counter for random numbers, and puts the
     /// old ones back.
     pub(crate) fn with_randomness<T>(

@@ -34,9 +34,7 @@ _ABSENT = {
 
 
 def __getattr__(name):
-    if name in _ABSENT:
-        raise NotImplementedError(f"keras.{name} is not there: {_ABSENT[name]}")
-    raise absent("keras", globals(), name)
+    raise absent("keras", globals(), name, _ABSENT.get(name))
 
 
 __all__ = [

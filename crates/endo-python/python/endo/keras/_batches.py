@@ -12,7 +12,9 @@ from . import utils
 def data_of(x, y=None, sample_weight=None):
     """Data for a model, with the structure of the inputs: lists of arrays, or what has batches."""
     if x is None:
-        raise ValueError("there is no data: x is None")
+        raise ValueError(
+            "there is no data: `x` is None\n  help: give arrays, a data set or a Sequence as `x`"
+        )
     if hasattr(x, "_batches"):
         if y is not None:
             raise ValueError("y is part of the data set already: leave it out")

@@ -15,10 +15,16 @@ def call_stack():
     return _calls.stack
 
 
+def is_in_model():
+    """Whether a model is being called, whose seed the first values of weights follow."""
+    return any(call.layer._has_seed for call in call_stack())
+
+
 class Call:
     """One call of a layer."""
 
-    def __init__(self, inputs, arguments, options):
+    def __init__(self, layer, inputs, arguments, options):
+        self.layer = layer
         self.inputs, self.arguments, self.options = inputs, arguments, options
         training = options.get("training")
         self.training = None if training is None else bool(training)

@@ -41,7 +41,7 @@ class EinsumDense(Layer):
         self._letters(8)
 
     def _letters(self, rank):
-        """The letters of the input, the kernel and the output for an input of so many axes."""
+        """The letters of the input, the kernel and the output for an input with `rank` axes."""
         inputs, arrow, output = self.equation.partition("->")
         inputs, comma, kernel = inputs.partition(",")
         if not arrow or not comma or "..." in kernel:

@@ -8,6 +8,8 @@ import zipfile
 from .._dtypes import TensorShape
 from ._saving import CustomObjectScope, config_of, made_of, with_objects
 
+_FILES_OF_WEIGHTS = "read a file of save_weights by load_weights, and save models by Model.save"
+
 
 def write_model(model, path):
     """Writes a model to a file, which is there as a whole or not at all."""
@@ -60,13 +62,14 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file {path}")
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} was not written by Model.save")
+        raise ValueError(f"{path} was not written by Model.save\n  help: {_FILES_OF_WEIGHTS}")
     with CustomObjectScope(custom_objects), zipfile.ZipFile(path) as archive:
         try:
             content = json.loads(archive.read("config.json"))
         except (KeyError, ValueError, zipfile.BadZipFile) as error:
             raise ValueError(
-                f"{path} was not written by Model.save, or is damaged: {error}"
+                f"{path} was not written by Model.save, or is damaged: {error}\n"
+                f"  help: {_FILES_OF_WEIGHTS}"
             ) from None
         model = made_of(content["model"])
         object.__setattr__(model, "_last_structure", content["structure"])

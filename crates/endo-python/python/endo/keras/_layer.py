@@ -45,6 +45,8 @@ class Layer:
 
     # Whether outputs have the mask of the input: so for layers that treat each position by itself.
     supports_masking = False
+    # Whether the first values of all weights within follow a seed of its own.
+    _has_seed = False
 
     def __new__(cls, *arguments, **options):
         layer = super().__new__(cls)
@@ -169,7 +171,11 @@ class Layer:
         regularizer=None,
         trainable=True,
         constraint=None,
-        **options,
+        aggregation=None,
+        autocast=None,
+        experimental_autocast=None,
+        synchronization=None,
+        use_resource=None,
     ):
         """A variable of the layer: `shape` is a list of sizes, `initializer` a name, an object or a
         function of a shape."""
@@ -281,12 +287,11 @@ class Layer:
 
     # Losses and metrics
 
-    def add_loss(self, losses, **options):
+    def add_loss(self, losses, name=None, inputs=None):
         """Adds a term to the loss: a scalar, or the sum of a tensor with axes. Called in `call`.
         With `name` it is reported under that."""
         if callable(losses):
             raise ValueError("add_loss takes tensors: compute the term in `call`")
-        name = options.get("name")
         for loss in losses if isinstance(losses, (list, tuple)) else [losses]:
             count = self._count_of(name or "added_loss")
             label = name or "added_loss"
@@ -299,7 +304,7 @@ class Layer:
         counts[name] = counts.get(name, -1) + 1
         return counts[name]
 
-    def add_metric(self, value, name=None, aggregation=None, **options):
+    def add_metric(self, value, name=None, aggregation=None):
         """Reports the mean of a value over each epoch; what a metric returned is reported as it
         is."""
         from .metrics import is_result
@@ -370,7 +375,7 @@ class Layer:
         self._require_init()
         _tracking.note(self)
         tensors = [self._cast(leaf) for leaf in flatten(inputs)]
-        call = Call(skeleton(inputs), arguments, options)
+        call = Call(self, skeleton(inputs), arguments, options)
         stack = call_stack()
         stack.append(call)
         try:
@@ -402,7 +407,7 @@ class Layer:
         stack = call_stack()
         call = stack[-1] if stack and stack[-1].is_new else None
         if call is None:
-            call = Call(self._last_structure, (), {})
+            call = Call(self, self._last_structure, (), {})
             stack.append(call)
             try:
                 return self._run_call(call, tensors)

@@ -7,11 +7,11 @@ import warnings
 
 import numpy as np
 
-from .. import _native
+from .. import _native, _seed
 from .._names import count, refuse_options
 from .._structure import pack
 from . import callbacks as _callbacks
-from . import losses, optimizers, utils
+from . import losses, optimizers
 from ._batches import by_output, by_output_lists, class_weights, data_of, rows_at_once, rows_of
 from ._calls import call_stack
 from ._files import write_model
@@ -25,6 +25,8 @@ class Model(Layer):
     Subclass it: make the layers in `__init__` after ``super().__init__(**kwargs)``, and compute in
     ``call(self, inputs)``. `compile` chooses how it is trained, `fit` trains it.
     """
+
+    _has_seed = True
 
     def __init__(self, *arguments, name=None, **options):
         if arguments or "inputs" in options or "outputs" in options:
@@ -156,7 +158,7 @@ class Model(Layer):
         **options,
     ):
         """Chooses how to train: an optimizer, a loss (for each output), metrics."""
-        refuse_options("compile", options, _arguments(Model.compile))
+        _refuse(Model.compile, options)
         if isinstance(optimizer, Model) or isinstance(optimizer, losses.Loss):
             raise TypeError(f"the optimizer is {optimizer!r}; give a name or an optimizer")
         optimizer = optimizers.get(optimizer)
@@ -250,9 +252,7 @@ class Model(Layer):
     ):
         """Trains on data: arrays, a data set, a `Sequence` or a generator of batches. Returns a
         `History`."""
-        for name in ("max_queue_size", "workers", "use_multiprocessing"):
-            options.pop(name, None)
-        refuse_options("fit", options, _arguments(Model.fit))
+        _refuse(Model.fit, options)
         self._check_own_steps()
         self._require_compiled()
         data = self._data(x, y, sample_weight)
@@ -319,6 +319,8 @@ class Model(Layer):
         **options,
     ):
         """The loss and the metrics on data: a number, or a list of them."""
+        _refuse(Model.evaluate, options)
+        _refuse_callbacks("evaluate", callbacks)
         self._check_own_steps()
         self._require_compiled()
         data = self._data(x, y, sample_weight)
@@ -333,6 +335,8 @@ class Model(Layer):
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, **options):
         """The outputs for inputs, as NumPy arrays."""
+        _refuse(Model.predict, options)
+        _refuse_callbacks("predict", callbacks)
         self._check_own_steps()
         count(batch_size, "batch_size")
         data = self._data(x)
@@ -369,19 +373,19 @@ class Model(Layer):
         self, x, y=None, sample_weight=None, class_weight=None, return_dict=False, **options
     ):
         """One step of training on a batch: the loss, and the metrics since their last reset."""
+        _refuse(Model.train_on_batch, options)
         self._check_own_steps()
-        self._require_compiled()
-        if class_weight:
-            sample_weight = np.array([class_weight.get(int(one), 1.0) for one in np.ravel(y)])
-        return self._on_batch(x, y, sample_weight, True, return_dict)
+        return self._on_batch(x, y, sample_weight, True, return_dict, class_weight)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False, **options):
         """The loss of a batch, and the metrics since their last reset."""
-        self._require_compiled()
+        _refuse(Model.test_on_batch, options)
         return self._on_batch(x, y, sample_weight, False, return_dict)
 
-    def _on_batch(self, x, y, sample_weight, trains, return_dict):
-        logs = self._synced().on_batch(self._data(x, y, sample_weight), trains)
+    def _on_batch(self, x, y, sample_weight, trains, return_dict, class_weight=None):
+        self._require_compiled()
+        data = self._data(x, y, sample_weight)
+        logs = self._synced().on_batch(data, trains, class_weights(class_weight) or [])
         self._after()
         if return_dict:
             return dict(logs)
@@ -416,22 +420,26 @@ class Model(Layer):
 
     def summary(self, line_length=None, print_fn=None, **options):
         """Prints the layers with their outputs and weights."""
+        _refuse(Model.summary, options)
         text = self._model().summary()
         (print_fn or print)(text)
 
     def save_weights(self, filepath, overwrite=True, **options):
         """Writes the weights to a safetensors file."""
+        _refuse(Model.save_weights, options)
         if not overwrite and os.path.exists(filepath):
             raise FileExistsError(f"{filepath} is there already, and overwrite is False")
         self._model().save_weights(os.fspath(filepath))
 
     def load_weights(self, filepath, **options):
         """Reads the weights from a file of `save_weights`; the model has to be built."""
+        _refuse(Model.load_weights, options)
         self._model().load_weights(os.fspath(filepath))
 
     def export(self, filepath, **options):
         """Writes what `predict` computes to a file that the tool `endo` and Rust programs read
         without Python."""
+        _refuse(Model.export, options)
         self._model().export(os.fspath(filepath))
 
     def save(self, filepath, overwrite=True, **options):
@@ -439,6 +447,7 @@ class Model(Layer):
 
         `load_model` makes it again. A class of yours with arguments says them in `get_config`.
         """
+        _refuse(Model.save, options)
         path = os.fspath(filepath)
         if not overwrite and os.path.exists(path):
             raise FileExistsError(f"{path} is there already, and overwrite is False")
@@ -449,8 +458,32 @@ class Model(Layer):
 
 def _native_seed():
     """The seed of a model: another for each model that is made after `set_random_seed`."""
-    return _native.random_seed() + utils.next_model_number()
+    return _native.random_seed() + _seed.next_number("models")
 
 
-def _arguments(function):
-    return inspect.signature(function).parameters
+# Arguments of Keras that change nothing here: how data is fetched, and what files are called.
+_HARMLESS = {
+    "fit": ("max_queue_size", "workers", "use_multiprocessing"),
+    "evaluate": ("max_queue_size", "workers", "use_multiprocessing"),
+    "predict": ("max_queue_size", "workers", "use_multiprocessing"),
+    "summary": ("expand_nested", "show_trainable", "positions", "layer_range"),
+    "save": ("save_format", "zipped"),
+    "save_weights": ("save_format",),
+    "export": ("format", "verbose"),
+}
+
+
+def _refuse(method, options):
+    """Raises if there are options that a method does not have."""
+    harmless = _HARMLESS.get(method.__name__, ())
+    unknown = [name for name in options if name not in harmless]
+    if unknown:
+        refuse_options(method.__name__, unknown, inspect.signature(method).parameters)
+
+
+def _refuse_callbacks(method, callbacks):
+    if callbacks:
+        raise NotImplementedError(
+            f"`{method}` calls no callbacks\n"
+            "  help: call what they do before and after it, or give them to `fit`"
+        )

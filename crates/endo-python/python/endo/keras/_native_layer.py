@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .. import _native
+from .. import _native, _seed, _tracking
 from .._text import value_text, written
 from . import activations, constraints, initializers, regularizers
-from ._calls import call_stack
+from ._calls import call_stack, is_in_model
 from ._first_values import first_values
 from ._layer import Layer
 from ._named import names_of, overridden, with_names
@@ -46,6 +46,10 @@ class NativeLayer(Layer):
     _takes_several = False
     # Whether the native layer adds the penalty on its outputs by itself.
     _takes_activity_regularizer = False
+    # Whether the text of the native layer says that its weights are not trained.
+    _says_trainable = False
+    # Whether its activation may be a function of the program.
+    _takes_functions = True
 
     def __init__(self, *arguments, **options):
         changed = overridden(type(self), "call", "build", "add_weight")
@@ -63,27 +67,74 @@ class NativeLayer(Layer):
             for name in ("trainable", "name", "dtype", "input_shape", "input_dim")
             if name in options and not (name == "input_dim" and name in self._positional)
         }
+        if getattr(base.get("dtype"), "name", base.get("dtype")) not in (None, "float32"):
+            raise NotImplementedError(
+                f"{type(self).__name__} with dtype={base['dtype']!r}: layers of the library "
+                "compute in float32\n  help: leave `dtype` out, or write a layer with `add_weight`"
+            )
         super().__init__(**base)
         hidden = object.__setattr__
         hidden(self, "_config", config)
         hidden(self, "_given", {**self._defaults, **options})
         hidden(self, "_native_weights", None)
         self._make()
-        for name, value in {**self._defaults, **options}.items():
-            if name not in ("activation",) and not hasattr(type(self), name):
+        self._show_options()
+
+    def _show_options(self):
+        """Makes attributes of the options."""
+        hidden = object.__setattr__
+        for name, value in self._given.items():
+            if name != "activation" and not hasattr(type(self), name):
                 hidden(self, name, value)
-        if "activation" in self._positional:
-            hidden(self, "activation", activations.get(options.get("activation")))
+        for name, family in (("activation", activations), ("activity_regularizer", regularizers)):
+            if name in self._positional or name in self._given:
+                hidden(self, name, family.get(self._given.get(name)))
 
     def _make(self):
         """Makes the native layer, which has no weights before it is called."""
         hidden = object.__setattr__
+        hidden(self, "_text", self._describe(self._given))
+        make = _native.LayerHandle.of_several if self._takes_several else _native.LayerHandle.named
+        hidden(self, "_handle_or_none", make(self._text))
+        hidden(self, "_native_weights", None)
+
+    def _describe(self, options):
+        """The text of the native layer; notes what of the options is computed in Python."""
+        hidden = object.__setattr__
         hidden(self, "_first_values", {})
         hidden(self, "_custom", [])
         hidden(self, "_activation", None)
-        hidden(self, "_text", self._text_of(self._given))
-        make = _native.LayerHandle.of_several if self._takes_several else _native.LayerHandle.named
-        hidden(self, "_handle_or_none", make(self._text))
+        return self._text_of(options)
+
+    def __setattr__(self, name, value):
+        is_made = self.__dict__.get("_handle_or_none") is not None
+        is_option = name in self._positional or name in self._defaults or name == "activation"
+        if is_made and is_option and not hasattr(type(self), name):
+            self._change_option(name, _chosen(name, value))
+        else:
+            super().__setattr__(name, value)
+
+    def _change_option(self, name, value):
+        """Gives an option another value: the native layer is made anew if it has no weights yet."""
+        hidden, before = object.__setattr__, dict(self.__dict__)
+        given = {**self._given, name: value}
+        try:
+            is_same = self._describe(self._given) == self._describe(given)
+            if not is_same and self._native_weights:
+                raise ValueError(
+                    f"`{name}` of `{self.name}` is set after the layer has got its weights\n"
+                    f"  help: set it before the layer is called, or make another "
+                    f"{type(self).__name__} and give it these by `set_weights`"
+                )
+            hidden(self, "_given", given)
+            hidden(self, "_config", {**self._config, name: value})
+            if not is_same:
+                self._make()
+        except BaseException:
+            self.__dict__.update(before)
+            raise
+        super().__setattr__(name, value)
+        self._show_options()
 
     @property
     def trainable(self):
@@ -116,7 +167,7 @@ class NativeLayer(Layer):
             ending = next((ending for ending in _WEIGHT_OPTIONS if name.endswith(ending)), None)
             if name == "activation":
                 text = activations.text_of(value)
-                if text is None and self._native_name in ("lstm", "gru", "simple_rnn"):
+                if text is None and not self._takes_functions:
                     raise NotImplementedError(
                         f"{type(self).__name__} with a function as activation: give a name, such "
                         "as 'tanh'"
@@ -128,7 +179,7 @@ class NativeLayer(Layer):
             elif name == "recurrent_activation":
                 texts[name] = activations.text_of(value)
             elif name == "activity_regularizer":
-                object.__setattr__(self, "activity_regularizer", regularizers.get(value))
+                continue
             elif ending is not None:
                 text = _WEIGHT_OPTIONS[ending].text_of(value)
                 if text is not None:
@@ -145,17 +196,11 @@ class NativeLayer(Layer):
             texts["activity_regularizer"] = penalty
         object.__setattr__(self, "_is_penalized", "activity_regularizer" in texts)
         texts["trainable"] = None if self._is_trainable else "false"
-        if not self._has_weights():
+        if not self._says_trainable:
             texts.pop("trainable")
         if self._given_name:
             texts["name"] = f'"{self._given_name}"'
         return written(self._native_name, texts)
-
-    def _has_weights(self):
-        """Whether the text of the layer says that its weights are not trained."""
-        names = self._positional
-        is_known = any(name.endswith("_initializer") for name in names)
-        return is_known or self._native_name == "rms_normalization"
 
     @staticmethod
     def _layer_text(layer):
@@ -190,8 +235,12 @@ class NativeLayer(Layer):
         masks = call_stack()[-1].options.get("mask")
         if masks is not None and not isinstance(masks, list):
             masks = [masks]
-        outputs = handle.apply(tensors, training, self._first_values or None, masks)
-        if self._native_weights is None:
+        is_new = self._native_weights is None
+        seed = None
+        if is_new and not is_in_model():
+            seed = _seed.next_seed(f"{_native.current_path()}/{self._native_name}")
+        outputs = handle.apply(tensors, training, self._first_values or None, masks, seed)
+        if is_new:
             self._take_weights()
         # By itself the layer has no loss, and no updates.
         for weight, ending, function in self._custom if _native.is_open() else ():
@@ -270,12 +319,15 @@ def layer_of(
     native_name=None,
     base=NativeLayer,
     takes_activity_regularizer=None,
+    says_trainable=None,
     **defaults,
 ):
     """A layer of the library by its Keras name."""
     positional = tuple(positional.split())
     if takes_activity_regularizer is None:
         takes_activity_regularizer = "activity_regularizer" in positional
+    if says_trainable is None:
+        says_trainable = any(one.endswith("_initializer") for one in positional)
     return type(
         name,
         (base,),
@@ -283,6 +335,7 @@ def layer_of(
             "_native_name": native_name or names_of(name),
             "_positional": positional,
             "_takes_activity_regularizer": takes_activity_regularizer,
+            "_says_trainable": says_trainable,
             "_defaults": defaults,
             "__doc__": doc,
             "__module__": f"{__package__}.layers",

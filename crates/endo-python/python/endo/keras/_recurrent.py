@@ -22,6 +22,7 @@ class RecurrentLayer(NativeLayer):
     """
 
     _takes_several = True
+    _takes_functions = False
     _refused = {
         "stateful": "each batch starts anew; hand states on with return_state and initial_state",
         "recurrent_dropout": "use `dropout`, or a Dropout layer before or after",
@@ -29,8 +30,8 @@ class RecurrentLayer(NativeLayer):
         "use_cudnn": None,
     }
 
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def _show_options(self):
+        super()._show_options()
         rate = self._config_value("dropout", 0.0)
         # Keras leaves out the same features at each step.
         text = f"dropout({float(rate)}, noise_shape=[none, 1, none])"

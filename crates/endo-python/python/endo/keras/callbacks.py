@@ -371,6 +371,10 @@ class CSVLogger(Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self._writer is None:
             names = ["epoch", *logs]
+            # The first epoch may be one in which nothing is validated.
+            if self.params["validation_freq"] > 1:
+                names += [f"val_{name}" for name in logs if not name.startswith("val_")]
+                names = list(dict.fromkeys(names))
             self._writer = csv.DictWriter(self._file, names, delimiter=self.separator, restval="NA")
             if self._needs_header:
                 self._writer.writeheader()

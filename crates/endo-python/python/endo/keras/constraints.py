@@ -14,6 +14,8 @@ class Constraint(Named):
     def __init__(self, *arguments, **options):
         if type(self)._native_name is not None:
             super().__init__(*arguments, **options)
+        elif arguments or options:
+            raise TypeError(f"Constraint takes no arguments, got {[*arguments, *options]}")
 
     def __call__(self, w):
         return _native.project(self._text(), w)

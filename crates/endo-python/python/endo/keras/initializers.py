@@ -1,6 +1,6 @@
 """First values of weights: by name, with options, or a function of a shape."""
 
-from .. import _native
+from .. import _native, _seed
 from .._names import absent
 from ._named import Named, class_of, is_native
 from ._saving import resolved
@@ -10,16 +10,22 @@ class Initializer(Named):
     """First values of weights. One of your own has `__call__(self, shape, dtype=None)`."""
 
     _family = "initializers"
-    _calls = 0
 
     def __init__(self, *arguments, **options):
         if type(self)._native_name is not None:
             super().__init__(*arguments, **options)
+        elif arguments or options:
+            raise TypeError(f"Initializer takes no arguments, got {[*arguments, *options]}")
 
-    def __call__(self, shape, dtype=None, **options):
-        # Each call draws other numbers, unless there is a seed.
-        Initializer._calls += 1
-        stream = 0 if self._seed is not None else Initializer._calls
+    def _stream(self, path):
+        """The stream of random numbers for a weight: with a seed of its own an initializer draws
+        the same numbers each time, and others otherwise."""
+        return _seed.next_stream(path) if self._seed is None else 0
+
+    def __call__(self, shape, dtype=None, partition_shape=None, partition_offset=None):
+        if partition_shape is not None or partition_offset is not None:
+            raise NotImplementedError("an initializer gives whole weights: leave partitions out")
+        stream = self._stream("initializers")
         return _native.constant(
             _native.initialize(self._text(), [int(size) for size in shape], stream, self._seed),
             dtype,
@@ -111,10 +117,9 @@ def text_of(identifier):
     return None
 
 
+_OF_SHAPE = "compute the values with NumPy, and give them as a function of the shape"
+_ABSENT = {"STFT": _OF_SHAPE, "STFTInitializer": _OF_SHAPE, "stft": _OF_SHAPE}
+
+
 def __getattr__(name):
-    if name in ("STFT", "STFTInitializer", "stft"):
-        raise NotImplementedError(
-            f"keras.initializers.{name} is not there\n"
-            "  help: compute the values with NumPy, and give them as a function of the shape"
-        )
-    raise absent("keras.initializers", globals(), name)
+    raise absent("keras.initializers", globals(), name, _ABSENT.get(name))

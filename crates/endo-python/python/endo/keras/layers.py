@@ -84,9 +84,13 @@ GroupNormalization = layer_of(
     "Normalizes groups of channels.",
 )
 UnitNormalization = layer_of("UnitNormalization", "axis", "Scales vectors to a norm of 1.")
-RMSNormalization = layer_of("RMSNormalization", "axis epsilon", "Divides by the root mean square.")
+RMSNormalization = layer_of(
+    "RMSNormalization", "axis epsilon", "Divides by the root mean square.", says_trainable=True
+)
 Normalization = layer_of(
-    "Normalization", "axis mean variance invert", "By a given mean and variance."
+    "Normalization",
+    "axis mean variance invert",
+    "Subtracts a given mean and divides by the root of a variance.",
 )
 PReLU = layer_of(
     "PReLU",
@@ -149,7 +153,11 @@ for _n in (1, 2, 3):
         f"global_average_pooling{_n}d",
     )
     globals()[f"ZeroPadding{_n}D"] = layer_of(
-        f"ZeroPadding{_n}D", "padding data_format", "Zeros around.", f"zero_padding{_n}d", padding=1
+        f"ZeroPadding{_n}D",
+        "padding data_format",
+        "Puts zeros around the positions.",
+        f"zero_padding{_n}d",
+        padding=1,
     )
     globals()[f"Cropping{_n}D"] = layer_of(
         f"Cropping{_n}D",
@@ -214,7 +222,7 @@ class InputLayer(Layer):
 
 def Input(shape=None, batch_size=None, dtype=None, name=None, **options):
     """The shape of a model's input, at the start of a `Sequential`."""
-    return InputLayer(shape, batch_size=batch_size, dtype=dtype, name=name)
+    return InputLayer(shape, batch_size=batch_size, dtype=dtype, name=name, **options)
 
 
 _WORDS = "turn words into numbers with pandas or scikit-learn first"
@@ -267,9 +275,7 @@ _ABSENT = {
 def __getattr__(name):
     for beginning in sorted(_ABSENT, key=len, reverse=True):
         if name == beginning or name.startswith(beginning) and name[0].isupper():
-            raise NotImplementedError(
-                f"keras.layers.{name} is not there\n  help: {_ABSENT[beginning]}"
-            )
+            raise absent("keras.layers", globals(), name, _ABSENT[beginning])
     raise absent("keras.layers", globals(), name)
 
 

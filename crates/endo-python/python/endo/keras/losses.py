@@ -133,15 +133,18 @@ def _loss(name, positional, doc, native_name=None):
 
 
 _TABLE = {
-    "BinaryCrossentropy": ("from_logits label_smoothing axis", "Of two classes."),
+    "BinaryCrossentropy": ("from_logits label_smoothing axis", "The cross-entropy of two classes."),
     "BinaryFocalCrossentropy": (
         "apply_class_balancing alpha gamma from_logits label_smoothing axis",
-        "Of two classes, with less weight on what is right (Lin et al. 2018).",
+        "The cross-entropy of two classes, less of what is right (Lin et al. 2018).",
     ),
-    "CategoricalCrossentropy": ("from_logits label_smoothing axis", "Of one-hot classes."),
+    "CategoricalCrossentropy": (
+        "from_logits label_smoothing axis",
+        "The cross-entropy of one-hot classes.",
+    ),
     "CategoricalFocalCrossentropy": (
         "alpha gamma from_logits label_smoothing axis",
-        "Of one-hot classes, with less weight on what is right.",
+        "The cross-entropy of one-hot classes, less of what is right.",
     ),
     "CategoricalGeneralizedCrossEntropy": (
         "q",
@@ -154,7 +157,7 @@ _TABLE = {
     ),
     "CosineSimilarity": ("axis", "Minus the cosine of the angle."),
     "CTC": ("", "Connectionist temporal classification (Graves et al. 2006)."),
-    "Dice": ("reduction name axis dtype", "Of overlaps."),
+    "Dice": ("reduction name axis dtype", "One minus twice the overlap over the sum of both."),
     "Hinge": ("", "The hinge loss."),
     "Huber": ("delta", "Squares up to `delta`, linear beyond (Huber 1964)."),
     "KLDivergence": ("", "The Kullback-Leibler divergence."),
@@ -162,14 +165,17 @@ _TABLE = {
     "MeanAbsoluteError": ("", "The mean of absolute differences."),
     "MeanAbsolutePercentageError": ("", "In percent of the targets."),
     "MeanSquaredError": ("", "The mean of squared differences."),
-    "MeanSquaredLogarithmicError": ("", "Of logarithms."),
-    "Poisson": ("", "Of counts."),
+    "MeanSquaredLogarithmicError": ("", "The mean square of the differences of `log(1 + x)`."),
+    "Poisson": ("", "The mean of `y_pred - y_true * log(y_pred)`, for counts."),
     "SparseCategoricalCrossentropy": (
         "from_logits ignore_class reduction axis name dtype",
-        "Of classes by number.",
+        "The cross-entropy of classes that are given by number.",
     ),
     "SquaredHinge": ("", "The squared hinge loss."),
-    "Tversky": ("alpha beta reduction name axis dtype", "Of overlaps, weighted."),
+    "Tversky": (
+        "alpha beta reduction name axis dtype",
+        "One minus an overlap in which both kinds of errors have weights.",
+    ),
 }
 _NATIVE = {"CTC": "ctc", "KLDivergence": "kl_divergence", "LogCosh": "log_cosh"}
 _FUNCTIONS = {}

@@ -2,11 +2,12 @@
 subclass."""
 
 import inspect
+import weakref
 
 import numpy as np
 
 from .. import _native
-from .._names import absent
+from .._names import absent, refuse_options
 from .._text import written
 from . import initializers, losses
 from ._accuracies import FUNCTIONS
@@ -43,14 +44,22 @@ class Metric:
         if "update_state" in cls.__dict__:
             cls.update_state = _reported(cls.update_state)
 
-    def add_weight(self, name=None, shape=(), initializer="zeros", dtype=None, **options):
+    def add_weight(
+        self,
+        name=None,
+        shape=(),
+        initializer="zeros",
+        dtype=None,
+        aggregation=None,
+        synchronization=None,
+    ):
         """A total: a variable that is zero at the start of each epoch."""
         if not isinstance(name, (str, type(None))):
             name, shape = (shape if isinstance(shape, str) else "total"), name
         self._require_init()
         sizes = [shape] if isinstance(shape, int) else list(shape or ())
         value = first_values(initializers.get(initializer), sizes, f"{self.name}/{name}")
-        variable = _native.Variable(np.asarray(value), False, name, "float32")
+        variable = _native.Variable(np.asarray(value), False, name, dtype or "float32")
         self._totals.append(variable)
         return variable
 
@@ -189,6 +198,7 @@ class Mean(NativeMetric):
     _positional = ("name", "dtype")
 
     def _make(self, options):
+        refuse_options(type(self).__name__, options, self._positional)
         return _native.MetricHandle.mean(self.name)
 
     def update_state(self, values, sample_weight=None):
@@ -201,17 +211,18 @@ class Sum(Mean):
     _native_name = "sum"
 
     def _make(self, options):
+        refuse_options(type(self).__name__, options, self._positional)
         return _native.MetricHandle.sum(self.name)
 
 
-_results = {}
+# By identity: tensors are compared element by element.
+_results = weakref.WeakValueDictionary()
 
 
 def _noted(tensor):
     """Notes that a metric has returned this tensor, so that its layer need not report it."""
-    if len(_results) > 1000:
-        _results.clear()
-    _results[id(tensor)] = tensor
+    if isinstance(tensor, _native.Tensor):
+        _results[id(tensor)] = tensor
     return tensor
 
 

@@ -6,7 +6,13 @@ from .. import _native
 from .._structure import flatten
 from .._names import absent
 from .._text import written
-from ._named import names_of, with_names
+from ._named import names_of, overridden, with_names
+
+
+_BY_CALLBACK = (
+    "give fit a keras.callbacks.LearningRateScheduler(function of the epoch), or set "
+    "`optimizer.learning_rate` in a loop of your own"
+)
 
 
 class _Schedule:
@@ -16,12 +22,21 @@ class _Schedule:
     _positional = ()
 
     def __init__(self, *arguments, **options):
+        self._require_native()
         options = with_names(type(self), arguments, options)
         self.name = options.pop("name", None) or type(self).__name__
         self._options = options
         _native.OptimizerHandle.named(f"sgd({self._text()})")
 
+    def _require_native(self):
+        if self._native_name is None or overridden(type(self), "__call__"):
+            raise NotImplementedError(
+                f"`{type(self).__name__}.__call__` would not be called: schedules are native\n"
+                f"  help: {_BY_CALLBACK}"
+            )
+
     def _text(self):
+        self._require_native()
         return written(self._native_name, self._options)
 
     def __call__(self, step):
@@ -57,28 +72,32 @@ def _schedule(name, positional, doc):
 _schedule(
     "ExponentialDecay",
     "initial_learning_rate decay_steps decay_rate staircase name",
-    "Falls by a factor.",
+    "The rate falls by a factor `decay_rate` every `decay_steps` steps.",
 )
 _schedule(
     "PolynomialDecay",
     "initial_learning_rate decay_steps end_learning_rate power cycle name",
-    "Falls to an end.",
+    "The rate falls to `end_learning_rate` as a power of the steps left.",
 )
 _schedule(
     "InverseTimeDecay",
     "initial_learning_rate decay_steps decay_rate staircase name",
-    "Falls as 1/t.",
+    "The rate falls as `1 / (1 + decay_rate * step / decay_steps)`.",
 )
-_schedule("PiecewiseConstantDecay", "boundaries values name", "A value for each stretch of steps.")
+_schedule(
+    "PiecewiseConstantDecay",
+    "boundaries values name",
+    "The rate has a value for each stretch of steps.",
+)
 _schedule(
     "CosineDecay",
     "initial_learning_rate decay_steps alpha name warmup_target warmup_steps",
-    "Falls as a cosine.",
+    "The rate falls as half a cosine, after a warmup where one is asked for.",
 )
 _schedule(
     "CosineDecayRestarts",
     "initial_learning_rate first_decay_steps t_mul m_mul alpha name",
-    "Falls as a cosine, again and again.",
+    "The rate falls as half a cosine, and starts anew after each fall.",
 )
 
 
@@ -122,7 +141,10 @@ class Optimizer:
         if callable(options.get("learning_rate")) and not isinstance(
             options["learning_rate"], _Schedule
         ):
-            options["learning_rate"] = options["learning_rate"]()
+            raise NotImplementedError(
+                "a function as learning_rate would be called once, not at each step\n"
+                f"  help: give a schedule of keras.optimizers.schedules; or {_BY_CALLBACK}"
+            )
         self.name = options.get("name") or names_of(type(self).__name__)
         self._config = {
             name: value for name, value in options.items() if name not in self._ignored
@@ -165,7 +187,13 @@ class Optimizer:
         """Gives weights their moving averages, where the optimizer was made with `use_ema`."""
         self._made.finalize_variable_values(list(var_list))
 
-    def apply_gradients(self, grads_and_vars, name=None, **options):
+    def apply_gradients(
+        self,
+        grads_and_vars,
+        name=None,
+        skip_gradients_aggregation=False,
+        experimental_aggregate_gradients=True,
+    ):
         """Updates variables by pairs of a gradient, or ``None``, and a variable."""
         pairs = list(grads_and_vars)
         if not pairs:
@@ -329,8 +357,4 @@ _ABSENT = {
 
 
 def __getattr__(name):
-    if name in _ABSENT:
-        raise NotImplementedError(
-            f"keras.optimizers.{name} is not there\n  help: {_ABSENT[name]}"
-        )
-    raise absent("keras.optimizers", globals(), name)
+    raise absent("keras.optimizers", globals(), name, _ABSENT.get(name))

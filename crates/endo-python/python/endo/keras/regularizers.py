@@ -15,6 +15,8 @@ class Regularizer(Named):
     def __init__(self, *arguments, **options):
         if type(self)._native_name is not None:
             super().__init__(*arguments, **options)
+        elif arguments or options:
+            raise TypeError(f"Regularizer takes no arguments, got {[*arguments, *options]}")
 
     def __call__(self, x):
         return _native.penalize(self._text(), x)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import _native
+from .. import _seed
 from ._saving import CustomObjectScope, custom_object_scope, register_keras_serializable
 
 
@@ -15,17 +15,7 @@ def set_random_seed(seed):
         raise ValueError(f"a seed is a whole number from 0, got {seed!r}")
     random.seed(seed)
     np.random.seed(seed % (1 << 32))
-    _native.set_random_seed(int(seed))
-    _models_made.clear()
-
-
-_models_made = []
-
-
-def next_model_number():
-    """How many models were made since the seed was set."""
-    _models_made.append(None)
-    return len(_models_made) - 1
+    _seed.set_seed(seed)
 
 
 def to_categorical(x, num_classes=None):
@@ -47,6 +37,9 @@ def pad_sequences(
     sequences, maxlen=None, dtype="int32", padding="pre", truncating="pre", value=0.0
 ):
     """Lists of different lengths as rows of one array."""
+    for name, chosen in (("padding", padding), ("truncating", truncating)):
+        if chosen not in ("pre", "post"):
+            raise ValueError(f"`{name}` is 'pre' or 'post', got {chosen!r}")
     length = max((len(row) for row in sequences), default=0) if maxlen is None else maxlen
     padded = np.full((len(sequences), length), value, dtype)
     for place, row in enumerate(sequences):

@@ -25,9 +25,7 @@ def __getattr__(name):
         from .. import keras
 
         return keras
-    if name in _ABSENT:
-        raise NotImplementedError(f"tf.{name} is not there: {_ABSENT[name]}")
-    raise absent("tf", globals(), name)
+    raise absent("tf", globals(), name, _ABSENT.get(name))
 
 
 _ABSENT = {
@@ -428,7 +426,7 @@ def cond(pred, true_fn=None, false_fn=None, name=None):
     return pack(structure, leaves)
 
 
-def print(*inputs, sep=" ", end="\n", output_stream=None, **options):
+def print(*inputs, sep=" ", end="\n", output_stream=None, summarize=3, name=None):
     """Prints values; while a plan is traced, once, what stands for them."""
     import builtins
 

@@ -1,12 +1,20 @@
 """`tf.function`: Python functions as plans."""
 
 import functools
+import warnings
+import weakref
 
 import numpy as np
 
 from .. import _native, _tracking
 from .._dtypes import TensorShape, float32
-from .._structure import flatten, pack, skeleton
+from .._structure import flatten, pack, skeleton, structure_key
+
+# With more plans than this for Python values alone, a function probably gets numbers that should
+# be tensors.
+_PLANS_EXPECTED = 8
+# As many shapes of a plan are remembered; the native part keeps fewer.
+_TRACES_KEPT = 64
 
 
 class TensorSpec:
@@ -36,7 +44,19 @@ class TensorSpec:
             )
 
 
-def function(func=None, input_signature=None, autograph=True, jit_compile=None, **options):
+def function(
+    func=None,
+    input_signature=None,
+    autograph=True,
+    jit_compile=None,
+    reduce_retracing=False,
+    experimental_implements=None,
+    experimental_autograph_options=None,
+    experimental_attributes=None,
+    experimental_relax_shapes=None,
+    experimental_compile=None,
+    experimental_follow_type_hints=None,
+):
     """Traces a function of tensors once for each shape of its arguments, and runs it as a plan.
 
     Arrays and tensors among the arguments are what it is run on; other arguments, such as Python
@@ -59,14 +79,32 @@ class Function:
         self._plans = {}
         # The plan for tensors alone, which need not be looked for.
         self._plain = None
+        # The functions of objects whose method it is, by the identity of each.
+        self._of_objects = {}
 
     def __get__(self, instance, owner=None):
         if instance is None:
             return self
-        bound = Function(self.python_function.__get__(instance, owner), self.input_signature)
-        # One set of plans for each object.
-        name = f"_endo_function_{self.python_function.__name__}"
-        return instance.__dict__.setdefault(name, bound)
+        found = self._of_objects.get(id(instance))
+        return _BoundFunction(found[1] if found else self._for_object(instance), instance)
+
+    def _for_object(self, instance):
+        """A function with plans for one object, for as long as the object lives."""
+        key, of_objects, method = id(instance), self._of_objects, self.python_function
+        try:
+            reference = weakref.ref(instance, lambda _: of_objects.pop(key, None))
+        except TypeError:
+            # An object with __slots__ and without __weakref__ lives as long as the function.
+            def reference():
+                return instance
+
+        @functools.wraps(method)
+        def of_object(*arguments, **named):
+            return method.__get__(reference())(*arguments, **named)
+
+        made = Function(of_object, self.input_signature)
+        of_objects[key] = reference, made
+        return made
 
     def __call__(self, *arguments, **named):
         if _native.is_open():
@@ -79,14 +117,24 @@ class Function:
                 return plan.run(arguments)
         leaves = flatten((arguments, named))
         tensors = [_array(leaf) for leaf in leaves if _is_tensor(leaf)]
-        key = tuple([None if _is_tensor(leaf) else _key(leaf) for leaf in leaves])
+        fixed = tuple([None if _is_tensor(leaf) else _key(leaf) for leaf in leaves])
+        key = structure_key((arguments, named)), fixed
         if self.input_signature is not None:
             tensors = self._checked(tensors)
         plan = self._plans.get(key)
-        if plan is None or plan.is_outdated():
+        is_new = plan is None
+        if is_new or plan.is_outdated():
             plan = self._plans[key] = _Plan(self.python_function, (arguments, named), leaves)
             is_plain = not named and len(tensors) == len(arguments) == len(leaves)
             self._plain = plan if is_plain and self.input_signature is None else None
+            if is_new and len(self._plans) == _PLANS_EXPECTED + 1:
+                warnings.warn(
+                    f"`{self.__name__}` was traced for {len(self._plans)} different values of "
+                    "arguments that are no tensors, and keeps a plan for each\n"
+                    "  help: give numbers that change as tensors, tf.constant(number), and make "
+                    "lists and objects once",
+                    stacklevel=2,
+                )
         return plan.run(tensors)
 
     def _checked(self, tensors):
@@ -120,6 +168,25 @@ class Function:
         return sum(plan.native.traces() for plan in self._plans.values())
 
 
+class _BoundFunction:
+    """The function of an object, which it keeps alive."""
+
+    __slots__ = ("_function", "_instance")
+
+    def __init__(self, function, instance):
+        self._function, self._instance = function, instance
+
+    def __call__(self, *arguments, **named):
+        return self._function(*arguments, **named)
+
+    def get_concrete_function(self, *arguments, **named):
+        """The function itself, which is traced when it is run."""
+        return self
+
+    def __getattr__(self, name):
+        return getattr(self._function, name)
+
+
 def _key(leaf):
     try:
         hash(leaf)
@@ -130,6 +197,23 @@ def _key(leaf):
     return id(leaf)
 
 
+class _Trace:
+    """What is known of a plan's function for tensors of some shapes and types."""
+
+    def __init__(self, value, leaves, layers):
+        self.layers = layers
+        self.structure = skeleton(value)
+        self.key = structure_key(value), tuple([leaf is None for leaf in leaves])
+
+    def packed(self, tensors):
+        """What the function returns, made of the tensors that a run gives."""
+        nesting, absent = self.key
+        if nesting is None:
+            return None if absent[0] else tensors[0]
+        tensors = iter(tensors)
+        return pack(self.structure, [None if is_absent else next(tensors) for is_absent in absent])
+
+
 class _Plan:
     """The plans of a function for one set of arguments that are no tensors."""
 
@@ -138,21 +222,26 @@ class _Plan:
         self.function = function
         self.version = _tracking.version()
         self.count = len(leaves)
-        self.layers = None
         self.structure = skeleton(structure)
         self.is_tensor = [_is_tensor(leaf) for leaf in leaves]
         self.fixed = [None if _is_tensor(leaf) else leaf for leaf in leaves]
-        self.outputs = None
-        self.is_one = False
+        self.traces = {}
+        # The trace whose structure all others have, too; `None` where structures differ.
+        self.only = None
 
     def is_outdated(self):
-        """Whether a layer that the trace has used has changed since."""
+        """Whether a layer that a trace has used has changed since."""
         if self.version != _tracking.version():
             return True
-        return self.layers is not None and self.layers.have_changed()
+        # A list, since another thread may trace meanwhile.
+        for trace in list(self.traces.values()):
+            if trace.layers.have_changed():
+                return True
+        return False
 
     def _traced(self, inputs):
         """Called while the function is traced."""
+        signature = _signature(inputs)
         inputs = iter(inputs)
         leaves = [
             next(inputs) if is_tensor else fixed
@@ -161,22 +250,27 @@ class _Plan:
         arguments, named = pack(self.structure, leaves)
         with _tracking.LayersUsed() as layers:
             value = self.function(*arguments, **named)
-        self.layers = layers
         found = flatten(value)
-        self.outputs = skeleton(value), [leaf is None for leaf in found]
-        self.is_one = self.outputs[0] is None and value is not None
+        trace = self.traces[signature] = _Trace(value, found, layers)
+        if len(self.traces) > _TRACES_KEPT:
+            del self.traces[next(iter(self.traces))]
+        is_only = all(one.key == trace.key for one in list(self.traces.values()))
+        self.only = trace if is_only else None
         return [leaf for leaf in found if leaf is not None]
 
     def run(self, tensors):
         found = self.native.run(self._traced, tensors)
         self.version = _tracking.version()
-        if self.is_one:
-            return found[0]
-        structure, absent = self.outputs
-        if structure is None:
-            return None
-        found = iter(found)
-        return pack(structure, [None if is_absent else next(found) for is_absent in absent])
+        trace = self.only
+        if trace is None:
+            # Types as a trace sees them, not as NumPy has them.
+            seen = _native.outside(lambda: [_native.identity(tensor) for tensor in tensors])
+            trace = self.traces[_signature(seen)]
+        return trace.packed(found)
+
+
+def _signature(tensors):
+    return tuple([(tuple(tensor.shape), tensor.dtype.name) for tensor in tensors])
 
 
 _TENSORS = (_native.Tensor, np.ndarray)

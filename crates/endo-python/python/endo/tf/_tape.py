@@ -67,6 +67,7 @@ class GradientTape:
     def gradient(self, target, sources, output_gradients=None, unconnected_gradients="none"):
         """The gradients of a target, or of the sum of its elements, in the structure of the
         sources; ``None`` where it does not depend on one."""
+        wants_zeros = _wants_zeros(unconnected_gradients)
         self._asked()
         leaves = flatten(sources)
         for leaf in leaves:
@@ -81,7 +82,7 @@ class GradientTape:
             totals = found if totals is None else [_sum(a, b) for a, b in zip(totals, found)]
         by_source = {id(leaf): gradient for leaf, gradient in zip(watched, totals or [])}
         gradients = [by_source.get(id(leaf)) for leaf in leaves]
-        if str(getattr(unconnected_gradients, "value", unconnected_gradients)) == "zero":
+        if wants_zeros:
             gradients = [
                 _native.zeros_like(leaf) if gradient is None else gradient
                 for leaf, gradient in zip(leaves, gradients)
@@ -90,20 +91,49 @@ class GradientTape:
             self._tape.forget()
         return pack(sources, gradients)
 
-    def jacobian(self, target, sources, unconnected_gradients="none", **options):
+    def jacobian(
+        self,
+        target,
+        sources,
+        unconnected_gradients="none",
+        parallel_iterations=None,
+        experimental_use_pfor=True,
+    ):
         """The derivatives of each element of the target by each element of the sources."""
+        wants_zeros = _wants_zeros(unconnected_gradients)
         self._asked()
         found = [
-            self._tape.jacobian(target, leaf) if self._is_watched(leaf) else None
+            self._tape.jacobian(target, leaf) if self._leads_to(leaf, target) else None
             for leaf in flatten(sources)
         ]
+        if wants_zeros:
+            found = [
+                _native.fill([*target.shape, *leaf.shape], 0.0, leaf.dtype) if one is None else one
+                for leaf, one in zip(flatten(sources), found)
+            ]
         if not self._persistent and not self._is_recording:
             self._tape.forget()
         return pack(sources, found)
 
+    def _leads_to(self, source, target):
+        """Whether a target depends on a source, by what was recorded."""
+        return (
+            self._is_watched(source) and self._tape.gradient(target, [source], None)[0] is not None
+        )
+
     def stop_recording(self):
         """What is computed in this ``with`` has no gradients."""
         raise NotImplementedError("stop_recording: use tf.stop_gradient on the values")
+
+
+def _wants_zeros(unconnected_gradients):
+    """Whether there are zeros, and not `None`, by sources that a target does not depend on."""
+    chosen = str(getattr(unconnected_gradients, "value", unconnected_gradients)).lower()
+    if chosen not in ("none", "zero"):
+        raise ValueError(
+            f"`unconnected_gradients` is 'none' or 'zero', got {unconnected_gradients!r}"
+        )
+    return chosen == "zero"
 
 
 def _sum(a, b):

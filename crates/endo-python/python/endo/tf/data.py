@@ -9,6 +9,7 @@ import numpy as np
 from .. import _native
 from .._arrays import to_numpy
 from .._structure import flatten, pack, skeleton
+from ._function import TensorSpec
 
 AUTOTUNE = -1
 
@@ -48,8 +49,23 @@ class Dataset:
     def from_generator(
         generator, output_types=None, output_shapes=None, output_signature=None, args=()
     ):
-        """The elements that a function's generator yields."""
-        return Dataset(lambda number: iter(generator(*args)))
+        """The elements that a function's generator yields, as the types that are given, or with the
+        shapes and types of a signature of `tf.TensorSpec`."""
+        signature = output_signature
+        if signature is None and output_types is not None:
+            types = flatten(output_types)
+            shapes = [None] * len(types)
+            if output_shapes is not None:
+                nested = isinstance(output_types, (tuple, list, dict))
+                shapes = _shapes_of(output_shapes) if nested else [output_shapes]
+            specs = [TensorSpec(shape, dtype) for shape, dtype in zip(shapes, types, strict=True)]
+            signature = pack(output_types, specs)
+
+        def make(number):
+            for element in generator(*args):
+                yield element if signature is None else _as_said(signature, element)
+
+        return Dataset(make)
 
     @staticmethod
     def range(*limits):
@@ -87,7 +103,14 @@ class Dataset:
         """The elements several times, or without end."""
         return _Repeated(self, count)
 
-    def batch(self, batch_size, drop_remainder=False, **options):
+    def batch(
+        self,
+        batch_size,
+        drop_remainder=False,
+        num_parallel_calls=None,
+        deterministic=None,
+        name=None,
+    ):
         """Elements stacked: `batch_size` of them, the last ones maybe fewer."""
         batch_size = _positive(batch_size, "batch_size")
 
@@ -215,8 +238,6 @@ class Dataset:
     @property
     def element_spec(self):
         """The shapes and types of the elements."""
-        from ._function import TensorSpec
-
         element = next(iter(self))
         leaves = [TensorSpec(leaf.shape, leaf.dtype) for leaf in flatten(element)]
         return pack(skeleton(element), leaves) if isinstance(element, (tuple, dict)) else leaves[0]
@@ -259,7 +280,14 @@ class _Rows(Dataset):
 
         return _Rows(self._arrays, self._structure, order)
 
-    def batch(self, batch_size, drop_remainder=False, **options):
+    def batch(
+        self,
+        batch_size,
+        drop_remainder=False,
+        num_parallel_calls=None,
+        deterministic=None,
+        name=None,
+    ):
         batch_size = _positive(batch_size, "batch_size")
         count = self._length
 
@@ -294,6 +322,31 @@ class _Repeated(Dataset):
                 yield element
             if empty:
                 return
+
+
+def _shapes_of(shapes):
+    """The shapes in a tuple or dictionary of them."""
+    return [shapes[key] for key in sorted(shapes)] if isinstance(shapes, dict) else list(shapes)
+
+
+def _as_said(signature, element):
+    """An element of a generator with the types of a signature; raises where it does not fit."""
+    if not isinstance(signature, (tuple, list, dict)):
+        array = np.asarray(element, np.dtype(_name(signature.dtype)))
+        signature.check("from_generator", 0, array)
+        return array
+    if len(signature) != len(element):
+        raise ValueError(
+            f"the generator yields elements of {len(element)} parts, and `output_signature` or "
+            f"`output_types` has {len(signature)}\n  help: say the type of each part"
+        )
+    if isinstance(signature, dict):
+        return {key: _as_said(spec, element[key]) for key, spec in signature.items()}
+    return tuple(_as_said(spec, part) for spec, part in zip(signature, element))
+
+
+def _name(dtype):
+    return getattr(dtype, "name", dtype)
 
 
 def _positive(number, name):

@@ -99,7 +99,9 @@ def top_k(input, k=1, sorted=True, name=None):
 
 
 def l2_normalize(x, axis=None, epsilon=1e-12, name=None):
-    return _native.l2_normalize(x, _axes(axis))
+    """Vectors of norm 1 along axes: `x / sqrt(max(sum(x**2), epsilon))`."""
+    squares = _native.reduce_sum(_native.square(x), _axes(axis), True)
+    return _native.identity(x) * _native.rsqrt(_native.maximum(squares, epsilon))
 
 
 def _reduction(native, name):

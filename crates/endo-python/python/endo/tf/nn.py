@@ -3,6 +3,7 @@
 from .. import _native
 from .._dtypes import axes as _axes
 from .._text import written
+from .math import l2_normalize
 
 
 def relu(features, name=None):
@@ -63,10 +64,6 @@ def log_softmax(logits, axis=-1, name=None):
 def l2_loss(t, name=None):
     """Half the sum of the squares."""
     return _native.reduce_sum(_native.square(t), None, False) / 2
-
-
-def l2_normalize(x, axis=None, epsilon=1e-12, name=None):
-    return _native.l2_normalize(x, _axes(axis))
 
 
 def moments(x, axes, shift=None, keepdims=False, name=None):

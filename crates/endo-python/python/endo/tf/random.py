@@ -1,13 +1,13 @@
 """`tf.random`: random numbers, which follow the seed of `set_seed` alone."""
 
-from .. import _native
+from .. import _native, _seed
 from .._dtypes import float32
 from .._dtypes import sizes as _sizes
 
 
 def set_seed(seed):
     """The seed of all numbers drawn from here on, and of the weights made."""
-    _native.set_random_seed(int(seed))
+    _seed.set_seed(seed)
 
 
 def normal(shape, mean=0.0, stddev=1.0, dtype=float32, seed=None, name=None):
@@ -40,5 +40,9 @@ def uniform(shape, minval=0, maxval=None, dtype=float32, seed=None, name=None):
 
 
 def shuffle(value, seed=None, name=None):
-    """The rows in another order."""
-    return _native.shuffle(value)
+    """The rows in another order; with a seed, in an order that follows it, too."""
+    if seed is None:
+        return _native.shuffle(value)
+    keys = _native.random("uniform", [value.shape[0]], 0.0, 1.0, float32, int(seed))
+    _, order = _native.top_k(keys, value.shape[0])
+    return _native.gather(value, order, 0)
