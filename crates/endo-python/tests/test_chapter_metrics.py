@@ -238,3 +238,29 @@ def test_a_metric_without_update_state_says_what_to_write():
 
     with pytest.raises(NotImplementedError, match="def update_state"):
         Empty()([1.0], [1.0])
+
+
+def test_a_reset_of_ones_own_is_called_at_each_epoch():
+    resets = []
+
+    class Counted(keras.metrics.Mean):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            super().update_state(y_pred)
+
+        def reset_state(self):
+            resets.append(1)
+            super().reset_state()
+
+    x, y = numbers()
+    small_model(loss="mse", metrics=[Counted()]).fit(x, y, epochs=3, verbose=0)
+    assert len(resets) >= 3
+
+
+def test_what_a_reset_of_ones_own_raises_comes_out():
+    class Broken(BentMetric):
+        def reset_state(self):
+            raise KeyError("no such total")
+
+    x, y = numbers()
+    with pytest.raises(KeyError, match="no such total"):
+        small_model(loss="mse", metrics=[Broken()]).fit(x, y, verbose=0)
