@@ -16,6 +16,8 @@ class GradientTape:
         self._persistent = persistent
         self._watches_variables = watch_accessed_variables
         self._watched = {}
+        # The variables that were used, from the moment when the tape's trace is let go.
+        self._used = ()
         self._is_recording = False
         self._is_done = False
 
@@ -36,9 +38,22 @@ class GradientTape:
             self._watched[id(leaf)] = leaf
 
     def watched_variables(self):
-        return tuple(
-            leaf for leaf in self._watched.values() if isinstance(leaf, _native.Variable)
-        )
+        """The trainable variables that were used while the tape recorded, and those it was told to
+        watch."""
+        told = [leaf for leaf in self._watched.values() if isinstance(leaf, _native.Variable)]
+        known = {variable._id for variable in told}
+        return (*told, *(one for one in self._variables_used() if one._id not in known))
+
+    def _variables_used(self):
+        if not self._watches_variables:
+            return ()
+        return self._used if self._is_done else tuple(self._tape.variables())
+
+    def _forget_unless_kept(self):
+        """Lets the trace go, of which a tape that is not persistent is asked once."""
+        if not self._persistent and not self._is_recording:
+            self._used = tuple(self._tape.variables()) if self._watches_variables else ()
+            self._tape.forget()
 
     def reset(self):
         """Forgets what was recorded."""
@@ -62,7 +77,8 @@ class GradientTape:
         if isinstance(source, _native.Variable):
             return self._watches_variables and source.trainable
         # A tensor that was computed from something watched is not a constant.
-        return isinstance(source, _native.Tensor) and self._tape.is_computed(source)
+        watched = list(self._watched.values())
+        return self._tape.is_computed(source, watched, self._watches_variables)
 
     def gradient(self, target, sources, output_gradients=None, unconnected_gradients="none"):
         """The gradients of a target, or of the sum of its elements, in the structure of the
@@ -86,8 +102,7 @@ class GradientTape:
                 _native.zeros_like(leaf) if gradient is None else gradient
                 for leaf, gradient in zip(leaves, gradients)
             ]
-        if not self._persistent and not self._is_recording:
-            self._tape.forget()
+        self._forget_unless_kept()
         return pack(sources, gradients)
 
     def jacobian(self, target, sources, unconnected_gradients="none", **options):
@@ -97,8 +112,7 @@ class GradientTape:
             self._tape.jacobian(target, leaf) if self._is_watched(leaf) else None
             for leaf in flatten(sources)
         ]
-        if not self._persistent and not self._is_recording:
-            self._tape.forget()
+        self._forget_unless_kept()
         return pack(sources, found)
 
     def stop_recording(self):
