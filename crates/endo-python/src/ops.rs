@@ -463,9 +463,9 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ($($name:ident)+) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)+ };
     }
     add! {
-        reduce_mean l2_normalize cast identity constant fill matmul einsum where_ clip_by_value reshape
-        broadcast_to expand_dims squeeze permute concat stack split tile pad gather one_hot argmax
-        argmin cumsum sort top_k random shuffle mask
+        reduce_mean l2_normalize cast identity constant fill matmul einsum where_ clip_by_value
+        reshape broadcast_to expand_dims squeeze permute concat stack split tile pad gather one_hot
+        argmax argmin cumsum sort top_k random shuffle mask
     }
     Ok(())
 }
