@@ -76,7 +76,7 @@ impl Metric for PythonMetric {
 
     fn reset(&self) {
         Python::attach(|py| {
-            if let Err(error) = self.object.bind(py).call_method0("reset_state") {
+            if let Err(error) = self.object.bind(py).call_method0("_reset") {
                 keep_outside(error);
             }
         });

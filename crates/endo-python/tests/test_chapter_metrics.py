@@ -240,20 +240,22 @@ def test_a_metric_without_update_state_says_what_to_write():
         Empty()([1.0], [1.0])
 
 
-def test_a_reset_of_ones_own_is_called_at_each_epoch():
+@pytest.mark.parametrize("name", ["reset_state", "reset_states"])
+def test_a_reset_of_ones_own_is_called_at_each_epoch(name):
     resets = []
 
-    class Counted(keras.metrics.Mean):
-        def update_state(self, y_true, y_pred, sample_weight=None):
-            super().update_state(y_pred)
+    class Counted(BentMetric):
+        pass
 
-        def reset_state(self):
-            resets.append(1)
-            super().reset_state()
+    def reset(self):
+        resets.append(1)
+        getattr(BentMetric, name)(self)
 
+    setattr(Counted, name, reset)
     x, y = numbers()
-    small_model(loss="mse", metrics=[Counted()]).fit(x, y, epochs=3, verbose=0)
-    assert len(resets) >= 3
+    model = small_model(loss="mse", metrics=[Counted(), BentMetric(name="plain")])
+    history = model.fit(x, y, epochs=3, verbose=0).history
+    assert len(resets) >= 3 and history["counted"] == history["plain"]
 
 
 def test_what_a_reset_of_ones_own_raises_comes_out():

@@ -16,7 +16,7 @@ from ._saving import resolved
 
 
 # What a metric computes with.
-_COMPUTED = ("update_state", "result", "reset_state")
+_COMPUTED = ("update_state", "result", "reset_state", "reset_states")
 
 
 class Metric:
@@ -94,6 +94,11 @@ class Metric:
     def reset_states(self):
         """The same, as older versions of Keras call it."""
         self.reset_state()
+
+    def _reset(self):
+        """What a compiled model calls: yours, under either name."""
+        is_older = type(self).reset_states is not Metric.reset_states
+        (self.reset_states if is_older else self.reset_state)()
 
     def __call__(self, *arguments, **options):
         self._require_init()
