@@ -4,21 +4,63 @@
 //! kept, and goes on where Python called the library.
 
 use endo::trace::Context;
-use endo::{Array, DType, Shape, Tensor as Inner};
+use endo::{Array, DType, Error, ErrorKind, Shape, Tensor as Inner};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::errors::usage;
-use crate::frames::{Frame, FrameKey, enter, enter_as, keep_pending};
+use crate::frames::{Frame, FrameKey, OnStack, enter, enter_as, keep_outside, keep_pending};
 use crate::operands::operand;
 use crate::tensor::Tensor;
 
+/// Calls Python in the trace at hand. What it raises is kept until the library returns to Python,
+/// and `otherwise` stands for the result.
+pub fn call_python<R>(
+    cx: &mut Context,
+    call: impl FnOnce(Python<'_>, &mut Context, &Frame) -> PyResult<R>,
+    otherwise: impl FnOnce(&mut Context) -> R,
+) -> R {
+    call_entered(enter(cx), cx, call, otherwise)
+}
+
+/// The same, of a trace that is on the stack.
+fn call_entered<R>(
+    (on_stack, frame): (OnStack, Frame),
+    cx: &mut Context,
+    call: impl FnOnce(Python<'_>, &mut Context, &Frame) -> PyResult<R>,
+    otherwise: impl FnOnce(&mut Context) -> R,
+) -> R {
+    Python::attach(|py| {
+        let result = call(py, cx, &frame);
+        drop(on_stack);
+        result.unwrap_or_else(|error| {
+            keep_pending(py, cx, error);
+            otherwise(cx)
+        })
+    })
+}
+
+/// What stands for a list of tensors that Python failed to return.
+pub fn zero(cx: &mut Context) -> Vec<Inner> {
+    vec![cx.constant(0.0_f32)]
+}
+
+/// The library's error for an exception that data or a callback raised, outside of traces. The
+/// exception is kept until it comes out where Python called the library.
+pub fn kept_outside(py: Python<'_>, kind: ErrorKind, what: &str, error: PyErr) -> Error {
+    let text = format!("{what}: {}", error.value(py));
+    keep_outside(error);
+    Error::new(kind, text)
+}
+
+fn wrapped<'a>(tensors: impl IntoIterator<Item = &'a Inner>, frame: &Frame) -> Vec<Tensor> {
+    tensors.into_iter().map(|tensor| Tensor::wrap(tensor, frame)).collect()
+}
+
 /// What a callable returns for tensors: one.
 pub fn call(function: &Py<PyAny>, tensors: &[&Inner], cx: &mut Context) -> Inner {
-    let result = Python::attach(|py| {
-        let (_on_stack, frame) = enter(cx);
-        let arguments: Vec<Tensor> =
-            tensors.iter().map(|tensor| Tensor::wrap(tensor, &frame)).collect();
-        let arguments = pyo3::types::PyTuple::new(py, arguments)?;
+    let call = |py: Python<'_>, cx: &mut Context, frame: &Frame| {
+        let arguments = PyTuple::new(py, wrapped(tensors.iter().copied(), frame))?;
         let value = function.bind(py).call1(arguments)?;
         if value.is_none() {
             let name = function.bind(py).getattr("__name__").map_or_else(
@@ -27,43 +69,24 @@ pub fn call(function: &Py<PyAny>, tensors: &[&Inner], cx: &mut Context) -> Inner
             );
             return Err(usage(format!("{name} returned None"), "end it with `return`"));
         }
-        operand(&value, tensors.first().copied(), cx, &frame)
-    });
-    result.unwrap_or_else(|error| {
-        Python::attach(|py| keep_pending(py, cx, error));
+        operand(&value, tensors.first().copied(), cx, frame)
+    };
+    call_python(cx, call, |cx| {
         tensors.last().map_or_else(|| cx.constant(0.0_f32), |tensor| (*tensor).clone())
     })
 }
 
-/// What a callable returns for tensors: a list.
-pub fn call_list(function: &Py<PyAny>, tensors: &[Inner], cx: &mut Context) -> Vec<Inner> {
-    let result = Python::attach(|py| {
-        let (_on_stack, frame) = enter(cx);
-        let arguments: Vec<Tensor> =
-            tensors.iter().map(|tensor| Tensor::wrap(tensor, &frame)).collect();
-        let arguments = pyo3::types::PyTuple::new(py, arguments)?;
-        let values = function.bind(py).call1(arguments)?;
-        list(&values, cx, &frame)
-    });
-    result.unwrap_or_else(|error| {
-        Python::attach(|py| keep_pending(py, cx, error));
-        vec![cx.constant(0.0_f32)]
-    })
+/// What a callable without arguments returns: a list of tensors.
+pub fn call_list(function: &Py<PyAny>, cx: &mut Context) -> Vec<Inner> {
+    call_python(cx, |py, cx, frame| list(&function.bind(py).call0()?, cx, frame), zero)
 }
 
-/// As [`call_list`], of a callable that takes a list.
+/// What a callable returns for a list of tensors: a list.
 pub fn call_with_list(function: &Py<PyAny>, tensors: &[Inner], cx: &mut Context) -> Vec<Inner> {
-    let result = Python::attach(|py| {
-        let (_on_stack, frame) = enter(cx);
-        let arguments: Vec<Tensor> =
-            tensors.iter().map(|tensor| Tensor::wrap(tensor, &frame)).collect();
-        let values = function.bind(py).call1((arguments,))?;
-        list(&values, cx, &frame)
-    });
-    result.unwrap_or_else(|error| {
-        Python::attach(|py| keep_pending(py, cx, error));
-        vec![cx.constant(0.0_f32)]
-    })
+    let call = |py: Python<'_>, cx: &mut Context, frame: &Frame| {
+        list(&function.bind(py).call1((wrapped(tensors, frame),))?, cx, frame)
+    };
+    call_python(cx, call, zero)
 }
 
 /// The tensors of a list.
@@ -80,9 +103,8 @@ pub fn call_gradient(
     key: &FrameKey,
     cx: &mut Context,
 ) -> Vec<Inner> {
-    let result = Python::attach(|py| {
-        let (_on_stack, frame) = enter_as(key, cx);
-        let values = function.bind(py).call1((Tensor::wrap(dy, &frame),))?;
+    let call = |py: Python<'_>, cx: &mut Context, frame: &Frame| {
+        let values = function.bind(py).call1((Tensor::wrap(dy, frame),))?;
         let values: Vec<Bound<'_, PyAny>> = values.try_iter()?.collect::<PyResult<_>>()?;
         if values.len() != arguments.len() {
             let (found, count) = (values.len(), arguments.len());
@@ -95,7 +117,7 @@ pub fn call_gradient(
             gradients.push(if value.is_none() {
                 cx.constant(Array::zeros(shape.clone(), *dtype))
             } else {
-                let gradient = operand(value, Some(dy), cx, &frame)?.cast(*dtype);
+                let gradient = operand(value, Some(dy), cx, frame)?.cast(*dtype);
                 if gradient.rank() == 0 { gradient.broadcast_to(shape.clone()) } else { gradient }
             });
             let found = gradients.last().map(Inner::shape);
@@ -109,9 +131,8 @@ pub fn call_gradient(
             }
         }
         Ok(gradients)
-    });
-    result.unwrap_or_else(|error| {
-        Python::attach(|py| keep_pending(py, cx, error));
+    };
+    call_entered(enter_as(key, cx), cx, call, |cx| {
         let zeros = |(shape, dtype): &(Shape, DType)| Array::zeros(shape.clone(), *dtype);
         arguments.iter().map(|argument| cx.constant(zeros(argument))).collect()
     })

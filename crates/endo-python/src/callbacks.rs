@@ -9,7 +9,7 @@ use endo::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::frames::keep_outside;
+use crate::callables::kept_outside;
 
 /// How often a run looks whether it was interrupted.
 const LOOK: Duration = Duration::from_millis(20);
@@ -34,9 +34,7 @@ impl Interruptible {
 }
 
 fn kept(py: Python<'_>, error: PyErr) -> Error {
-    let text = format!("a Python exception was raised: {}", error.value(py));
-    keep_outside(error);
-    Error::new(ErrorKind::Usage, text)
+    kept_outside(py, ErrorKind::Usage, "a Python exception was raised", error)
 }
 
 impl Callback for Interruptible {

@@ -269,8 +269,9 @@ pub fn failure(py: Python<'_>, error: Error) -> PyErr {
     take_pending().unwrap_or_else(|| raised(py, error))
 }
 
-/// Has a tape record in the trace at hand, or in a new one: the number of the trace.
-pub fn open_session(training: bool) -> u64 {
+/// Has a tape record in the trace at hand, or in a new one: the number of the trace. Layers are
+/// not in training there unless a call says so, as in Keras.
+pub fn open_session() -> u64 {
     end_abandoned();
     if let Some(frame) = innermost() {
         SESSIONS.with_borrow_mut(|sessions| {
@@ -281,7 +282,7 @@ pub fn open_session(training: bool) -> u64 {
         });
         return frame.number;
     }
-    let mut session = Box::new(Session::new(training, counter()));
+    let mut session = Box::new(Session::new(false, counter()));
     let trace = session.context().trace().clone();
     let frame = Frame::new(Place::Session(&mut *session), trace);
     let number = frame.number;

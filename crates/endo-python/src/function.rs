@@ -34,6 +34,7 @@ impl TracedFunction {
     fn new() -> Self {
         let mut traced = TracedClosure::new();
         traced.set_seed(seed());
+        traced.set_training(false);
         traced.keep_warnings();
         Self { traced: Mutex::new(traced), runner: Mutex::new(None), traces: AtomicUsize::new(0) }
     }

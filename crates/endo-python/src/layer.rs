@@ -17,7 +17,7 @@ use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 use crate::arrays;
 use crate::callables;
 use crate::errors::{raised, usage};
-use crate::frames::{enter, failure, in_context, interned, keep_outside, keep_pending};
+use crate::frames::{Frame, failure, in_context, interned, keep_outside};
 use crate::operands::operand;
 use crate::tensor::Tensor;
 use crate::variable::Variable;
@@ -35,28 +35,30 @@ impl PythonLayer {
         Ok(Self { object, kind: interned(kind), name })
     }
 
-    fn run(&self, py: Python<'_>, inputs: &[Inner], cx: &mut Context) -> PyResult<Vec<Inner>> {
+    fn run(
+        &self,
+        py: Python<'_>,
+        inputs: &[Inner],
+        cx: &mut Context,
+        frame: &Frame,
+    ) -> PyResult<Vec<Inner>> {
         let object = self.object.bind(py).upgrade().ok_or_else(|| {
             usage(
                 format!("a layer of type `{}` is used after it was deleted", self.kind),
                 "keep the model in a variable of the program for as long as it is used",
             )
         })?;
-        let (_on_stack, frame) = enter(cx);
-        let inputs: Vec<Tensor> = inputs.iter().map(|x| Tensor::wrap(x, &frame)).collect();
+        let inputs: Vec<Tensor> = inputs.iter().map(|x| Tensor::wrap(x, frame)).collect();
         let outputs = object.call_method1("_run", (inputs,))?;
-        callables::list(&outputs, cx, &frame)
+        callables::list(&outputs, cx, frame)
     }
 }
 
 impl Layer<Vec<Inner>, Vec<Inner>> for PythonLayer {
     fn call(&self, inputs: &Vec<Inner>, cx: &mut Context) -> Vec<Inner> {
-        Python::attach(|py| {
-            self.run(py, inputs, cx).unwrap_or_else(|error| {
-                keep_pending(py, cx, error);
-                vec![cx.constant(0.0_f32)]
-            })
-        })
+        let call =
+            |py: Python<'_>, cx: &mut Context, frame: &Frame| self.run(py, inputs, cx, frame);
+        callables::call_python(cx, call, callables::zero)
     }
 
     fn name(&self) -> Option<&str> {

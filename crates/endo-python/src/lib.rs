@@ -5,6 +5,7 @@
 //! errors in Python's terms. Everything that users subclass is Python.
 
 mod arrays;
+mod branches;
 mod callables;
 mod callbacks;
 mod errors;
@@ -58,6 +59,7 @@ mod _native {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         crate::errors::add_to(module)?;
         crate::ops::add_to(module)?;
+        crate::branches::add_to(module)?;
         crate::frames::add_to(module)
     }
 }

@@ -10,8 +10,9 @@ use endo::trace::Context;
 use endo::{DType, Tensor as Inner, Variable as InnerVariable};
 use pyo3::prelude::*;
 
+use crate::callables::call_python;
 use crate::errors::{raised, usage};
-use crate::frames::{enter, in_context, keep_pending};
+use crate::frames::{Frame, in_context, keep_outside};
 use crate::losses::LossHandle;
 use crate::operands::operand;
 use crate::tensor::Tensor;
@@ -50,32 +51,35 @@ impl Metric for PythonMetric {
         cx: &mut Context,
     ) {
         self.report(cx);
-        let result = Python::attach(|py| {
-            let (_on_stack, frame) = enter(cx);
-            let wrap = |tensor: &Inner| Tensor::wrap(tensor, &frame);
+        let call = |py: Python<'_>, _: &mut Context, frame: &Frame| {
+            let wrap = |tensor: &Inner| Tensor::wrap(tensor, frame);
             let weight = sample_weight.map(wrap);
             let method = self.object.bind(py).getattr("_update")?;
             method.call1((wrap(y_true), wrap(y_pred), weight)).map(|_| ())
-        });
-        if let Err(error) = result {
-            Python::attach(|py| keep_pending(py, cx, error));
-        }
+        };
+        call_python(cx, call, |_| ());
     }
 
     fn result(&self, cx: &mut Context) -> Inner {
-        let result = Python::attach(|py| {
-            let (_on_stack, frame) = enter(cx);
-            let value = self.object.bind(py).call_method0("result")?;
-            operand(&value, None, cx, &frame)
-        });
-        result.unwrap_or_else(|error| {
-            Python::attach(|py| keep_pending(py, cx, error));
-            cx.constant(0.0_f32)
-        })
+        let call = |py: Python<'_>, cx: &mut Context, frame: &Frame| {
+            operand(&self.object.bind(py).call_method0("result")?, None, cx, frame)
+        };
+        call_python(cx, call, |cx| cx.constant(0.0_f32))
     }
 
     fn variables(&self) -> Vec<InnerVariable> {
-        Python::attach(|py| self.variables_now(py)).unwrap_or_default()
+        Python::attach(|py| self.variables_now(py)).unwrap_or_else(|error| {
+            keep_outside(error);
+            Vec::new()
+        })
+    }
+
+    fn reset(&self) {
+        Python::attach(|py| {
+            if let Err(error) = self.object.bind(py).call_method0("_reset") {
+                keep_outside(error);
+            }
+        });
     }
 }
 

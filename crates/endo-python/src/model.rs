@@ -2,7 +2,7 @@
 //!
 //! In: arrays or batches, and options by Keras's names. Out: histories, logs, predictions, files.
 
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use endo::losses::Loss;
 use endo::metrics::Metric;
@@ -39,18 +39,25 @@ pub struct ModelHandle {
 
 impl ModelHandle {
     fn read(&self) -> PyResult<RwLockReadGuard<'_, PythonModel>> {
-        self.model
-            .try_read()
-            .map_err(|_| usage("the model is being compiled", "call its methods one after another"))
+        match self.model.try_read() {
+            Ok(model) => Ok(model),
+            // What panicked has left nothing half done that a later call relies on.
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                Err(usage("the model is being compiled", "call its methods one after another"))
+            }
+        }
     }
 
     fn write(&self) -> PyResult<RwLockWriteGuard<'_, PythonModel>> {
-        self.model.try_write().map_err(|_| {
-            usage(
+        match self.model.try_write() {
+            Ok(model) => Ok(model),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(usage(
                 "the model is being trained or used while it is compiled",
                 "compile it before or after, not in a callback or another thread",
-            )
-        })
+            )),
+        }
     }
 
     /// Runs without the interpreter lock; what Python raised meanwhile comes out.
@@ -95,12 +102,19 @@ impl ModelHandle {
         })
     }
 
-    /// The terms of its loss in the trace at hand.
-    fn losses(&self, py: Python<'_>) -> PyResult<Vec<Tensor>> {
+    /// The terms of its loss in the trace at hand, without the first ones: those of calls before.
+    fn losses(&self, py: Python<'_>, skipped: usize) -> PyResult<Vec<Tensor>> {
         in_context(py, |cx, frame| {
-            let losses = self.read()?.losses(cx);
-            Ok(losses.iter().map(|loss| Tensor::wrap(loss, frame)).collect())
+            let model = self.read()?;
+            let skipped = skipped.min(model.loss_term_count(cx));
+            let losses = model.losses(cx);
+            Ok(losses[skipped..].iter().map(|loss| Tensor::wrap(loss, frame)).collect())
         })
+    }
+
+    /// How many terms its layers have added to its loss in the trace at hand.
+    fn loss_term_count(&self, py: Python<'_>) -> PyResult<usize> {
+        in_context(py, |cx, _| Ok(self.read()?.loss_term_count(cx)))
     }
 
     /// Chooses how it is trained. Each output has a name, or none, and losses; metrics are lists,
@@ -116,8 +130,7 @@ impl ModelHandle {
         run_eagerly: bool,
     ) -> PyResult<()> {
         let mut model = self.write()?;
-        let placeholder = Model::new(|x: &Vec<Inner>, _: &mut endo::trace::Context| x.clone());
-        *model = std::mem::replace(&mut *model, placeholder).run_eagerly(run_eagerly);
+        model.set_run_eagerly(run_eagerly);
         let of = |losses: Vec<Py<LossHandle>>| -> Vec<Arc<dyn Loss>> {
             losses.iter().map(|loss| loss.get().loss.clone()).collect()
         };
@@ -298,9 +311,11 @@ impl ModelHandle {
         self.detached(py, |model| model.metric_results())
     }
 
-    fn reset_metrics(&self) -> PyResult<()> {
-        self.read()?.reset_metrics();
-        Ok(())
+    fn reset_metrics(&self, py: Python<'_>) -> PyResult<()> {
+        self.detached(py, |model| {
+            model.reset_metrics();
+            Ok(())
+        })
     }
 
     fn output_names(&self) -> PyResult<Vec<String>> {

@@ -119,16 +119,58 @@ pub fn floor_divided(left: endo::Tensor, right: endo::Tensor) -> endo::Tensor {
     divided(left.cast(dtype.promote(DType::F64)), right).floor().cast(dtype)
 }
 
-/// A power of a plain number: squares and cubes as products.
+/// A power of a plain number: squares and cubes as products, and all those of integers that are
+/// integers.
 pub fn power(x: endo::Tensor, exponent: f64) -> endo::Tensor {
-    let dtype = x.dtype();
-    let whole = exponent.fract() == 0.0;
-    let x = if dtype.is_float() { x } else { x.cast(DType::F32) };
-    let result = match exponent {
+    if !x.dtype().is_float() && exponent.fract() == 0.0 && exponent >= 0.0 {
+        return whole_power(x.cast(DType::I32), exponent as u64);
+    }
+    let x = if x.dtype().is_float() { x } else { x.cast(DType::F32) };
+    match exponent {
         1.0 => x,
         2.0 => x.square(),
         3.0 => x.square() * &x,
         _ => x.powf(exponent),
+    }
+}
+
+/// A power of integers by squaring.
+fn whole_power(mut x: endo::Tensor, mut exponent: u64) -> endo::Tensor {
+    let mut product: Option<endo::Tensor> = None;
+    loop {
+        if exponent % 2 == 1 {
+            product = Some(product.map_or_else(|| x.clone(), |product| product * &x));
+        }
+        exponent /= 2;
+        if exponent == 0 {
+            return product.unwrap_or_else(|| x.ones_like());
+        }
+        x = &x * &x;
+    }
+}
+
+/// A tensor as another type. Fails where numbers that are known do not fit into integers of 32
+/// bits, which `int64` is, too.
+pub fn cast_to(
+    py: Python<'_>,
+    tensor: &endo::Tensor,
+    dtype: DType,
+    frame: &Frame,
+) -> PyResult<endo::Tensor> {
+    let known = if dtype == DType::I32 && tensor.dtype().is_float() && frame.is_eager() {
+        frame.value(tensor.id())
+    } else {
+        None
     };
-    if whole && exponent >= 0.0 && !dtype.is_float() { result.cast(DType::I32) } else { result }
+    let limit = -f64::from(i32::MIN);
+    let fits = |number: f64| number.is_nan() || (number > -limit - 1.0 && number < limit);
+    let large = known.into_iter().flat_map(|array| array.to_vec::<f64>()).find(|&x| !fits(x));
+    if let Some(number) = large {
+        return Err(crate::errors::argument(
+            py,
+            format!("{number} does not fit into an integer, which has 32 bits here"),
+            "keep it as a float, or clip it first with tf.clip_by_value",
+        ));
+    }
+    Ok(tensor.cast(dtype))
 }

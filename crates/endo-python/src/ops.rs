@@ -11,7 +11,7 @@ use pyo3::wrap_pyfunction;
 use crate::arrays;
 use crate::errors::usage;
 use crate::frames::{Frame, in_context};
-use crate::operands::operand;
+use crate::operands::{cast_to, operand};
 use crate::tensor::Tensor;
 
 type Object<'a, 'py> = &'a Bound<'py, PyAny>;
@@ -149,7 +149,6 @@ macro_rules! reductions {
 
 reductions! { add_reductions:
     reduce_sum = sum_axes;
-    reduce_mean = mean_axes;
     reduce_max = max_axes;
     reduce_min = min_axes;
     reduce_prod = product_axes;
@@ -158,6 +157,21 @@ reductions! { add_reductions:
     reduce_variance = variance_axes;
     reduce_logsumexp = logsumexp_axes;
     norm = norm_axes;
+}
+
+/// The mean along axes: of integers an integer, without its fraction, as TensorFlow's.
+#[pyfunction]
+#[pyo3(signature = (x, axis=None, keepdims=false))]
+fn reduce_mean(x: &Bound<'_, PyAny>, axis: Option<Vec<isize>>, keepdims: bool) -> PyResult<Tensor> {
+    of_one(x, |x, _| {
+        let axes = axes_of(&x, axis);
+        let mean = if x.dtype() == DType::I32 {
+            x.cast(DType::F64).mean_axes(&*axes).cast(DType::I32)
+        } else {
+            x.mean_axes(&*axes)
+        };
+        if keepdims { mean.keep_dims(&x, &*axes) } else { mean }
+    })
 }
 
 #[pyfunction]
@@ -171,7 +185,10 @@ fn l2_normalize(x: &Bound<'_, PyAny>, axis: Option<Vec<isize>>) -> PyResult<Tens
 #[pyfunction]
 fn cast(x: &Bound<'_, PyAny>, dtype: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let dtype = arrays::dtype(dtype)?;
-    of_one(x, |x, _| x.cast(dtype))
+    in_context(x.py(), |cx, frame| {
+        let tensor = operand(x, None, cx, frame)?;
+        Ok(Tensor::wrap(&cast_to(x.py(), &tensor, dtype, frame)?, frame))
+    })
 }
 
 #[pyfunction]
@@ -188,13 +205,15 @@ fn constant(
     shape: Option<Vec<usize>>,
 ) -> PyResult<Tensor> {
     let dtype = dtype.map(arrays::dtype).transpose()?;
-    of_one(value, |x, _| {
-        let x = dtype.map_or_else(|| x.clone(), |dtype| x.cast(dtype));
-        match shape {
+    in_context(value.py(), |cx, frame| {
+        let x = operand(value, None, cx, frame)?;
+        let x = dtype.map_or(Ok(x.clone()), |dtype| cast_to(value.py(), &x, dtype, frame))?;
+        let x = match shape {
             Some(shape) if x.rank() == 0 => x.broadcast_to(shape),
             Some(shape) => x.reshape(shape),
             None => x,
-        }
+        };
+        Ok(Tensor::wrap(&x, frame))
     })
 }
 
@@ -265,7 +284,8 @@ fn clip_by_value(
 
 #[pyfunction]
 fn reshape(x: &Bound<'_, PyAny>, shape: Vec<isize>) -> PyResult<Tensor> {
-    in_context(x.py(), |cx, frame| {
+    let py = x.py();
+    in_context(py, |cx, frame| {
         let x = operand(x, None, cx, frame)?;
         let known: usize =
             shape.iter().filter(|&&size| size >= 0).map(|&size| size as usize).product();
@@ -276,7 +296,7 @@ fn reshape(x: &Bound<'_, PyAny>, shape: Vec<isize>) -> PyResult<Tensor> {
                 format!("a tensor of shape {} cannot have the shape {shape:?}", x.shape());
             let error = endo::Error::new(endo::ErrorKind::Shape, message)
                 .help("the sizes multiply to the number of elements; one of them may be -1");
-            return Err(crate::errors::raised(frame_py(), error));
+            return Err(crate::errors::raised(py, error));
         }
         let size = |&size: &isize| {
             if size < 0 { x.shape().len() / known } else { size as usize }
@@ -284,12 +304,6 @@ fn reshape(x: &Bound<'_, PyAny>, shape: Vec<isize>) -> PyResult<Tensor> {
         let shape: Vec<usize> = shape.iter().map(size).collect();
         Ok(Tensor::wrap(&x.reshape(shape), frame))
     })
-}
-
-/// Python, where it is known to be attached.
-fn frame_py<'py>() -> Python<'py> {
-    // SAFETY: it is called within functions that Python calls.
-    unsafe { Python::assume_attached() }
 }
 
 #[pyfunction]
@@ -431,47 +445,6 @@ fn shuffle(x: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     })
 }
 
-/// The value of `yes` or `no`, callables without arguments, as a truth value says.
-#[pyfunction]
-fn cond(predicate: &Bound<'_, PyAny>, yes: Py<PyAny>, no: Py<PyAny>) -> PyResult<Vec<Tensor>> {
-    let py = predicate.py();
-    in_context(py, |cx, frame| {
-        let predicate = operand(predicate, None, cx, frame)?;
-        let branch = |function: Py<PyAny>| {
-            move |cx: &mut Context| crate::callables::call_list(&function, &[], cx)
-        };
-        let values: Vec<Inner> = cx.cond(&predicate, branch(yes), branch(no));
-        Ok(values.iter().map(|value| Tensor::wrap(value, frame)).collect())
-    })
-}
-
-/// A value with a gradient of one's own: `gradient` takes that of the value, and returns a list of
-/// those of the inputs.
-#[pyfunction]
-fn custom_gradient(
-    value: &Bound<'_, PyAny>,
-    inputs: &Bound<'_, PyAny>,
-    gradient: Py<PyAny>,
-) -> PyResult<Tensor> {
-    in_context(value.py(), |cx, frame| {
-        let value = operand(value, None, cx, frame)?;
-        let inputs: Vec<Inner> = inputs
-            .try_iter()?
-            .map(|input| operand(&input?, None, cx, frame))
-            .collect::<PyResult<_>>()?;
-        let inputs: Vec<&Inner> = inputs.iter().collect();
-        let arguments: Vec<_> =
-            inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
-        let (key, training) = (frame.key(), cx.training());
-        // Gradients may be asked for once the context of the call is gone.
-        let rule = move |dy: &Inner| {
-            let mut cx = Context::of_trace(dy.trace(), training, crate::frames::counter());
-            crate::callables::call_gradient(&gradient, &arguments, dy, &key, &mut cx)
-        };
-        Ok(Tensor::wrap(&Inner::custom_gradient(&value, &inputs, rule), frame))
-    })
-}
-
 /// The mask of a tensor, if it has one.
 #[pyfunction]
 fn mask(x: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
@@ -490,9 +463,9 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ($($name:ident)+) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)+ };
     }
     add! {
-        l2_normalize cast identity constant fill matmul einsum where_ clip_by_value reshape
-        broadcast_to expand_dims squeeze permute concat stack split tile pad gather one_hot argmax
-        argmin cumsum sort top_k random shuffle cond custom_gradient mask
+        reduce_mean l2_normalize cast identity constant fill matmul einsum where_ clip_by_value
+        reshape broadcast_to expand_dims squeeze permute concat stack split tile pad gather one_hot
+        argmax argmin cumsum sort top_k random shuffle mask
     }
     Ok(())
 }

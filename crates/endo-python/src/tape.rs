@@ -2,15 +2,17 @@
 //!
 //! In: what is computed while it is open. Out: gradients of it.
 
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
-use endo::Tensor as Inner;
 use endo::trace::{Context, Target};
+use endo::{Tensor as Inner, Variable as InnerVariable};
 use pyo3::prelude::*;
 
 use crate::errors::usage;
 use crate::frames::{self, Frame, in_session};
+use crate::operands::operand;
 use crate::tensor::Tensor;
 use crate::variable::Variable;
 
@@ -24,6 +26,8 @@ struct Recording {
     /// The number of its trace; 0 while it has none.
     trace: u64,
     is_open: bool,
+    /// The nodes of the trace that were pushed while it recorded.
+    recorded: Range<usize>,
     /// The thread whose trace it is.
     thread: ThreadId,
 }
@@ -53,12 +57,13 @@ impl Recording {
 impl Tape {
     #[new]
     fn new() -> Self {
-        let recording = Recording { trace: 0, is_open: false, thread: thread::current().id() };
+        let (recorded, thread) = (0..0, thread::current().id());
+        let recording = Recording { trace: 0, is_open: false, recorded, thread };
         Self { recording: Mutex::new(recording) }
     }
 
     /// Has it record: in the trace at hand, or in a new one.
-    fn open(&self) -> PyResult<()> {
+    fn open(&self, py: Python<'_>) -> PyResult<()> {
         let mut recording = self.lock();
         if recording.is_open {
             return Err(usage(
@@ -67,16 +72,19 @@ impl Tape {
             ));
         }
         recording.release();
+        let trace = frames::open_session();
+        let start = in_session(py, trace, |cx, _| Ok(cx.trace().node_count())).unwrap_or(Ok(0))?;
         *recording = Recording {
-            trace: frames::open_session(true),
+            trace,
             is_open: true,
+            recorded: start..usize::MAX,
             thread: thread::current().id(),
         };
         Ok(())
     }
 
     /// Ends what it records.
-    fn close(&self) -> PyResult<()> {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         let mut recording = self.lock();
         if !recording.is_open {
             return Err(usage(
@@ -88,7 +96,10 @@ impl Tape {
             return Err(elsewhere());
         }
         recording.is_open = false;
+        let end = in_session(py, recording.trace, |cx, _| Ok(cx.trace().node_count()));
         frames::stop_recording(recording.trace);
+        // An exception on its way through the `with` has its own error: it is not raised twice.
+        recording.recorded.end = end.and_then(Result::ok).unwrap_or(0);
         Ok(())
     }
 
@@ -106,18 +117,16 @@ impl Tape {
         sources: Vec<Bound<'_, PyAny>>,
         output_gradients: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Vec<Option<Tensor>>> {
-        self.within(py, |cx, frame| {
-            let loss = crate::operands::operand(target, None, cx, frame)?;
-            let loss = match output_gradients {
-                Some(weights) => {
-                    let weights = crate::operands::operand(weights, Some(&loss), cx, frame)?;
-                    loss * weights.stop_gradient()
-                }
-                None => loss,
+        self.within(py, |recorded, cx, frame| {
+            let target = operand(target, None, cx, frame)?;
+            let dy = match output_gradients {
+                Some(weights) => operand(weights, Some(&target), cx, frame)?
+                    .cast(target.dtype())
+                    .broadcast_to(target.shape().clone()),
+                None => target.ones_like(),
             };
-            let loss = if loss.rank() == 0 { loss } else { loss.sum() };
-            let targets = targets(&sources, cx, frame)?;
-            let gradients = cx.quiet_gradients(&loss, &targets);
+            let sources = targets(&sources, cx, frame)?;
+            let gradients = cx.recorded_gradients(&target, &dy, &sources, recorded);
             Ok(gradients
                 .into_iter()
                 .map(|gradient| gradient.map(|gradient| Tensor::wrap(&gradient, frame)))
@@ -125,15 +134,38 @@ impl Tape {
         })
     }
 
-    /// Whether a tensor was computed in its trace: it is neither a constant nor given from outside.
-    fn is_computed(&self, py: Python<'_>, tensor: &Tensor) -> bool {
+    /// The trainable variables that were read while it recorded.
+    fn variables(&self, py: Python<'_>) -> PyResult<Vec<Variable>> {
+        if self.lock().trace == 0 {
+            return Ok(Vec::new());
+        }
+        self.within(py, |recorded, cx, _| {
+            let trainable = trainable_variables(&recorded, cx);
+            Ok(trainable.into_iter().map(Variable::of).collect())
+        })
+    }
+
+    /// Whether a tensor was computed of what is watched while it recorded: `watched`, and the
+    /// trainable variables where `watches_variables` says so.
+    fn is_computed(
+        &self,
+        py: Python<'_>,
+        tensor: &Tensor,
+        watched: Vec<Bound<'_, PyAny>>,
+        watches_variables: bool,
+    ) -> PyResult<bool> {
         let number = self.lock().trace;
-        tensor.trace == number
-            && in_session(py, number, |cx, _| {
-                let node = cx.trace().node(endo::graph::NodeId(tensor.node));
-                Ok(!node.inputs.is_empty())
-            })
-            .is_some_and(|computed| computed.unwrap_or(false))
+        if tensor.trace != number {
+            return Ok(false);
+        }
+        self.within(py, |recorded, cx, frame| {
+            let mut watched = targets(&watched, cx, frame)?;
+            if watches_variables {
+                watched.extend(trainable_variables(&recorded, cx).into_iter().map(Target::from));
+            }
+            let tensor = tensor.resolve(cx, frame)?;
+            Ok(cx.recorded_dependence(&tensor, &watched, &recorded))
+        })
     }
 
     /// The derivatives of each element of a tensor by each element of a source.
@@ -142,11 +174,12 @@ impl Tape {
         py: Python<'_>,
         target: &Bound<'_, PyAny>,
         source: &Bound<'_, PyAny>,
-    ) -> PyResult<Tensor> {
-        self.within(py, |cx, frame| {
-            let target = crate::operands::operand(target, None, cx, frame)?;
+    ) -> PyResult<Option<Tensor>> {
+        self.within(py, |recorded, cx, frame| {
+            let target = operand(target, None, cx, frame)?;
             let source = targets(std::slice::from_ref(source), cx, frame)?.remove(0);
-            Ok(Tensor::wrap(&cx.jacobian(&target, source), frame))
+            let jacobian = cx.recorded_jacobian(&target, &source, &recorded);
+            Ok(jacobian.map(|jacobian| Tensor::wrap(&jacobian, frame)))
         })
     }
 }
@@ -159,16 +192,16 @@ impl Tape {
     fn within<R>(
         &self,
         py: Python<'_>,
-        f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
+        f: impl FnOnce(Range<usize>, &mut Context, &Frame) -> PyResult<R>,
     ) -> PyResult<R> {
-        let (number, is_here) = {
+        let (number, is_here, recorded) = {
             let recording = self.lock();
-            (recording.trace, recording.is_here())
+            (recording.trace, recording.is_here(), recording.recorded.clone())
         };
         if number != 0 && !is_here {
             return Err(elsewhere());
         }
-        in_session(py, number, f).unwrap_or_else(|| {
+        in_session(py, number, |cx, frame| f(recorded, cx, frame)).unwrap_or_else(|| {
             Err(usage(
                 "the tape has recorded nothing, or has given its gradients already",
                 "compute the loss in `with tf.GradientTape() as tape:`, and ask once; or make the \
@@ -189,6 +222,12 @@ impl Drop for Tape {
     fn drop(&mut self) {
         self.lock().release();
     }
+}
+
+fn trainable_variables(recorded: &Range<usize>, cx: &Context) -> Vec<InnerVariable> {
+    let mut variables = cx.recorded_variables(recorded);
+    variables.retain(InnerVariable::is_trainable);
+    variables
 }
 
 fn targets(sources: &[Bound<'_, PyAny>], cx: &mut Context, frame: &Frame) -> PyResult<Vec<Target>> {

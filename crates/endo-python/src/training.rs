@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::arrays;
+use crate::callables::kept_outside;
 use crate::errors::raised;
-use crate::frames::keep_outside;
 
 /// What a model is trained or judged on.
 pub enum Data {
@@ -54,11 +54,8 @@ impl Batches {
     }
 }
 
-/// The library's error for an exception, which is kept until it comes out.
 fn kept(py: Python<'_>, error: PyErr) -> Error {
-    let text = format!("the data raised an exception: {}", error.value(py));
-    keep_outside(error);
-    Error::new(ErrorKind::Data, text)
+    kept_outside(py, ErrorKind::Data, "the data raised an exception", error)
 }
 
 impl Iterator for Batches {

@@ -351,3 +351,17 @@ def test_built_in_objects_are_saved_with_their_options(tmp_path):
     expected = 0.01 * np.square(kernel).sum()
     x0, y0 = x, model.predict(x)
     assert loaded.evaluate(x0, y0, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_loss_that_computes_in_its_own_call_operator_is_refused():
+    class Own(keras.losses.Loss):
+        def __call__(self, y_true, y_pred, sample_weight=None):
+            return tf.reduce_mean(y_pred)
+
+    with pytest.raises(NotImplementedError, match=r"Own.__call__.*\n.*def call"):
+        keras.Sequential([keras.layers.Dense(1)]).compile("sgd", Own())
+
+
+def test_the_cross_entropy_of_a_class_that_there_is_not_is_nan():
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits([1, 5, -1], [[0.0, 0.0]] * 3).numpy()
+    assert losses[0] == pytest.approx(np.log(2.0)) and np.isnan(losses[1:]).all()

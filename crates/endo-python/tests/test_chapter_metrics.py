@@ -238,3 +238,31 @@ def test_a_metric_without_update_state_says_what_to_write():
 
     with pytest.raises(NotImplementedError, match="def update_state"):
         Empty()([1.0], [1.0])
+
+
+@pytest.mark.parametrize("name", ["reset_state", "reset_states"])
+def test_a_reset_of_ones_own_is_called_at_each_epoch(name):
+    resets = []
+
+    class Counted(BentMetric):
+        pass
+
+    def reset(self):
+        resets.append(1)
+        getattr(BentMetric, name)(self)
+
+    setattr(Counted, name, reset)
+    x, y = numbers()
+    model = small_model(loss="mse", metrics=[Counted(), BentMetric(name="plain")])
+    history = model.fit(x, y, epochs=3, verbose=0).history
+    assert len(resets) >= 3 and history["counted"] == history["plain"]
+
+
+def test_what_a_reset_of_ones_own_raises_comes_out():
+    class Broken(BentMetric):
+        def reset_state(self):
+            raise KeyError("no such total")
+
+    x, y = numbers()
+    with pytest.raises(KeyError, match="no such total"):
+        small_model(loss="mse", metrics=[Broken()]).fit(x, y, verbose=0)

@@ -334,6 +334,18 @@ def test_a_train_step_of_ones_own_is_refused_with_what_to_write():
         model.fit(np.ones((2, 1), np.float32), np.ones((2, 1), np.float32))
 
 
+@pytest.mark.parametrize(
+    "method", ["compute_loss", "compute_metrics", "make_train_function", "test_step"]
+)
+def test_a_method_of_keras_that_would_not_be_called_is_refused(method):
+    kind = type("Net", (keras.Model,), {method: lambda *_: None, "call": lambda self, x: x})
+    model, x = kind(), np.ones((2, 1), np.float32)
+    model.compile(loss="mse", optimizer="sgd")
+    for act in (model.fit, model.evaluate, model.test_on_batch):
+        with pytest.raises(NotImplementedError, match=f"Net.{method}` would not be called"):
+            act(x, x)
+
+
 # As a whole
 
 

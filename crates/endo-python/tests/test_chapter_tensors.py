@@ -273,3 +273,30 @@ def test_errors_are_of_python_and_of_endo():
     with pytest.raises(endo.ShapeError) as error:
         tf.constant([1.0, 2.0]) + tf.constant([1.0, 2.0, 3.0])
     assert isinstance(error.value, ValueError) and isinstance(error.value, endo.EndoError)
+
+
+def test_powers_of_integers_are_exact():
+    assert int(tf.constant(5001) ** 2) == 25010001
+    assert (tf.constant([3, -2]) ** 5).numpy().tolist() == [243, -32]
+    assert int(tf.constant(7) ** 0) == 1
+
+
+def test_a_number_that_does_not_fit_into_an_integer_is_refused():
+    for number in (3e9, [1.0, -3e9]):
+        with pytest.raises(ValueError, match="does not fit"):
+            tf.cast(number, tf.int64)
+        with pytest.raises(ValueError, match="does not fit"):
+            tf.constant(number, tf.int32)
+    assert int(tf.cast(2147483647.0 - 127.0, tf.int32)) == 2147483520
+    assert int(tf.cast(-2147483648.0, tf.int32)) == -2147483648
+
+
+def test_the_mean_of_integers_is_an_integer():
+    assert int(tf.reduce_mean([1, 2])) == 1 and tf.reduce_mean([1, 2]).dtype == tf.int32
+    assert int(tf.reduce_mean([-1, -2])) == -1
+    assert float(tf.reduce_mean([1.0, 2.0])) == 1.5
+
+
+def test_zeros_clipped_to_a_norm_of_zero_are_zeros():
+    assert tf.clip_by_norm(tf.zeros([2]), 0.0).numpy().tolist() == [0.0, 0.0]
+    assert tf.clip_by_norm(tf.constant([3.0, 4.0]), 1.0).numpy() == pytest.approx([0.6, 0.8])

@@ -337,3 +337,47 @@ def test_a_penalty_on_outputs_goes_with_a_function_as_activation():
     model = keras.Sequential([dense])
     model(np.ones((2, 3), np.float32))
     assert [float(loss) for loss in model.losses] == pytest.approx([0.01 * 9.0 * 4 / 2])
+def test_a_sum_counts_where_all_of_its_inputs_do():
+    embedding = layers.Embedding(4, 2, mask_zero=True)
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.add = embedding, layers.Add()
+            self.pool = layers.GlobalAveragePooling1D()
+
+        def call(self, pair):
+            return self.pool(self.add([self.embedding(pair[0]), self.embedding(pair[1])]))
+
+    left, right = np.array([[1, 2, 0]]), np.array([[3, 0, 1]])
+    mean = Net()([left, right]).numpy()
+    rows = embedding.embeddings.numpy()
+    np.testing.assert_allclose(mean[0], rows[1] + rows[3], atol=1e-6)
+
+
+def test_a_mask_that_a_layer_computes_is_that_of_its_output():
+    class Shorten(layers.Layer):
+        def call(self, x):
+            return x[:, 1:]
+
+        def compute_mask(self, inputs, mask=None):
+            return mask[:, 1:]
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.embedding = layers.Embedding(4, 2, mask_zero=True)
+            self.shorten, self.pool = Shorten(), layers.GlobalAveragePooling1D()
+
+        def call(self, x):
+            return self.pool(self.shorten(self.embedding(x)))
+
+    model = Net()
+    mean = model(np.array([[1, 2, 0]])).numpy()
+    np.testing.assert_allclose(mean[0], model.embedding.embeddings.numpy()[2], atol=1e-6)
+
+
+def test_a_mask_of_ones_own_in_a_layer_of_the_library_is_refused():
+    kind = type("Mine", (layers.Dense,), {"compute_mask": lambda self, inputs, mask=None: None})
+    with pytest.raises(NotImplementedError, match="compute_mask"):
+        kind(2)

@@ -4,6 +4,8 @@
 //! fused, printed, and differentiated again (reverse-mode differentiation, Griewank and Walther
 //! 2008, chapter 3).
 
+use std::ops::Range;
+
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Node, NodeId, Op, Tensor};
 use crate::ops;
@@ -37,38 +39,31 @@ pub fn gradients(loss: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
         );
         return refuse(ErrorKind::DType, message, "`cast` it to f32 before the loss uses it");
     }
-    pulled_back(loss, &loss.ones_like(), targets, 0)
+    pulled_back(loss, &loss.ones_like(), targets, 0..usize::MAX)
 }
 
 /// The gradients of a value's part in a loss: those of `(value * dy).sum()` with `dy` taken for a
-/// constant, which gradients of these gradients do not. A node before `since` is no way from a
+/// constant, which gradients of these gradients do not. A node outside of `ways` is no way from a
 /// target to the value.
 #[track_caller]
 pub(crate) fn pulled_back(
     value: &Tensor,
     dy: &Tensor,
     targets: &[Tensor],
-    since: usize,
+    ways: Range<usize>,
 ) -> Vec<Option<Tensor>> {
     let trace = value.trace().clone();
     // Nodes on a path from a target to the value: the others need no gradient.
     let count = value.id().index() + 1;
     let nodes: Vec<Node> = (0..count as u32).map(|id| trace.node(NodeId(id))).collect();
-    let mut varies = vec![false; count];
-    for target in targets.iter().filter(|target| target.id().index() < count) {
-        varies[target.id().index()] = true;
-    }
-    for (position, node) in nodes.iter().enumerate().skip(since) {
-        let inputs = differentiable_inputs(node);
-        varies[position] |= node.dtype.is_float() && inputs.iter().any(|id| varies[id.index()]);
-    }
+    let varies = varying(&nodes, targets, &ways);
     let mut sums: Vec<Option<Tensor>> = vec![None; count];
     if varies[count - 1] {
         sums[count - 1] = Some(dy.clone());
     }
     for position in (0..count).rev() {
         let node = &nodes[position];
-        if position < since || !varies[position] || node.inputs.is_empty() {
+        if !ways.contains(&position) || !varies[position] || node.inputs.is_empty() {
             continue;
         }
         let Some(dy) = sums[position].clone() else { continue };
@@ -102,6 +97,26 @@ pub(crate) fn pulled_back(
         trace.leave(scope);
     }
     targets.iter().map(|target| sums.get(target.id().index()).cloned().flatten()).collect()
+}
+
+/// Whether a value depends on one of some others by nodes among `ways`, so that it has a gradient.
+pub(crate) fn depends(value: &Tensor, others: &[Tensor], ways: &Range<usize>) -> bool {
+    let last = value.id();
+    let nodes: Vec<Node> = (0..=last.0).map(|id| value.trace().node(NodeId(id))).collect();
+    varying(&nodes, others, ways)[last.index()]
+}
+
+/// Which nodes are targets, or depend on them by nodes among `ways`.
+fn varying(nodes: &[Node], targets: &[Tensor], ways: &Range<usize>) -> Vec<bool> {
+    let mut varies = vec![false; nodes.len()];
+    for target in targets.iter().filter(|target| target.id().index() < nodes.len()) {
+        varies[target.id().index()] = true;
+    }
+    for (position, node) in nodes.iter().enumerate().take(ways.end).skip(ways.start) {
+        let inputs = differentiable_inputs(node);
+        varies[position] |= node.dtype.is_float() && inputs.iter().any(|id| varies[id.index()]);
+    }
+    varies
 }
 
 /// What the nodes from `since` on take for a value from outside of them, but for what is `known`:

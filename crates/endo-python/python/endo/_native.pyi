@@ -115,8 +115,10 @@ class ModelHandle:
         ...
     def load_weights(self, path: str) -> Any:
         ...
-    def losses(self) -> Any:
-        """The terms of its loss in the trace at hand."""
+    def loss_term_count(self) -> Any:
+        """How many terms its layers have added to its loss in the trace at hand."""
+    def losses(self, skipped: Any) -> Any:
+        """The terms of its loss in the trace at hand, without the first ones: those of calls before."""
     def metric_results(self) -> Any:
         ...
     def on_batch(self, data: Any, trains: Any, class_weight: Any) -> Any:
@@ -181,12 +183,14 @@ class Tape:
         """Forgets what it has recorded."""
     def gradient(self, target: Any, sources: Any, output_gradients: Any) -> Any:
         """The gradients of a scalar, or of the sum of a tensor's elements, by each source: variables and tensors."""
-    def is_computed(self, tensor: Any) -> Any:
-        """Whether a tensor was computed in its trace: it is neither a constant nor given from outside."""
+    def is_computed(self, tensor: Any, watched: Any, watches_variables: Any) -> Any:
+        """Whether a tensor was computed of what is watched while it recorded: `watched`, and the trainable variables where `watches_variables` says so."""
     def jacobian(self, target: Any, source: Any) -> Any:
         """The derivatives of each element of a tensor by each element of a source."""
     def open(self) -> Any:
         """Has it record: in the trace at hand, or in a new one."""
+    def variables(self) -> Any:
+        """The trainable variables that were read while it recorded."""
 
 
 class Tensor:
@@ -559,7 +563,7 @@ def reduce_logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor
 def reduce_max(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     ...
 def reduce_mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    ...
+    """The mean along axes: of integers an integer, without its fraction, as TensorFlow's."""
 def reduce_min(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     ...
 def reduce_prod(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:

@@ -8,6 +8,7 @@ mod messages;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -385,6 +386,30 @@ impl Trace {
         let state = self.state.borrow();
         let node = state.graph.nodes.get(position as usize)?;
         Some(Tensor::new(self.clone(), NodeId(position), node.shape.clone(), node.dtype))
+    }
+
+    /// How many nodes there are so far.
+    pub fn node_count(&self) -> usize {
+        self.state.borrow().graph.nodes.len()
+    }
+
+    /// The variables that nodes of these numbers read, in the order of their first use in the
+    /// trace.
+    pub(crate) fn variables_read(&self, numbers: &Range<usize>) -> Vec<Variable> {
+        let state = self.state.borrow();
+        let nodes = state.graph.nodes.iter().enumerate();
+        let mut is_read = vec![false; state.graph.nodes.len()];
+        for (number, node) in nodes.take(numbers.end).skip(numbers.start) {
+            is_read[number] = true;
+            node.inputs.iter().for_each(|id| is_read[id.index()] = true);
+        }
+        let mut found: Vec<&CurrentValue> = state.current.values().collect();
+        found.retain(|current| {
+            let mut values = std::iter::once(&current.read).chain(&current.assigned);
+            values.any(|value| is_read[value.id().index()])
+        });
+        found.sort_by_key(|current| current.index);
+        found.iter().map(|current| state.graph.variables[current.index].clone()).collect()
     }
 
     /// A copy of a node.

@@ -101,8 +101,13 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// value can be looked at.
     #[must_use]
     pub fn run_eagerly(mut self, eager: bool) -> Self {
-        self.steps.eager = eager;
+        self.set_run_eagerly(eager);
         self
+    }
+
+    /// As [`run_eagerly`](Self::run_eagerly), of a model that is there already.
+    pub fn set_run_eagerly(&mut self, eager: bool) {
+        self.steps.eager = eager;
     }
 
     /// Says that another model belongs to this one, which its `call` need not apply: the critic of
@@ -285,6 +290,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
     #[track_caller]
     pub fn losses(&self, cx: &mut Context) -> Vec<Tensor> {
         self.steps.net.losses(cx)
+    }
+
+    /// How many terms its layers have added to its loss in a trace: the first of
+    /// [`losses`](Self::losses), before the penalties on weights.
+    pub fn loss_term_count(&self, cx: &mut Context) -> usize {
+        self.steps.net.loss_term_count(cx)
     }
 }
 

@@ -243,6 +243,11 @@ impl<I: Tree, O: Tree> Net<I, O> {
             .collect()
     }
 
+    /// How many loss terms its layers have added in a trace.
+    pub fn loss_term_count(&self, cx: &mut Context) -> usize {
+        cx.terms_of(self.id(), None).len()
+    }
+
     /// Makes the weights for inputs of the shapes and types of these, without running anything.
     #[track_caller]
     pub fn build_on(&self, inputs: &[Array]) -> Result<()> {

@@ -238,14 +238,6 @@ impl Context {
         Gradients { entries: targets.into_iter().zip(gradients).collect() }
     }
 
-    /// As [`gradients`](Self::gradients), in the order of the targets and without a warning of
-    /// those that are `None`: for a binding to a language whose programs look at that themselves.
-    #[doc(hidden)]
-    #[track_caller]
-    pub fn quiet_gradients(&mut self, loss: &Tensor, targets: &[Target]) -> Vec<Option<Tensor>> {
-        self.gradients_at(loss, targets, Site::caller())
-    }
-
     /// The gradients of a scalar in the order of the targets, without a warning of those that are
     /// `None`.
     #[track_caller]
@@ -255,18 +247,24 @@ impl Context {
         targets: &[Target],
         site: Site,
     ) -> Vec<Option<Tensor>> {
-        // A variable is all the values it has in the trace.
-        let values: Vec<Vec<Tensor>> = targets
-            .iter()
-            .map(|target| match target {
-                Target::Tensor(tensor) => vec![tensor.clone()],
-                Target::Variable(variable) => self.trace().values_of(variable),
-            })
-            .collect();
+        self.shares(loss, targets, site, |tensors| autodiff::gradients(loss, tensors))
+    }
+
+    /// The gradients of a value by each target, made of those by tensors that `pull_back` gives: a
+    /// variable's is the sum over the values that it has in the trace.
+    pub(super) fn shares(
+        &self,
+        value: &Tensor,
+        targets: &[Target],
+        site: Site,
+        pull_back: impl FnOnce(&[Tensor]) -> Vec<Option<Tensor>>,
+    ) -> Vec<Option<Tensor>> {
+        let values: Vec<Vec<Tensor>> =
+            targets.iter().map(|target| self.values_of_target(target)).collect();
         let tensors: Vec<Tensor> = values.concat();
-        let used: Vec<&Tensor> = tensors.iter().chain([loss]).collect();
+        let used: Vec<&Tensor> = tensors.iter().chain([value]).collect();
         let mut shares = match self.trace().stranger(&used) {
-            None => autodiff::gradients(loss, &tensors),
+            None => pull_back(&tensors),
             Some(error) => {
                 self.trace().record(error.at(site));
                 vec![None; tensors.len()]
@@ -279,6 +277,14 @@ impl Context {
                 shares.by_ref().take(values.len()).flatten().reduce(|sum, share| sum + share)
             })
             .collect()
+    }
+
+    /// The values of a target: of a variable, all that it has in the trace.
+    pub(super) fn values_of_target(&self, target: &Target) -> Vec<Tensor> {
+        match target {
+            Target::Tensor(tensor) => vec![tensor.clone()],
+            Target::Variable(variable) => self.trace().values_of(variable),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) mod models;
 pub(crate) mod pattern;
 pub mod program;
 pub mod record;
+mod recorded;
 pub(crate) mod replay;
 pub mod scope;
 mod session;

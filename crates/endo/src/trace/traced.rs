@@ -82,6 +82,11 @@ impl TracedClosure {
         self.counter = new_counter(seed);
     }
 
+    /// Whether layers behave as in training.
+    pub fn set_training(&mut self, training: bool) {
+        self.training = training;
+    }
+
     /// Has the program show the [`warnings`](Self::warnings), which are printed otherwise.
     pub fn keep_warnings(&mut self) {
         self.prints_warnings = false;

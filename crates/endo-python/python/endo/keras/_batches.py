@@ -64,17 +64,22 @@ def by_output(value, get):
     return [(None, [get(value)])]
 
 
-def by_output_lists(value, get):
-    """Metrics by output."""
+def by_output_lists(value, losses, get):
+    """Metrics by output: `get` takes what stands for one, and the first loss of its output."""
+
+    def listed(place, metrics):
+        by_place = {name or number: of for number, (name, of) in enumerate(losses)}
+        one_for_all = losses[0][1] if len(losses) == 1 else []
+        loss = next(iter(by_place.get(place, one_for_all)), None)
+        return _listed(metrics, lambda identifier: get(identifier, loss))
+
     if value is None:
         return []
     if isinstance(value, dict):
-        return [(name, _listed(one, get)) for name, one in value.items()]
-    if not isinstance(value, (list, tuple)):
-        return [(None, [get(value)])]
-    if any(isinstance(one, (list, tuple)) for one in value):
-        return [(None, _listed(one, get)) for one in value]
-    return [(None, [get(one) for one in value])]
+        return [(name, listed(name, one)) for name, one in value.items()]
+    if isinstance(value, (list, tuple)) and any(isinstance(one, (list, tuple)) for one in value):
+        return [(None, listed(place, one)) for place, one in enumerate(value)]
+    return [(None, listed(0, value))]
 
 
 def _listed(value, get):

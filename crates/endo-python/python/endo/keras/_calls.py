@@ -1,11 +1,14 @@
 """Calls of layers: what they are given, and what they pass on."""
 
+import functools
 import inspect
+import itertools
 import threading
 
 from .. import _native
 
 _calls = threading.local()
+_numbers = itertools.count()
 
 
 def call_stack():
@@ -30,16 +33,25 @@ class Call:
         self.training = None if training is None else bool(training)
         self.outputs = None
         self.counts = {}
+        self.number = next(_numbers)
         self.is_new = True
 
 
 def pass_mask(inputs, outputs):
-    """Gives outputs the mask of the first input that has one, where it fits."""
+    """Gives outputs the mask that holds where those of all inputs that have one do, where it
+    fits."""
     masks = [mask for mask in map(_native.mask, inputs) if mask is not None]
-    for output in outputs if masks else []:
-        shape = tuple(masks[0].shape)
-        if tuple(output.shape)[: len(shape)] == shape and _native.mask(output) is None:
-            _native.set_mask(output, masks[0])
+    if masks:
+        give_masks([functools.reduce(_native.logical_and, masks)] * len(outputs), outputs)
+
+
+def give_masks(masks, outputs):
+    """Gives each output its mask, unless it has one of its own or the mask does not fit."""
+    for mask, output in zip(masks, outputs):
+        shape = () if mask is None else tuple(mask.shape)
+        fits = tuple(output.shape)[: len(shape)] == shape
+        if mask is not None and fits and _native.mask(output) is None:
+            _native.set_mask(output, mask)
 
 
 _ACCEPTED = {}

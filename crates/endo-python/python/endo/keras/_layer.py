@@ -8,12 +8,11 @@ from .. import _native, _tracking
 from .._dtypes import TensorShape
 from .._structure import flatten, pack, skeleton
 from . import constraints, initializers, regularizers
-from ._calls import Call, accepted_arguments, call_stack, pass_mask
+from ._calls import Call, accepted_arguments, call_stack, give_masks, pass_mask
 from ._first_values import first_values
 from ._named import names_of
 
 _ABSENT = object()
-
 
 
 def _leaves(value):
@@ -208,9 +207,7 @@ class Layer:
 
     def _own_weights(self):
         """The variables that are the layer's own."""
-        attributes = [
-            child for child in self._children() if isinstance(child, _native.Variable)
-        ]
+        attributes = [one for one in self._children() if isinstance(one, _native.Variable)]
         own = list(self._own)
         return own + [one for one in attributes if all(one is not known for known in own)]
 
@@ -352,7 +349,16 @@ class Layer:
         return shape_of(outputs)
 
     def compute_mask(self, inputs, mask=None):
+        """The masks of the outputs. Yours is called, whatever `supports_masking` says."""
         return mask
+
+    def _pass_masks(self, inputs, tensors, outputs):
+        if type(self).compute_mask is not Layer.compute_mask:
+            masks = [_native.mask(tensor) for tensor in tensors]
+            found = self.compute_mask(inputs, masks[0] if len(masks) == 1 else masks)
+            give_masks(found if isinstance(found, (list, tuple)) else [found], outputs)
+        elif self.supports_masking:
+            pass_mask(tensors, outputs)
 
     def _require_init(self):
         if not self._is_initialized:
@@ -439,8 +445,7 @@ class Layer:
                 f"`call` of `{self.name}` returned None\n  help: end it with `return`"
             )
         self._add_activity_loss(outputs)
-        if self.supports_masking:
-            pass_mask(tensors, flatten(outputs))
+        self._pass_masks(inputs, tensors, flatten(outputs))
         call.outputs = skeleton(outputs)
         return flatten(outputs)
 

@@ -44,6 +44,10 @@ class Model(Layer):
         hidden(self, "_root_outputs", None)
         hidden(self, "_seen", None)
         hidden(self, "_last_losses", [])
+        # The number of the outermost call that the model was last in, and how many terms its loss
+        # had in the trace before that.
+        hidden(self, "_last_call", None)
+        hidden(self, "_losses_before", 0)
         hidden(self, "_input_shapes", None)
         hidden(self, "optimizer", None)
         hidden(self, "loss", None)
@@ -87,19 +91,23 @@ class Model(Layer):
         if _native.is_open():
             outputs = model.apply(tensors, training)
             if not _native.is_tracing():
-                object.__setattr__(self, "_last_losses", model.losses())
+                object.__setattr__(self, "_last_losses", self.losses)
             return outputs
         tape = _native.Tape()
         tape.open()
         try:
             outputs = model.apply(tensors, bool(training))
-            object.__setattr__(self, "_last_losses", model.losses())
+            object.__setattr__(self, "_last_losses", self.losses)
         finally:
             tape.close()
             tape.forget()
         return outputs
 
     def _run_call(self, call, tensors):
+        number = call_stack()[0].number
+        if self._last_call != number:
+            object.__setattr__(self, "_last_call", number)
+            object.__setattr__(self, "_losses_before", self._model().loss_term_count())
         outputs = super()._run_call(call, tensors)
         if len(call_stack()) == 1:
             object.__setattr__(self, "_root_outputs", call.outputs)
@@ -112,7 +120,7 @@ class Model(Layer):
         """The terms that `add_loss` was given when the model was called last, and the penalties on
         its weights."""
         if _native.is_open():
-            return self._model().losses()
+            return self._model().losses(self._losses_before)
         return list(self._last_losses)
 
     @property
@@ -163,13 +171,8 @@ class Model(Layer):
             raise TypeError(f"the optimizer is {optimizer!r}; give a name or an optimizer")
         optimizer = optimizers.get(optimizer)
         chosen = by_output(loss, losses.get)
-        first = next((one for _, of in chosen for one in of), None)
-
-        def metric(identifier):
-            return metrics_of(identifier, first)
-
-        plain = by_output_lists(metrics, metric)
-        weighted = by_output_lists(weighted_metrics, metric)
+        plain = by_output_lists(metrics, chosen, metrics_of)
+        weighted = by_output_lists(weighted_metrics, chosen, metrics_of)
         weights = []
         if isinstance(loss_weights, dict):
             weights = [(name, float(weight)) for name, weight in loss_weights.items()]
@@ -215,12 +218,10 @@ class Model(Layer):
         return ["loss", *(metric.name for metric in self.metrics)]
 
     def _check_own_steps(self):
-        for name in ("train_step", "test_step", "predict_step"):
+        for name, instead in _NOT_CALLED.items():
             if hasattr(type(self), name):
                 raise NotImplementedError(
-                    f"`{type(self).__name__}.{name}` would not be called: write a loop of your own "
-                    "with tf.GradientTape and tf.function, or put the terms into `call` with "
-                    "add_loss"
+                    f"`{type(self).__name__}.{name}` would not be called: {instead}"
                 )
 
     def _data(self, x, y=None, sample_weight=None):
@@ -380,6 +381,7 @@ class Model(Layer):
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False, **options):
         """The loss of a batch, and the metrics since their last reset."""
         _refuse(Model.test_on_batch, options)
+        self._check_own_steps()
         return self._on_batch(x, y, sample_weight, False, return_dict)
 
     def _on_batch(self, x, y, sample_weight, trains, return_dict, class_weight=None):
@@ -454,6 +456,21 @@ class Model(Layer):
         if not self.weights:
             raise ValueError("the model has no weights yet: call it on data, or build it")
         write_model(self, path)
+
+
+_LOOP = "write a loop of your own with tf.GradientTape and tf.function"
+_TERMS = f"{_LOOP}, or put the terms into `call` with add_loss"
+# Methods of Keras by which a model trains otherwise, and what to write in place of them.
+_NOT_CALLED = {
+    "train_step": _TERMS,
+    "test_step": _TERMS,
+    "predict_step": "compute in `call`, which knows by `training` whether it predicts",
+    "compute_loss": "put terms into `call` with add_loss, or compile with a function as loss",
+    "compute_metrics": "report numbers in `call` with add_metric, or compile with a metric",
+    "make_train_function": _LOOP,
+    "make_test_function": _LOOP,
+    "make_predict_function": _LOOP,
+}
 
 
 def _native_seed():

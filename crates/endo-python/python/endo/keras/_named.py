@@ -2,7 +2,8 @@
 regularizers and constraints."""
 
 from .. import _native
-from .._text import written
+from .._text import value_text, written
+from ._saving import resolved
 
 
 def names_of(name):
@@ -65,6 +66,39 @@ class Named:
     def __repr__(self):
         options = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
         return f"{type(self).__name__}({options})"
+
+
+class NamedByText(Named):
+    """A value of the native part that a text names, options and all."""
+
+    _native_name = "text"
+
+    def __init__(self, text):
+        self.text = text
+        self._seed = None
+        self._options = {}
+
+    def _text(self):
+        return self.text
+
+    def get_config(self):
+        return {"text": self.text}
+
+
+def chosen(identifier, base, by_text, wanted):
+    """What a name, an object, a class or a function stands for in a family: `by_text` is the
+    family's class of texts, `wanted` what is said of anything else."""
+    identifier = resolved(identifier)
+    if identifier is None or isinstance(identifier, base):
+        return identifier
+    if isinstance(identifier, str):
+        _native.names(base._family, identifier)
+        return by_text(identifier)
+    if isinstance(identifier, type):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise ValueError(f"{wanted}, got {value_text(identifier)!r}")
 
 
 def is_native(value, base):

@@ -52,7 +52,7 @@ class NativeLayer(Layer):
     _takes_functions = True
 
     def __init__(self, *arguments, **options):
-        changed = overridden(type(self), "call", "build", "add_weight")
+        changed = overridden(type(self), "call", "build", "add_weight", "compute_mask")
         if changed:
             raise NotImplementedError(
                 f"`{type(self).__name__}.{changed}` would not be called: a layer of the library "

@@ -3,6 +3,7 @@
 import csv
 import inspect
 import os
+import re
 import sys
 import time
 
@@ -173,14 +174,8 @@ class _Monitor(Callback):
     def __init__(self, monitor="val_loss", mode="auto", min_delta=0.0):
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode is 'auto', 'min' or 'max', got {mode!r}")
-        self.monitor = monitor
+        self.monitor, self.mode = monitor, mode
         self.min_delta = abs(min_delta)
-        name = monitor.removeprefix("val_")
-        best_is_high = mode == "max" or (
-            mode == "auto" and name.startswith(("acc", "auc", "precision", "recall", "f1", "r2"))
-            or mode == "auto" and name.endswith(("accuracy", "acc", "auc", "iou"))
-        )
-        self.sign = 1.0 if best_is_high else -1.0
 
     def value(self, logs):
         """The number, or an error that says which there are."""
@@ -197,7 +192,34 @@ class _Monitor(Callback):
         return logs[self.monitor]
 
     def improves(self, value, best):
-        return best is None or self.sign * (value - best) > self.min_delta
+        """Whether a value is better than the best so far."""
+        best_is_low = self._known_mode() == "min"
+        if best is None:
+            return True
+        return (best - value if best_is_low else value - best) > self.min_delta
+
+    def _known_mode(self):
+        """Whether the best value is the greatest or the least: as the compiled metric says, unless
+        `mode` does."""
+        if self.mode != "auto":
+            return self.mode
+        name = self.monitor.removeprefix("val_")
+        if name == "loss" or name in self.model._term_names():
+            return "min"
+        # An output's name may stand before a metric's, and the number of a class after it.
+        found = [
+            metric
+            for metric in self.model.metrics
+            if re.fullmatch(rf"(.*_)?{re.escape(metric.name)}(_\d+)?", name)
+        ]
+        best = max(found, key=lambda metric: len(metric.name))._best_value_is if found else None
+        if best is None:
+            raise ValueError(
+                f"{type(self).__name__} watches `{self.monitor}`, of which it is not known whether "
+                "the greatest value is the best or the least\n"
+                "  help: say mode='min' or mode='max'"
+            )
+        return best
 
 
 class EarlyStopping(_Monitor):

@@ -2,8 +2,7 @@
 
 from .. import _native
 from .._names import absent
-from ._named import Named, class_of, is_native
-from ._saving import resolved
+from ._named import Named, NamedByText, chosen, class_of, is_native
 
 
 class Constraint(Named):
@@ -30,37 +29,16 @@ UnitNorm = class_of(Constraint, "UnitNorm", "axis", "Norms of 1.")
 max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
 
-class OfText(Constraint):
+class OfText(NamedByText, Constraint):
     """The constraint that a text names."""
 
     _native_name = "text"
 
-    def __init__(self, text):
-        self.text = text
-        self._options = {}
-
-    def _text(self):
-        return self.text
-
-    def get_config(self):
-        return {"text": self.text}
-
 
 def get(identifier):
     """The constraint that a name, an object or a function stands for."""
-    identifier = resolved(identifier)
-    if identifier is None or isinstance(identifier, Constraint):
-        return identifier
-    if isinstance(identifier, str):
-        _native.names("constraints", identifier)
-        return OfText(identifier)
-    if isinstance(identifier, type):
-        return identifier()
-    if callable(identifier):
-        return identifier
-    raise ValueError(
-        f"a constraint is a name such as 'non_neg', an object, or a function, got {identifier!r}"
-    )
+    wanted = "a constraint is a name such as 'non_neg', an object, or a function"
+    return chosen(identifier, Constraint, OfText, wanted)
 
 
 def text_of(identifier):

@@ -2,8 +2,7 @@
 
 from .. import _native, _seed
 from .._names import absent
-from ._named import Named, class_of, is_native
-from ._saving import resolved
+from ._named import Named, NamedByText, chosen, class_of, is_native
 
 
 class Initializer(Named):
@@ -75,37 +74,16 @@ IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 
 def get(identifier):
     """The initializer that a name, an object or a function stands for."""
-    identifier = resolved(identifier)
-    if identifier is None or isinstance(identifier, Initializer):
-        return identifier
-    if isinstance(identifier, str):
-        _native.names("initializers", identifier)
-        return OfText(identifier)
-    if isinstance(identifier, type):
-        return identifier()
-    if callable(identifier):
-        return identifier
-    raise ValueError(
-        "an initializer is a name such as 'he_normal', an object, or a function of a shape, got "
-        f"{identifier!r}"
+    wanted = (
+        "an initializer is a name such as 'he_normal', an object, or a function of a shape"
     )
+    return chosen(identifier, Initializer, OfText, wanted)
 
 
-class OfText(Initializer):
+class OfText(NamedByText, Initializer):
     """The initializer that a text names."""
 
     _native_name = "text"
-
-    def __init__(self, text):
-        self.text = text
-        self._seed = None
-        self._options = {}
-
-    def _text(self):
-        return self.text
-
-    def get_config(self):
-        return {"text": self.text}
 
 
 def text_of(identifier):

@@ -61,7 +61,17 @@ class Loss:
             raise RuntimeError(
                 f"{type(self).__name__} forgot to call `super().__init__()` in its `__init__`"
             )
+        self._refuse_own_call()
         return _native.LossHandle.of(weakly(self, "call"), self.name, self.reduction)
+
+    def _refuse_own_call(self):
+        """Raises where a class computes in `__call__`, which a model does not call."""
+        if type(self).__call__ is not Loss.__call__:
+            raise NotImplementedError(
+                f"`{type(self).__name__}.__call__` would not be called in training\n"
+                "  help: write `def call(self, y_true, y_pred):`, which returns a value for each "
+                "sample"
+            )
 
     def get_config(self):
         """The arguments by which the loss is made again."""
@@ -95,7 +105,10 @@ class NativeLoss(Loss):
         return self._native_handle.compute(y_true, y_pred, None, False)
 
     def _handle(self):
-        return super()._handle() if overridden(type(self), "call") else self._native_handle
+        if overridden(type(self), "call"):
+            return super()._handle()
+        self._refuse_own_call()
+        return self._native_handle
 
     def get_config(self):
         return dict(self._config)

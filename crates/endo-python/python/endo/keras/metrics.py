@@ -16,6 +16,10 @@ from ._named import names_of, overridden, with_names
 from ._saving import resolved
 
 
+# What a metric computes with.
+_COMPUTED = ("update_state", "result", "reset_state", "reset_states")
+
+
 class Metric:
     """A number accumulated over batches.
 
@@ -25,6 +29,8 @@ class Metric:
     """
 
     _is_metric = True
+    # Whether the best value is the greatest ("max") or the least ("min"), where that is known.
+    _best_value_is = None
 
     def __init__(self, name=None, dtype=None, **options):
         if options:
@@ -98,6 +104,11 @@ class Metric:
         """The same, as older versions of Keras call it."""
         self.reset_state()
 
+    def _reset(self):
+        """What a compiled model calls: yours, under either name."""
+        is_older = type(self).reset_states is not Metric.reset_states
+        (self.reset_states if is_older else self.reset_state)()
+
     def __call__(self, *arguments, **options):
         self._require_init()
         self.update_state(*arguments, **options)
@@ -114,7 +125,7 @@ class Metric:
         """The native part's handle, by which models are compiled: the metric of the library that
         it stands on, unless a subclass computes otherwise."""
         self._require_init()
-        if self._core is not None and not overridden(type(self), "update_state", "result"):
+        if self._core is not None and not overridden(type(self), *_COMPUTED):
             return self._core
         # A handle holds the metric, so the metric does not hold the handle.
         return _native.MetricHandle.of(self, self.name)
@@ -238,6 +249,7 @@ class MeanMetricWrapper(Metric):
 
     def __init__(self, fn, name=None, dtype=None, **options):
         super().__init__(name or getattr(fn, "__name__", "metric"))
+        self._best_value_is = _best_of(getattr(fn, "_endo_text", None))
         self.function = (lambda y_true, y_pred: fn(y_true, y_pred, **options)) if options else fn
         function = losses.weakly(self, "function")
         handle = _native.LossHandle.of(function, self.name, "sum_over_batch_size")
@@ -262,13 +274,14 @@ class Accuracy(MeanMetricWrapper):
 
     def __init__(self, name="accuracy", dtype=None):
         super().__init__(_equals, name)
+        self._best_value_is = "max"
 
 
 def _equals(y_true, y_pred):
     return _native.cast(_native.cast(y_true, "float32") == y_pred, "float32")
 
 
-def _metric(name, positional, doc, native_name=None):
+def _metric(name, positional, best, doc, native_name=None):
     if "name" not in positional:
         positional = f"{positional} name dtype"
     return type(
@@ -277,85 +290,129 @@ def _metric(name, positional, doc, native_name=None):
         {
             "_native_name": native_name or names_of(name),
             "_positional": tuple(positional.split()),
+            "_best_value_is": best,
             "__doc__": doc,
             "__module__": __name__,
         },
     )
 
 
+# By name: the arguments, whether the best value is the greatest or the least, and what it is.
 _TABLE = {
     "AUC": (
-        "num_thresholds curve summation_method name dtype thresholds multi_label num_labels"
-        " label_weights from_logits",
+        "num_thresholds curve summation_method name dtype"
+        " thresholds multi_label num_labels label_weights from_logits",
+        "max",
         "The area under a curve.",
     ),
-    "BinaryAccuracy": ("name dtype threshold", "How often two classes are told right."),
+    "BinaryAccuracy": ("name dtype threshold", "max", "How often two classes are told right."),
     "BinaryCrossentropy": (
         "name dtype from_logits label_smoothing",
+        "min",
         "The mean cross entropy of two classes.",
     ),
-    "BinaryIoU": ("target_class_ids threshold", "Intersection over union."),
-    "CategoricalAccuracy": ("", "How often one-hot classes are told right."),
+    "BinaryIoU": ("target_class_ids threshold", "max", "Intersection over union."),
+    "CategoricalAccuracy": ("", "max", "How often one-hot classes are told right."),
     "CategoricalCrossentropy": (
         "name dtype from_logits label_smoothing axis",
+        "min",
         "The mean cross entropy of classes.",
     ),
-    "CategoricalHinge": ("", "The mean hinge loss of classes."),
+    "CategoricalHinge": ("", "min", "The mean hinge loss of classes."),
     "ConcordanceCorrelation": (
         "name dtype axis",
+        "max",
         "How near predictions are to targets, as a correlation (Lin 1989).",
     ),
-    "CosineSimilarity": ("name dtype axis", "The mean cosine of the angle."),
-    "F1Score": ("average threshold", "The harmonic mean of precision and recall."),
-    "FalseNegatives": ("thresholds", "How many."),
-    "FalsePositives": ("thresholds", "How many."),
-    "FBetaScore": ("average beta threshold", "A weighted mean of precision and recall."),
-    "Hinge": ("", "The mean hinge loss."),
+    "CosineSimilarity": ("name dtype axis", "max", "The mean cosine of the angle."),
+    "F1Score": ("average threshold", "max", "The harmonic mean of precision and recall."),
+    "FalseNegatives": (
+        "thresholds",
+        "min",
+        "How many samples are called negative that are positive.",
+    ),
+    "FalsePositives": (
+        "thresholds",
+        "min",
+        "How many samples are called positive that are negative.",
+    ),
+    "FBetaScore": ("average beta threshold", "max", "A weighted mean of precision and recall."),
+    "Hinge": ("", "min", "The mean hinge loss."),
     "IoU": (
         "num_classes target_class_ids name dtype ignore_class sparse_y_true sparse_y_pred axis",
+        "max",
         "Intersection over union.",
     ),
-    "KLDivergence": ("", "The mean divergence."),
-    "LogCoshError": ("", "The mean logarithm of the hyperbolic cosine."),
-    "MeanAbsoluteError": ("", "The mean of absolute differences."),
-    "MeanAbsolutePercentageError": ("", "In percent of the targets."),
+    "KLDivergence": ("", "min", "The mean divergence."),
+    "LogCoshError": ("", "min", "The mean logarithm of the hyperbolic cosine."),
+    "MeanAbsoluteError": ("", "min", "The mean of absolute differences."),
+    "MeanAbsolutePercentageError": (
+        "",
+        "min",
+        "The mean of absolute differences, in percent of the targets.",
+    ),
     "MeanIoU": (
         "num_classes name dtype ignore_class sparse_y_true sparse_y_pred axis",
+        "max",
         "The mean intersection over union.",
     ),
-    "MeanSquaredError": ("", "The mean of squared differences."),
-    "MeanSquaredLogarithmicError": ("", "Of logarithms."),
+    "MeanSquaredError": ("", "min", "The mean of squared differences."),
+    "MeanSquaredLogarithmicError": ("", "min", "The mean of squared differences of logarithms."),
     "OneHotIoU": (
         "num_classes target_class_ids name dtype ignore_class sparse_y_pred axis",
+        "max",
         "Intersection over union.",
     ),
     "OneHotMeanIoU": (
         "num_classes name dtype ignore_class sparse_y_pred axis",
+        "max",
         "The mean intersection over union.",
     ),
-    "PearsonCorrelation": ("name dtype axis", "The linear correlation (Pearson 1895)."),
-    "Poisson": ("", "The mean Poisson loss."),
-    "Precision": ("thresholds top_k class_id", "How much of what is called so is so."),
-    "PrecisionAtRecall": ("recall num_thresholds class_id", "At a recall."),
-    "R2Score": ("class_aggregation num_regressors", "The share of the variance that is explained."),
-    "Recall": ("thresholds top_k class_id", "How much of what is so is called so."),
-    "RecallAtPrecision": ("precision num_thresholds class_id", "At a precision."),
-    "RootMeanSquaredError": ("", "The root of the mean of squared differences."),
-    "SensitivityAtSpecificity": ("specificity num_thresholds class_id", "At a specificity."),
-    "SparseCategoricalAccuracy": ("", "How often classes by number are told right."),
+    "PearsonCorrelation": ("name dtype axis", "max", "The linear correlation (Pearson 1895)."),
+    "Poisson": ("", "min", "The mean Poisson loss."),
+    "Precision": ("thresholds top_k class_id", "max", "How much of what is called so is so."),
+    "PrecisionAtRecall": (
+        "recall num_thresholds class_id",
+        "max",
+        "The greatest precision at a recall of at least `recall`.",
+    ),
+    "R2Score": (
+        "class_aggregation num_regressors",
+        "max",
+        "The share of the variance that is explained.",
+    ),
+    "Recall": ("thresholds top_k class_id", "max", "How much of what is so is called so."),
+    "RecallAtPrecision": (
+        "precision num_thresholds class_id",
+        "max",
+        "The greatest recall at a precision of at least `precision`.",
+    ),
+    "RootMeanSquaredError": ("", "min", "The root of the mean of squared differences."),
+    "SensitivityAtSpecificity": (
+        "specificity num_thresholds class_id",
+        "max",
+        "The greatest sensitivity at a specificity of at least `specificity`.",
+    ),
+    "SparseCategoricalAccuracy": ("", "max", "How often classes by number are told right."),
     "SparseCategoricalCrossentropy": (
         "name dtype from_logits ignore_class axis",
+        "min",
         "The mean cross entropy of classes by number.",
     ),
     "SparseTopKCategoricalAccuracy": (
         "k name dtype from_sorted_ids",
+        "max",
         "Whether the class is among the first `k`.",
     ),
-    "SpecificityAtSensitivity": ("sensitivity num_thresholds class_id", "At a sensitivity."),
-    "SquaredHinge": ("", "The mean squared hinge loss."),
-    "TopKCategoricalAccuracy": ("k", "Whether the class is among the first `k`."),
-    "TrueNegatives": ("thresholds", "How many."),
-    "TruePositives": ("thresholds", "How many."),
+    "SpecificityAtSensitivity": (
+        "sensitivity num_thresholds class_id",
+        "max",
+        "The greatest specificity at a sensitivity of at least `sensitivity`.",
+    ),
+    "SquaredHinge": ("", "min", "The mean squared hinge loss."),
+    "TopKCategoricalAccuracy": ("k", "max", "Whether the class is among the first `k`."),
+    "TrueNegatives": ("thresholds", "max", "How many samples are called negative, and are."),
+    "TruePositives": ("thresholds", "max", "How many samples are called positive, and are."),
 }
 _NATIVE = {
     "KLDivergence": "kl_divergence",
@@ -370,8 +427,11 @@ _NATIVE = {
     "OneHotIoU": "one_hot_io_u",
     "OneHotMeanIoU": "one_hot_mean_io_u",
 }
-for _name, (_positional, _doc) in _TABLE.items():
-    globals()[_name] = _metric(_name, _positional, _doc, _NATIVE.get(_name))
+_BEST = {}
+for _name, (_positional, _best, _doc) in _TABLE.items():
+    globals()[_name] = _metric(_name, _positional, _best, _doc, _NATIVE.get(_name))
+    _BEST[globals()[_name]._native_name] = _best
+_BEST["rmse"] = "min"
 for _name, _function in {**losses._FUNCTIONS, **FUNCTIONS}.items():
     globals()[_name] = _function
 mse = MSE = losses.mse
@@ -392,7 +452,9 @@ def get(identifier, loss=None):
     if isinstance(identifier, type) and issubclass(identifier, Metric):
         return identifier()
     if isinstance(identifier, losses.Loss):
-        return MeanMetricWrapper(identifier.call, identifier.name)
+        metric = MeanMetricWrapper(identifier.call, identifier.name)
+        metric._best_value_is = "min"
+        return metric
     if callable(identifier):
         return MeanMetricWrapper(identifier)
     raise ValueError(
@@ -405,7 +467,8 @@ def _accuracy(name, loss):
     """Which accuracy is meant, by the loss."""
     if name not in ("accuracy", "acc"):
         return name
-    kind = loss.name if loss is not None else ""
+    is_text = isinstance(loss, losses.OfText)
+    kind = (loss.name if is_text else getattr(loss, "_native_name", None)) or ""
     if kind.startswith("sparse_categorical"):
         return "sparse_categorical_accuracy"
     if kind.startswith("categorical"):
@@ -422,6 +485,18 @@ class OfText(NativeMetric):
         self._config = {"text": text, "reported": reported}
         Metric.__init__(self, (reported or text).split("(")[0])
         self._core = _native.MetricHandle.named(text, self.name)
+        own_name = _native.MetricHandle.named(text).name
+        self._best_value_is = _BEST.get(own_name) or _best_of(own_name)
+
+
+def _best_of(name):
+    """Which value of a function is the best, by a name that the library has for it."""
+    if name in FUNCTIONS or name in ("accuracy", "acc"):
+        return "max"
+    try:
+        return "min" if name and _native.LossHandle.named(name) else None
+    except ValueError:  # no loss is called so
+        return None
 
 
 def __getattr__(name):

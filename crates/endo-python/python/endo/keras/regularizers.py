@@ -2,9 +2,7 @@
 
 from .. import _native
 from .._names import absent
-from .._text import value_text
-from ._named import Named, class_of, is_native
-from ._saving import resolved
+from ._named import Named, NamedByText, chosen, class_of, is_native
 
 
 class Regularizer(Named):
@@ -37,38 +35,16 @@ OrthogonalRegularizer = class_of(
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
-class OfText(Regularizer):
+class OfText(NamedByText, Regularizer):
     """The regularizer that a text names."""
 
     _native_name = "text"
 
-    def __init__(self, text):
-        self.text = text
-        self._options = {}
-
-    def _text(self):
-        return self.text
-
-    def get_config(self):
-        return {"text": self.text}
-
 
 def get(identifier):
     """The regularizer that a name, an object or a function stands for."""
-    identifier = resolved(identifier)
-    if identifier is None or isinstance(identifier, Regularizer):
-        return identifier
-    if isinstance(identifier, str):
-        _native.names("regularizers", identifier)
-        return OfText(identifier)
-    if isinstance(identifier, type):
-        return identifier()
-    if callable(identifier):
-        return identifier
-    raise ValueError(
-        "a regularizer is a name such as 'l2', an object, or a function of a tensor, got "
-        f"{value_text(identifier)!r}"
-    )
+    wanted = "a regularizer is a name such as 'l2', an object, or a function of a tensor"
+    return chosen(identifier, Regularizer, OfText, wanted)
 
 
 def text_of(identifier):

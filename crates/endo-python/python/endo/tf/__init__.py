@@ -13,6 +13,42 @@ from .._names import absent
 from .._native import Tensor, Variable
 from . import data, linalg, math, nn, random
 from ._function import TensorSpec, function
+from ._operations import (
+    abs,
+    add,
+    argmax,
+    cos,
+    divide,
+    equal,
+    exp,
+    floor,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    logical_not,
+    maximum,
+    minimum,
+    multiply,
+    not_equal,
+    pow,
+    reduce_all,
+    reduce_any,
+    reduce_logsumexp,
+    reduce_max,
+    reduce_mean,
+    reduce_min,
+    reduce_prod,
+    reduce_sum,
+    round,
+    sigmoid,
+    sign,
+    sin,
+    sqrt,
+    square,
+    subtract,
+    tanh,
+)
 from ._tape import GradientTape, custom_gradient, stop_gradient
 
 int64 = int32
@@ -137,69 +173,8 @@ def ones_like(input, dtype=None):
     return ones if dtype is None else cast(ones, dtype)
 
 
-def _unary(native, name, doc=None):
-    def operation(x, name=None):
-        return native(x)
-
-    operation.__name__ = operation.__qualname__ = name
-    operation.__doc__ = doc or f"`{name}` of each element."
-    return operation
-
-
-abs = _unary(_native.abs, "abs", "The absolute values.")
-square = _unary(_native.square, "square", "The squares.")
-sqrt = _unary(_native.sqrt, "sqrt", "The square roots.")
-exp = _unary(_native.exp, "exp")
-sign = _unary(_native.sign, "sign")
-floor = _unary(_native.floor, "floor")
-round = _unary(_native.round, "round")
-sin = _unary(_native.sin, "sin")
-cos = _unary(_native.cos, "cos")
-tanh = _unary(_native.tanh, "tanh")
-sigmoid = _unary(_native.sigmoid, "sigmoid")
-logical_not = _unary(_native.logical_not, "logical_not")
-
-
-def _operator(apply, name):
-    def operation(x, y, name=None):
-        if not isinstance(x, (Tensor, Variable)) and not isinstance(y, (Tensor, Variable)):
-            x = convert_to_tensor(x)
-        return apply(x, y)
-
-    operation.__name__ = operation.__qualname__ = name
-    operation.__doc__ = f"`{name}` of each pair of elements; shapes are broadcast."
-    return operation
-
-
-add = _operator(lambda x, y: x + y, "add")
-subtract = _operator(lambda x, y: x - y, "subtract")
-multiply = _operator(lambda x, y: x * y, "multiply")
-divide = _operator(lambda x, y: x / y, "divide")
-pow = _operator(lambda x, y: x**y, "pow")
-less = _operator(lambda x, y: x < y, "less")
-less_equal = _operator(lambda x, y: x <= y, "less_equal")
-greater = _operator(lambda x, y: x > y, "greater")
-greater_equal = _operator(lambda x, y: x >= y, "greater_equal")
-
-
 def negative(x, name=None):
     return -convert_to_tensor(x)
-
-
-def equal(x, y, name=None):
-    return convert_to_tensor(x) == y
-
-
-def not_equal(x, y, name=None):
-    return convert_to_tensor(x) != y
-
-
-def maximum(x, y, name=None):
-    return _native.maximum(x, y)
-
-
-def minimum(x, y, name=None):
-    return _native.minimum(x, y)
 
 
 def logical_and(x, y, name=None):
@@ -219,25 +194,6 @@ def add_n(inputs, name=None):
     for tensor in inputs[1:]:
         total = total + tensor
     return total
-
-
-def _reduction(native, name):
-    def operation(input_tensor, axis=None, keepdims=False, name=None):
-        return native(input_tensor, _axes(axis), keepdims)
-
-    operation.__name__ = operation.__qualname__ = name
-    operation.__doc__ = f"`{name}` along an axis, several, or all."
-    return operation
-
-
-reduce_sum = _reduction(_native.reduce_sum, "reduce_sum")
-reduce_mean = _reduction(_native.reduce_mean, "reduce_mean")
-reduce_max = _reduction(_native.reduce_max, "reduce_max")
-reduce_min = _reduction(_native.reduce_min, "reduce_min")
-reduce_prod = _reduction(_native.reduce_prod, "reduce_prod")
-reduce_any = _reduction(_native.reduce_any, "reduce_any")
-reduce_all = _reduction(_native.reduce_all, "reduce_all")
-reduce_logsumexp = _reduction(_native.reduce_logsumexp, "reduce_logsumexp")
 
 
 def norm(tensor, ord="euclidean", axis=None, keepdims=None, name=None):
@@ -264,14 +220,14 @@ def clip_by_value(t, clip_value_min, clip_value_max, name=None):
 def clip_by_norm(t, clip_norm, axes=None, name=None):
     """The tensor, shortened to a norm where it is longer."""
     size = _native.norm(t, _axes(axes), True)
-    return t * (clip_norm / _native.maximum(size, clip_norm))
+    return t * _native.divide_no_nan(clip_norm, _native.maximum(size, clip_norm))
 
 
 def clip_by_global_norm(t_list, clip_norm, name=None):
     """Tensors shortened together to a norm where they are longer; and the norm."""
     t_list = list(t_list)
     total = sqrt(add_n([reduce_sum(square(t)) for t in t_list if t is not None]))
-    factor = clip_norm / _native.maximum(total, clip_norm)
+    factor = _native.divide_no_nan(clip_norm, _native.maximum(total, clip_norm))
     return [None if t is None else t * factor for t in t_list], total
 
 
@@ -360,10 +316,6 @@ def one_hot(indices, depth, on_value=1.0, off_value=0.0, axis=-1, dtype=float32,
     """1 at the place of each index, 0 elsewhere, along a new last axis."""
     hot = _native.one_hot(indices, int(depth))
     return cast(hot * (on_value - off_value) + off_value, dtype)
-
-
-def argmax(input, axis=0, output_type=None, name=None):
-    return _native.argmax(input, int(axis))
 
 
 def argmin(input, axis=0, output_type=None, name=None):

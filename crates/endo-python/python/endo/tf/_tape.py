@@ -16,6 +16,8 @@ class GradientTape:
         self._persistent = persistent
         self._watches_variables = watch_accessed_variables
         self._watched = {}
+        # The variables that were used, from the moment when the tape's trace is let go.
+        self._used = ()
         self._is_recording = False
         self._is_done = False
 
@@ -36,9 +38,22 @@ class GradientTape:
             self._watched[id(leaf)] = leaf
 
     def watched_variables(self):
-        return tuple(
-            leaf for leaf in self._watched.values() if isinstance(leaf, _native.Variable)
-        )
+        """The trainable variables that were used while the tape recorded, and those it was told to
+        watch."""
+        told = [leaf for leaf in self._watched.values() if isinstance(leaf, _native.Variable)]
+        known = {variable._id for variable in told}
+        return (*told, *(one for one in self._variables_used() if one._id not in known))
+
+    def _variables_used(self):
+        if not self._watches_variables:
+            return ()
+        return self._used if self._is_done else tuple(self._tape.variables())
+
+    def _forget_unless_kept(self):
+        """Lets the trace go, of which a tape that is not persistent is asked once."""
+        if not self._persistent and not self._is_recording:
+            self._used = tuple(self._tape.variables()) if self._watches_variables else ()
+            self._tape.forget()
 
     def reset(self):
         """Forgets what was recorded."""
@@ -62,7 +77,8 @@ class GradientTape:
         if isinstance(source, _native.Variable):
             return self._watches_variables and source.trainable
         # A tensor that was computed from something watched is not a constant.
-        return isinstance(source, _native.Tensor) and self._tape.is_computed(source)
+        watched = list(self._watched.values())
+        return self._tape.is_computed(source, watched, self._watches_variables)
 
     def gradient(self, target, sources, output_gradients=None, unconnected_gradients="none"):
         """The gradients of a target, or of the sum of its elements, in the structure of the
@@ -87,8 +103,7 @@ class GradientTape:
                 _native.zeros_like(leaf) if gradient is None else gradient
                 for leaf, gradient in zip(leaves, gradients)
             ]
-        if not self._persistent and not self._is_recording:
-            self._tape.forget()
+        self._forget_unless_kept()
         return pack(sources, gradients)
 
     def jacobian(
@@ -103,7 +118,7 @@ class GradientTape:
         wants_zeros = _wants_zeros(unconnected_gradients)
         self._asked()
         found = [
-            self._tape.jacobian(target, leaf) if self._leads_to(leaf, target) else None
+            self._tape.jacobian(target, leaf) if self._is_watched(leaf) else None
             for leaf in flatten(sources)
         ]
         if wants_zeros:
@@ -111,15 +126,8 @@ class GradientTape:
                 _native.fill([*target.shape, *leaf.shape], 0.0, leaf.dtype) if one is None else one
                 for leaf, one in zip(flatten(sources), found)
             ]
-        if not self._persistent and not self._is_recording:
-            self._tape.forget()
+        self._forget_unless_kept()
         return pack(sources, found)
-
-    def _leads_to(self, source, target):
-        """Whether a target depends on a source, by what was recorded."""
-        return (
-            self._is_watched(source) and self._tape.gradient(target, [source], None)[0] is not None
-        )
 
     def stop_recording(self):
         """What is computed in this ``with`` has no gradients."""

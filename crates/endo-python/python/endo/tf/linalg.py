@@ -59,9 +59,19 @@ def l2_normalize(x, axis=None, epsilon=1e-12, name=None):
 
 def inv(input, name=None):
     """The inverse of a matrix, computed at once, without a gradient."""
-    return _native.constant(_np.linalg.inv(_np.asarray(input)), None, None)
+    return _at_once("inv", _np.linalg.inv, input)
 
 
 def det(input, name=None):
     """The determinant of a matrix, computed at once, without a gradient."""
-    return _native.constant(_np.linalg.det(_np.asarray(input)), None, None)
+    return _at_once("det", _np.linalg.det, input)
+
+
+def _at_once(name, function, matrix):
+    """What NumPy computes. Within a tape or a trace it would be a constant without a word."""
+    if _native.is_open():
+        raise NotImplementedError(
+            f"tf.linalg.{name} has no gradient, and is not part of a trace\n"
+            "  help: compute it outside of the tape, `call` or function, and use the result there"
+        )
+    return _native.constant(function(_np.asarray(matrix)), None, None)

@@ -90,8 +90,11 @@ def softmax_cross_entropy_with_logits(labels, logits, axis=-1, name=None):
 
 
 def sparse_softmax_cross_entropy_with_logits(labels, logits, name=None):
+    """The cross entropy of classes by number: NaN for one that there is not."""
+    logits, labels = _native.identity(logits), _native.cast(labels, "int32")
     classes = logits.shape[-1]
-    return softmax_cross_entropy_with_logits(_native.one_hot(labels, classes), logits)
+    losses = softmax_cross_entropy_with_logits(_native.one_hot(labels, classes), logits)
+    return _native.where((labels >= 0) & (labels < classes), losses, float("nan"))
 
 
 def top_k(input, k=1, sorted=True, name=None):
