@@ -211,6 +211,9 @@ class InputLayer(Layer):
     def call(self, inputs):
         return inputs
 
+    def get_config(self):
+        return {**super().get_config(), "shape": list(self.shape)}
+
 
 def Input(shape=None, batch_size=None, dtype=None, name=None, **options):
     """The shape of a model's input, at the start of a `Sequential`."""
