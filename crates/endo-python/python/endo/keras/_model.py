@@ -16,10 +16,11 @@ from ._batches import by_output, by_output_lists, class_weights, data_of, rows_a
 from ._calls import call_stack
 from ._files import write_model
 from ._layer import Layer
+from ._outputs import CompiledByOutput
 from .metrics import get as metrics_of
 
 
-class Model(Layer):
+class Model(CompiledByOutput, Layer):
     """A layer with a loss, an optimizer and metrics.
 
     Subclass it: make the layers in `__init__` after ``super().__init__(**kwargs)``, and compute in
@@ -40,6 +41,8 @@ class Model(Layer):
         hidden(self, "_seed", _native_seed())
         hidden(self, "_compiled", None)
         hidden(self, "_root_outputs", None)
+        hidden(self, "_outputs", None)
+        hidden(self, "_reported_names", None)
         hidden(self, "_seen", None)
         hidden(self, "_last_losses", [])
         hidden(self, "_input_shapes", None)
@@ -74,6 +77,7 @@ class Model(Layer):
     def _after(self):
         """Notes what the trace has seen, once layers are built."""
         object.__setattr__(self, "_seen", self._fingerprint())
+        self._note_outputs()
         warned = self.__dict__.setdefault("_warned", set())
         for line in self._model().warnings():
             if line not in warned:
@@ -180,17 +184,9 @@ class Model(Layer):
                         "\n  help: give metrics by their name, as in `metrics=[..]`"
                     )
             weights = [(None, float(weight)) for weight in numbers]
-        self._model().compile(
-            None if optimizer is None else optimizer._handle,
-            [(name, [one._handle() for one in of]) for name, of in chosen],
-            [(name, [one._handle() for one in of]) for name, of in plain],
-            [(name, [one._handle() for one in of]) for name, of in weighted],
-            weights,
-            bool(run_eagerly),
-        )
         object.__setattr__(self, "optimizer", optimizer)
         object.__setattr__(self, "loss", loss)
-        kept = {
+        compiled = {
             "optimizer": optimizer,
             "loss": loss,
             "loss_weights": loss_weights,
@@ -198,8 +194,12 @@ class Model(Layer):
             "weighted_metrics": weighted_metrics,
             "objects": [one for _, of in plain + weighted for one in of],
             "losses": [one for _, of in chosen for one in of],
+            "by_output": (chosen, plain, weighted, weights),
+            "run_eagerly": bool(run_eagerly),
         }
-        object.__setattr__(self, "_compiled", kept)
+        self._compile_natively(compiled)
+        object.__setattr__(self, "_compiled", compiled)
+        object.__setattr__(self, "_reported_names", None)
 
     @property
     def metrics(self):
@@ -210,7 +210,7 @@ class Model(Layer):
     @property
     def metrics_names(self):
         """The names of what `evaluate` returns."""
-        return ["loss", *(metric.name for metric in self.metrics)]
+        return self._reported_names or ["loss", *(metric.name for metric in self.metrics)]
 
     def _check_own_steps(self):
         for name in ("train_step", "test_step", "predict_step"):
@@ -285,7 +285,10 @@ class Model(Layer):
             if not isinstance(callback, _callbacks.Callback):
                 raise TypeError(f"a callback is a keras.callbacks.Callback, got {callback!r}")
         listed = _callbacks.CallbackList(told, self, params)
-        self._synced().fit(
+        data = self._for_outputs(data)
+        if validation is not None:
+            validation = self._for_outputs(validation)
+        epochs = self._synced().fit(
             data,
             {
                 "epochs": epochs,
@@ -303,6 +306,9 @@ class Model(Layer):
             listed,
         )
         self._after()
+        if epochs:
+            train = [pair for pair in epochs[-1] if not pair[0].startswith("val_")]
+            self._listed(train, self._term_names(), True)
         object.__setattr__(self, "history", history)
         return history
 
@@ -324,12 +330,10 @@ class Model(Layer):
         data = self._data(x, y, sample_weight)
         self._require_targets(data, "y")
         batch_size = count(batch_size, "batch_size", default=32)
+        data = self._for_outputs(data)
         logs, terms = self._synced().evaluate(data, batch_size, count(steps, "steps"))
         self._after()
-        if return_dict:
-            return dict(logs)
-        numbers = [value for name, value in logs if name == "loss" or name not in terms]
-        return numbers[0] if len(numbers) == 1 else numbers
+        return self._listed(logs, terms, return_dict)
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, **options):
         """The outputs for inputs, as NumPy arrays."""
@@ -381,13 +385,10 @@ class Model(Layer):
         return self._on_batch(x, y, sample_weight, False, return_dict)
 
     def _on_batch(self, x, y, sample_weight, trains, return_dict):
-        logs = self._synced().on_batch(self._data(x, y, sample_weight), trains)
+        data = self._for_outputs(self._data(x, y, sample_weight))
+        logs = self._synced().on_batch(data, trains)
         self._after()
-        if return_dict:
-            return dict(logs)
-        terms = set(self._term_names())
-        numbers = [value for name, value in logs if name == "loss" or name not in terms]
-        return numbers[0] if len(numbers) == 1 else numbers
+        return self._listed(logs, self._term_names(), return_dict)
 
     def _term_names(self):
         return self._model().terms()

@@ -89,6 +89,8 @@ class CallbackList:
         )
 
     def _tell(self, name, *arguments):
+        logs = dict(self.model._reported(arguments[-1].items()))
+        arguments = (*arguments[:-1], logs)
         for callback in self.callbacks:
             getattr(callback, name)(*arguments)
         return bool(self.model.stop_training)
