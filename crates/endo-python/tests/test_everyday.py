@@ -94,3 +94,34 @@ def test_metrics_names_are_those_of_what_evaluate_returns(data):
     numbers, logs = (model.evaluate(x, (y, y), verbose=0, return_dict=one) for one in (0, 1))
     assert names == model.metrics_names
     assert numbers == [logs[name] for name in names]
+
+
+def test_a_trained_model_gets_another_head(data):
+    x, y = data
+    model = keras.Sequential([L.Dense(4), L.Dense(1)])
+    model.compile(optimizer="adam", loss="mse")
+    model.fit(x, y, verbose=0)
+    kernel = model.layers[0].kernel.numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.pop()
+        model.add(L.Dense(2))
+        assert model.predict(x).shape == (64, 2)
+        np.testing.assert_array_equal(model.layers[0].kernel.numpy(), kernel)
+        model.fit(x, np.hstack([y, y]), verbose=0)
+        model.compile(optimizer="sgd", loss="mse")
+        model.fit(x, np.hstack([y, y]), verbose=0)
+
+
+def test_a_layer_that_is_set_anew_takes_the_place_of_the_one_before(data):
+    x, y = data
+    model = Two()
+    model.compile(optimizer="adam", loss=["mse", "mse"])
+    model.fit(x, (y, y), verbose=0)
+    first = model.first.kernel
+    model.second = L.Dense(1)
+    model.fit(x, (y, y), verbose=0)
+    assert model.first.kernel is first
+    assert [weight.path for weight in model.weights] == [
+        "dense/kernel", "dense/bias", "dense_1/kernel", "dense_1/bias"
+    ]

@@ -44,6 +44,7 @@ class Model(CompiledByOutput, Layer):
         hidden(self, "_outputs", None)
         hidden(self, "_reported_names", None)
         hidden(self, "_seen", None)
+        hidden(self, "_seen_layers", None)
         hidden(self, "_last_losses", [])
         hidden(self, "_input_shapes", None)
         hidden(self, "optimizer", None)
@@ -68,15 +69,26 @@ class Model(CompiledByOutput, Layer):
 
     def _synced(self):
         """The native model; traced anew if something that it may depend on has changed."""
-        model, seen = self._model(), self._fingerprint()
-        if self._seen is not None and self._seen != seen:
-            model.forget_traces()
+        seen, layers = self._fingerprint(), list(map(id, self._flatten_layers()))
+        if self._seen_layers not in (None, layers):
+            self._renew()
+        elif self._seen is not None and self._seen != seen:
+            self._model().forget_traces()
         object.__setattr__(self, "_seen", seen)
-        return model
+        return self._model()
+
+    def _renew(self):
+        """Makes the native model anew for other layers: what it noted of those that are gone would
+        stand in the way of new ones of their names. Weights belong to layers, and stay."""
+        for name in ("_model_or_none", "_handle_or_none", "_outputs", "_seen_layers"):
+            object.__setattr__(self, name, None)
+        if self._compiled is not None:
+            self._compile_natively(self._compiled)
 
     def _after(self):
         """Notes what the trace has seen, once layers are built."""
         object.__setattr__(self, "_seen", self._fingerprint())
+        object.__setattr__(self, "_seen_layers", list(map(id, self._flatten_layers())))
         self._note_outputs()
         warned = self.__dict__.setdefault("_warned", set())
         for line in self._model().warnings():
