@@ -125,3 +125,21 @@ def test_a_layer_that_is_set_anew_takes_the_place_of_the_one_before(data):
     assert [weight.path for weight in model.weights] == [
         "dense/kernel", "dense/bias", "dense_1/kernel", "dense_1/bias"
     ]
+
+
+@pytest.mark.parametrize("axis", [-1, 1, None])
+def test_a_normalization_adapts_to_data(axis, tmp_path):
+    x = np.random.default_rng(1).normal(3, 2, size=(20, 3, 4)).astype("float32")
+    others = {-1: (0, 1), 1: (0, 2), None: None}[axis]
+    mean, deviation = x.mean(others, keepdims=True), x.std(others, keepdims=True)
+    layer = L.Normalization(axis=axis)
+    with pytest.raises(ValueError, match="call `layer.adapt"):
+        layer(x)
+    layer.adapt(x)
+    np.testing.assert_allclose(layer(x).numpy(), (x - mean) / deviation, atol=1e-5)
+    layer.adapt(tf.data.Dataset.from_tensor_slices(2 * x).batch(7))
+    np.testing.assert_allclose(layer(2 * x).numpy(), (x - mean) / deviation, atol=1e-5)
+    model = keras.Sequential([keras.Input(shape=(3, 4)), layer, L.Dense(1)])
+    model.save(tmp_path / "model.keras")
+    read = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(read.predict(x), model.predict(x))

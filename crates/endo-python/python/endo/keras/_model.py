@@ -4,6 +4,7 @@ import inspect
 import itertools
 import os
 import warnings
+import weakref
 
 import numpy as np
 
@@ -69,7 +70,8 @@ class Model(CompiledByOutput, Layer):
 
     def _synced(self):
         """The native model; traced anew if something that it may depend on has changed."""
-        seen, layers = self._fingerprint(), list(map(id, self._flatten_layers()))
+        seen, layers = self._fingerprint(), list(map(weakref.ref, self._flatten_layers()))
+        # References, for the number of a layer that is gone may be that of a new one.
         if self._seen_layers not in (None, layers):
             self._renew()
         elif self._seen is not None and self._seen != seen:
@@ -88,7 +90,7 @@ class Model(CompiledByOutput, Layer):
     def _after(self):
         """Notes what the trace has seen, once layers are built."""
         object.__setattr__(self, "_seen", self._fingerprint())
-        object.__setattr__(self, "_seen_layers", list(map(id, self._flatten_layers())))
+        object.__setattr__(self, "_seen_layers", list(map(weakref.ref, self._flatten_layers())))
         self._note_outputs()
         warned = self.__dict__.setdefault("_warned", set())
         for line in self._model().warnings():

@@ -26,6 +26,7 @@ from ._merging import (
     subtract,
 )
 from ._native_layer import NativeLayer, layer_of
+from ._normalization import Normalization
 from ._recurrent import GRU, LSTM, Bidirectional, SimpleRNN
 
 _KERNEL = (
@@ -85,9 +86,6 @@ GroupNormalization = layer_of(
 )
 UnitNormalization = layer_of("UnitNormalization", "axis", "Scales vectors to a norm of 1.")
 RMSNormalization = layer_of("RMSNormalization", "axis epsilon", "Divides by the root mean square.")
-Normalization = layer_of(
-    "Normalization", "axis mean variance invert", "By a given mean and variance."
-)
 PReLU = layer_of(
     "PReLU",
     "alpha_initializer alpha_regularizer alpha_constraint shared_axes",
