@@ -1,16 +1,14 @@
 """What users subclass: a layer, with its weights, losses and metrics."""
 
-import threading
-
 import numpy as np
 
 from .. import _native, _tracking
-from .._dtypes import TensorShape
 from .._structure import flatten, pack, skeleton
 from . import constraints, initializers, regularizers
 from ._calls import Call, accepted_arguments, call_stack, pass_mask
 from ._first_values import first_values
 from ._named import names_of
+from ._shapes import Shaped, shape_of
 
 _ABSENT = object()
 
@@ -28,14 +26,7 @@ def _leaves(value):
         yield value
 
 
-def shape_of(tensors):
-    """The shapes of tensors, with an open size of the batch, in their structure."""
-    shapes = [TensorShape((None, *tensor.shape[1:])) for tensor in flatten(tensors)]
-    is_one = not isinstance(tensors, (list, tuple, dict))
-    return shapes[0] if is_one else pack(skeleton(tensors), shapes)
-
-
-class Layer:
+class Layer(Shaped):
     """A function of tensors with weights, losses and metrics of its own.
 
     You write `__init__` (call ``super().__init__(**kwargs)`` first), `build(self, input_shape)` if
@@ -72,7 +63,6 @@ class Layer:
         hidden(self, "_own", [])
         hidden(self, "_is_trainable", bool(trainable))
         hidden(self, "_dtype", getattr(dtype, "name", dtype) or "float32")
-        hidden(self, "_state", threading.local())
         hidden(self, "built", False)
         hidden(self, "_is_building", False)
         hidden(self, "_loss_count", {})
@@ -363,6 +353,10 @@ class Layer:
             object.__setattr__(self, "_handle_or_none", handle)
         return self._handle_or_none
 
+    @property
+    def _uses_mask(self):
+        return "mask" in accepted_arguments(type(self))
+
     def _apply(self, tensors, training):
         return self._handle().apply(tensors, training, None)
 
@@ -377,7 +371,9 @@ class Layer:
             outputs = self._apply(tensors, call.training)
         finally:
             stack.pop()
-        return outputs[0] if call.outputs is None else pack(call.outputs, outputs)
+        outputs = outputs[0] if call.outputs is None else pack(call.outputs, outputs)
+        object.__setattr__(self, "_shapes", (shape_of(inputs), shape_of(outputs)))
+        return outputs
 
     def _cast(self, value):
         """Floats of another precision as the layer's own."""
@@ -473,6 +469,16 @@ class Layer:
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+    def __reduce__(self):
+        from ._copies import reduce_layer
+
+        return reduce_layer(self)
+
+    def __deepcopy__(self, memo):
+        from ._copies import deep_copy
+
+        return deep_copy(self)
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}>"

@@ -118,6 +118,11 @@ class Metric:
     def from_config(cls, config):
         return cls(**config)
 
+    def __reduce__(self):
+        from ._copies import reduce_configured
+
+        return reduce_configured(self)
+
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}>"
 
