@@ -143,3 +143,119 @@ def test_a_normalization_adapts_to_data(axis, tmp_path):
     model.save(tmp_path / "model.keras")
     read = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(read.predict(x), model.predict(x))
+
+
+_COPIES = [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
+
+
+@pytest.mark.parametrize("copied", _COPIES)
+def test_models_and_layers_are_copied_with_their_weights(data, copied):
+    x, y = data
+    model = net(L.Dense(4, activation="relu"), L.Dense(1), metrics=["mae"])
+    history = model.fit(x, y, verbose=0)
+    again = copied(model)
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))
+    assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    again.fit(x, y, verbose=0)
+    assert not np.array_equal(again.predict(x), model.predict(x))
+    layer = copied(model.layers[0])
+    np.testing.assert_array_equal(layer(x).numpy(), model.layers[0](x).numpy())
+    assert copied(L.Dense(3)).units == 3
+    assert copied(history).history == history.history
+
+
+@pytest.mark.parametrize("copied", _COPIES)
+def test_tensors_variables_and_optimizers_are_copied(copied):
+    tensor = copied(tf.constant([1, 2]))
+    assert tensor.dtype == tf.int32 and tensor.numpy().tolist() == [1, 2]
+    variable = tf.Variable([1.0, 2.0], name="v", trainable=False)
+    other = copied(variable)
+    variable.assign([3.0, 4.0])
+    assert (other.name, other.trainable, other.numpy().tolist()) == ("v", False, [1.0, 2.0])
+    optimizer = keras.optimizers.Adam(0.5)
+    optimizer.apply([tf.constant([1.0, 1.0])], [tf.Variable([0.0, 0.0])])
+    optimizer.learning_rate = 0.25
+    again = copied(optimizer)
+    assert float(again.learning_rate) == 0.25 and int(again.iterations.numpy()) == 1
+    assert copied(keras.losses.Huber(2.0)).get_config() == keras.losses.Huber(2.0).get_config()
+
+
+def test_a_layer_knows_its_shapes_once_it_was_called(data):
+    layer = L.Dense(3)
+    with pytest.raises(AttributeError, match="call it on data"):
+        layer.output_shape
+    layer(data[0])
+    assert (layer.input_shape, layer.output_shape) == ((None, 8), (None, 3))
+    model = net(layer)
+    assert (model.input_shape, model.output_shape) == ((None, 8), (None, 3))
+    with pytest.raises(AttributeError, match="no symbolic tensors"):
+        model.inputs
+
+
+class Added(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = L.Dense(2, kernel_regularizer=keras.regularizers.L2(0.5))
+
+    def call(self, inputs):
+        self.add_loss(3.0 * tf.reduce_sum(inputs * 0.0 + 1.0))
+        return self.dense(inputs)
+
+
+def test_losses_outside_of_a_call_are_of_the_weights_now(data):
+    x, y = data
+    model = Added()
+    model.build((None, 8))
+
+    def penalty():
+        return 0.5 * float(np.square(model.dense.kernel.numpy()).sum())
+
+    assert [float(loss) for loss in model.losses] == pytest.approx([penalty()])
+    model(x[:1])
+    model.dense.kernel.assign(2.0 * model.dense.kernel.numpy())
+    assert [float(loss) for loss in model.losses] == pytest.approx([24.0, penalty()])
+    model.compile(optimizer="sgd", loss="mse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the term does not depend on weights
+        model.fit(x, np.hstack([y, y]), verbose=0)
+    assert float(model.losses[-1]) == pytest.approx(penalty())
+
+
+def test_padding_is_read_in_upper_case():
+    assert tuple(L.Conv2D(2, 3, padding="SAME")(np.ones((1, 5, 5, 1), "float32")).shape)[1] == 5
+
+
+def test_an_embedding_ignores_its_input_length_with_a_warning():
+    with pytest.warns(UserWarning, match="`input_length` does nothing"):
+        layer = L.Embedding(5, 3, input_length=4)
+    assert tuple(layer(np.zeros((1, 2), "int32")).shape) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "monitor, validated, help",
+    [
+        ("val_los", True, "did you mean `val_loss`"),
+        ("val_loss", False, "give fit validation_data"),
+        ("val_accuracy", True, r"metrics=\['accuracy'\]"),
+        ("accuracy", False, r"metrics=\['accuracy'\]"),
+    ],
+)
+def test_a_monitor_that_is_not_reported_says_what_to_do(data, monitor, validated, help):
+    x, y = data
+    stop = keras.callbacks.EarlyStopping(monitor, mode="max")
+    with pytest.raises(ValueError, match=help):
+        validation = (x, y) if validated else None
+        net(L.Dense(1)).fit(x, y, validation_data=validation, callbacks=[stop], verbose=0)
+
+
+def test_terminate_on_nan_ends_fit_with_its_history(data, capsys):
+    x, y = data
+    model = net(L.Dense(1))
+    model.optimizer.learning_rate = 1e20
+    ended = []
+    told = keras.callbacks.LambdaCallback(on_train_end=lambda logs: ended.append(1))
+    x, y = x[:32], y[:32]
+    callbacks = [keras.callbacks.TerminateOnNaN(), told]
+    history = model.fit(x, y, epochs=5, callbacks=callbacks, verbose=0)
+    assert len(history.history["loss"]) == 1 and ended == [1]
+    assert "not finite" in capsys.readouterr().out

@@ -18,6 +18,7 @@ from ._calls import call_stack
 from ._files import write_model
 from ._layer import Layer
 from ._outputs import CompiledByOutput
+from ._shapes import shape_of
 from .metrics import get as metrics_of
 
 
@@ -103,20 +104,29 @@ class Model(CompiledByOutput, Layer):
         if _native.is_open():
             outputs = model.apply(tensors, training)
             if not _native.is_tracing():
-                object.__setattr__(self, "_last_losses", model.losses())
+                self._keep_losses(model.losses())
             return outputs
         tape = _native.Tape()
         tape.open()
         try:
             outputs = model.apply(tensors, bool(training))
-            object.__setattr__(self, "_last_losses", model.losses())
+            self._keep_losses(model.losses())
         finally:
             tape.close()
             tape.forget()
         return outputs
 
+    def _keep_losses(self, losses):
+        """Keeps the terms of a call; the penalties on weights, which stand behind them, are not."""
+        regularizers = [getattr(weight, "regularizer", None) for weight in self.weights]
+        count = len(losses) - sum(one is not None for one in regularizers)
+        object.__setattr__(self, "_last_losses", losses[: max(0, count)])
+
     def _run_call(self, call, tensors):
         outputs = super()._run_call(call, tensors)
+        structures = (call.inputs, tensors), (call.outputs, outputs)
+        shapes = [shape_of(of[0] if kind is None else pack(kind, of)) for kind, of in structures]
+        object.__setattr__(self, "_shapes", tuple(shapes))
         if len(call_stack()) == 1:
             object.__setattr__(self, "_root_outputs", call.outputs)
             shapes = [list(tensor.shape) for tensor in tensors]
@@ -129,7 +139,13 @@ class Model(CompiledByOutput, Layer):
         its weights."""
         if _native.is_open():
             return self._model().losses()
-        return list(self._last_losses)
+        # Terms of the last call are as they were then; penalties are of the weights now.
+        penalties = [
+            weight.regularizer(weight.read_value())
+            for weight in self.weights
+            if getattr(weight, "regularizer", None) is not None
+        ]
+        return [*self._last_losses, *penalties]
 
     @property
     def layers(self):
@@ -302,29 +318,37 @@ class Model(CompiledByOutput, Layer):
         data = self._for_outputs(data)
         if validation is not None:
             validation = self._for_outputs(validation)
-        epochs = self._synced().fit(
-            data,
-            {
-                "epochs": epochs,
-                "batch_size": count(batch_size, "batch_size"),
-                "initial_epoch": count(initial_epoch, "initial_epoch", 0),
-                "steps_per_epoch": count(steps_per_epoch, "steps_per_epoch"),
-                "validation_data": validation,
-                "validation_split": validation_split,
-                "validation_steps": count(validation_steps, "validation_steps"),
-                "validation_batch_size": count(validation_batch_size, "validation_batch_size"),
-                "validation_freq": count(validation_freq, "validation_freq"),
-                "shuffle": bool(shuffle),
-                "class_weight": class_weights(class_weight),
-            },
-            listed,
-        )
+        settings = {
+            "epochs": epochs,
+            "batch_size": count(batch_size, "batch_size"),
+            "initial_epoch": count(initial_epoch, "initial_epoch", 0),
+            "steps_per_epoch": count(steps_per_epoch, "steps_per_epoch"),
+            "validation_data": validation,
+            "validation_split": validation_split,
+            "validation_steps": count(validation_steps, "validation_steps"),
+            "validation_batch_size": count(validation_batch_size, "validation_batch_size"),
+            "validation_freq": count(validation_freq, "validation_freq"),
+            "shuffle": bool(shuffle),
+            "class_weight": class_weights(class_weight),
+        }
+        epochs = self._train(data, settings, listed)
         self._after()
         if epochs:
             train = [pair for pair in epochs[-1] if not pair[0].startswith("val_")]
             self._listed(train, self._term_names(), True)
         object.__setattr__(self, "history", history)
         return history
+
+    def _train(self, data, settings, listed):
+        """The numbers of each epoch; none where TerminateOnNaN has ended the training."""
+        try:
+            return self._synced().fit(data, settings, listed)
+        except _native.NotFiniteError as error:
+            if not any(isinstance(one, _callbacks.TerminateOnNaN) for one in listed.callbacks):
+                raise
+            print(f"TerminateOnNaN: {str(error).splitlines()[0]}")
+            listed.train_end(0, {})
+            return []
 
     def evaluate(
         self,
@@ -460,6 +484,11 @@ class Model(CompiledByOutput, Layer):
         if not self.weights:
             raise ValueError("the model has no weights yet: call it on data, or build it")
         write_model(self, path)
+
+    def __reduce__(self):
+        from ._copies import reduce_model
+
+        return reduce_model(self)
 
 
 def _native_seed():

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from .._names import absent
+from .._names import absent, nearest
 
 
 class Callback:
@@ -14,6 +14,10 @@ class Callback:
 
     model = None
     params = None
+
+    def __getstate__(self):
+        """What copies have: all but the model."""
+        return {**vars(self), "model": None}
 
     def set_model(self, model):
         self.model = model
@@ -189,14 +193,20 @@ class _Monitor(Callback):
         if self.monitor not in logs:
             raise ValueError(
                 f"{type(self).__name__} watches `{self.monitor}`, which is not reported; there are "
-                f"{', '.join(logs)}"
-                + (
-                    "\n  help: give fit validation_data"
-                    if self.monitor.startswith("val_")
-                    else ""
-                )
+                f"{', '.join(logs)}{self._help(logs)}"
             )
         return logs[self.monitor]
+
+    def _help(self, logs):
+        """What to change so that the number is reported."""
+        is_validated = any(name.startswith("val_") for name in logs)
+        if self.monitor.startswith("val_") and not is_validated:
+            return "\n  help: give fit validation_data or validation_split"
+        same_kind = [
+            name for name in logs if name.startswith("val_") == self.monitor.startswith("val_")
+        ]
+        name = self.monitor.removeprefix("val_")
+        return nearest(self.monitor, same_kind) or f"\n  help: compile with metrics=[{name!r}]"
 
     def improves(self, value, best):
         return best is None or self.sign * (value - best) > self.min_delta
@@ -353,7 +363,8 @@ class LearningRateScheduler(Callback):
 
 
 class TerminateOnNaN(Callback):
-    """Does nothing: a loss that is not finite stops training with an error that says why."""
+    """Has `fit` return its history where a loss is not finite, instead of raising the error that
+    says why. The step with that loss changes nothing."""
 
 
 class CSVLogger(Callback):
