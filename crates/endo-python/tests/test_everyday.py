@@ -259,3 +259,10 @@ def test_terminate_on_nan_ends_fit_with_its_history(data, capsys):
     history = model.fit(x, y, epochs=5, callbacks=callbacks, verbose=0)
     assert len(history.history["loss"]) == 1 and ended == [1]
     assert "not finite" in capsys.readouterr().out
+
+
+def test_the_number_of_a_scalar_is_one_of_numpys_and_hashable():
+    assert type(tf.constant(1).numpy()) is np.int32
+    assert type(tf.Variable(1.5).numpy()) is np.float32
+    assert type(tf.constant(True).numpy()) is np.bool_
+    assert {tf.constant(1).numpy(): "one"}[1] == "one"
