@@ -78,14 +78,14 @@ class _NamedBatches:
 
 
 def first_inputs(data):
-    """Inputs of a few samples of data, which is not used up by this."""
+    """Inputs of a few samples of data, which is not used up by this; none if it is empty."""
     if isinstance(data, tuple):
         return [rows_of(one)[:32] for one in data[0]]
     if is_iterator(getattr(data, "source", None)):
-        batch = next(data.source)
-        data.source = itertools.chain([batch], data.source)
-        return batch_of(batch)[0]
-    return next(iter(data._batches(0)))[0]
+        batches = list(itertools.islice(data.source, 1))
+        data.source = itertools.chain(batches, data.source)
+        return batch_of(batches[0])[0] if batches else None
+    return next(iter(data._batches(0)), [None])[0]
 
 
 class CompiledByOutput:
@@ -126,7 +126,9 @@ class CompiledByOutput:
             targets = data[1] if isinstance(data, tuple) else None
             has_names = targets is None or any(name is not None for name, _ in targets)
             if has_names or len(targets) > 1:
-                self._predict(first_inputs(data))
+                inputs = first_inputs(data)
+                if inputs is not None:  # data without batches is refused where it is used
+                    self._predict(inputs)
         return data if self._outputs is None else self._outputs.data(data)
 
     def _reported(self, logs):
