@@ -27,12 +27,15 @@ pub struct PythonLayer {
     object: Py<PyWeakrefReference>,
     kind: &'static str,
     name: Option<String>,
+    /// Whether its `call` takes the mask.
+    uses_mask: bool,
 }
 
 impl PythonLayer {
     pub fn new(object: &Bound<'_, PyAny>, kind: &str, name: Option<String>) -> PyResult<Self> {
+        let uses_mask = object.getattr("_uses_mask")?.is_truthy()?;
         let object = PyWeakrefReference::new(object)?.unbind();
-        Ok(Self { object, kind: interned(kind), name })
+        Ok(Self { object, kind: interned(kind), name, uses_mask })
     }
 
     fn run(
@@ -69,9 +72,10 @@ impl Layer<Vec<Inner>, Vec<Inner>> for PythonLayer {
         self.kind
     }
 
-    /// Python's layers pass masks on themselves.
+    /// What takes the mask says itself whether its outputs have one; of others a mask that is lost
+    /// is warned of.
     fn uses_mask(&self) -> bool {
-        false
+        self.uses_mask
     }
 }
 

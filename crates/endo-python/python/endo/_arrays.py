@@ -154,7 +154,10 @@ def _is_number(value):
 
 
 def of_numbers(numbers, dtype, shape):
-    """A NumPy array of numbers that the native part gives away."""
+    """A NumPy array of numbers that the native part gives away; a number of NumPy's, which is a key
+    of dictionaries too, where there are no axes."""
+    if not shape:
+        return np.frombuffer(numbers, dtype)[0]
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.frombuffer(numbers, dtype).reshape(shape)

@@ -36,3 +36,8 @@ def _hash_of(text):
     for byte in text.encode():
         value = ((value ^ byte) * 0x100000001B3) % (1 << 64)
     return value
+
+
+def of_model():
+    """The seed of a model: another for each model that is made after `set_random_seed`."""
+    return _native.random_seed() + next_number("models")

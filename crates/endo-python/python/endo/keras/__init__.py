@@ -1,6 +1,7 @@
 """Keras's names: layers, models, losses, metrics, optimizers."""
 
 from .._names import absent
+from . import _copies  # has tensors and variables be copied
 from . import (
     activations,
     backend,

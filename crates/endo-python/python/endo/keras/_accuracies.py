@@ -1,6 +1,7 @@
 """Metrics as functions: how right each prediction is, and correlations, a value for each sample."""
 
 from .. import _native
+from . import losses
 
 
 def _of_float(y_true, y_pred):
@@ -84,3 +85,18 @@ FUNCTIONS = {
 for _name, _function in FUNCTIONS.items():
     # A model that is compiled with one has the metric of that name.
     _function._endo_text = _name
+
+
+def accuracy_for(name, loss):
+    """Which accuracy is meant, by the loss."""
+    if name not in ("accuracy", "acc"):
+        return name
+    is_text = isinstance(loss, losses.OfText)
+    kind = (loss.name if is_text else getattr(loss, "_native_name", None)) or ""
+    if kind.startswith("sparse_categorical"):
+        return "sparse_categorical_accuracy"
+    if kind.startswith("categorical"):
+        return "categorical_accuracy"
+    if kind.startswith("binary"):
+        return "binary_accuracy"
+    return "accuracy"

@@ -1,16 +1,15 @@
 """What users subclass: a layer, with its weights, losses and metrics."""
 
-import threading
-
 import numpy as np
 
 from .. import _native, _tracking
-from .._dtypes import TensorShape
 from .._structure import flatten, pack, skeleton
 from . import constraints, initializers, regularizers
 from ._calls import Call, accepted_arguments, call_stack, give_masks, pass_mask
 from ._first_values import first_values
 from ._named import names_of
+from ._shapes import Shaped, shape_of
+from ._weights import declared_trainable, use_of
 
 _ABSENT = object()
 
@@ -27,14 +26,7 @@ def _leaves(value):
         yield value
 
 
-def shape_of(tensors):
-    """The shapes of tensors, with an open size of the batch, in their structure."""
-    shapes = [TensorShape((None, *tensor.shape[1:])) for tensor in flatten(tensors)]
-    is_one = not isinstance(tensors, (list, tuple, dict))
-    return shapes[0] if is_one else pack(skeleton(tensors), shapes)
-
-
-class Layer:
+class Layer(Shaped):
     """A function of tensors with weights, losses and metrics of its own.
 
     You write `__init__` (call ``super().__init__(**kwargs)`` first), `build(self, input_shape)` if
@@ -73,7 +65,6 @@ class Layer:
         hidden(self, "_own", [])
         hidden(self, "_is_trainable", bool(trainable))
         hidden(self, "_dtype", getattr(dtype, "name", dtype) or "float32")
-        hidden(self, "_state", threading.local())
         hidden(self, "built", False)
         hidden(self, "_is_building", False)
         hidden(self, "_loss_count", {})
@@ -216,7 +207,7 @@ class Layer:
         """The layer's variables, and those of the layers within."""
         found, seen = [], set()
         for variable in [
-            *sorted(self._own_weights(), key=lambda variable: not _declared_trainable(variable)),
+            *sorted(self._own_weights(), key=lambda variable: not declared_trainable(variable)),
             *(weight for layer in self._layers_within() for weight in layer.weights),
         ]:
             if variable._id not in seen:
@@ -251,7 +242,7 @@ class Layer:
     def trainable(self, value):
         object.__setattr__(self, "_is_trainable", bool(value))
         for weight in self._own_weights():
-            if _declared_trainable(weight):
+            if declared_trainable(weight):
                 weight.trainable = bool(value)
         for layer in self._layers_within():
             layer.trainable = value
@@ -374,6 +365,10 @@ class Layer:
             object.__setattr__(self, "_handle_or_none", handle)
         return self._handle_or_none
 
+    @property
+    def _uses_mask(self):
+        return "mask" in accepted_arguments(type(self))
+
     def _apply(self, tensors, training):
         return self._handle().apply(tensors, training, None)
 
@@ -388,7 +383,9 @@ class Layer:
             outputs = self._apply(tensors, call.training)
         finally:
             stack.pop()
-        return outputs[0] if call.outputs is None else pack(call.outputs, outputs)
+        outputs = outputs[0] if call.outputs is None else pack(call.outputs, outputs)
+        object.__setattr__(self, "_shapes", (shape_of(inputs), shape_of(outputs)))
+        return outputs
 
     def _cast(self, value):
         """Floats of another precision as the layer's own."""
@@ -438,7 +435,7 @@ class Layer:
             object.__setattr__(self, "built", True)
         own = self._own_weights()
         if own:
-            _native.use_weights(self._handle(), [_use_of(one, at) for at, one in enumerate(own)])
+            _native.use_weights(self._handle(), [use_of(one, at) for at, one in enumerate(own)])
         outputs = self.call(inputs, *call.arguments, **self._call_options(call, tensors))
         if outputs is None:
             raise ValueError(
@@ -484,21 +481,18 @@ class Layer:
     def from_config(cls, config):
         return cls(**config)
 
+    def __reduce__(self):
+        from ._copies import reduce_layer
+
+        return reduce_layer(self)
+
+    def __deepcopy__(self, memo):
+        from ._copies import deep_copy
+
+        return deep_copy(self)
+
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}>"
-
-
-def _declared_trainable(variable):
-    """Whether a variable was made to be trained, frozen or not."""
-    if not hasattr(variable, "_declared"):
-        variable._declared = variable.trainable
-    return variable._declared
-
-
-def _use_of(variable, place):
-    regularizer = getattr(variable, "regularizer", None)
-    constraint = getattr(variable, "constraint", None)
-    return variable, variable.name if variable.name else f"weight_{place}", regularizer, constraint
 
 
 __all__ = ["Layer", "shape_of"]

@@ -1,14 +1,14 @@
 """What users subclass: a layer that is trained."""
 
-import inspect
 import itertools
 import os
 import warnings
+import weakref
 
 import numpy as np
 
 from .. import _native, _seed
-from .._names import count, refuse_options
+from .._names import count
 from .._structure import pack
 from . import callbacks as _callbacks
 from . import losses, optimizers
@@ -16,10 +16,13 @@ from ._batches import by_output, by_output_lists, class_weights, data_of, rows_a
 from ._calls import call_stack
 from ._files import write_model
 from ._layer import Layer
+from ._outputs import CompiledByOutput
+from ._refusals import NOT_CALLED, refuse, refuse_callbacks
+from ._shapes import shape_of
 from .metrics import get as metrics_of
 
 
-class Model(Layer):
+class Model(CompiledByOutput, Layer):
     """A layer with a loss, an optimizer and metrics.
 
     Subclass it: make the layers in `__init__` after ``super().__init__(**kwargs)``, and compute in
@@ -39,10 +42,13 @@ class Model(Layer):
     def _prepare(self):
         hidden = object.__setattr__
         hidden(self, "_model_or_none", None)
-        hidden(self, "_seed", _native_seed())
+        hidden(self, "_seed", _seed.of_model())
         hidden(self, "_compiled", None)
         hidden(self, "_root_outputs", None)
+        hidden(self, "_outputs", None)
+        hidden(self, "_reported_names", None)
         hidden(self, "_seen", None)
+        hidden(self, "_seen_layers", None)
         hidden(self, "_last_losses", [])
         # The number of the outermost call that the model was last in, and how many terms its loss
         # had in the trace before that.
@@ -71,15 +77,28 @@ class Model(Layer):
 
     def _synced(self):
         """The native model; traced anew if something that it may depend on has changed."""
-        model, seen = self._model(), self._fingerprint()
-        if self._seen is not None and self._seen != seen:
-            model.forget_traces()
+        seen, layers = self._fingerprint(), list(map(weakref.ref, self._flatten_layers()))
+        # References, for the number of a layer that is gone may be that of a new one.
+        if self._seen_layers not in (None, layers):
+            self._renew()
+        elif self._seen is not None and self._seen != seen:
+            self._model().forget_traces()
         object.__setattr__(self, "_seen", seen)
-        return model
+        return self._model()
+
+    def _renew(self):
+        """Makes the native model anew for other layers: what it noted of those that are gone would
+        stand in the way of new ones of their names. Weights belong to layers, and stay."""
+        for name in ("_model_or_none", "_handle_or_none", "_outputs", "_seen_layers"):
+            object.__setattr__(self, name, None)
+        if self._compiled is not None:
+            self._compile_natively(self._compiled)
 
     def _after(self):
         """Notes what the trace has seen, once layers are built."""
         object.__setattr__(self, "_seen", self._fingerprint())
+        object.__setattr__(self, "_seen_layers", list(map(weakref.ref, self._flatten_layers())))
+        self._note_outputs()
         warned = self.__dict__.setdefault("_warned", set())
         for line in self._model().warnings():
             if line not in warned:
@@ -91,17 +110,23 @@ class Model(Layer):
         if _native.is_open():
             outputs = model.apply(tensors, training)
             if not _native.is_tracing():
-                object.__setattr__(self, "_last_losses", self.losses)
+                self._keep_losses(self.losses)
             return outputs
         tape = _native.Tape()
         tape.open()
         try:
             outputs = model.apply(tensors, bool(training))
-            object.__setattr__(self, "_last_losses", self.losses)
+            self._keep_losses(self.losses)
         finally:
             tape.close()
             tape.forget()
         return outputs
+
+    def _keep_losses(self, losses):
+        """Keeps the terms of a call; the penalties on weights, which stand behind them, are not."""
+        regularizers = [getattr(weight, "regularizer", None) for weight in self.weights]
+        count = len(losses) - sum(one is not None for one in regularizers)
+        object.__setattr__(self, "_last_losses", losses[: max(0, count)])
 
     def _run_call(self, call, tensors):
         number = call_stack()[0].number
@@ -109,6 +134,9 @@ class Model(Layer):
             object.__setattr__(self, "_last_call", number)
             object.__setattr__(self, "_losses_before", self._model().loss_term_count())
         outputs = super()._run_call(call, tensors)
+        structures = (call.inputs, tensors), (call.outputs, outputs)
+        shapes = [shape_of(of[0] if kind is None else pack(kind, of)) for kind, of in structures]
+        object.__setattr__(self, "_shapes", tuple(shapes))
         if len(call_stack()) == 1:
             object.__setattr__(self, "_root_outputs", call.outputs)
             shapes = [list(tensor.shape) for tensor in tensors]
@@ -121,7 +149,13 @@ class Model(Layer):
         its weights."""
         if _native.is_open():
             return self._model().losses(self._losses_before)
-        return list(self._last_losses)
+        # Terms of the last call are as they were then; penalties are of the weights now.
+        penalties = [
+            weight.regularizer(weight.read_value())
+            for weight in self.weights
+            if getattr(weight, "regularizer", None) is not None
+        ]
+        return [*self._last_losses, *penalties]
 
     @property
     def layers(self):
@@ -166,7 +200,7 @@ class Model(Layer):
         **options,
     ):
         """Chooses how to train: an optimizer, a loss (for each output), metrics."""
-        _refuse(Model.compile, options)
+        refuse(Model.compile, options)
         if isinstance(optimizer, Model) or isinstance(optimizer, losses.Loss):
             raise TypeError(f"the optimizer is {optimizer!r}; give a name or an optimizer")
         optimizer = optimizers.get(optimizer)
@@ -185,17 +219,9 @@ class Model(Layer):
                         "\n  help: give metrics by their name, as in `metrics=[..]`"
                     )
             weights = [(None, float(weight)) for weight in numbers]
-        self._model().compile(
-            None if optimizer is None else optimizer._handle,
-            [(name, [one._handle() for one in of]) for name, of in chosen],
-            [(name, [one._handle() for one in of]) for name, of in plain],
-            [(name, [one._handle() for one in of]) for name, of in weighted],
-            weights,
-            bool(run_eagerly),
-        )
         object.__setattr__(self, "optimizer", optimizer)
         object.__setattr__(self, "loss", loss)
-        kept = {
+        compiled = {
             "optimizer": optimizer,
             "loss": loss,
             "loss_weights": loss_weights,
@@ -203,8 +229,12 @@ class Model(Layer):
             "weighted_metrics": weighted_metrics,
             "objects": [one for _, of in plain + weighted for one in of],
             "losses": [one for _, of in chosen for one in of],
+            "by_output": (chosen, plain, weighted, weights),
+            "run_eagerly": bool(run_eagerly),
         }
-        object.__setattr__(self, "_compiled", kept)
+        self._compile_natively(compiled)
+        object.__setattr__(self, "_compiled", compiled)
+        object.__setattr__(self, "_reported_names", None)
 
     @property
     def metrics(self):
@@ -215,10 +245,10 @@ class Model(Layer):
     @property
     def metrics_names(self):
         """The names of what `evaluate` returns."""
-        return ["loss", *(metric.name for metric in self.metrics)]
+        return self._reported_names or ["loss", *(metric.name for metric in self.metrics)]
 
     def _check_own_steps(self):
-        for name, instead in _NOT_CALLED.items():
+        for name, instead in NOT_CALLED.items():
             if hasattr(type(self), name):
                 raise NotImplementedError(
                     f"`{type(self).__name__}.{name}` would not be called: {instead}"
@@ -253,7 +283,7 @@ class Model(Layer):
     ):
         """Trains on data: arrays, a data set, a `Sequence` or a generator of batches. Returns a
         `History`."""
-        _refuse(Model.fit, options)
+        refuse(Model.fit, options)
         self._check_own_steps()
         self._require_compiled()
         data = self._data(x, y, sample_weight)
@@ -286,26 +316,40 @@ class Model(Layer):
             if not isinstance(callback, _callbacks.Callback):
                 raise TypeError(f"a callback is a keras.callbacks.Callback, got {callback!r}")
         listed = _callbacks.CallbackList(told, self, params)
-        self._synced().fit(
-            data,
-            {
-                "epochs": epochs,
-                "batch_size": count(batch_size, "batch_size"),
-                "initial_epoch": count(initial_epoch, "initial_epoch", 0),
-                "steps_per_epoch": count(steps_per_epoch, "steps_per_epoch"),
-                "validation_data": validation,
-                "validation_split": validation_split,
-                "validation_steps": count(validation_steps, "validation_steps"),
-                "validation_batch_size": count(validation_batch_size, "validation_batch_size"),
-                "validation_freq": count(validation_freq, "validation_freq"),
-                "shuffle": bool(shuffle),
-                "class_weight": class_weights(class_weight),
-            },
-            listed,
-        )
+        data = self._for_outputs(data)
+        if validation is not None:
+            validation = self._for_outputs(validation)
+        settings = {
+            "epochs": epochs,
+            "batch_size": count(batch_size, "batch_size"),
+            "initial_epoch": count(initial_epoch, "initial_epoch", 0),
+            "steps_per_epoch": count(steps_per_epoch, "steps_per_epoch"),
+            "validation_data": validation,
+            "validation_split": validation_split,
+            "validation_steps": count(validation_steps, "validation_steps"),
+            "validation_batch_size": count(validation_batch_size, "validation_batch_size"),
+            "validation_freq": count(validation_freq, "validation_freq"),
+            "shuffle": bool(shuffle),
+            "class_weight": class_weights(class_weight),
+        }
+        epochs = self._train(data, settings, listed)
         self._after()
+        if epochs:
+            train = [pair for pair in epochs[-1] if not pair[0].startswith("val_")]
+            self._listed(train, self._term_names(), True)
         object.__setattr__(self, "history", history)
         return history
+
+    def _train(self, data, settings, listed):
+        """The numbers of each epoch; none where TerminateOnNaN has ended the training."""
+        try:
+            return self._synced().fit(data, settings, listed)
+        except _native.NotFiniteError as error:
+            if not any(isinstance(one, _callbacks.TerminateOnNaN) for one in listed.callbacks):
+                raise
+            print(f"TerminateOnNaN: {str(error).splitlines()[0]}")
+            listed.train_end(0, {})
+            return []
 
     def evaluate(
         self,
@@ -320,24 +364,22 @@ class Model(Layer):
         **options,
     ):
         """The loss and the metrics on data: a number, or a list of them."""
-        _refuse(Model.evaluate, options)
-        _refuse_callbacks("evaluate", callbacks)
+        refuse(Model.evaluate, options)
+        refuse_callbacks("evaluate", callbacks)
         self._check_own_steps()
         self._require_compiled()
         data = self._data(x, y, sample_weight)
         self._require_targets(data, "y")
         batch_size = count(batch_size, "batch_size", default=32)
+        data = self._for_outputs(data)
         logs, terms = self._synced().evaluate(data, batch_size, count(steps, "steps"))
         self._after()
-        if return_dict:
-            return dict(logs)
-        numbers = [value for name, value in logs if name == "loss" or name not in terms]
-        return numbers[0] if len(numbers) == 1 else numbers
+        return self._listed(logs, terms, return_dict)
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, **options):
         """The outputs for inputs, as NumPy arrays."""
-        _refuse(Model.predict, options)
-        _refuse_callbacks("predict", callbacks)
+        refuse(Model.predict, options)
+        refuse_callbacks("predict", callbacks)
         self._check_own_steps()
         count(batch_size, "batch_size")
         data = self._data(x)
@@ -374,26 +416,22 @@ class Model(Layer):
         self, x, y=None, sample_weight=None, class_weight=None, return_dict=False, **options
     ):
         """One step of training on a batch: the loss, and the metrics since their last reset."""
-        _refuse(Model.train_on_batch, options)
+        refuse(Model.train_on_batch, options)
         self._check_own_steps()
         return self._on_batch(x, y, sample_weight, True, return_dict, class_weight)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False, **options):
         """The loss of a batch, and the metrics since their last reset."""
-        _refuse(Model.test_on_batch, options)
+        refuse(Model.test_on_batch, options)
         self._check_own_steps()
         return self._on_batch(x, y, sample_weight, False, return_dict)
 
     def _on_batch(self, x, y, sample_weight, trains, return_dict, class_weight=None):
         self._require_compiled()
-        data = self._data(x, y, sample_weight)
+        data = self._for_outputs(self._data(x, y, sample_weight))
         logs = self._synced().on_batch(data, trains, class_weights(class_weight) or [])
         self._after()
-        if return_dict:
-            return dict(logs)
-        terms = set(self._term_names())
-        numbers = [value for name, value in logs if name == "loss" or name not in terms]
-        return numbers[0] if len(numbers) == 1 else numbers
+        return self._listed(logs, self._term_names(), return_dict)
 
     def _term_names(self):
         return self._model().terms()
@@ -422,26 +460,26 @@ class Model(Layer):
 
     def summary(self, line_length=None, print_fn=None, **options):
         """Prints the layers with their outputs and weights."""
-        _refuse(Model.summary, options)
+        refuse(Model.summary, options)
         text = self._model().summary()
         (print_fn or print)(text)
 
     def save_weights(self, filepath, overwrite=True, **options):
         """Writes the weights to a safetensors file."""
-        _refuse(Model.save_weights, options)
+        refuse(Model.save_weights, options)
         if not overwrite and os.path.exists(filepath):
             raise FileExistsError(f"{filepath} is there already, and overwrite is False")
         self._model().save_weights(os.fspath(filepath))
 
     def load_weights(self, filepath, **options):
         """Reads the weights from a file of `save_weights`; the model has to be built."""
-        _refuse(Model.load_weights, options)
+        refuse(Model.load_weights, options)
         self._model().load_weights(os.fspath(filepath))
 
     def export(self, filepath, **options):
         """Writes what `predict` computes to a file that the tool `endo` and Rust programs read
         without Python."""
-        _refuse(Model.export, options)
+        refuse(Model.export, options)
         self._model().export(os.fspath(filepath))
 
     def save(self, filepath, overwrite=True, **options):
@@ -449,7 +487,7 @@ class Model(Layer):
 
         `load_model` makes it again. A class of yours with arguments says them in `get_config`.
         """
-        _refuse(Model.save, options)
+        refuse(Model.save, options)
         path = os.fspath(filepath)
         if not overwrite and os.path.exists(path):
             raise FileExistsError(f"{path} is there already, and overwrite is False")
@@ -457,50 +495,7 @@ class Model(Layer):
             raise ValueError("the model has no weights yet: call it on data, or build it")
         write_model(self, path)
 
+    def __reduce__(self):
+        from ._copies import reduce_model
 
-_LOOP = "write a loop of your own with tf.GradientTape and tf.function"
-_TERMS = f"{_LOOP}, or put the terms into `call` with add_loss"
-# Methods of Keras by which a model trains otherwise, and what to write in place of them.
-_NOT_CALLED = {
-    "train_step": _TERMS,
-    "test_step": _TERMS,
-    "predict_step": "compute in `call`, which knows by `training` whether it predicts",
-    "compute_loss": "put terms into `call` with add_loss, or compile with a function as loss",
-    "compute_metrics": "report numbers in `call` with add_metric, or compile with a metric",
-    "make_train_function": _LOOP,
-    "make_test_function": _LOOP,
-    "make_predict_function": _LOOP,
-}
-
-
-def _native_seed():
-    """The seed of a model: another for each model that is made after `set_random_seed`."""
-    return _native.random_seed() + _seed.next_number("models")
-
-
-# Arguments of Keras that change nothing here: how data is fetched, and what files are called.
-_HARMLESS = {
-    "fit": ("max_queue_size", "workers", "use_multiprocessing"),
-    "evaluate": ("max_queue_size", "workers", "use_multiprocessing"),
-    "predict": ("max_queue_size", "workers", "use_multiprocessing"),
-    "summary": ("expand_nested", "show_trainable", "positions", "layer_range"),
-    "save": ("save_format", "zipped"),
-    "save_weights": ("save_format",),
-    "export": ("format", "verbose"),
-}
-
-
-def _refuse(method, options):
-    """Raises if there are options that a method does not have."""
-    harmless = _HARMLESS.get(method.__name__, ())
-    unknown = [name for name in options if name not in harmless]
-    if unknown:
-        refuse_options(method.__name__, unknown, inspect.signature(method).parameters)
-
-
-def _refuse_callbacks(method, callbacks):
-    if callbacks:
-        raise NotImplementedError(
-            f"`{method}` calls no callbacks\n"
-            "  help: call what they do before and after it, or give them to `fit`"
-        )
+        return reduce_model(self)

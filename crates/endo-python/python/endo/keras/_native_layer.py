@@ -1,5 +1,7 @@
 """Layers of the library, with their options as arguments."""
 
+import warnings
+
 import numpy as np
 
 from .. import _native, _seed, _tracking
@@ -60,6 +62,9 @@ class NativeLayer(Layer):
                 f"keras.layers.{_library_class(type(self))} as an attribute, and call it in `call`"
             )
         options = with_names(type(self), arguments, options)
+        if "input_length" in options and "input_length" not in self._positional:
+            warnings.warn("`input_length` does nothing: leave it out", stacklevel=2)
+            del options["input_length"]
         options = {name: _chosen(name, value) for name, value in options.items()}
         config = dict(options)
         base = {
@@ -273,7 +278,7 @@ class NativeLayer(Layer):
             raise AttributeError(
                 f"`{self.name}` has no `{name}` yet: call the layer on data, or its `build`"
             )
-        raise AttributeError(f"{type(self).__name__} has no attribute `{name}`")
+        return super().__getattr__(name)
 
     def _own_weights(self):
         weights = list(self._native_weights or [])
@@ -300,6 +305,8 @@ def _library_class(kind):
 
 def _chosen(name, value):
     """An option's value, where it is the name of a custom object or a configuration: the object."""
+    if name == "padding" and isinstance(value, str):
+        return value.lower()
     by_name = name.endswith(("activation", *_WEIGHT_OPTIONS))
     return resolved(value) if by_name or isinstance(value, dict) else value
 

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 
-from .._names import absent
+from .._names import absent, nearest
 
 
 class Callback:
@@ -15,6 +15,10 @@ class Callback:
 
     model = None
     params = None
+
+    def __getstate__(self):
+        """What copies have: all but the model."""
+        return {**vars(self), "model": None}
 
     def set_model(self, model):
         self.model = model
@@ -90,6 +94,8 @@ class CallbackList:
         )
 
     def _tell(self, name, *arguments):
+        logs = dict(self.model._reported(arguments[-1].items()))
+        arguments = (*arguments[:-1], logs)
         for callback in self.callbacks:
             getattr(callback, name)(*arguments)
         return bool(self.model.stop_training)
@@ -182,14 +188,20 @@ class _Monitor(Callback):
         if self.monitor not in logs:
             raise ValueError(
                 f"{type(self).__name__} watches `{self.monitor}`, which is not reported; there are "
-                f"{', '.join(logs)}"
-                + (
-                    "\n  help: give fit validation_data"
-                    if self.monitor.startswith("val_")
-                    else ""
-                )
+                f"{', '.join(logs)}{self._help(logs)}"
             )
         return logs[self.monitor]
+
+    def _help(self, logs):
+        """What to change so that the number is reported."""
+        is_validated = any(name.startswith("val_") for name in logs)
+        if self.monitor.startswith("val_") and not is_validated:
+            return "\n  help: give fit validation_data or validation_split"
+        same_kind = [
+            name for name in logs if name.startswith("val_") == self.monitor.startswith("val_")
+        ]
+        name = self.monitor.removeprefix("val_")
+        return nearest(self.monitor, same_kind) or f"\n  help: compile with metrics=[{name!r}]"
 
     def improves(self, value, best):
         """Whether a value is better than the best so far."""
@@ -373,7 +385,8 @@ class LearningRateScheduler(Callback):
 
 
 class TerminateOnNaN(Callback):
-    """Does nothing: a loss that is not finite stops training with an error that says why."""
+    """Has `fit` return its history where a loss is not finite, instead of raising the error that
+    says why. The step with that loss changes nothing."""
 
 
 class CSVLogger(Callback):

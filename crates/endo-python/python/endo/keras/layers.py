@@ -26,6 +26,7 @@ from ._merging import (
     subtract,
 )
 from ._native_layer import NativeLayer, layer_of
+from ._normalization import Normalization
 from ._recurrent import GRU, LSTM, Bidirectional, SimpleRNN
 
 _KERNEL = (
@@ -86,11 +87,6 @@ GroupNormalization = layer_of(
 UnitNormalization = layer_of("UnitNormalization", "axis", "Scales vectors to a norm of 1.")
 RMSNormalization = layer_of(
     "RMSNormalization", "axis epsilon", "Divides by the root mean square.", says_trainable=True
-)
-Normalization = layer_of(
-    "Normalization",
-    "axis mean variance invert",
-    "Subtracts a given mean and divides by the root of a variance.",
 )
 PReLU = layer_of(
     "PReLU",
@@ -218,6 +214,9 @@ class InputLayer(Layer):
 
     def call(self, inputs):
         return inputs
+
+    def get_config(self):
+        return {**super().get_config(), "shape": list(self.shape)}
 
 
 def Input(shape=None, batch_size=None, dtype=None, name=None, **options):

@@ -81,6 +81,11 @@ class Loss:
     def from_config(cls, config):
         return cls(**config)
 
+    def __reduce__(self):
+        from ._copies import reduce_configured
+
+        return reduce_configured(self)
+
 
 class NativeLoss(Loss):
     """A loss of the library, with its options as arguments."""

@@ -10,7 +10,7 @@ from .. import _native
 from .._names import absent, refuse_options
 from .._text import written
 from . import initializers, losses
-from ._accuracies import FUNCTIONS
+from ._accuracies import FUNCTIONS, accuracy_for
 from ._first_values import first_values
 from ._named import names_of, overridden, with_names
 from ._saving import resolved
@@ -137,6 +137,11 @@ class Metric:
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+    def __reduce__(self):
+        from ._copies import reduce_configured
+
+        return reduce_configured(self)
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}>"
@@ -448,7 +453,7 @@ def get(identifier, loss=None):
         found = globals().get(identifier)
         if isinstance(found, type) and issubclass(found, Metric):
             return found()
-        return OfText(_accuracy(identifier, loss), identifier)
+        return OfText(accuracy_for(identifier, loss), identifier)
     if isinstance(identifier, type) and issubclass(identifier, Metric):
         return identifier()
     if isinstance(identifier, losses.Loss):
@@ -461,21 +466,6 @@ def get(identifier, loss=None):
         "a metric is a name such as 'mae', an object, or a function of targets and predictions, "
         f"got {identifier!r}"
     )
-
-
-def _accuracy(name, loss):
-    """Which accuracy is meant, by the loss."""
-    if name not in ("accuracy", "acc"):
-        return name
-    is_text = isinstance(loss, losses.OfText)
-    kind = (loss.name if is_text else getattr(loss, "_native_name", None)) or ""
-    if kind.startswith("sparse_categorical"):
-        return "sparse_categorical_accuracy"
-    if kind.startswith("categorical"):
-        return "categorical_accuracy"
-    if kind.startswith("binary"):
-        return "binary_accuracy"
-    return "accuracy"
 
 
 class OfText(NativeMetric):

@@ -27,11 +27,12 @@ class Sequential(Model):
         object.__setattr__(self, "built", False)
         shape = self._shape_given()
         if shape is not None and not _native.is_tracing():
-            self._model().forget_traces()
             self.build((None, *shape))
 
     def pop(self):
         """Takes the last layer away."""
+        if not self._chain:
+            raise ValueError("the Sequential has no layer to take away")
         layer = self._chain[-1]
         self._chain = self._chain[:-1]
         return layer

@@ -257,6 +257,11 @@ class Optimizer:
     def from_config(cls, config):
         return cls(**config)
 
+    def __reduce__(self):
+        from ._copies import reduce_optimizer
+
+        return reduce_optimizer(self)
+
 
 _SHARED = (
     "clipnorm clipvalue global_clipnorm use_ema ema_momentum ema_overwrite_frequency"
