@@ -385,10 +385,32 @@ def test_a_model_of_ones_own_is_saved_and_loaded_by_its_configuration(tmp_path):
     ).history
 
 
+class Scaled(keras.Model):
+    """A model that is made with numbers, or with something else."""
+
+    def __init__(self, factors, **kwargs):
+        super().__init__(**kwargs)
+        self.factors = factors
+        self.dense = keras.layers.Dense(1)
+
+    def call(self, inputs):
+        return self.dense(inputs) * self.factors[0]
+
+
+def test_a_model_that_is_made_with_numbers_is_saved_without_a_configuration_of_its_own(tmp_path):
+    x, _ = numbers()
+    model = Scaled([2.0, 3.0], name="scaled")
+    model(x)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", custom_objects={"Scaled": Scaled})
+    assert (loaded.factors, loaded.name) == ([2.0, 3.0], "scaled")
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+
+
 def test_a_model_whose_arguments_are_unknown_is_not_saved(tmp_path):
     x, _ = numbers()
-    model = ResidualNet(1)
+    model = Scaled(np.array([2.0, 3.0], np.float32))
     model(x)
-    with pytest.raises(NotImplementedError, match=r"(?s)`outputs`.*get_config.*save_weights"):
+    with pytest.raises(NotImplementedError, match=r"(?s)`factors`.*get_config.*save_weights"):
         model.save(tmp_path / "model.keras")
     assert not (tmp_path / "model.keras").exists()

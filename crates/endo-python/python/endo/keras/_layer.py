@@ -7,7 +7,7 @@ from .._structure import flatten, pack, skeleton
 from . import constraints, initializers, regularizers
 from ._calls import Call, accepted_arguments, call_stack, give_masks, pass_mask
 from ._first_values import first_values
-from ._named import names_of
+from ._named import names_of, plain_arguments
 from ._shapes import Shaped, shape_of
 from ._weights import declared_trainable, use_of
 
@@ -43,6 +43,7 @@ class Layer(Shaped):
         layer = super().__new__(cls)
         object.__setattr__(layer, "_is_initialized", False)
         object.__setattr__(layer, "_order", {})
+        object.__setattr__(layer, "_made_with", plain_arguments(cls, arguments, options))
         return layer
 
     def __init__(self, trainable=True, name=None, dtype=None, dynamic=False, **options):
@@ -472,10 +473,11 @@ class Layer(Shaped):
     # Configuration
 
     def get_config(self):
-        """The arguments by which the layer is made again. A layer with arguments of its own adds
-        them."""
+        """The arguments by which the layer is made again: its name, and those that are numbers,
+        texts and lists of them. A layer with others adds them."""
         config = {"name": self._given_name, "trainable": self._is_trainable}
-        return {name: value for name, value in config.items() if value not in (None, True)}
+        config = {name: value for name, value in config.items() if value not in (None, True)}
+        return {**self._made_with, **config}
 
     @classmethod
     def from_config(cls, config):

@@ -1,6 +1,9 @@
 """What is chosen by a name, by an object with options, or by a function: activations, initializers,
 regularizers and constraints."""
 
+import functools
+import inspect
+
 from .. import _native
 from .._text import value_text, written
 from ._saving import resolved
@@ -129,3 +132,35 @@ def class_of(base, name, positional, doc, native_name=None):
             "__module__": base.__module__,
         },
     )
+
+
+def plain_arguments(kind, arguments, options):
+    """The arguments that an object is made with, by their names, where they are numbers, texts,
+    and lists and dictionaries of such."""
+    try:
+        bound = _signature(kind).bind(None, *arguments, **options).arguments
+    except TypeError:  # the class says itself what is wrong
+        return {}
+    named = list(bound.items())[1:]
+    various = _various(kind)
+    return {name: value for name, value in named if name not in various and _is_plain(value)}
+
+
+@functools.cache
+def _signature(kind):
+    return inspect.signature(kind.__init__)
+
+
+@functools.cache
+def _various(kind):
+    """The parameters of a class that take any arguments."""
+    parameters = _signature(kind).parameters.values()
+    return [one.name for one in parameters if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+
+
+def _is_plain(value):
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(one) for one in value)
+    return isinstance(value, (bool, int, float, str, type(None)))
