@@ -15,9 +15,7 @@ use crate::site::Site;
 /// target.
 ///
 /// Anything but a scalar of floats is an error that asks for `.sum()` or `.mean()`.
-#[track_caller]
-pub fn gradients(loss: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
-    let site = Site::caller();
+pub fn gradients(loss: &Tensor, targets: &[Tensor], site: Site) -> Vec<Option<Tensor>> {
     let trace = loss.trace().clone();
     let refuse = |kind, message: String, help: &str| {
         trace.record(Error::new(kind, message).help(help).at(site));

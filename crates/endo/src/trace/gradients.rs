@@ -247,7 +247,7 @@ impl Context {
         targets: &[Target],
         site: Site,
     ) -> Vec<Option<Tensor>> {
-        self.shares(loss, targets, site, |tensors| autodiff::gradients(loss, tensors))
+        self.shares(loss, targets, site, |tensors| autodiff::gradients(loss, tensors, site))
     }
 
     /// The gradients of a value by each target, made of those by tensors that `pull_back` gives: a

@@ -297,7 +297,7 @@ impl Case {
         let first =
             garden.variables.iter().filter_map(|variable| garden.trace.first_read(variable));
         let targets: Vec<Tensor> = inputs.iter().cloned().chain(first).collect();
-        let slopes = autodiff::gradients(&loss, &targets);
+        let slopes = autodiff::gradients(&loss, &targets, Site::caller());
         slopes
             .into_iter()
             .flatten()

@@ -109,7 +109,7 @@ fn a_step_of_gradient_descent() {
     let step = |trace: &std::rc::Rc<endo::graph::Trace>, inputs: &[Tensor]| {
         let [a, b] = [0, 1].map(|i| trace.read(&weights[i], site));
         let loss = (inputs[0].matmul(&a).tanh().matmul(&b) - &inputs[1]).square().mean();
-        let gradients = endo::autodiff::gradients(&loss, &[a.clone(), b.clone()]);
+        let gradients = endo::autodiff::gradients(&loss, &[a.clone(), b.clone()], site);
         for ((variable, value), gradient) in weights.iter().zip([a, b]).zip(gradients) {
             trace.assign(variable, &(value - gradient.unwrap() * 0.1), site);
         }
