@@ -100,7 +100,7 @@ pub fn last_output(recurrent: impl Layer + 'static) -> Sequential {
     Sequential::new().add(recurrent).add(Dense::new(1))
 }
 
-/// The products of [`last_output`] with a layer of `units` whose cell has so many `gates`, the new
+/// The products of [`last_output`] with a layer of `units` whose cell has `gates` gates, the new
 /// values among them. The first step has states of 0, which need no product.
 pub fn recurrent_products(
     steps: usize,
@@ -161,7 +161,7 @@ impl Layer for Block {
     }
 }
 
-/// The products of [`encoder`] on so many `steps`.
+/// The products of [`encoder`] on sequences of `steps` steps.
 pub fn encoder_products(blocks: usize, heads: usize, width: usize, steps: usize) -> Vec<Product> {
     let block = |block: usize| {
         // The heads share the terms of the scores, and the columns of the means.

@@ -17,12 +17,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-ROWS, FEATURES, BATCH = 11_610, 8, 32
+ROWS, VALIDATION_ROWS, FEATURES, BATCH = 11_610, 3_870, 8, 32
 
 
-def table():
+def table(rows):
     random = np.random.default_rng(0)
-    x = random.normal(size=(ROWS // BATCH * BATCH, FEATURES)).astype(np.float32)
+    x = random.normal(size=(rows, FEATURES)).astype(np.float32)
     y = np.sin(x[:, :1]) + 0.5 * x[:, 1:2]
     return x, y.astype(np.float32)
 
@@ -39,12 +39,15 @@ def page(keras, square, mean):
             ]
             self.out = keras.layers.Dense(1)
             self.reconstruct = keras.layers.Dense(FEATURES)
+            self.reconstruction_error = keras.metrics.Mean(name="reconstruction_error")
 
         def call(self, inputs):
             code = inputs
             for layer in self.hidden:
                 code = layer(code)
-            self.add_loss(0.05 * mean(square(self.reconstruct(code) - inputs)))
+            error = mean(square(self.reconstruct(code) - inputs))
+            self.add_loss(0.05 * error)
+            self.reconstruction_error.update_state(error)
             return self.out(code)
 
     return Reconstructing()
@@ -61,19 +64,26 @@ def per_step(epochs, run, steps):
 
 
 def measure(name, keras, tf, epochs, eager_epochs):
-    x, y = table()
+    """The work of endo-bench's `regressor-fit` and `regressor-loop`: two metrics, validation after
+    each epoch of `fit`, and in the loop a line with the metrics at each step."""
+    x, y = table(ROWS // BATCH * BATCH)
+    validation = table(VALIDATION_ROWS)
     steps = len(x) // BATCH
     found = {}
     model = page(keras, tf.square, tf.reduce_mean)
-    model.compile(optimizer="nadam", loss="mse")
-    model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)
-    found["fit"] = per_step(
-        epochs, lambda: model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0), steps
-    )
+    model.compile(optimizer="nadam", loss="mse", metrics=["mae"])
+
+    def fit():
+        model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0, validation_data=validation)
+
+    fit()
+    found["fit"] = per_step(epochs, fit, steps)
 
     model = page(keras, tf.square, tf.reduce_mean)
     optimizer = keras.optimizers.Nadam(0.001)
     loss_of = keras.losses.MeanSquaredError()
+    mean_loss = keras.metrics.Mean(name="loss")
+    mean_error = keras.metrics.MeanAbsoluteError()
     model(x[:BATCH])
 
     def step(rows, targets):
@@ -82,22 +92,30 @@ def measure(name, keras, tf, epochs, eager_epochs):
             loss = tf.add_n([loss_of(targets, predictions), *model.losses])
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        mean_loss.update_state(loss)
+        mean_error.update_state(targets, predictions)
         return loss
 
     fast = tf.function(step)
 
-    def loop(function, limit):
+    def loop(function, limit, shows):
         def run():
-            for start in range(0, limit * BATCH, BATCH):
-                function(x[start : start + BATCH], y[start : start + BATCH])
+            order = np.random.permutation(len(x))
+            for index in range(limit):
+                rows = order[index * BATCH : (index + 1) * BATCH]
+                function(x[rows], y[rows])
+                if shows:
+                    loss, error = float(mean_loss.result()), float(mean_error.result())
+                    f"\r{index}/{limit} - loss: {loss:.4f} - mean_absolute_error: {error:.4f}"
 
         return run
 
-    loop(fast, 2)()
-    found["function"] = per_step(epochs, loop(fast, steps), steps)
+    loop(fast, 2, True)()
+    found["loop"] = per_step(epochs, loop(fast, steps, True), steps)
+    found["function"] = per_step(epochs, loop(fast, steps, False), steps)
     some = 40
-    loop(step, 2)()
-    found["eager"] = per_step(eager_epochs, loop(step, some), some)
+    loop(step, 2, False)()
+    found["eager"] = per_step(eager_epochs, loop(step, some, False), some)
     for key, value in found.items():
         print(f"{name:10} {key:10} {value:10.1f} us a step")
     return found
@@ -106,7 +124,7 @@ def measure(name, keras, tf, epochs, eager_epochs):
 def rust(program):
     """The same steps in Rust."""
     found = {}
-    for key, workload in (("fit", "regressor-fit"), ("function", "regressor-loop")):
+    for key, workload in (("fit", "regressor-fit"), ("loop", "regressor-loop")):
         lines = subprocess.run(
             [program, "--workload", workload], capture_output=True, text=True, check=True
         ).stdout.splitlines()

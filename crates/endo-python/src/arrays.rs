@@ -25,7 +25,7 @@ use crate::variable::Variable;
 pub fn array(object: &Bound<'_, PyAny>) -> PyResult<Array> {
     let py = object.py();
     if let Ok(tensor) = object.cast::<Tensor>() {
-        return tensor.get().known(py);
+        return tensor.get().known();
     }
     if let Ok(variable) = object.cast::<Variable>() {
         return variable.get().now(py);

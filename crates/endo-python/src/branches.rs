@@ -16,11 +16,11 @@ use crate::tensor::Tensor;
 #[pyfunction]
 fn cond(predicate: &Bound<'_, PyAny>, yes: Py<PyAny>, no: Py<PyAny>) -> PyResult<Vec<Tensor>> {
     let py = predicate.py();
-    in_context(py, |cx, frame| {
-        let predicate = operand(predicate, None, cx, frame)?;
+    in_context(py, |frame| {
+        let predicate = operand(predicate, None, frame)?;
         let branch =
             |function: Py<PyAny>| move |cx: &mut Context| callables::call_list(&function, cx);
-        let values: Vec<Inner> = cx.cond(&predicate, branch(yes), branch(no));
+        let values: Vec<Inner> = frame.context().cond(&predicate, branch(yes), branch(no));
         Ok(values.iter().map(|value| Tensor::wrap(value, frame)).collect())
     })
 }
@@ -33,16 +33,16 @@ fn custom_gradient(
     inputs: &Bound<'_, PyAny>,
     gradient: Py<PyAny>,
 ) -> PyResult<Tensor> {
-    in_context(value.py(), |cx, frame| {
-        let value = operand(value, None, cx, frame)?;
+    in_context(value.py(), |frame| {
+        let value = operand(value, None, frame)?;
         let inputs: Vec<Inner> = inputs
             .try_iter()?
-            .map(|input| operand(&input?, None, cx, frame))
+            .map(|input| operand(&input?, None, frame))
             .collect::<PyResult<_>>()?;
         let inputs: Vec<&Inner> = inputs.iter().collect();
         let arguments: Vec<_> =
             inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
-        let (key, training) = (frame.key(), cx.training());
+        let (key, training) = (frame.key(), frame.context().training());
         // Gradients may be asked for once the context of the call is gone.
         let rule = move |dy: &Inner| {
             let mut cx = Context::of_trace(dy.trace(), training, counter());

@@ -17,21 +17,23 @@ use crate::tensor::Tensor;
 /// and `otherwise` stands for the result.
 pub fn call_python<R>(
     cx: &mut Context,
-    call: impl FnOnce(Python<'_>, &mut Context, &Frame) -> PyResult<R>,
+    call: impl FnOnce(Python<'_>, &Frame) -> PyResult<R>,
     otherwise: impl FnOnce(&mut Context) -> R,
 ) -> R {
-    call_entered(enter(cx), cx, call, otherwise)
+    call_entered(enter, cx, call, otherwise)
 }
 
-/// The same, of a trace that is on the stack.
+/// The same, with how the trace is put on the stack. Until it leaves the stack again the context is
+/// reached by its frame alone.
 fn call_entered<R>(
-    (on_stack, frame): (OnStack, Frame),
+    enter: impl FnOnce(&mut Context) -> (OnStack, Frame),
     cx: &mut Context,
-    call: impl FnOnce(Python<'_>, &mut Context, &Frame) -> PyResult<R>,
+    call: impl FnOnce(Python<'_>, &Frame) -> PyResult<R>,
     otherwise: impl FnOnce(&mut Context) -> R,
 ) -> R {
     Python::attach(|py| {
-        let result = call(py, cx, &frame);
+        let (on_stack, frame) = enter(cx);
+        let result = call(py, &frame);
         drop(on_stack);
         result.unwrap_or_else(|error| {
             keep_pending(py, cx, error);
@@ -59,7 +61,7 @@ fn wrapped<'a>(tensors: impl IntoIterator<Item = &'a Inner>, frame: &Frame) -> V
 
 /// What a callable returns for tensors: one.
 pub fn call(function: &Py<PyAny>, tensors: &[&Inner], cx: &mut Context) -> Inner {
-    let call = |py: Python<'_>, cx: &mut Context, frame: &Frame| {
+    let call = |py: Python<'_>, frame: &Frame| {
         let arguments = PyTuple::new(py, wrapped(tensors.iter().copied(), frame))?;
         let value = function.bind(py).call1(arguments)?;
         if value.is_none() {
@@ -69,7 +71,7 @@ pub fn call(function: &Py<PyAny>, tensors: &[&Inner], cx: &mut Context) -> Inner
             );
             return Err(usage(format!("{name} returned None"), "end it with `return`"));
         }
-        operand(&value, tensors.first().copied(), cx, frame)
+        operand(&value, tensors.first().copied(), frame)
     };
     call_python(cx, call, |cx| {
         tensors.last().map_or_else(|| cx.constant(0.0_f32), |tensor| (*tensor).clone())
@@ -78,20 +80,20 @@ pub fn call(function: &Py<PyAny>, tensors: &[&Inner], cx: &mut Context) -> Inner
 
 /// What a callable without arguments returns: a list of tensors.
 pub fn call_list(function: &Py<PyAny>, cx: &mut Context) -> Vec<Inner> {
-    call_python(cx, |py, cx, frame| list(&function.bind(py).call0()?, cx, frame), zero)
+    call_python(cx, |py, frame| list(&function.bind(py).call0()?, frame), zero)
 }
 
 /// What a callable returns for a list of tensors: a list.
 pub fn call_with_list(function: &Py<PyAny>, tensors: &[Inner], cx: &mut Context) -> Vec<Inner> {
-    let call = |py: Python<'_>, cx: &mut Context, frame: &Frame| {
-        list(&function.bind(py).call1((wrapped(tensors, frame),))?, cx, frame)
+    let call = |py: Python<'_>, frame: &Frame| {
+        list(&function.bind(py).call1((wrapped(tensors, frame),))?, frame)
     };
     call_python(cx, call, zero)
 }
 
 /// The tensors of a list.
-pub fn list(values: &Bound<'_, PyAny>, cx: &mut Context, frame: &Frame) -> PyResult<Vec<Inner>> {
-    values.try_iter()?.map(|value| operand(&value?, None, cx, frame)).collect()
+pub fn list(values: &Bound<'_, PyAny>, frame: &Frame) -> PyResult<Vec<Inner>> {
+    values.try_iter()?.map(|value| operand(&value?, None, frame)).collect()
 }
 
 /// The gradients by arguments of these shapes and types that a callable makes of `dy`: `None` where
@@ -103,7 +105,7 @@ pub fn call_gradient(
     key: &FrameKey,
     cx: &mut Context,
 ) -> Vec<Inner> {
-    let call = |py: Python<'_>, cx: &mut Context, frame: &Frame| {
+    let call = |py: Python<'_>, frame: &Frame| {
         let values = function.bind(py).call1((Tensor::wrap(dy, frame),))?;
         let values: Vec<Bound<'_, PyAny>> = values.try_iter()?.collect::<PyResult<_>>()?;
         if values.len() != arguments.len() {
@@ -115,9 +117,9 @@ pub fn call_gradient(
         let mut gradients = Vec::new();
         for (value, (shape, dtype)) in values.iter().zip(arguments) {
             gradients.push(if value.is_none() {
-                cx.constant(Array::zeros(shape.clone(), *dtype))
+                frame.constant(Array::zeros(shape.clone(), *dtype))
             } else {
-                let gradient = operand(value, Some(dy), cx, frame)?.cast(*dtype);
+                let gradient = operand(value, Some(dy), frame)?.cast(*dtype);
                 if gradient.rank() == 0 { gradient.broadcast_to(shape.clone()) } else { gradient }
             });
             let found = gradients.last().map(Inner::shape);
@@ -132,10 +134,15 @@ pub fn call_gradient(
         }
         Ok(gradients)
     };
-    call_entered(enter_as(key, cx), cx, call, |cx| {
-        let zeros = |(shape, dtype): &(Shape, DType)| Array::zeros(shape.clone(), *dtype);
-        arguments.iter().map(|argument| cx.constant(zeros(argument))).collect()
-    })
+    call_entered(
+        |cx| enter_as(key, cx),
+        cx,
+        call,
+        |cx| {
+            let zeros = |(shape, dtype): &(Shape, DType)| Array::zeros(shape.clone(), *dtype);
+            arguments.iter().map(|argument| cx.constant(zeros(argument))).collect()
+        },
+    )
 }
 
 /// A callable as a function of one tensor.

@@ -4,7 +4,7 @@
 //! In: the library's errors. Out: exceptions with the layer, the user's line and how to fix it.
 
 use endo::{Error, ErrorKind};
-use pyo3::exceptions::{PyMemoryError, PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyMemoryError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -99,4 +99,20 @@ pub fn argument(py: Python<'_>, message: impl Into<String>, help: &str) -> PyErr
 /// An element type that does not fit, and what would.
 pub fn dtype(py: Python<'_>, message: impl Into<String>, help: &str) -> PyErr {
     raised(py, Error::new(ErrorKind::DType, message.into()).help(help))
+}
+
+/// What to write where a program wants to change a part.
+pub const OF_PARTS: &str = "  help: give a variable a value as a whole, \
+    `variable.assign(tf.where(mask, new, variable))`, with a mask of the elements that change";
+
+/// The error for an attribute that is not there: those by which TensorFlow changes parts of
+/// variables say what to write instead.
+pub fn no_attribute(kind: &str, name: &str) -> PyErr {
+    let changes_parts = name.starts_with("assign") || name.starts_with("scatter_");
+    let what = format!("a {kind} has no attribute `{name}`");
+    PyAttributeError::new_err(if changes_parts {
+        format!("{what}: a part of a variable cannot be changed by itself\n{OF_PARTS}")
+    } else {
+        what
+    })
 }

@@ -79,11 +79,23 @@ impl Frame {
         self.trace.value(id)
     }
 
+    /// Numbers as a constant of the trace.
+    pub fn constant(&self, array: impl Into<Array>) -> endo::Tensor {
+        self.trace.constant(array.into(), Site::caller())
+    }
+
+    /// The value of a node, if there is such a node.
+    pub fn tensor(&self, node: u32) -> Option<endo::Tensor> {
+        self.trace.tensor(node)
+    }
+
+    /// The context, for one call of the library: it is asked for anew after Python has run, which
+    /// may have used it meanwhile.
     #[allow(clippy::mut_from_ref)]
-    fn context(&self) -> &mut Context {
+    pub fn context(&self) -> &mut Context {
         match self.place {
-            // SAFETY: a session lives in its box until its last tape is gone, which takes its
-            // frames off the stack before; one operation at a time uses it, on its own thread.
+            // SAFETY: a session lives in its box until no frame of it is on the stack, where this
+            // one is. It belongs to this thread, and nobody holds its context while Python runs.
             Place::Session(session) => unsafe { (*session).context() },
             // SAFETY: the closure's context is borrowed mutably for as long as the frame is on the
             // stack, by the call that put it there and waits for Python.
@@ -201,10 +213,7 @@ fn set_random_seed(seed: u64) {
 }
 
 /// Runs an operation in the innermost trace, or at once in one of its own.
-pub fn in_context<R>(
-    py: Python<'_>,
-    f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
-) -> PyResult<R> {
+pub fn in_context<R>(py: Python<'_>, f: impl FnOnce(&Frame) -> PyResult<R>) -> PyResult<R> {
     end_abandoned();
     if let Some(frame) = innermost() {
         return run_in(py, frame, f);
@@ -221,11 +230,7 @@ pub fn in_context<R>(
 }
 
 /// Runs in a trace, which lives until that is done, even if its last tape is let go of meanwhile.
-fn run_in<R>(
-    py: Python<'_>,
-    frame: Frame,
-    f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
-) -> PyResult<R> {
+fn run_in<R>(py: Python<'_>, frame: Frame, f: impl FnOnce(&Frame) -> PyResult<R>) -> PyResult<R> {
     let number = frame.number;
     let on_stack = push(frame.clone());
     let result = run(py, &frame, f);
@@ -234,15 +239,11 @@ fn run_in<R>(
     result
 }
 
-fn run<R>(
-    py: Python<'_>,
-    frame: &Frame,
-    f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
-) -> PyResult<R> {
+fn run<R>(py: Python<'_>, frame: &Frame, f: impl FnOnce(&Frame) -> PyResult<R>) -> PyResult<R> {
     if !frame.is_eager() {
         _ = frame.trace.set_line(users_line(py));
     }
-    let result = f(frame.context(), frame);
+    let result = f(frame);
     let settled = frame.settle(py);
     match (result, settled) {
         (Ok(result), Ok(())) => Ok(result),
@@ -363,7 +364,7 @@ fn end_abandoned() {
 pub fn in_session<R>(
     py: Python<'_>,
     number: u64,
-    f: impl FnOnce(&mut Context, &Frame) -> PyResult<R>,
+    f: impl FnOnce(&Frame) -> PyResult<R>,
 ) -> Option<PyResult<R>> {
     let known =
         || SESSIONS.with_borrow(|sessions| sessions.get(&number).map(|open| open.frame.clone()));
@@ -411,7 +412,7 @@ fn is_training() -> bool {
 /// The path of the layer being applied.
 #[pyfunction]
 fn current_path() -> String {
-    innermost().map_or_else(String::new, |frame| frame.context().path().to_string())
+    innermost().map_or_else(String::new, |frame| frame.trace.scope())
 }
 
 /// The line of the user's program that is being run: the innermost one outside this package.

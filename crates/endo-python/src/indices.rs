@@ -3,7 +3,6 @@
 //! In: Python's index of a tensor. Out: the part that it chooses.
 
 use endo::DType;
-use endo::trace::Context;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyEllipsis, PyInt, PySlice, PyTuple};
@@ -46,7 +45,6 @@ fn indices<'py>(index: &Bound<'py, PyAny>) -> PyResult<Vec<Index<'py>>> {
 pub fn chosen(
     tensor: endo::Tensor,
     index: &Bound<'_, PyAny>,
-    cx: &mut Context,
     frame: &Frame,
 ) -> PyResult<endo::Tensor> {
     let indices = indices(index)?;
@@ -87,14 +85,14 @@ pub fn chosen(
                         let places: Vec<i32> = (0..range.slicelength as isize)
                             .map(|place| (range.start + place * step) as i32)
                             .collect();
-                        let places = cx.constant(places);
+                        let places = frame.constant(places);
                         value.gather(&places, axis)
                     }
                 };
                 axis += 1;
             }
             Index::Gather(places) => {
-                let places = operand(&places, None, cx, frame)?;
+                let places = operand(&places, None, frame)?;
                 if places.dtype() == DType::Bool {
                     return Err(usage(
                         "a tensor cannot be indexed by truth values: how many there are is not \

@@ -38,13 +38,7 @@ impl PythonLayer {
         Ok(Self { object, kind: interned(kind), name, uses_mask })
     }
 
-    fn run(
-        &self,
-        py: Python<'_>,
-        inputs: &[Inner],
-        cx: &mut Context,
-        frame: &Frame,
-    ) -> PyResult<Vec<Inner>> {
+    fn run(&self, py: Python<'_>, inputs: &[Inner], frame: &Frame) -> PyResult<Vec<Inner>> {
         let object = self.object.bind(py).upgrade().ok_or_else(|| {
             usage(
                 format!("a layer of type `{}` is used after it was deleted", self.kind),
@@ -53,14 +47,13 @@ impl PythonLayer {
         })?;
         let inputs: Vec<Tensor> = inputs.iter().map(|x| Tensor::wrap(x, frame)).collect();
         let outputs = object.call_method1("_run", (inputs,))?;
-        callables::list(&outputs, cx, frame)
+        callables::list(&outputs, frame)
     }
 }
 
 impl Layer<Vec<Inner>, Vec<Inner>> for PythonLayer {
     fn call(&self, inputs: &Vec<Inner>, cx: &mut Context) -> Vec<Inner> {
-        let call =
-            |py: Python<'_>, cx: &mut Context, frame: &Frame| self.run(py, inputs, cx, frame);
+        let call = |py: Python<'_>, frame: &Frame| self.run(py, inputs, frame);
         callables::call_python(cx, call, callables::zero)
     }
 
@@ -141,20 +134,18 @@ impl LayerHandle {
         seed: Option<u64>,
     ) -> PyResult<Vec<Tensor>> {
         let py = inputs.py();
-        in_context(py, |cx, frame| {
-            let mut inputs: Vec<Inner> = inputs
-                .try_iter()?
-                .map(|x| operand(&x?, None, cx, frame))
-                .collect::<PyResult<_>>()?;
+        in_context(py, |frame| {
+            let mut inputs: Vec<Inner> =
+                inputs.try_iter()?.map(|x| operand(&x?, None, frame)).collect::<PyResult<_>>()?;
             for (input, mask) in inputs.iter_mut().zip(masks.into_iter().flatten()) {
                 let Some(mask) = mask else { continue };
                 // The mask is for this call alone: elsewhere the tensor keeps its own.
                 *input = Inner::custom_gradient(input, &[&*input], |dy| vec![dy.clone()]);
-                let mask = operand(&mask, None, cx, frame)?.cast(DType::Bool);
-                cx.set_mask(input, &mask);
+                let mask = operand(&mask, None, frame)?.cast(DType::Bool);
+                frame.context().set_mask(input, &mask);
             }
-            let training = training.unwrap_or_else(|| cx.training());
-            let known = cx.layers().len();
+            let training = training.unwrap_or_else(|| frame.context().training());
+            let known = frame.context().layers().len();
             let apply = |cx: &mut Context| match first_values {
                 Some(values) => cx.with_first_values(
                     move |name, shape| first_value(&values, name, shape),
@@ -162,13 +153,14 @@ impl LayerHandle {
                 ),
                 None => self.apply_layer(&inputs, cx),
             };
-            let outputs = cx.with_training(training, |cx| match seed {
+            let outputs = frame.context().with_training(training, |cx| match seed {
                 Some(seed) => cx.with_weight_seed(seed, apply),
                 None => apply(cx),
             });
             let outputs = outputs.map_err(|error| failure(py, error))?;
             if self.python_layer().is_none() && self.weights.get().is_none() {
-                let new = cx.layers()[known.min(cx.layers().len())..]
+                let layers = frame.context().layers();
+                let new = layers[known.min(layers.len())..]
                     .iter()
                     .flat_map(|record| record.weights.iter().cloned());
                 _ = self.weights.set(new.collect());
@@ -244,7 +236,7 @@ type WeightUse = (Py<Variable>, String, Option<Py<PyAny>>, Option<Py<PyAny>>);
 #[pyfunction]
 pub fn use_weights(py: Python<'_>, layer: &LayerHandle, weights: Vec<WeightUse>) -> PyResult<()> {
     let Some(owner) = layer.python_layer() else { return Ok(()) };
-    in_context(py, |cx, _| {
+    in_context(py, |frame| {
         for (variable, name, regularizer, constraint) in weights {
             let held = variable.get();
             let weight = {
@@ -263,7 +255,7 @@ pub fn use_weights(py: Python<'_>, layer: &LayerHandle, weights: Vec<WeightUse>)
                     })
                     .clone()
             };
-            weight.get(&**owner, held.inner.shape(), &Zeros, cx);
+            weight.get(&**owner, held.inner.shape(), &Zeros, frame.context());
         }
         Ok(())
     })
@@ -280,8 +272,8 @@ fn constraint_of(function: Py<PyAny>) -> Arc<dyn endo::constraints::Constraint> 
 /// Adds a penalty to a weight that the trace has used: a callable.
 #[pyfunction]
 pub fn regularize(py: Python<'_>, variable: &Variable, function: Py<PyAny>) -> PyResult<()> {
-    in_context(py, |cx, _| {
-        cx.regularize(&variable.inner, regularizer_of(function));
+    in_context(py, |frame| {
+        frame.context().regularize(&variable.inner, regularizer_of(function));
         Ok(())
     })
 }
@@ -289,8 +281,8 @@ pub fn regularize(py: Python<'_>, variable: &Variable, function: Py<PyAny>) -> P
 /// Projects a weight that the trace has used after every update: by a callable.
 #[pyfunction]
 pub fn constrain(py: Python<'_>, variable: &Variable, function: Py<PyAny>) -> PyResult<()> {
-    in_context(py, |cx, _| {
-        cx.constrain(&variable.inner, constraint_of(function));
+    in_context(py, |frame| {
+        frame.context().constrain(&variable.inner, constraint_of(function));
         Ok(())
     })
 }
@@ -298,10 +290,10 @@ pub fn constrain(py: Python<'_>, variable: &Variable, function: Py<PyAny>) -> Py
 /// Gives a tensor the mask of its positions that count.
 #[pyfunction]
 pub fn set_mask(x: &Bound<'_, PyAny>, mask: &Bound<'_, PyAny>) -> PyResult<()> {
-    in_context(x.py(), |cx, frame| {
-        let x = operand(x, None, cx, frame)?;
-        let mask = operand(mask, None, cx, frame)?.cast(DType::Bool);
-        cx.set_mask(&x, &mask);
+    in_context(x.py(), |frame| {
+        let x = operand(x, None, frame)?;
+        let mask = operand(mask, None, frame)?.cast(DType::Bool);
+        frame.context().set_mask(&x, &mask);
         Ok(())
     })
 }
@@ -309,10 +301,10 @@ pub fn set_mask(x: &Bound<'_, PyAny>, mask: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Adds a term to the loss: a scalar, or the sum of what has axes, as Keras adds it.
 #[pyfunction]
 pub fn add_loss(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    in_context(value.py(), |cx, frame| {
-        let value = operand(value, None, cx, frame)?;
+    in_context(value.py(), |frame| {
+        let value = operand(value, None, frame)?;
         let value = if value.dtype().is_float() { value } else { value.cast(DType::F32) };
-        cx.add_loss(name, if value.rank() == 0 { value } else { value.sum() });
+        frame.context().add_loss(name, if value.rank() == 0 { value } else { value.sum() });
         Ok(())
     })
 }
@@ -320,10 +312,10 @@ pub fn add_loss(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Reports a value as its mean over the epoch.
 #[pyfunction]
 pub fn add_metric(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    in_context(value.py(), |cx, frame| {
-        let value = operand(value, None, cx, frame)?;
+    in_context(value.py(), |frame| {
+        let value = operand(value, None, frame)?;
         let value = if value.dtype().is_float() { value } else { value.cast(DType::F32) };
-        cx.add_metric(name, value.mean());
+        frame.context().add_metric(name, value.mean());
         Ok(())
     })
 }

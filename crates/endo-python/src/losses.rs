@@ -73,17 +73,16 @@ impl LossHandle {
         sample_weight: Option<&Bound<'_, PyAny>>,
         reduce: bool,
     ) -> PyResult<Tensor> {
-        in_context(y_true.py(), |cx, frame| {
-            let y_pred = operand(y_pred, None, cx, frame)?;
-            let y_true = operand(y_true, None, cx, frame)?;
+        in_context(y_true.py(), |frame| {
+            let y_pred = operand(y_pred, None, frame)?;
+            let y_true = operand(y_true, None, frame)?;
             let y_true =
                 if y_true.dtype() == DType::F64 { y_true.cast(y_pred.dtype()) } else { y_true };
-            let weight =
-                sample_weight.map(|weight| operand(weight, None, cx, frame)).transpose()?;
+            let weight = sample_weight.map(|weight| operand(weight, None, frame)).transpose()?;
             let value = if reduce {
-                self.loss.apply_in(&y_true, &y_pred, weight.as_ref(), cx)
+                self.loss.apply_in(&y_true, &y_pred, weight.as_ref(), frame.context())
             } else {
-                self.loss.call_in(&y_true, &y_pred, cx)
+                self.loss.call_in(&y_true, &y_pred, frame.context())
             };
             Ok(Tensor::wrap(&value, frame))
         })

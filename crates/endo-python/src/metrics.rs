@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 
 use crate::callables::call_python;
 use crate::errors::{raised, usage};
-use crate::frames::{Frame, in_context, keep_outside};
+use crate::frames::{Frame, in_context, keep_outside, put_aside};
 use crate::losses::LossHandle;
 use crate::operands::operand;
 use crate::tensor::Tensor;
@@ -27,6 +27,8 @@ struct PythonMetric {
 
 impl PythonMetric {
     fn variables_now(&self, py: Python<'_>) -> PyResult<Vec<InnerVariable>> {
+        // The library asks for them in the middle of a trace.
+        let _aside = put_aside();
         let variables = self.object.bind(py).getattr("variables")?;
         variables
             .try_iter()?
@@ -51,7 +53,7 @@ impl Metric for PythonMetric {
         cx: &mut Context,
     ) {
         self.report(cx);
-        let call = |py: Python<'_>, _: &mut Context, frame: &Frame| {
+        let call = |py: Python<'_>, frame: &Frame| {
             let wrap = |tensor: &Inner| Tensor::wrap(tensor, frame);
             let weight = sample_weight.map(wrap);
             let method = self.object.bind(py).getattr("_update")?;
@@ -61,8 +63,8 @@ impl Metric for PythonMetric {
     }
 
     fn result(&self, cx: &mut Context) -> Inner {
-        let call = |py: Python<'_>, cx: &mut Context, frame: &Frame| {
-            operand(&self.object.bind(py).call_method0("result")?, None, cx, frame)
+        let call = |py: Python<'_>, frame: &Frame| {
+            operand(&self.object.bind(py).call_method0("result")?, None, frame)
         };
         call_python(cx, call, |cx| cx.constant(0.0_f32))
     }
@@ -158,28 +160,27 @@ impl MetricHandle {
         second: Option<&Bound<'_, PyAny>>,
         sample_weight: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        in_context(first.py(), |cx, frame| {
-            let first = operand(first, None, cx, frame)?;
-            let weight =
-                sample_weight.map(|weight| operand(weight, None, cx, frame)).transpose()?;
+        in_context(first.py(), |frame| {
+            let first = operand(first, None, frame)?;
+            let weight = sample_weight.map(|weight| operand(weight, None, frame)).transpose()?;
             match (&self.of_values, second) {
                 (Some(of_values), None) => {
                     let first =
                         if first.dtype().is_float() { first } else { first.cast(DType::F32) };
-                    of_values.update(&first, weight.as_ref(), cx);
+                    of_values.update(&first, weight.as_ref(), frame.context());
                 }
                 (Some(of_values), Some(second)) => {
-                    let weight = operand(second, None, cx, frame)?;
-                    of_values.update(&first, Some(&weight), cx);
+                    let weight = operand(second, None, frame)?;
+                    of_values.update(&first, Some(&weight), frame.context());
                 }
                 (None, Some(second)) => {
-                    let second = operand(second, None, cx, frame)?;
+                    let second = operand(second, None, frame)?;
                     let first = if first.dtype() == DType::F64 {
                         first.cast(second.dtype())
                     } else {
                         first
                     };
-                    self.metric.update(&first, &second, weight.as_ref(), cx);
+                    self.metric.update(&first, &second, weight.as_ref(), frame.context());
                 }
                 (None, None) => {
                     return Err(usage(
@@ -194,9 +195,9 @@ impl MetricHandle {
 
     /// Has a metric that is Python reported by the layer that holds it.
     fn report(&self, py: Python<'_>) -> PyResult<()> {
-        in_context(py, |cx, _| {
+        in_context(py, |frame| {
             if let Some(metric) = &self.python {
-                metric.report(cx);
+                metric.report(frame.context());
             }
             Ok(())
         })
@@ -204,7 +205,7 @@ impl MetricHandle {
 
     /// The result of what was taken in.
     fn result(&self, py: Python<'_>) -> PyResult<Tensor> {
-        in_context(py, |cx, frame| Ok(Tensor::wrap(&self.metric.result(cx), frame)))
+        in_context(py, |frame| Ok(Tensor::wrap(&self.metric.result(frame.context()), frame)))
     }
 
     /// Forgets what was taken in.

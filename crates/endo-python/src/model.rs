@@ -90,31 +90,29 @@ impl ModelHandle {
 
     /// Applies it in the trace at hand.
     fn apply(&self, inputs: &Bound<'_, PyAny>, training: Option<bool>) -> PyResult<Vec<Tensor>> {
-        in_context(inputs.py(), |cx, frame| {
-            let inputs: Vec<Inner> = inputs
-                .try_iter()?
-                .map(|x| operand(&x?, None, cx, frame))
-                .collect::<PyResult<_>>()?;
-            let training = training.unwrap_or_else(|| cx.training());
+        in_context(inputs.py(), |frame| {
+            let inputs: Vec<Inner> =
+                inputs.try_iter()?.map(|x| operand(&x?, None, frame)).collect::<PyResult<_>>()?;
+            let training = training.unwrap_or_else(|| frame.context().training());
             let model = self.read()?;
-            let outputs = cx.with_training(training, |cx| model.apply(&inputs, cx));
+            let outputs = frame.context().with_training(training, |cx| model.apply(&inputs, cx));
             Ok(outputs.iter().map(|output| Tensor::wrap(output, frame)).collect())
         })
     }
 
     /// The terms of its loss in the trace at hand, without the first ones: those of calls before.
     fn losses(&self, py: Python<'_>, skipped: usize) -> PyResult<Vec<Tensor>> {
-        in_context(py, |cx, frame| {
+        in_context(py, |frame| {
             let model = self.read()?;
-            let skipped = skipped.min(model.loss_term_count(cx));
-            let losses = model.losses(cx);
+            let skipped = skipped.min(model.loss_term_count(frame.context()));
+            let losses = model.losses(frame.context());
             Ok(losses[skipped..].iter().map(|loss| Tensor::wrap(loss, frame)).collect())
         })
     }
 
     /// How many terms its layers have added to its loss in the trace at hand.
     fn loss_term_count(&self, py: Python<'_>) -> PyResult<usize> {
-        in_context(py, |cx, _| Ok(self.read()?.loss_term_count(cx)))
+        in_context(py, |frame| Ok(self.read()?.loss_term_count(frame.context())))
     }
 
     /// Chooses how it is trained. Each output has a name, or none, and losses; metrics are lists,

@@ -17,9 +17,9 @@ use crate::tensor::Tensor;
 pub fn activate(text: &str, x: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let py = x.py();
     let activation = activations::get(text).map_err(|error| raised(py, error))?;
-    in_context(py, |cx, frame| {
-        let x = operand(x, None, cx, frame)?;
-        Ok(Tensor::wrap(&activation.call_in(&x, cx), frame))
+    in_context(py, |frame| {
+        let x = operand(x, None, frame)?;
+        Ok(Tensor::wrap(&activation.call_in(&x, frame.context()), frame))
     })
 }
 
@@ -45,9 +45,9 @@ pub fn initialize<'py>(
 pub fn penalize(text: &str, x: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let py = x.py();
     let regularizer = regularizers::get(text).map_err(|error| raised(py, error))?;
-    in_context(py, |cx, frame| {
-        let x = operand(x, None, cx, frame)?;
-        Ok(Tensor::wrap(&regularizer.penalty_in(&x, cx), frame))
+    in_context(py, |frame| {
+        let x = operand(x, None, frame)?;
+        Ok(Tensor::wrap(&regularizer.penalty_in(&x, frame.context()), frame))
     })
 }
 
@@ -56,9 +56,9 @@ pub fn penalize(text: &str, x: &Bound<'_, PyAny>) -> PyResult<Tensor> {
 pub fn project(text: &str, x: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let py = x.py();
     let constraint = constraints::get(text).map_err(|error| raised(py, error))?;
-    in_context(py, |cx, frame| {
-        let x = operand(x, None, cx, frame)?;
-        Ok(Tensor::wrap(&constraint.project_in(&x, cx), frame))
+    in_context(py, |frame| {
+        let x = operand(x, None, frame)?;
+        Ok(Tensor::wrap(&constraint.project_in(&x, frame.context()), frame))
     })
 }
 

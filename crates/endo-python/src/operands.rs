@@ -2,7 +2,6 @@
 //!
 //! In: Python's numbers, lists, arrays, variables. Out: tensors of the trace at hand.
 
-use endo::trace::Context;
 use endo::{Array, DType};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyTuple};
@@ -43,17 +42,16 @@ pub fn alike(
 pub fn operand(
     object: &Bound<'_, PyAny>,
     like: Option<&endo::Tensor>,
-    cx: &mut Context,
     frame: &Frame,
 ) -> PyResult<endo::Tensor> {
     if let Ok(tensor) = object.cast::<Tensor>() {
-        return tensor.get().resolve(cx, frame);
+        return tensor.get().resolve(frame);
     }
     if let Ok(variable) = object.cast::<Variable>() {
-        return Ok(cx.read(&variable.get().inner));
+        return Ok(frame.context().read(&variable.get().inner));
     }
     if object.is_instance_of::<PyBool>() {
-        return Ok(cx.constant(Array::scalar(object.extract::<bool>()?)));
+        return Ok(frame.constant(Array::scalar(object.extract::<bool>()?)));
     }
     if object.is_instance_of::<PyInt>() || object.is_instance_of::<PyFloat>() {
         let is_whole = object.is_instance_of::<PyInt>();
@@ -70,22 +68,21 @@ pub fn operand(
                 "write it as a float, as in `3e9`",
             ));
         }
-        return Ok(cx.constant(Array::full((), number, dtype)));
+        return Ok(frame.constant(Array::full((), number, dtype)));
     }
     if let Ok(inner) = object.getattr("_value") {
-        return operand(&inner.call0()?, like, cx, frame);
+        return operand(&inner.call0()?, like, frame);
     }
-    if let Some(tensor) = stacked(object, like, cx, frame)? {
+    if let Some(tensor) = stacked(object, like, frame)? {
         return Ok(tensor);
     }
-    Ok(cx.constant(arrays::array(object)?))
+    Ok(frame.constant(arrays::array(object)?))
 }
 
 /// A list that holds tensors, stacked; none where it holds numbers alone.
 fn stacked(
     object: &Bound<'_, PyAny>,
     like: Option<&endo::Tensor>,
-    cx: &mut Context,
     frame: &Frame,
 ) -> PyResult<Option<endo::Tensor>> {
     fn holds_tensors(object: &Bound<'_, PyAny>) -> bool {
@@ -100,7 +97,7 @@ fn stacked(
     }
     let mut parts = Vec::new();
     for item in object.try_iter()? {
-        parts.push(operand(&item?, like, cx, frame)?);
+        parts.push(operand(&item?, like, frame)?);
     }
     let dtype = parts.iter().map(endo::Tensor::dtype).reduce(DType::promote).unwrap_or(DType::F32);
     let parts: Vec<endo::Tensor> = parts.iter().map(|part| part.cast(dtype)).collect();

@@ -18,9 +18,9 @@ type Object<'a, 'py> = &'a Bound<'py, PyAny>;
 
 /// One tensor of one.
 fn of_one(x: Object<'_, '_>, f: impl FnOnce(Inner, &mut Context) -> Inner) -> PyResult<Tensor> {
-    in_context(x.py(), |cx, frame| {
-        let x = operand(x, None, cx, frame)?;
-        Ok(Tensor::wrap(&f(x, cx), frame))
+    in_context(x.py(), |frame| {
+        let x = operand(x, None, frame)?;
+        Ok(Tensor::wrap(&f(x, frame.context()), frame))
     })
 }
 
@@ -30,18 +30,13 @@ fn of_two(
     b: Object<'_, '_>,
     f: impl FnOnce(Inner, Inner) -> Inner,
 ) -> PyResult<Tensor> {
-    in_context(a.py(), |cx, frame| {
-        let (a, b) = pair(a, b, cx, frame)?;
+    in_context(a.py(), |frame| {
+        let (a, b) = pair(a, b, frame)?;
         Ok(Tensor::wrap(&f(a, b), frame))
     })
 }
 
-fn pair(
-    a: Object<'_, '_>,
-    b: Object<'_, '_>,
-    cx: &mut Context,
-    frame: &Frame,
-) -> PyResult<(Inner, Inner)> {
+fn pair(a: Object<'_, '_>, b: Object<'_, '_>, frame: &Frame) -> PyResult<(Inner, Inner)> {
     let is_tensor = |x: Object<'_, '_>| {
         x.is_instance_of::<Tensor>() || x.is_instance_of::<crate::variable::Variable>()
     };
@@ -49,21 +44,21 @@ fn pair(
         if x.dtype().is_float() && like.dtype().is_float() { x.cast(like.dtype()) } else { x }
     };
     if !is_tensor(a) && is_tensor(b) {
-        let b = operand(b, None, cx, frame)?;
-        let a = like(operand(a, Some(&b), cx, frame)?, &b);
+        let b = operand(b, None, frame)?;
+        let a = like(operand(a, Some(&b), frame)?, &b);
         return Ok((a, b));
     }
-    let a = operand(a, None, cx, frame)?;
+    let a = operand(a, None, frame)?;
     let is_plain = !is_tensor(b);
-    let b = operand(b, Some(&a), cx, frame)?;
+    let b = operand(b, Some(&a), frame)?;
     let b = if is_plain { like(b, &a) } else { b };
     Ok((a, b))
 }
 
-fn tensors(list: Object<'_, '_>, cx: &mut Context, frame: &Frame) -> PyResult<Vec<Inner>> {
+fn tensors(list: Object<'_, '_>, frame: &Frame) -> PyResult<Vec<Inner>> {
     let mut found = Vec::new();
     for item in list.try_iter()? {
-        found.push(operand(&item?, None, cx, frame)?);
+        found.push(operand(&item?, None, frame)?);
     }
     if found.is_empty() {
         return Err(usage("a list without tensors", "give at least one"));
@@ -185,8 +180,8 @@ fn l2_normalize(x: &Bound<'_, PyAny>, axis: Option<Vec<isize>>) -> PyResult<Tens
 #[pyfunction]
 fn cast(x: &Bound<'_, PyAny>, dtype: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let dtype = arrays::dtype(dtype)?;
-    in_context(x.py(), |cx, frame| {
-        let tensor = operand(x, None, cx, frame)?;
+    in_context(x.py(), |frame| {
+        let tensor = operand(x, None, frame)?;
         Ok(Tensor::wrap(&cast_to(x.py(), &tensor, dtype, frame)?, frame))
     })
 }
@@ -205,8 +200,8 @@ fn constant(
     shape: Option<Vec<usize>>,
 ) -> PyResult<Tensor> {
     let dtype = dtype.map(arrays::dtype).transpose()?;
-    in_context(value.py(), |cx, frame| {
-        let x = operand(value, None, cx, frame)?;
+    in_context(value.py(), |frame| {
+        let x = operand(value, None, frame)?;
         let x = dtype.map_or(Ok(x.clone()), |dtype| cast_to(value.py(), &x, dtype, frame))?;
         let x = match shape {
             Some(shape) if x.rank() == 0 => x.broadcast_to(shape),
@@ -225,8 +220,8 @@ fn fill(
     dtype: &Bound<'_, PyAny>,
 ) -> PyResult<Tensor> {
     let dtype = arrays::dtype(dtype)?;
-    in_context(py, |cx, frame| {
-        let value = cx.constant(endo::Array::full((), value, dtype));
+    in_context(py, |frame| {
+        let value = frame.constant(endo::Array::full((), value, dtype));
         Ok(Tensor::wrap(&value.broadcast_to(shape), frame))
     })
 }
@@ -246,8 +241,8 @@ fn matmul(
 
 #[pyfunction]
 fn einsum(py: Python<'_>, equation: &str, operands: &Bound<'_, PyList>) -> PyResult<Tensor> {
-    in_context(py, |cx, frame| {
-        let operands = tensors(operands.as_any(), cx, frame)?;
+    in_context(py, |frame| {
+        let operands = tensors(operands.as_any(), frame)?;
         let operands: Vec<&Inner> = operands.iter().collect();
         Ok(Tensor::wrap(&Inner::einsum(equation, &operands), frame))
     })
@@ -259,9 +254,9 @@ fn where_(
     yes: &Bound<'_, PyAny>,
     no: &Bound<'_, PyAny>,
 ) -> PyResult<Tensor> {
-    in_context(condition.py(), |cx, frame| {
-        let condition = operand(condition, None, cx, frame)?;
-        let (yes, no) = pair(yes, no, cx, frame)?;
+    in_context(condition.py(), |frame| {
+        let condition = operand(condition, None, frame)?;
+        let (yes, no) = pair(yes, no, frame)?;
         let condition =
             if condition.dtype() == DType::Bool { condition } else { condition.not_equal(0.0) };
         Ok(Tensor::wrap(&condition.where_(&yes, &no), frame))
@@ -274,10 +269,10 @@ fn clip_by_value(
     low: &Bound<'_, PyAny>,
     high: &Bound<'_, PyAny>,
 ) -> PyResult<Tensor> {
-    in_context(x.py(), |cx, frame| {
-        let x = operand(x, None, cx, frame)?;
-        let low = operand(low, Some(&x), cx, frame)?;
-        let high = operand(high, Some(&x), cx, frame)?;
+    in_context(x.py(), |frame| {
+        let x = operand(x, None, frame)?;
+        let low = operand(low, Some(&x), frame)?;
+        let high = operand(high, Some(&x), frame)?;
         Ok(Tensor::wrap(&x.clip(&low, &high), frame))
     })
 }
@@ -285,8 +280,8 @@ fn clip_by_value(
 #[pyfunction]
 fn reshape(x: &Bound<'_, PyAny>, shape: Vec<isize>) -> PyResult<Tensor> {
     let py = x.py();
-    in_context(py, |cx, frame| {
-        let x = operand(x, None, cx, frame)?;
+    in_context(py, |frame| {
+        let x = operand(x, None, frame)?;
         let known: usize =
             shape.iter().filter(|&&size| size >= 0).map(|&size| size as usize).product();
         let open = shape.iter().filter(|&&size| size < 0).count();
@@ -337,22 +332,20 @@ fn permute(x: &Bound<'_, PyAny>, permutation: Vec<usize>) -> PyResult<Tensor> {
 
 #[pyfunction]
 fn concat(py: Python<'_>, values: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
-    in_context(py, |cx, frame| {
-        Ok(Tensor::wrap(&Inner::concatenate(&tensors(values, cx, frame)?, axis), frame))
+    in_context(py, |frame| {
+        Ok(Tensor::wrap(&Inner::concatenate(&tensors(values, frame)?, axis), frame))
     })
 }
 
 #[pyfunction]
 fn stack(py: Python<'_>, values: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
-    in_context(py, |cx, frame| {
-        Ok(Tensor::wrap(&Inner::stack(&tensors(values, cx, frame)?, axis), frame))
-    })
+    in_context(py, |frame| Ok(Tensor::wrap(&Inner::stack(&tensors(values, frame)?, axis), frame)))
 }
 
 #[pyfunction]
 fn split(x: &Bound<'_, PyAny>, parts: usize, axis: isize) -> PyResult<Vec<Tensor>> {
-    in_context(x.py(), |cx, frame| {
-        let parts = operand(x, None, cx, frame)?.split(parts, axis);
+    in_context(x.py(), |frame| {
+        let parts = operand(x, None, frame)?.split(parts, axis);
         Ok(parts.iter().map(|part| Tensor::wrap(part, frame)).collect())
     })
 }
@@ -369,9 +362,9 @@ fn pad(x: &Bound<'_, PyAny>, widths: Vec<(usize, usize)>, value: f64) -> PyResul
 
 #[pyfunction]
 fn gather(x: &Bound<'_, PyAny>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
-    in_context(x.py(), |cx, frame| {
-        let x = operand(x, None, cx, frame)?;
-        let indices = operand(indices, None, cx, frame)?;
+    in_context(x.py(), |frame| {
+        let x = operand(x, None, frame)?;
+        let indices = operand(indices, None, frame)?;
         Ok(Tensor::wrap(&x.gather(&indices, axis), frame))
     })
 }
@@ -403,8 +396,8 @@ fn sort(x: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
 
 #[pyfunction]
 fn top_k(x: &Bound<'_, PyAny>, k: usize) -> PyResult<(Tensor, Tensor)> {
-    in_context(x.py(), |cx, frame| {
-        let (values, places) = operand(x, None, cx, frame)?.top_k(k);
+    in_context(x.py(), |frame| {
+        let (values, places) = operand(x, None, frame)?.top_k(k);
         Ok((Tensor::wrap(&values, frame), Tensor::wrap(&places, frame)))
     })
 }
@@ -422,8 +415,8 @@ fn random(
     seed: Option<u64>,
 ) -> PyResult<Tensor> {
     let dtype = arrays::dtype(dtype)?;
-    in_context(py, |cx, frame| {
-        let random = cx.random();
+    in_context(py, |frame| {
+        let random = frame.context().random();
         let random = match seed {
             Some(seed) => random.seed(seed),
             None => random,
@@ -448,9 +441,9 @@ fn shuffle(x: &Bound<'_, PyAny>) -> PyResult<Tensor> {
 /// The mask of a tensor, if it has one.
 #[pyfunction]
 fn mask(x: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
-    in_context(x.py(), |cx, frame| {
-        let x = operand(x, None, cx, frame)?;
-        Ok(cx.mask(&x).map(|mask| Tensor::wrap(&mask, frame)))
+    in_context(x.py(), |frame| {
+        let x = operand(x, None, frame)?;
+        Ok(frame.context().mask(&x).map(|mask| Tensor::wrap(&mask, frame)))
     })
 }
 

@@ -34,17 +34,15 @@ impl OptimizerHandle {
         py: Python<'_>,
         pairs: Vec<(Option<Bound<'_, PyAny>>, Py<Variable>)>,
     ) -> PyResult<()> {
-        in_context(py, |cx, frame| {
+        in_context(py, |frame| {
             let mut entries = Vec::new();
             for (gradient, variable) in &pairs {
                 let variable = variable.get().inner.clone();
-                let gradient = gradient
-                    .as_ref()
-                    .map(|gradient| operand(gradient, None, cx, frame))
-                    .transpose()?;
+                let gradient =
+                    gradient.as_ref().map(|gradient| operand(gradient, None, frame)).transpose()?;
                 entries.push((variable, gradient));
             }
-            self.optimizer.apply(&Gradients::new(entries), cx);
+            self.optimizer.apply(&Gradients::new(entries), frame.context());
             Ok(())
         })
     }

@@ -73,7 +73,8 @@ impl Tape {
         }
         recording.release();
         let trace = frames::open_session();
-        let start = in_session(py, trace, |cx, _| Ok(cx.trace().node_count())).unwrap_or(Ok(0))?;
+        let start = in_session(py, trace, |frame| Ok(frame.context().trace().node_count()))
+            .unwrap_or(Ok(0))?;
         *recording = Recording {
             trace,
             is_open: true,
@@ -96,7 +97,7 @@ impl Tape {
             return Err(elsewhere());
         }
         recording.is_open = false;
-        let end = in_session(py, recording.trace, |cx, _| Ok(cx.trace().node_count()));
+        let end = in_session(py, recording.trace, |frame| Ok(frame.context().trace().node_count()));
         frames::stop_recording(recording.trace);
         // An exception on its way through the `with` has its own error: it is not raised twice.
         recording.recorded.end = end.and_then(Result::ok).unwrap_or(0);
@@ -117,16 +118,16 @@ impl Tape {
         sources: Vec<Bound<'_, PyAny>>,
         output_gradients: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Vec<Option<Tensor>>> {
-        self.within(py, |recorded, cx, frame| {
-            let target = operand(target, None, cx, frame)?;
+        self.within(py, |recorded, frame| {
+            let target = operand(target, None, frame)?;
             let dy = match output_gradients {
-                Some(weights) => operand(weights, Some(&target), cx, frame)?
+                Some(weights) => operand(weights, Some(&target), frame)?
                     .cast(target.dtype())
                     .broadcast_to(target.shape().clone()),
                 None => target.ones_like(),
             };
-            let sources = targets(&sources, cx, frame)?;
-            let gradients = cx.recorded_gradients(&target, &dy, &sources, recorded);
+            let sources = targets(&sources, frame)?;
+            let gradients = frame.context().recorded_gradients(&target, &dy, &sources, recorded);
             Ok(gradients
                 .into_iter()
                 .map(|gradient| gradient.map(|gradient| Tensor::wrap(&gradient, frame)))
@@ -139,8 +140,8 @@ impl Tape {
         if self.lock().trace == 0 {
             return Ok(Vec::new());
         }
-        self.within(py, |recorded, cx, _| {
-            let trainable = trainable_variables(&recorded, cx);
+        self.within(py, |recorded, frame| {
+            let trainable = trainable_variables(&recorded, frame.context());
             Ok(trainable.into_iter().map(Variable::of).collect())
         })
     }
@@ -158,13 +159,15 @@ impl Tape {
         if tensor.trace != number {
             return Ok(false);
         }
-        self.within(py, |recorded, cx, frame| {
-            let mut watched = targets(&watched, cx, frame)?;
+        self.within(py, |recorded, frame| {
+            let mut watched = targets(&watched, frame)?;
             if watches_variables {
-                watched.extend(trainable_variables(&recorded, cx).into_iter().map(Target::from));
+                watched.extend(
+                    trainable_variables(&recorded, frame.context()).into_iter().map(Target::from),
+                );
             }
-            let tensor = tensor.resolve(cx, frame)?;
-            Ok(cx.recorded_dependence(&tensor, &watched, &recorded))
+            let tensor = tensor.resolve(frame)?;
+            Ok(frame.context().recorded_dependence(&tensor, &watched, &recorded))
         })
     }
 
@@ -175,10 +178,10 @@ impl Tape {
         target: &Bound<'_, PyAny>,
         source: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Tensor>> {
-        self.within(py, |recorded, cx, frame| {
-            let target = operand(target, None, cx, frame)?;
-            let source = targets(std::slice::from_ref(source), cx, frame)?.remove(0);
-            let jacobian = cx.recorded_jacobian(&target, &source, &recorded);
+        self.within(py, |recorded, frame| {
+            let target = operand(target, None, frame)?;
+            let source = targets(std::slice::from_ref(source), frame)?.remove(0);
+            let jacobian = frame.context().recorded_jacobian(&target, &source, &recorded);
             Ok(jacobian.map(|jacobian| Tensor::wrap(&jacobian, frame)))
         })
     }
@@ -192,7 +195,7 @@ impl Tape {
     fn within<R>(
         &self,
         py: Python<'_>,
-        f: impl FnOnce(Range<usize>, &mut Context, &Frame) -> PyResult<R>,
+        f: impl FnOnce(Range<usize>, &Frame) -> PyResult<R>,
     ) -> PyResult<R> {
         let (number, is_here, recorded) = {
             let recording = self.lock();
@@ -201,7 +204,7 @@ impl Tape {
         if number != 0 && !is_here {
             return Err(elsewhere());
         }
-        in_session(py, number, |cx, frame| f(recorded, cx, frame)).unwrap_or_else(|| {
+        in_session(py, number, |frame| f(recorded, frame)).unwrap_or_else(|| {
             Err(usage(
                 "the tape has recorded nothing, or has given its gradients already",
                 "compute the loss in `with tf.GradientTape() as tape:`, and ask once; or make the \
@@ -230,7 +233,7 @@ fn trainable_variables(recorded: &Range<usize>, cx: &Context) -> Vec<InnerVariab
     variables
 }
 
-fn targets(sources: &[Bound<'_, PyAny>], cx: &mut Context, frame: &Frame) -> PyResult<Vec<Target>> {
+fn targets(sources: &[Bound<'_, PyAny>], frame: &Frame) -> PyResult<Vec<Target>> {
     let target = |source: &Bound<'_, PyAny>| {
         if let Ok(variable) = source.cast::<Variable>() {
             return Ok(Target::Variable(variable.get().inner.clone()));
@@ -241,7 +244,7 @@ fn targets(sources: &[Bound<'_, PyAny>], cx: &mut Context, frame: &Frame) -> PyR
                 "give variables, or tensors that the tape watches",
             )
         })?;
-        let tensor: Inner = tensor.get().resolve(cx, frame)?;
+        let tensor: Inner = tensor.get().resolve(frame)?;
         Ok(Target::Tensor(tensor))
     };
     sources.iter().map(target).collect()

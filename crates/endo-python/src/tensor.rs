@@ -6,17 +6,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use endo::trace::Context;
 use endo::{Array, DType, Shape};
 use pyo3::IntoPyObject;
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyAttributeError, PyBufferError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PySlice, PyTuple};
 
 use crate::arrays;
-use crate::errors::usage;
+use crate::errors::{OF_PARTS, no_attribute, usage};
 use crate::frames::{Frame, OnStack, in_context, innermost, put_aside};
 use crate::indices::chosen;
 use crate::operands::{alike, divided, floor_divided, is_operand, operand, power};
@@ -79,9 +78,8 @@ impl Tensor {
     }
 
     /// Its numbers, if they are known.
-    pub fn known(&self, py: Python<'_>) -> PyResult<Array> {
+    pub fn known(&self) -> PyResult<Array> {
         self.value.clone().ok_or_else(|| {
-            let _ = py;
             usage(
                 TRACED,
                 "compute with tensors (`tf.where`, `tf.cond`, `tf.reduce_sum`), or look at the \
@@ -91,9 +89,9 @@ impl Tensor {
     }
 
     /// The tensor of the trace at hand.
-    pub fn resolve(&self, cx: &Context, frame: &Frame) -> PyResult<endo::Tensor> {
+    pub fn resolve(&self, frame: &Frame) -> PyResult<endo::Tensor> {
         if self.trace == frame.number
-            && let Some(tensor) = cx.trace().tensor(self.node)
+            && let Some(tensor) = frame.tensor(self.node)
         {
             return Ok(tensor);
         }
@@ -109,10 +107,10 @@ impl Tensor {
             ));
         };
         let known = frame.constants.borrow().get(&self.identity).copied();
-        if let Some(tensor) = known.and_then(|node| cx.trace().tensor(node)) {
+        if let Some(tensor) = known.and_then(|node| frame.tensor(node)) {
             return Ok(tensor);
         }
-        let tensor = cx.constant(array.clone());
+        let tensor = frame.constant(array.clone());
         frame.constants.borrow_mut().insert(self.identity, tensor.id().0);
         Ok(tensor)
     }
@@ -124,13 +122,23 @@ impl Tensor {
         (is_known && innermost().is_some_and(|frame| !frame.is_eager())).then(put_aside)
     }
 
+    /// Its only number.
+    fn number(&self) -> PyResult<f64> {
+        let array = self.known()?;
+        if array.len() == 1 {
+            return Ok(array.get(0));
+        }
+        let message = format!("a tensor of shape {} is not one number", self.shape);
+        Err(usage(message, "take a part of it, as in `x[0]`, or its mean by `tf.reduce_mean`"))
+    }
+
     fn apply(
         &self,
         py: Python<'_>,
         f: impl FnOnce(endo::Tensor) -> endo::Tensor,
     ) -> PyResult<Self> {
         let _aside = self.aside_if(true);
-        in_context(py, |cx, frame| Ok(Self::wrap(&f(self.resolve(cx, frame)?), frame)))
+        in_context(py, |frame| Ok(Self::wrap(&f(self.resolve(frame)?), frame)))
     }
 
     fn with(
@@ -146,9 +154,9 @@ impl Tensor {
             Ok(tensor) => tensor.get().value.is_some(),
             Err(_) => other.is_instance_of::<PyFloat>() || other.is_instance_of::<PyInt>(),
         });
-        let result = in_context(py, |cx, frame| {
-            let left = self.resolve(cx, frame)?;
-            let right = operand(other, Some(&left), cx, frame)?;
+        let result = in_context(py, |frame| {
+            let left = self.resolve(frame)?;
+            let right = operand(other, Some(&left), frame)?;
             let (left, right) = alike(left, right, other);
             Ok(Self::wrap(&f(left, right), frame))
         })?;
@@ -192,7 +200,7 @@ impl Tensor {
 
     /// The numbers as a NumPy array.
     fn numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        arrays::numpy(py, self.known(py)?)
+        arrays::numpy(py, self.known()?)
     }
 
     /// The numbers as a NumPy array that shares them and is only read, or as a copy.
@@ -203,7 +211,7 @@ impl Tensor {
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        slf.get().known(py)?;
+        slf.get().known()?;
         py.import("endo._arrays")?.call_method1("as_array", (slf, dtype, copy))
     }
 
@@ -231,7 +239,7 @@ impl Tensor {
         options: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        slf.get().known(py)?;
+        slf.get().known()?;
         py.import("endo._arrays")?.getattr("dlpack")?.call((slf,), options.as_ref())
     }
 
@@ -268,23 +276,27 @@ impl Tensor {
         self.numpy(py)?.call_method0("item")
     }
 
-    pub fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
-        self.item(py)?.call_method0("__float__")?.extract()
+    pub fn __float__(&self) -> PyResult<f64> {
+        self.number()
     }
 
-    pub fn __int__(&self, py: Python<'_>) -> PyResult<i64> {
-        self.item(py)?.call_method0("__int__")?.extract()
+    pub fn __int__(&self) -> PyResult<i64> {
+        let number = self.number()?;
+        if number.is_finite() {
+            return Ok(number as i64);
+        }
+        Err(PyValueError::new_err(format!("{number} is no integer")))
     }
 
-    pub fn __index__(&self, py: Python<'_>) -> PyResult<i64> {
+    pub fn __index__(&self) -> PyResult<i64> {
         if self.dtype != DType::I32 {
             return Err(PyTypeError::new_err("a tensor that counts is one integer"));
         }
-        self.__int__(py)
+        self.__int__()
     }
 
-    pub fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
-        let array = self.known(py)?;
+    pub fn __bool__(&self) -> PyResult<bool> {
+        let array = self.known()?;
         if array.len() != 1 {
             let message = format!("a tensor of shape {} is neither true nor false", self.shape);
             return Err(usage(message, "use `tf.reduce_any` or `tf.reduce_all`"));
@@ -331,9 +343,9 @@ impl Tensor {
     pub fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Self> {
         let _aside =
             self.aside_if(index.is_instance_of::<PyInt>() || index.is_instance_of::<PySlice>());
-        in_context(index.py(), |cx, frame| {
-            let tensor = self.resolve(cx, frame)?;
-            Ok(Self::wrap(&chosen(tensor, index, cx, frame)?, frame))
+        in_context(index.py(), |frame| {
+            let tensor = self.resolve(frame)?;
+            Ok(Self::wrap(&chosen(tensor, index, frame)?, frame))
         })
     }
 
@@ -472,20 +484,4 @@ impl Tensor {
     fn _node(&self) -> (u64, u32) {
         (self.trace, self.node)
     }
-}
-
-/// What to write where a program wants to change a part.
-pub const OF_PARTS: &str = "  help: give a variable a value as a whole, \
-    `variable.assign(tf.where(mask, new, variable))`, with a mask of the elements that change";
-
-/// The error for an attribute that is not there: those by which TensorFlow changes parts of
-/// variables say what to write instead.
-pub fn no_attribute(kind: &str, name: &str) -> PyErr {
-    let changes_parts = name.starts_with("assign") || name.starts_with("scatter_");
-    let what = format!("a {kind} has no attribute `{name}`");
-    PyAttributeError::new_err(if changes_parts {
-        format!("{what}: a part of a variable cannot be changed by itself\n{OF_PARTS}")
-    } else {
-        what
-    })
 }

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use endo::trace::{Context, Weight};
+use endo::trace::Weight;
 use endo::{Array, DType, Variable as Inner};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyTypeError;
@@ -13,9 +13,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::arrays;
-use crate::errors::{self, raised};
-use crate::frames::{Frame, in_context, innermost};
-use crate::tensor::{DTypeName, OF_PARTS, Tensor, apply_ufunc, no_attribute};
+use crate::errors::{self, OF_PARTS, no_attribute, raised};
+use crate::frames::{in_context, innermost};
+use crate::tensor::{DTypeName, Tensor, apply_ufunc};
 
 /// A named array that outlives a trace.
 #[pyclass(frozen, subclass, weakref, dict, module = "endo._native")]
@@ -34,7 +34,7 @@ impl Variable {
     pub fn now(&self, py: Python<'_>) -> PyResult<Array> {
         match innermost() {
             Some(frame) if frame.is_eager() => {
-                in_context(py, |cx, frame| Ok(frame.value(cx.read(&self.inner).id())))
+                in_context(py, |frame| Ok(frame.value(frame.context().read(&self.inner).id())))
                     .map(|value| value.unwrap_or_else(|| self.inner.value()))
             }
             _ => Ok(self.inner.value()),
@@ -62,12 +62,12 @@ impl Variable {
         value: &Bound<'_, PyAny>,
         combine: impl FnOnce(endo::Tensor, endo::Tensor) -> endo::Tensor,
     ) -> PyResult<()> {
-        in_context(py, |cx: &mut Context, frame: &Frame| {
-            let like = cx.read(&self.inner);
-            let value = crate::operands::operand(value, Some(&like), cx, frame)?;
+        in_context(py, |frame| {
+            let like = frame.context().read(&self.inner);
+            let value = crate::operands::operand(value, Some(&like), frame)?;
             self.require_whole(py, value.dtype())?;
             let value = value.cast(self.inner.dtype());
-            cx.assign(&self.inner, combine(like, value));
+            frame.context().assign(&self.inner, combine(like, value));
             Ok(())
         })
     }
@@ -149,7 +149,7 @@ impl Variable {
 
     /// Its value in the trace at hand.
     fn read_value(&self, py: Python<'_>) -> PyResult<Tensor> {
-        in_context(py, |cx, frame| Ok(Tensor::wrap(&cx.read(&self.inner), frame)))
+        in_context(py, |frame| Ok(Tensor::wrap(&frame.context().read(&self.inner), frame)))
     }
 
     /// The same.
@@ -224,15 +224,15 @@ impl Variable {
     }
 
     fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
-        Tensor::of_array(self.now(py)?).__float__(py)
+        Tensor::of_array(self.now(py)?).__float__()
     }
 
     fn __int__(&self, py: Python<'_>) -> PyResult<i64> {
-        Tensor::of_array(self.now(py)?).__int__(py)
+        Tensor::of_array(self.now(py)?).__int__()
     }
 
     fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
-        self.tensor(py)?.__bool__(py)
+        self.tensor(py)?.__bool__()
     }
 
     fn __len__(&self) -> PyResult<usize> {

@@ -6,34 +6,7 @@ import numpy as np
 import pytest
 
 from endo import keras, tf
-
-RANDOM = np.random.default_rng(0)
-X = RANDOM.normal(size=(64, 3)).astype(np.float32)
-Y = X.sum(1, keepdims=True)
-
-
-class Model(keras.Model):
-    """A model whose `call` is a function of the model and its inputs."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.dense = keras.layers.Dense(1)
-        self.function = function
-
-    def call(self, inputs):
-        return self.function(self, inputs)
-
-
-def model(function):
-    made = Model(function)
-    made.compile("sgd", "mse")
-    return made
-
-
-def chain(*layers, **options):
-    made = keras.Sequential(list(layers) or [keras.layers.Dense(1)])
-    made.compile(**{"optimizer": "sgd", "loss": "mse", **options})
-    return made
+from small_models import X, Y, chain, model
 
 
 # Attributes that change

@@ -324,7 +324,8 @@ impl Trace {
         self.state.borrow().graph.checks.len()
     }
 
-    /// What the first value is, after so many checks, that is not finite in eager mode.
+    /// The name of the first checked value that is not finite in eager mode, without the first
+    /// `after` checks.
     pub(crate) fn failed_check(&self, after: usize) -> Option<String> {
         let state = self.state.borrow();
         let values = &state.eager.as_ref()?.values;
