@@ -125,11 +125,12 @@ def rust(program):
     """The same steps in Rust."""
     found = {}
     for key, workload in (("fit", "regressor-fit"), ("loop", "regressor-loop")):
-        lines = subprocess.run(
-            [program, "--workload", workload], capture_output=True, text=True, check=True
-        ).stdout.splitlines()
-        numbers = [json.loads(line) for line in lines if line.startswith("{")]
-        found[key] = min(line["us_per_step"] for line in numbers if "us_per_step" in line)
+        lines = []
+        for _ in range(3):
+            command = [program, "--workload", workload, "--epochs", "9"]
+            run = subprocess.run(command, capture_output=True, text=True, check=True)
+            lines += [json.loads(line) for line in run.stdout.splitlines() if line[:1] == "{"]
+        found[key] = min(line["us_per_step"] for line in lines if "us_per_step" in line)
         print(f"{'rust':10} {key:10} {found[key]:10.1f} us a step")
     return found
 
