@@ -378,7 +378,7 @@ impl Plan {
         schedule::order(&mut draft, &written);
         if fused {
             join::join(&mut draft);
-            combine::combine(&mut draft);
+            combine::combine(&mut draft, &graph.routines);
             defer::defer(&mut draft);
         }
         let arena = place::place(&mut draft, fused);
