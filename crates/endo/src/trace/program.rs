@@ -81,7 +81,10 @@ impl Program {
     }
 
     /// As [`run`](Self::run), with the failure told apart.
-    pub(crate) fn attempt(
+    ///
+    /// # Errors
+    /// The [`Failure`].
+    pub fn attempt(
         &self,
         inputs: &[&Array],
         outputs: &mut [Array],

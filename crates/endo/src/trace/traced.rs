@@ -206,11 +206,7 @@ impl TracedClosure {
 
     /// The graph for inputs like these; its warnings are printed.
     #[track_caller]
-    pub(super) fn graph(
-        &mut self,
-        inputs: &[&Array],
-        closure: &TensorClosure<'_>,
-    ) -> Result<Graph> {
+    pub fn graph(&mut self, inputs: &[&Array], closure: &TensorClosure<'_>) -> Result<Graph> {
         let (graph, warnings) = self.graph_of(inputs, closure, |outputs, _| outputs)?;
         self.warn(warnings);
         Ok(graph)
