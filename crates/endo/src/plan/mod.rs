@@ -355,19 +355,29 @@ impl Plan {
     pub fn try_new(graph: &Graph) -> Result<Plan> {
         let simplified = simplify::simplify(graph);
         let constants = room_for_constants(&simplified)?;
-        Ok(Self::build(graph, &simplified, constants, true))
+        Ok(Self::build(graph, &simplified, constants, Passes::ALL))
+    }
+
+    /// A plan of plain loops, products, kernels and the guard, for runners other than the
+    /// processor's.
+    pub fn portable(graph: &Graph) -> Result<Plan> {
+        let simplified = simplify::simplify(graph);
+        let constants = room_for_constants(&simplified)?;
+        Ok(Self::build(graph, &simplified, constants, Passes { fused: true, tuned: false }))
     }
 
     /// A plan that does what the graph says and no more: every elementwise operation is a loop of
     /// its own.
     pub fn unfused(graph: &Graph) -> Plan {
-        Self::build(graph, &simplify::normalize(graph), Memory::default(), false)
+        let passes = Passes { fused: false, tuned: false };
+        Self::build(graph, &simplify::normalize(graph), Memory::default(), passes)
     }
 
     /// # Panics
     /// If no array may have the shape of a node. All that plans and runners multiply of sizes
     /// relies on this: offsets, strides, bytes, the places that unchecked code reads and writes.
-    fn build(graph: &Graph, simplified: &Graph, constants: Memory, fused: bool) -> Plan {
+    fn build(graph: &Graph, simplified: &Graph, constants: Memory, passes: Passes) -> Plan {
+        let Passes { fused, tuned } = passes;
         for node in graph.nodes.iter().chain(&simplified.nodes) {
             assert!(node.shape.is_possible(), "a node of shape {}", node.shape);
         }
@@ -376,7 +386,7 @@ impl Plan {
         let mut draft = emit::Draft::new(simplified, &reads, &groups, constants);
         let written = write::write(&mut draft, simplified, &reads, fused);
         schedule::order(&mut draft, &written);
-        if fused {
+        if tuned {
             join::join(&mut draft);
             combine::combine(&mut draft);
             defer::defer(&mut draft);
@@ -419,6 +429,19 @@ impl Plan {
     pub fn writes(&self) -> bool {
         self.variables.iter().any(|variable| variable.written)
     }
+}
+
+/// Which passes a plan is made by.
+#[derive(Clone, Copy)]
+struct Passes {
+    /// Those that put operations together.
+    fused: bool,
+    /// Those for the processor.
+    tuned: bool,
+}
+
+impl Passes {
+    const ALL: Self = Self { fused: true, tuned: true };
 }
 
 /// Memory for the constants that a plan of the graph may copy.
