@@ -19,15 +19,15 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::shape::Shape;
-use crate::simd::Reduction;
+use crate::simd::{Reduction, Routine};
 use crate::site::Site;
 use crate::variable::Variable;
 
 pub(crate) use occasion::Occasion;
 pub(crate) use operation::flag;
 pub use operation::{
-    Elementwise, Form, Kernel, KernelReader, Operand, OperandMut, Output, Rule, Transposed, Values,
-    ValuesMut, View,
+    Elementwise, Form, Formula, Kernel, KernelReader, Operand, OperandMut, Output, Rule,
+    Transposed, Values, ValuesMut, View,
 };
 pub use saved::SavedGraph;
 pub use tensor::Tensor;
@@ -122,6 +122,9 @@ pub struct Graph {
     pub checks: Vec<Check>,
     /// Paths of layers; the first is the empty path.
     pub scopes: Vec<String>,
+    /// What optimizers say that is done to weights and slots: some of the operations, as formulas
+    /// that there is machine code for.
+    pub routines: Vec<&'static Routine>,
 }
 
 impl Graph {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::dtype::{DType, Element};
 use crate::shape::Shape;
-use crate::simd::Loops;
+use crate::simd::{Expression, Loops};
 
 use super::Tensor;
 
@@ -20,7 +20,10 @@ use super::Tensor;
 pub type GradientRule =
     fn(inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Vec<Option<Tensor>>;
 
-/// A function of one element of each input: its loops for every element type it takes, and its
+/// What an elementwise function says of its inputs, given the type of the last one.
+pub type Formula = for<'a> fn(inputs: &[Expression<'a>], dtype: DType) -> Expression<'a>;
+
+/// A function of one element of each input: its formula, its loops for every element type it takes, and its
 /// gradient.
 pub struct Elementwise {
     /// What displays call it; the method of `Tensor` has the same name.
@@ -29,6 +32,8 @@ pub struct Elementwise {
     pub arity: usize,
     /// The element type of the result.
     pub output: Output,
+    /// What it computes, for inputs of the type of the last one.
+    pub formula: Formula,
     /// Loops for inputs of `f32`, `f64`, `i32` and `bool`, by the type of the last input.
     pub loops: [Option<Loops>; 4],
     /// The gradient rule; `None` when the function is constant between jumps or not about floats.

@@ -16,6 +16,7 @@ use crate::array::Array;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
+use crate::simd::Routine;
 use crate::site::Site;
 use crate::variable::Variable;
 
@@ -421,6 +422,14 @@ impl Trace {
     /// The value of a node in eager mode.
     pub fn value(&self, id: NodeId) -> Option<Array> {
         self.state.borrow().eager.as_ref().map(|eager| eager.values[id.index()].clone())
+    }
+
+    /// Takes note of what an optimizer does to a weight and its slots.
+    pub fn declare(&self, routine: &'static Routine) {
+        let routines = &mut self.state.borrow_mut().graph.routines;
+        if !routines.contains(&routine) {
+            routines.push(routine);
+        }
     }
 
     /// Whether values are computed while tracing.

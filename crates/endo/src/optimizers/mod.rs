@@ -11,6 +11,7 @@ mod averages;
 mod declare;
 pub(crate) mod ftrl;
 mod learning_rate;
+mod rule;
 pub mod schedules;
 mod settings;
 pub(crate) mod sgd;
@@ -33,10 +34,14 @@ pub use adam::*;
 pub(crate) use averages::Averages;
 pub use ftrl::*;
 pub use learning_rate::{IntoLearningRate, LearningRate};
+pub use rule::UpdateRule;
 pub use schedules::LearningRateSchedule;
 pub use settings::Settings;
 pub use sgd::*;
 pub use slots::Slots;
+
+#[doc(inline)]
+pub use crate::simd::Arithmetic;
 
 use step::UpdateStep;
 

@@ -61,6 +61,17 @@ impl<'a> Slots<'a> {
         typed(&self.step.number, self.weight)
     }
 
+    /// A number as a scalar of the weight's type (`f64` where there is no weight).
+    pub fn number(&self, number: f64) -> Tensor {
+        let (dtype, site) = (self.dtype(), Site::caller());
+        self.step.rate.trace().constant(Array::full((), number, dtype), site)
+    }
+
+    /// Whether the weight decays before its update.
+    pub(super) fn decays(&self) -> bool {
+        self.weight.is_some_and(|weight| self.settings.decay(weight).is_some())
+    }
+
     /// The slot called `name`: zeros in the weight's shape until set.
     #[track_caller]
     pub fn get(&mut self, name: &str) -> Tensor {

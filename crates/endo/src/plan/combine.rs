@@ -2,45 +2,251 @@
 //! combination, and finds the routines that do all that a loop does.
 //!
 //! In: loops of single operations. Out: the same results, bit by bit, with fewer instructions.
-//! Values that are needed for something else stay.
+//! Operations are told by their formulas. Values that are needed for something else stay.
+
+use std::collections::HashMap;
 
 use crate::dtype::DType;
-use crate::simd::{COMBINED, Code, CombinedFormula, MOST_VALUES, ROUTINES, Routine, Symbol};
+use crate::simd::{
+    COMBINED, CombinedFormula, Expression, ExpressionNode, Expressions, MOST_VALUES, Routine,
+    Symbol,
+};
 
 use super::emit::Draft;
-use super::{Action, FusedLoop, Instruction, LoopFunction, LoopRoutine, algebra};
+use super::{Action, FusedLoop, Instruction, LoopFunction, LoopRoutine};
 
-/// A formula and how it is written down.
-type Formula = (&'static CombinedFormula, Code);
+/// Formulas that are looked for, as nodes.
+struct Pattern<F> {
+    formula: F,
+    nodes: Vec<ExpressionNode>,
+    /// The nodes of its results.
+    results: Vec<u32>,
+}
 
-/// Combines the instructions of all loops.
-pub fn combine(draft: &mut Draft) {
-    let mut formulas: Vec<Formula> =
-        COMBINED.iter().map(|combined| (combined, (combined.code)())).collect();
-    formulas.sort_by_key(|(_, code)| std::cmp::Reverse(code.operations()));
+impl Pattern<&'static CombinedFormula> {
+    fn of_combined(formula: &'static CombinedFormula) -> Self {
+        let all = Expressions::default();
+        let values: Vec<Expression<'_>> =
+            (0..formula.arity).map(|number| all.value(number)).collect();
+        let results = vec![(formula.formula)(&values).number(&all)];
+        Self { formula, nodes: all.nodes().to_vec(), results }
+    }
+
+    /// What is done last.
+    fn symbol(&self) -> Symbol {
+        self.nodes[self.results[0] as usize].symbol
+    }
+}
+
+impl Pattern<&'static Routine> {
+    fn of_routine(routine: &'static Routine) -> Self {
+        let all = Expressions::default();
+        let values: [Expression<'_>; MOST_VALUES] = std::array::from_fn(|number| all.value(number));
+        let results = (routine.formula)(values);
+        let results = results[..routine.results].iter().map(|result| result.number(&all)).collect();
+        Self { formula: routine, nodes: all.nodes().to_vec(), results }
+    }
+}
+
+/// Combines the instructions of all loops; `routines` are those that optimizers declare.
+pub fn combine(draft: &mut Draft, routines: &[&'static Routine]) {
+    let combined: Vec<_> = COMBINED.iter().map(Pattern::of_combined).collect();
+    let routines: Vec<_> = routines.iter().map(|routine| Pattern::of_routine(routine)).collect();
     let (steps, buffers) = (&mut draft.steps, &draft.buffers);
     for step in steps {
         if let Action::Loop(body) = &mut step.action
             && body.instructions.len() > 1
         {
+            let said = Expressions::default();
+            let meaning = Meaning::new(body, &said);
             let mut stores = body.stores.iter();
             let updates = stores.all(|store| buffers[store.buffer].place.variable().is_some());
-            body.whole =
-                ROUTINES.iter().filter(|_| updates).find_map(|routine| whole(body, routine));
-            combine_in(body, &formulas);
+            body.whole = if updates {
+                routines.iter().find_map(|routine| meaning.whole(body, routine))
+            } else {
+                None
+            };
+            combine_in(body, &meaning, &combined);
         }
     }
 }
 
-/// What a formula's values are so far, and the instructions that it stands for.
-#[derive(Clone, Default)]
-struct Match {
-    values: [Option<usize>; MOST_VALUES],
-    replaced: Vec<usize>,
+/// What the values of a loop are as expressions of what is loaded.
+struct Meaning {
+    nodes: Vec<ExpressionNode>,
+    /// The node of each value.
+    of: Vec<u32>,
 }
 
-fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
-    let mut uses = vec![0; body.loads.len() + body.instructions.len()];
+impl Meaning {
+    fn new(body: &FusedLoop, all: &Expressions) -> Self {
+        let mut values: Vec<Expression<'_>> =
+            (0..body.loads.len()).map(|load| all.value(load)).collect();
+        for Instruction { function, inputs, from, .. } in &body.instructions {
+            let value = match function {
+                LoopFunction::Elementwise(operation) => {
+                    let inputs: Vec<_> = inputs.iter().map(|&input| values[input]).collect();
+                    (operation.formula)(&inputs, *from)
+                }
+                // Another number, as far as formulas of one type are concerned.
+                LoopFunction::Cast | LoopFunction::Combined(_) => all.value(values.len()),
+            };
+            values.push(value);
+        }
+        let of = values.into_iter().map(|value| value.number(all)).collect();
+        Self { nodes: all.nodes().to_vec(), of }
+    }
+
+    /// The ways in which nodes of a pattern are nodes of the loop, `goals`, and what the pattern's
+    /// other nodes are then; stops at the first that `accept` takes.
+    fn find<T>(
+        &self,
+        pattern: &[ExpressionNode],
+        mut found: Vec<Option<u32>>,
+        mut goals: Vec<(u32, u32)>,
+        accept: &mut impl FnMut(&[Option<u32>]) -> Option<T>,
+    ) -> Option<T> {
+        while let Some((wanted, node)) = goals.pop() {
+            let slot = &mut found[wanted as usize];
+            if let Some(known) = *slot {
+                if known != node {
+                    return None;
+                }
+                continue;
+            }
+            *slot = Some(node);
+            let (wanted, node) = (&pattern[wanted as usize], &self.nodes[node as usize]);
+            if let Symbol::Value(_) = wanted.symbol {
+                continue;
+            }
+            if wanted.symbol != node.symbol {
+                return None;
+            }
+            if wanted.symbol.is_commutative() {
+                let (operands, [first, second]) = (wanted.operands(), node.operands()) else {
+                    unreachable!("sums and products have two operands")
+                };
+                let turned = goals
+                    .iter()
+                    .copied()
+                    .chain([(operands[1], *first), (operands[0], *second)])
+                    .collect();
+                let straight = [(operands[1], *second), (operands[0], *first)];
+                if first != second {
+                    goals.extend(straight);
+                    return self
+                        .find(pattern, found.clone(), goals, accept)
+                        .or_else(|| self.find(pattern, found, turned, accept));
+                }
+            }
+            goals.extend(
+                wanted.operands().iter().copied().zip(node.operands().iter().copied()).rev(),
+            );
+        }
+        accept(&found)
+    }
+
+    /// The instructions that stand for a pattern's nodes, given the values they end with, and the
+    /// values that the pattern's values are: what is read on the way from the results to them.
+    fn covered(
+        &self,
+        body: &FusedLoop,
+        pattern: &[ExpressionNode],
+        found: &[Option<u32>],
+        ends: &[usize],
+    ) -> Option<Match> {
+        let mut values = [None; MOST_VALUES];
+        let mut leaves: HashMap<u32, usize> = HashMap::new();
+        for (wanted, node) in pattern.iter().zip(found) {
+            if let (Symbol::Value(number), &Some(node)) = (wanted.symbol, node) {
+                leaves.insert(node, number as usize);
+            }
+        }
+        let mut covered: Vec<usize> = Vec::new();
+        let mut open: Vec<usize> = ends.to_vec();
+        while let Some(value) = open.pop() {
+            let position = value.checked_sub(body.loads.len())?;
+            if covered.contains(&position) {
+                continue;
+            }
+            covered.push(position);
+            for &input in &body.instructions[position].inputs {
+                match leaves.get(&self.of[input]) {
+                    Some(&number) => values[number] = Some(input),
+                    None => open.push(input),
+                }
+            }
+        }
+        Some(Match { values, covered })
+    }
+
+    /// How a routine does all that a loop does, if it does.
+    fn whole(&self, body: &FusedLoop, pattern: &Pattern<&'static Routine>) -> Option<LoopRoutine> {
+        let routine = pattern.formula;
+        let computed = body.stores.iter().all(|store| store.value >= body.loads.len());
+        let single = body.instructions.iter().all(|instruction| instruction.to == DType::F32);
+        let same = body.stores.len() == routine.results && body.reduces.is_empty();
+        if !(computed && single && same) {
+            return None;
+        }
+        let ends: Vec<usize> = body.stores.iter().map(|store| store.value).collect();
+        orders(routine.results).find_map(|stores| {
+            let goal =
+                |(&result, &store): (&u32, &usize)| (result, self.of[body.stores[store].value]);
+            let goals = pattern.results.iter().zip(&stores).map(goal).collect();
+            let found = vec![None; pattern.nodes.len()];
+            self.find(&pattern.nodes, found, goals, &mut |found| {
+                let Match { values, covered } = self.covered(body, &pattern.nodes, found, &ends)?;
+                let loads: Vec<usize> =
+                    values[..routine.values].iter().copied().collect::<Option<_>>()?;
+                let fits = |(number, &value): (usize, &usize)| {
+                    body.loads.get(value).is_some_and(|load| {
+                        if number < routine.sequences {
+                            load.layout.is_plain()
+                        } else {
+                            load.layout.is_uniform()
+                        }
+                    })
+                };
+                let all = covered.len() == body.instructions.len();
+                (all && loads.iter().enumerate().all(fits)).then(|| LoopRoutine {
+                    routine,
+                    loads,
+                    stores: stores.clone(),
+                })
+            })
+        })
+    }
+}
+
+/// What a pattern's values are, and the instructions that it stands for.
+struct Match {
+    values: [Option<usize>; MOST_VALUES],
+    covered: Vec<usize>,
+}
+
+/// The orders of a few numbers.
+fn orders(count: usize) -> impl Iterator<Item = Vec<usize>> {
+    let all = (0..count).fold(vec![Vec::new()], |partial: Vec<Vec<usize>>, _| {
+        let longer = |order: Vec<usize>| {
+            (0..count)
+                .filter(|next| !order.contains(next))
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(move |next| order.iter().copied().chain([next]).collect::<Vec<usize>>())
+        };
+        partial.into_iter().flat_map(longer).collect()
+    });
+    all.into_iter()
+}
+
+fn combine_in(
+    body: &mut FusedLoop,
+    meaning: &Meaning,
+    patterns: &[Pattern<&'static CombinedFormula>],
+) {
+    let loads = body.loads.len();
+    let mut uses = vec![0; loads + body.instructions.len()];
     let read = body.instructions.iter().flat_map(|instruction| instruction.inputs.iter().copied());
     for value in read.chain(body.kept()) {
         uses[value] += 1;
@@ -50,15 +256,25 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
         if gone[position] {
             continue;
         }
-        let found = formulas.iter().find_map(|(combined, code)| {
-            let value = body.loads.len() + position;
-            let (found, _) = ways(body, Some(&uses), value, code.symbols(), Match::default(), true)
-                .into_iter()
-                .next()?;
-            Some((combined, found))
-        });
-        if let Some((combined, found)) = found {
-            for &other in found.replaced.iter().filter(|&&other| other != position) {
+        let node = meaning.of[loads + position];
+        let symbol = meaning.nodes[node as usize].symbol;
+        let mut best: Option<(&'static CombinedFormula, Match)> = None;
+        for pattern in patterns.iter().filter(|pattern| pattern.symbol() == symbol) {
+            let goals = vec![(pattern.results[0], node)];
+            let found = vec![None; pattern.nodes.len()];
+            let found = meaning.find(&pattern.nodes, found, goals, &mut |found| {
+                let found = meaning.covered(body, &pattern.nodes, found, &[loads + position])?;
+                let complete = found.values[..pattern.formula.arity].iter().all(Option::is_some);
+                (complete && is_free(body, &uses, &found.covered)).then_some(found)
+            });
+            if let Some(found) = found
+                && found.covered.len() > best.as_ref().map_or(1, |(_, best)| best.covered.len())
+            {
+                best = Some((pattern.formula, found));
+            }
+        }
+        if let Some((combined, found)) = best {
+            for &other in found.covered.iter().filter(|&&other| other != position) {
                 gone[other] = true;
             }
             let instruction = &mut body.instructions[position];
@@ -69,92 +285,24 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
     remove(body, &gone);
 }
 
-/// How a routine does all that a loop does, if it does.
-fn whole(body: &FusedLoop, routine: &'static Routine) -> Option<LoopRoutine> {
-    let codes = (routine.results)();
-    let values = body.loads.len()..body.loads.len() + body.instructions.len();
-    if !body.reduces.is_empty()
-        || body.stores.len() != codes.len()
-        || !body.stores.iter().all(|store| values.contains(&store.value))
-    {
-        return None;
-    }
-    // Each result as each of the stores, given those before it.
-    let found = codes.iter().fold(vec![(Match::default(), Vec::new())], |partial, code| {
-        let continued = |(so_far, stores): (Match, Vec<usize>)| {
-            let left =
-                (0..body.stores.len()).filter(|store| !stores.contains(store)).collect::<Vec<_>>();
-            let ways = |store: usize| {
-                ways(body, None, body.stores[store].value, code.symbols(), so_far.clone(), true)
-            };
-            let found =
-                |store: usize| ways(store).into_iter().map(move |(found, _)| (found, store));
-            let next = |(found, store)| (found, stores.iter().copied().chain([store]).collect());
-            left.into_iter().flat_map(found).map(next).collect::<Vec<_>>()
-        };
-        partial.into_iter().flat_map(continued).collect()
-    });
-    found.into_iter().find_map(|(found, stores)| {
-        let all = (0..body.instructions.len()).all(|position| found.replaced.contains(&position));
-        let loads: Vec<usize> = found.values.into_iter().flatten().collect();
-        let fits = |(number, &value): (usize, &usize)| {
-            let load = body.loads.get(value);
-            load.is_some_and(|load| {
-                if number < routine.sequences {
-                    load.layout.is_plain()
-                } else {
-                    load.layout.is_uniform()
-                }
-            })
-        };
-        let single = body.instructions.iter().all(|instruction| instruction.to == DType::F32);
-        (all && single && loads.iter().enumerate().all(fits)).then_some(LoopRoutine {
-            routine,
-            loads,
-            stores,
-        })
-    })
-}
-
-/// The ways in which a value is what the formula says from its first symbol on, with the symbols
-/// that are left. With the numbers of uses, what is between has no other use.
-fn ways<'a>(
-    body: &FusedLoop,
-    uses: Option<&[usize]>,
-    value: usize,
-    symbols: &'a [Symbol],
-    so_far: Match,
-    is_result: bool,
-) -> Vec<(Match, &'a [Symbol])> {
-    let Some((&symbol, rest)) = symbols.split_first() else { return Vec::new() };
-    if let Symbol::Value(number) = symbol {
-        let mut found = so_far;
-        let known = *found.values[number as usize].get_or_insert(value);
-        return if known == value { vec![(found, rest)] } else { Vec::new() };
-    }
-    let Some(position) = value.checked_sub(body.loads.len()) else { return Vec::new() };
-    let Instruction { function, ref inputs, from, to } = body.instructions[position];
-    let same = matches!(
-        function,
-        LoopFunction::Elementwise(operation) if algebra::symbol(operation) == Some(symbol)
-    );
-    let float = matches!(from, DType::F32 | DType::F64)
-        && to == if symbol == Symbol::Greater { DType::Bool } else { from };
-    let free = is_result || uses.is_none_or(|uses| uses[value] == 1);
-    if !same || !float || !free {
-        return Vec::new();
-    }
-    let mut found = so_far;
-    found.replaced.push(position);
-    let orders: &[[usize; 3]] =
-        if symbol.is_commutative() { &[[0, 1, 2], [1, 0, 2]] } else { &[[0, 1, 2]] };
-    let in_order = |order: &[usize; 3]| {
-        order[..symbol.arity()].iter().fold(vec![(found.clone(), rest)], |partial, &operand| {
-            let continued = |(found, rest)| ways(body, uses, inputs[operand], rest, found, false);
-            partial.into_iter().flat_map(continued).collect()
-        })
+/// Whether instructions, of which the first is the result, compute with floats of one type, and
+/// nothing else needs what they compute in between.
+fn is_free(body: &FusedLoop, uses: &[usize], covered: &[usize]) -> bool {
+    let float = body.instructions[covered[0]].to;
+    let alike = |&position: &usize| {
+        let Instruction { from, to, .. } = body.instructions[position];
+        from == float && (to == float || to == DType::Bool)
     };
-    orders.iter().flat_map(in_order).collect()
+    let within = |value: usize| {
+        let inputs = covered.iter().flat_map(|&position| &body.instructions[position].inputs);
+        inputs.filter(|&&input| input == value).count()
+    };
+    float.is_float()
+        && covered.iter().all(alike)
+        && covered[1..].iter().all(|&position| {
+            let value = body.loads.len() + position;
+            uses[value] == within(value)
+        })
 }
 
 /// Removes instructions whose values nobody uses, and numbers the rest anew.

@@ -154,7 +154,7 @@ impl fmt::Display for Instruction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.function {
             LoopFunction::Elementwise(elementwise) => f.write_str(elementwise.name)?,
-            LoopFunction::Combined(combined) => write!(f, "[{}]", combined.formula)?,
+            LoopFunction::Combined(combined) => write!(f, "[{}]", combined.text)?,
             LoopFunction::Cast => write!(f, "cast {}", self.to)?,
         }
         write!(f, "({})", listed(self.inputs.iter().map(|input| format!("%{input}"))))

@@ -388,7 +388,7 @@ impl Plan {
         schedule::order(&mut draft, &written);
         if tuned {
             join::join(&mut draft);
-            combine::combine(&mut draft);
+            combine::combine(&mut draft, &graph.routines);
             defer::defer(&mut draft);
         }
         let arena = place::place(&mut draft, fused);

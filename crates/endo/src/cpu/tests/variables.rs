@@ -137,7 +137,7 @@ fn joined_updates_give_the_bits_of_single_ones_wherever_the_variables_lie() {
 
 #[test]
 fn updates_that_are_routines_give_the_bits_of_single_operations() {
-    for (ahead, name) in [(false, "adam"), (true, "nadam")] {
+    for (ahead, name) in [(false, "moving"), (true, "ahead")] {
         for lengths in [&[900, 30, 1, 240][..], &[17], &[40_000], &[16, 5000, 17]] {
             let inputs: Vec<Array> = lengths.iter().map(|&length| noise([length])).collect();
             let graph = || optimizer(lengths, ahead);
