@@ -6,11 +6,11 @@
 use std::fmt::Write;
 
 use endo::plan::layout::Axis;
-use endo::plan::{FusedLoop, Layout, LoopFunction, Reduce};
+use endo::plan::{FusedLoop, Layout, Reduce};
 use endo::simd::Reduction;
 use endo::{DType, Result};
 
-use super::formula;
+use super::formula::{self, Line, Value};
 use super::helpers::Helpers;
 use super::nest::Nest;
 use super::text::{c_type, double, float, integer};
@@ -35,7 +35,7 @@ pub fn call(unit: &mut Unit, writing: &Writing<'_>, body: &FusedLoop) -> Result<
     if body.length == 0 {
         fill(&mut text, writing, body, &mut parameters);
     } else {
-        LoopText::new(writing, body, &mut parameters, &mut unit.helpers)?.write(&mut text)?;
+        LoopText::new(writing, body, &mut parameters, &mut unit.helpers)?.write(&mut text);
     }
     if text.is_empty() {
         return Ok(Vec::new());
@@ -61,15 +61,6 @@ fn clear(text: &mut String, depth: usize, pointer: &str, count: usize, value: &s
     let _ = writeln!(text, "{indent}    {pointer}[i] = {value};\n{indent}}}");
 }
 
-/// A value of a loop.
-struct Value {
-    text: String,
-    /// Before which loop it is known: 0 before all, 1 in the first.
-    level: usize,
-    /// The line that declares it.
-    line: Option<String>,
-}
-
 /// How results of reductions are kept while a loop runs.
 #[derive(PartialEq)]
 enum Kept {
@@ -80,9 +71,10 @@ enum Kept {
 }
 
 struct LoopText<'a> {
-    body: &'a FusedLoop,
     nest: Nest,
-    values: Vec<Value>,
+    lines: Vec<Line>,
+    /// The text of each value that is kept.
+    values: Vec<String>,
     /// Pointers and indices of what is stored.
     stores: Vec<(String, usize)>,
     reduces: Vec<(String, DType, &'a Reduce)>,
@@ -104,47 +96,29 @@ impl<'a> LoopText<'a> {
         let of_loads = body.loads.iter().flat_map(|load| Nest::boundaries(&load.layout));
         let nest = Nest::new(body.length, of_reduces.chain(of_loads));
         let mut values: Vec<Value> = Vec::new();
+        let mut lines: Vec<Option<Line>> = Vec::new();
         for load in &body.loads {
             let dtype = writing.dtype(load.buffer);
             let uniform = load.layout.is_uniform();
             let literal =
                 uniform.then(|| writing.literal(load.buffer, load.layout.offset)).flatten();
-            let name = format!("v{}", values.len());
-            values.push(match literal {
-                Some(text) => Value { text, level: 0, line: None },
-                None => {
-                    let pointer = parameters.pointer(writing.place(load.buffer), false);
-                    let index = if uniform {
-                        load.layout.offset.to_string()
-                    } else {
-                        nest.index(&load.layout)
-                    };
-                    let line = format!("const {} {name} = {pointer}[{index}];", c_type(dtype));
-                    Value { level: nest.level(&index), text: name, line: Some(line) }
-                }
-            });
+            if let Some(text) = literal {
+                values.push(Value { text, dtype, level: 0 });
+                lines.push(None);
+                continue;
+            }
+            let index =
+                if uniform { load.layout.offset.to_string() } else { nest.index(&load.layout) };
+            let (name, level) = (format!("v{}", values.len()), nest.level(&index));
+            let pointer = parameters.pointer(writing.place(load.buffer), false);
+            let text = format!("const {} {name} = {pointer}[{index}];", c_type(dtype));
+            values.push(Value { text: name, dtype, level });
+            lines.push(Some(Line { level, text }));
         }
-        for instruction in &body.instructions {
-            let inputs: Vec<String> =
-                instruction.inputs.iter().map(|&input| values[input].text.clone()).collect();
-            let level = instruction.inputs.iter().map(|&input| values[input].level).max();
-            let expression = match instruction.function {
-                LoopFunction::Elementwise(operation) => {
-                    formula::elementwise(operation.name, instruction.from, &inputs, helpers)
-                        .ok_or_else(|| cannot(&format!("the operation `{}`", operation.name)))?
-                }
-                LoopFunction::Cast => {
-                    formula::cast(instruction.from, instruction.to, &inputs[0], helpers)
-                        .ok_or_else(|| cannot("this conversion"))?
-                }
-                LoopFunction::Combined(_) => {
-                    return Err(cannot("several operations as one instruction"));
-                }
-            };
-            let name = format!("v{}", values.len());
-            let line = format!("const {} {name} = {expression};", c_type(instruction.to));
-            values.push(Value { text: name, level: level.unwrap_or(0), line: Some(line) });
-        }
+        let computed = formula::computation(body, &values, helpers)?;
+        let loads = lines.into_iter().zip(computed.loads);
+        let lines: Vec<Line> =
+            loads.filter_map(|(line, used)| line.filter(|_| used)).chain(computed.lines).collect();
         let pointer =
             |parameters: &mut Parameters, buffer| parameters.pointer(writing.place(buffer), true);
         let stores = body
@@ -165,45 +139,24 @@ impl<'a> LoopText<'a> {
             .iter()
             .map(|(_, dtype, reduce)| Combination::new(reduce.reduction, *dtype, helpers))
             .collect::<Result<_>>()?;
-        Ok(Self { body, nest, values, stores, reduces, kept, combined })
+        Ok(Self { nest, lines, values: computed.kept, stores, reduces, kept, combined })
     }
 
-    /// Which values are used by what is stored or reduced.
-    fn used(&self) -> Vec<bool> {
-        let loads = self.body.loads.len();
-        let mut used = vec![false; self.values.len()];
-        for value in self.body.kept() {
-            used[value] = true;
-        }
-        for (index, instruction) in self.body.instructions.iter().enumerate().rev() {
-            if used[loads + index] {
-                instruction.inputs.iter().for_each(|&input| used[input] = true);
-            }
-        }
-        used
-    }
-
-    fn write(&self, text: &mut String) -> Result<()> {
+    fn write(&self, text: &mut String) {
         if let Kept::Memory(_) = self.kept {
             for (pointer, dtype, reduce) in &self.reduces {
                 let count = reduce.sizes[0] * reduce.sizes[2];
                 clear(text, 1, pointer, count, &nothing(reduce.reduction, *dtype));
             }
         }
-        let used = self.used();
-        self.level(text, 0, 1, &used);
-        Ok(())
+        self.level(text, 0, 1);
     }
 
     /// Writes what is within the loops before a level.
-    fn level(&self, text: &mut String, level: usize, depth: usize, used: &[bool]) {
+    fn level(&self, text: &mut String, level: usize, depth: usize) {
         let indent = "    ".repeat(depth);
-        for (value, _) in
-            self.values.iter().zip(used).filter(|(value, used)| **used && value.level == level)
-        {
-            if let Some(line) = &value.line {
-                let _ = writeln!(text, "{indent}{line}");
-            }
+        for line in self.lines.iter().filter(|line| line.level == level) {
+            let _ = writeln!(text, "{indent}{}", line.text);
         }
         let begins = self.kept == Kept::Variables(level);
         if begins {
@@ -214,7 +167,7 @@ impl<'a> LoopText<'a> {
         }
         match self.nest.sizes.get(level) {
             None => self.innermost(text, &indent),
-            Some(&size) => self.loop_of(text, level, size, depth, used),
+            Some(&size) => self.loop_of(text, level, size, depth),
         }
         if begins {
             for (index, (pointer, _, reduce)) in self.reduces.iter().enumerate() {
@@ -225,7 +178,7 @@ impl<'a> LoopText<'a> {
         }
     }
 
-    fn loop_of(&self, text: &mut String, level: usize, size: usize, depth: usize, used: &[bool]) {
+    fn loop_of(&self, text: &mut String, level: usize, size: usize, depth: usize) {
         let indent = "    ".repeat(depth);
         let counter = Nest::counter(level);
         if !self.is_cut(level, size) {
@@ -233,7 +186,7 @@ impl<'a> LoopText<'a> {
                 text,
                 "{indent}for (long {counter} = 0; {counter} < {size}; {counter}++) {{"
             );
-            self.level(text, level + 1, depth + 1, used);
+            self.level(text, level + 1, depth + 1);
             let _ = writeln!(text, "{indent}}}");
             return;
         }
@@ -261,7 +214,7 @@ impl<'a> LoopText<'a> {
             text,
             "{indent}    for (long {counter} = {first}; {counter} < {end}; {counter}++) {{"
         );
-        self.level(text, level + 1, depth + 2, used);
+        self.level(text, level + 1, depth + 2);
         let _ = writeln!(text, "{indent}    }}");
         for (index, (pointer, _, reduce)) in self.reduces.iter().enumerate() {
             if let Kept::Variables(_) = self.kept {
@@ -303,7 +256,7 @@ impl<'a> LoopText<'a> {
 
     fn innermost(&self, text: &mut String, indent: &str) {
         for (pointer, value) in &self.stores {
-            let (place, value) = (self.nest.whole(), &self.values[*value].text);
+            let (place, value) = (self.nest.whole(), &self.values[*value]);
             let _ = writeln!(text, "{indent}{pointer}[{place}] = {value};");
         }
         let cut = self.nest.sizes.iter().enumerate().any(|(level, &size)| self.is_cut(level, size));
@@ -321,7 +274,7 @@ impl<'a> LoopText<'a> {
                     format!("{pointer}[{}]", self.nest.index(&result_layout(reduce)))
                 }
             };
-            let value = &self.values[reduce.value].text;
+            let value = &self.values[reduce.value];
             let line = self.combined[index].statement(&target, value);
             let _ = writeln!(text, "{indent}{line}");
         }

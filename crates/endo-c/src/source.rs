@@ -259,12 +259,8 @@ impl<'a> File<'a> {
         let name = self.name;
         let _ = writeln!(self.blocks, "\nstatic int {name}_{kind}({}) {{", arguments.join(", "));
         let body: String = lines.iter().map(|line| format!("    {line}\n")).collect();
-        let mentioned = |name: &str| {
-            body.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
-                .any(|word| word == name)
-        };
         let all = inputs.iter().chain(&outputs).map(String::as_str).chain(["work"]);
-        for unused in all.filter(|name| !mentioned(name)) {
+        for unused in all.filter(|name| !text::mentions(&body, name)) {
             let _ = writeln!(self.blocks, "    (void){unused};");
         }
         self.blocks.push_str(&body);

@@ -105,6 +105,12 @@ pub fn is_name(text: &str) -> bool {
         && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }
 
+/// Whether a text in C has a name in it.
+pub fn mentions(text: &str, name: &str) -> bool {
+    let mut words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words.any(|word| word == name)
+}
+
 /// Names in one scope, each given once.
 #[derive(Default)]
 pub struct Names(HashSet<String>);

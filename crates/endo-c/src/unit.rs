@@ -57,24 +57,25 @@ impl Parameters {
             self.0.len() - 1
         });
         self.0[position].1 |= written;
-        match position {
-            0..8 => char::from(b'a' + position as u8).to_string(),
-            _ => format!("a{position}"),
-        }
+        name(position)
     }
 
-    /// Their declarations.
-    fn text(&self) -> String {
-        let declaration = |(position, (place, written)): (usize, &(Place, bool))| {
-            let name = match position {
-                0..8 => char::from(b'a' + position as u8).to_string(),
-                _ => format!("a{position}"),
-            };
-            let constant = if *written { "" } else { "const " };
-            format!("{constant}{} *restrict {name}", c_type(place.dtype))
-        };
-        let all: Vec<String> = self.0.iter().enumerate().map(declaration).collect();
-        if all.is_empty() { "void".to_string() } else { all.join(", ") }
+    /// Those that a body mentions, with their names.
+    fn used(&self, body: &str) -> Vec<(String, Place, bool)> {
+        let named = self
+            .0
+            .iter()
+            .enumerate()
+            .map(|(position, &(place, written))| (name(position), place, written));
+        named.filter(|(name, ..)| text::mentions(body, name)).collect()
+    }
+}
+
+/// What the pointer at a position is called.
+fn name(position: usize) -> String {
+    match position {
+        0..8 => char::from(b'a' + position as u8).to_string(),
+        _ => format!("a{position}"),
     }
 }
 
@@ -151,7 +152,13 @@ impl Unit {
         parameters: &Parameters,
         body: &str,
     ) -> String {
-        let key = format!("({}) {{\n{body}}}\n", parameters.text());
+        let used = parameters.used(body);
+        let declared = used.iter().map(|(name, place, written)| {
+            let constant = if *written { "" } else { "const " };
+            format!("{constant}{} *restrict {name}", c_type(place.dtype))
+        });
+        let declared = declared.collect::<Vec<_>>().join(", ");
+        let key = format!("({declared}) {{\n{body}}}\n");
         let name = match self.known.get(&key) {
             Some(name) => name.clone(),
             None => {
@@ -162,7 +169,7 @@ impl Unit {
             }
         };
         let pointers: Vec<String> =
-            parameters.0.iter().map(|(place, _)| self.address(writing, *place, 0)).collect();
+            used.iter().map(|(_, place, _)| self.address(writing, *place, 0)).collect();
         format!("{name}({});", pointers.join(", "))
     }
 
