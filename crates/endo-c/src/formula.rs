@@ -86,6 +86,10 @@ pub fn computation(
         walk.uses[node as usize] += 1;
         walk.dtypes[node as usize].get_or_insert(dtypes[value]);
     }
+    // What is combined with others is named: a statement may say it twice.
+    for reduce in &body.reduces {
+        walk.uses[values[reduce.value].number(&all) as usize] += 1;
+    }
     walk.count();
     walk.write()?;
     let mut texts = vec![String::new(); values.len()];

@@ -44,14 +44,14 @@ static void NAME_dots(const T *restrict a, const T *restrict b, long b_column,
                       const T *restrict row, T *restrict c, long k) {
     const T *y0 = b, *y1 = y0 + b_column, *y2 = y1 + b_column, *y3 = y2 + b_column;
     T s0[4] = {0}, s1[4] = {0}, s2[4] = {0}, s3[4] = {0};
-    long p = 0;
-    for (; k - p >= 4; p += 4) {
+    const long whole = k - k % 4;
+    for (long p = 0; p < whole; p += 4) {
         for (int q = 0; q < 4; q++) s0[q] += a[p + q] * y0[p + q];
         for (int q = 0; q < 4; q++) s1[q] += a[p + q] * y1[p + q];
         for (int q = 0; q < 4; q++) s2[q] += a[p + q] * y2[p + q];
         for (int q = 0; q < 4; q++) s3[q] += a[p + q] * y3[p + q];
     }
-    for (; p < k; p++) {
+    for (long p = whole; p < k; p++) {
         s0[0] += a[p] * y0[p];
         s1[0] += a[p] * y1[p];
         s2[0] += a[p] * y2[p];
@@ -66,8 +66,8 @@ static void NAME_dots(const T *restrict a, const T *restrict b, long b_column,
 /* Some rows of one column, four at a time. */
 static void NAME_column(const T *restrict a, long a_row, long a_column, const T *restrict b,
                         long b_row, T first, T *restrict c, long rows, long k, long n) {
-    long i = 0;
-    for (; rows - i >= 4; i += 4) {
+    const long whole = rows - rows % 4;
+    for (long i = 0; i < whole; i += 4) {
         T s0 = first, s1 = first, s2 = first, s3 = first;
         for (long p = 0; p < k; p++) {
             const T *x = a + i * a_row + p * a_column;
@@ -82,7 +82,7 @@ static void NAME_column(const T *restrict a, long a_row, long a_column, const T 
         c[(i + 2) * n] = s2;
         c[(i + 3) * n] = s3;
     }
-    for (; i < rows; i++) {
+    for (long i = whole; i < rows; i++) {
         T s = first;
         for (long p = 0; p < k; p++) s += a[i * a_row + p * a_column] * b[p * b_row];
         c[i * n] = s;
