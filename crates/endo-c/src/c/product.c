@@ -1,24 +1,27 @@
 
 /* NAME: c[m][n] = a[m][k] * b[k][n], and a row added to each if there is one. The distances between
    rows and between columns of a and b are given. Sums of a tile are kept in registers; each goes
-   through its terms in their order, but for dots, which have four parts. */
+   through its terms in their order, but for dots, which have four parts. Tiles are as wide as
+   compilers make vectors of at -O2 and at -O3. */
 
-/* Four rows and eight columns. */
+/* Four rows and sixteen columns. */
 static void NAME_tile(const T *restrict a, long a_row, long a_column, const T *restrict b,
                       long b_row, const T *restrict row, T *restrict c, long k, long n) {
-    T s0[8], s1[8], s2[8], s3[8];
-    for (int q = 0; q < 8; q++) {
+    T s0[16], s1[16], s2[16], s3[16];
+    for (int q = 0; q < 16; q++) {
         s0[q] = s1[q] = s2[q] = s3[q] = row ? row[q] : 0;
     }
     for (long p = 0; p < k; p++) {
         const T *restrict x = a + p * a_column, *restrict y = b + p * b_row;
         const T x0 = x[0], x1 = x[a_row], x2 = x[2 * a_row], x3 = x[3 * a_row];
-        for (int q = 0; q < 8; q++) s0[q] += x0 * y[q];
-        for (int q = 0; q < 8; q++) s1[q] += x1 * y[q];
-        for (int q = 0; q < 8; q++) s2[q] += x2 * y[q];
-        for (int q = 0; q < 8; q++) s3[q] += x3 * y[q];
+        for (int q = 0; q < 16; q++) {
+            s0[q] += x0 * y[q];
+            s1[q] += x1 * y[q];
+            s2[q] += x2 * y[q];
+            s3[q] += x3 * y[q];
+        }
     }
-    for (int q = 0; q < 8; q++) {
+    for (int q = 0; q < 16; q++) {
         c[q] = s0[q];
         c[n + q] = s1[q];
         c[2 * n + q] = s2[q];
@@ -43,8 +46,8 @@ static void NAME_strip(const T *restrict a, long a_column, const T *restrict b, 
 static void NAME_dots(const T *restrict a, const T *restrict b, long b_column,
                       const T *restrict row, T *restrict c, long k) {
     const T *y0 = b, *y1 = y0 + b_column, *y2 = y1 + b_column, *y3 = y2 + b_column;
-    T s0[4] = {0}, s1[4] = {0}, s2[4] = {0}, s3[4] = {0};
     const long whole = k - k % 4;
+    T s0[4] = {0}, s1[4] = {0}, s2[4] = {0}, s3[4] = {0};
     for (long p = 0; p < whole; p += 4) {
         for (int q = 0; q < 4; q++) s0[q] += a[p + q] * y0[p + q];
         for (int q = 0; q < 4; q++) s1[q] += a[p + q] * y1[p + q];
@@ -96,20 +99,25 @@ static void NAME(const T *a, long a_row, long a_column, const T *b, long b_row, 
         const T *x = a + i * a_row;
         T *z = c + i * n;
         for (long j = 0; j < n;) {
-            const T *y = b + j * b_column, *r = row ? row + j : 0;
-            if (b_column == 1 && rows == 4 && n - j >= 8) {
-                NAME_tile(x, a_row, a_column, y, b_row, r, z + j, k, n);
-                j += 8;
-            } else if (b_column == 1 && rows == 1 && n - j >= 16) {
-                NAME_strip(x, a_column, y, b_row, r, z + j, k);
-                j += 16;
-            } else if (b_row == 1 && a_column == 1 && n - j >= 4) {
+            /* The last sixteen columns may have some that are known: they are the same again. */
+            const long first = n >= 16 && n - j < 16 ? n - 16 : j;
+            const T *y = b + first * b_column, *r = row ? row + first : 0;
+            if (b_column == 1 && n >= 16 && rows == 4) {
+                NAME_tile(x, a_row, a_column, y, b_row, r, z + first, k, n);
+                j = first + 16;
+            } else if (b_column == 1 && n >= 16) {
+                NAME_strip(x, a_column, y, b_row, r, z + first, k);
+                j = first + 16;
+            } else if (b_row == 1 && a_column == 1 && n - j >= 4 && k >= 4) {
+                y = b + j * b_column;
+                r = row ? row + j : 0;
                 for (long h = 0; h < rows; h++) {
                     NAME_dots(x + h * a_row, y, b_column, r, z + h * n + j, k);
                 }
                 j += 4;
             } else {
-                NAME_column(x, a_row, a_column, y, b_row, r ? *r : 0, z + j, rows, k, n);
+                y = b + j * b_column;
+                NAME_column(x, a_row, a_column, y, b_row, row ? row[j] : 0, z + j, rows, k, n);
                 j++;
             }
         }
