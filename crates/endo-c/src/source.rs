@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use endo::graph::saved::SavedNode;
 use endo::graph::{Graph, SavedGraph};
-use endo::plan::{Action, Plan};
+use endo::plan::{Action, Plan, Untuned};
 use endo::{DType, Error, ErrorKind, Result, Variable, ops};
 
 use super::memory::{DTYPES, Layout};
@@ -73,7 +73,7 @@ pub fn of_saved(
             .map_err(|(_, what)| Error::new(ErrorKind::Data, format!("for {rows} rows, {what}")))?;
         // What one part of the rows leaves for the next; there is one part.
         graph.writes.clear();
-        Plan::portable(&graph)
+        Ok(Plan::new(&graph, &Untuned))
     };
     let plans = blocks.iter().map(plan).collect::<Result<Vec<Plan>>>()?;
     let nodes = graph.nodes.iter().filter(|node| node.operation == "input");
@@ -107,7 +107,7 @@ pub fn of_graph(graph: &Graph, name: &str, options: &COptions) -> Result<CSource
         let arguments = ids.iter().enumerate();
         arguments.map(|(index, &id)| argument(letter, ids.len(), index, graph.node(id))).collect()
     };
-    let plan = Plan::portable(graph)?;
+    let plan = Plan::new(graph, &Untuned);
     let mut file = File::new(name, options, all("x", &graph.inputs), all("y", &graph.outputs));
     file.weights(&graph.variables, "")?;
     file.checks = graph.checks.iter().map(|check| check.what.clone()).collect();

@@ -288,7 +288,7 @@ fn constant_bytes(plan: &Plan, buffer: usize) -> &[u8] {
     let known = &plan.buffers[buffer];
     match known.place {
         endo::plan::BufferPlace::Constant(start) => {
-            &plan.constants.bytes()[start..start + known.bytes()]
+            &plan.constants.from(start)[..known.bytes()]
         }
         _ => &[],
     }

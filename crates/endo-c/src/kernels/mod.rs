@@ -65,11 +65,14 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The call that a kernel is; none if its output is empty.
 pub fn call(unit: &mut Unit, writing: &Writing<'_>, call: &Call) -> Result<Vec<String>> {
+    let name = call.kernel.name();
+    let refused = || cannot(&format!("the operation `{name}`"));
+    if call.kernel.effect().is_some() {
+        return Err(refused());
+    }
     if call.output.shape.is_empty() {
         return Ok(Vec::new());
     }
-    let name = call.kernel.name();
-    let refused = || cannot(&format!("the operation `{name}`"));
     let (_, write) = KERNELS.iter().find(|(known, _)| *known == name).ok_or_else(refused)?;
     let mut parameters = Parameters::default();
     let mut operand = |argument: &'_ Argument, written| {

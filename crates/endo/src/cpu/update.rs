@@ -111,8 +111,7 @@ mod tests {
     use crate::array::Array;
     use crate::dtype::DType;
     use crate::graph::{Op, Transposed};
-    use crate::plan::Plan;
-    use crate::plan::tests::gradient;
+    use crate::plan::tests::{gradient, tuned};
 
     #[test]
     fn updates_with_their_products_give_the_bits_of_one_after_the_other() {
@@ -217,7 +216,7 @@ mod tests {
             let inputs: Vec<&Array> = inputs.iter().collect();
             for threads in [1, 2] {
                 let graph = gradient(size, false, |_, _| {});
-                assert_eq!(execute(&Plan::new(&graph), &graph, &inputs, threads), Err(failed));
+                assert_eq!(execute(&tuned(&graph), &graph, &inputs, threads), Err(failed));
                 assert_eq!(values(&graph), values(&gradient(size, false, |_, _| {})));
             }
         }

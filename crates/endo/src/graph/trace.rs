@@ -25,7 +25,7 @@ use messages::Warning;
 use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, Tensor};
 
 /// Computes one node from the values of its inputs: the node-by-node reference.
-pub type Evaluate = fn(node: &Node, inputs: &[&Array]) -> Array;
+pub type Evaluate = fn(node: &Node, inputs: &[&Array]) -> Result<Array>;
 
 /// The graph being traced, shared by all tensors in it.
 pub struct Trace {
@@ -126,6 +126,7 @@ impl Trace {
         let site = state.users(site);
         let node = Node { op, inputs, shape: shape.clone(), dtype, scope: state.scope, site };
         let state = &mut *state;
+        let mut failed = None;
         if let Some(eager) = &mut state.eager {
             let value = match &node.op {
                 Op::Input(index) => eager.inputs[*index].clone(),
@@ -134,12 +135,18 @@ impl Trace {
                 _ => {
                     let inputs: Vec<&Array> =
                         node.inputs.iter().map(|id| &eager.values[id.index()]).collect();
-                    (eager.evaluate)(&node, &inputs)
+                    (eager.evaluate)(&node, &inputs).unwrap_or_else(|error| {
+                        failed = Some(error);
+                        Array::zeros(&node.shape, node.dtype)
+                    })
                 }
             };
             eager.values.push(value);
         }
         state.graph.nodes.push(node);
+        if let Some(error) = failed {
+            state.error.get_or_insert(error.at(site));
+        }
         Tensor::new(self.clone(), NodeId(state.graph.nodes.len() as u32 - 1), shape, dtype)
     }
 

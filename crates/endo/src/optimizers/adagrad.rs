@@ -5,12 +5,18 @@
 
 use crate::graph::Tensor;
 use crate::named::Named;
+use crate::simd::Routine;
 
 use super::declare::{optimizer, shared_options};
+use super::rule::routines;
 use super::{Arithmetic, Optimizer, Slots, UpdateRule};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Adagrad::ROW, Adadelta::ROW, RmsProp::ROW];
+
+/// The rules of this file.
+pub(super) const RULES: &[[&Routine; 2]] =
+    &[routines::<Adagrad, 1, 2>(), routines::<RmsProp, 1, 4>()];
 
 /// The running mean of values, of which the share `kept` is kept in a step.
 fn running(name: &str, value: &Tensor, kept: f64, slots: &mut Slots) -> Tensor {

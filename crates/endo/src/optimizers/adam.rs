@@ -6,14 +6,24 @@
 
 use crate::graph::Tensor;
 use crate::named::Named;
+use crate::simd::Routine;
 
 use super::declare::{optimizer, shared_options};
+use super::rule::routines;
 use super::step::power_of;
 use super::{Arithmetic, Optimizer, Slots, UpdateRule};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<dyn Optimizer>] =
     &[Adam::ROW, AdamW::ROW, Adamax::ROW, Nadam::ROW, Lamb::ROW];
+
+/// The rules of this file.
+pub(super) const RULES: &[[&Routine; 2]] = &[
+    routines::<Adam, 2, 4>(),
+    routines::<AmsGrad, 3, 4>(),
+    routines::<Adamax, 2, 4>(),
+    routines::<Nadam, 2, 6>(),
+];
 
 /// Moves a slot toward a value, by all but the share that is kept.
 fn running(name: &str, value: &Tensor, kept: f64, slots: &mut Slots) -> Tensor {

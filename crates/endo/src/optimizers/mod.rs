@@ -125,6 +125,10 @@ pub trait Optimizer: Send + Sync {
         for (weight, gradient) in weights.iter().zip(&gradients) {
             cx.trace().check(gradient, format!("the gradient of `{}`", weight.name()));
         }
+        // An update that is written in tensors may do what a rule does.
+        for &routine in [adagrad::RULES, adam::RULES, sgd::RULES].concat().as_flattened() {
+            cx.trace().declare(routine);
+        }
         let step = UpdateStep::begin(settings, cx);
         let gathered = weights
             .iter()

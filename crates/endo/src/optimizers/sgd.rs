@@ -5,12 +5,22 @@
 
 use crate::graph::Tensor;
 use crate::named::Named;
+use crate::simd::Routine;
 
 use super::declare::{optimizer, shared_options};
+use super::rule::routines;
 use super::{Arithmetic, Optimizer, Slots, UpdateRule};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Sgd::ROW, Lion::ROW];
+
+/// The rules of this file.
+pub(super) const RULES: &[[&Routine; 2]] = &[
+    routines::<Sgd, 0, 1>(),
+    routines::<Momentum, 1, 2>(),
+    routines::<Nesterov, 1, 2>(),
+    routines::<Lion, 1, 5>(),
+];
 
 optimizer! {
     /// Stochastic gradient descent, with momentum if asked for: Polyak 1964; Nesterov's in the form

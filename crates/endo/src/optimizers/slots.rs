@@ -67,11 +67,6 @@ impl<'a> Slots<'a> {
         self.step.rate.trace().constant(Array::full((), number, dtype), site)
     }
 
-    /// Whether the weight decays before its update.
-    pub(super) fn decays(&self) -> bool {
-        self.weight.is_some_and(|weight| self.settings.decay(weight).is_some())
-    }
-
     /// The slot called `name`: zeros in the weight's shape until set.
     #[track_caller]
     pub fn get(&mut self, name: &str) -> Tensor {

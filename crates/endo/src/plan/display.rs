@@ -15,7 +15,7 @@ impl fmt::Display for Plan {
             "{} steps, arena {} bytes, constants {} bytes",
             self.steps.len(),
             self.arena,
-            self.constants.len()
+            self.constants.bytes
         )?;
         for (position, step) in self.steps.iter().enumerate() {
             self.write_step(f, position, step)?;

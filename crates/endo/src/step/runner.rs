@@ -12,7 +12,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Occasion, Tensor, Tree};
 use crate::net::WeightState;
-use crate::trace::program::Failure;
+use crate::trace::Failure;
 use crate::trace::replay::{InputNames, Replay};
 use crate::trace::{Context, Program};
 use crate::variable::Variable;
@@ -208,7 +208,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
                 Err(steps.explain(step, request, check, &inputs, rows))
             }
             Err(Failure::NotFinite(check)) => Err(step.program.failure(check)),
-            Err(Failure::Memory(error)) => Err(error),
+            Err(Failure::Error(error)) => Err(error),
         }
     }
 

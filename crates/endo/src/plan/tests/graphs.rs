@@ -4,11 +4,13 @@
 //! make: alike, as routines, from a gradient, and entangled with each other.
 
 use crate::array::Array;
+use crate::cpu::ProcessorTuning;
 use crate::cpu::matmul::routine;
 use crate::dtype::DType;
 use crate::graph::{
     Check, Elementwise, Formula, Graph, Node, NodeId, Op, Output, Transposed, View,
 };
+use crate::plan::Plan;
 use crate::shape::Shape;
 use crate::simd::{
     Arithmetic, Binary, Comparison, Loops, MOST_RESULTS, MOST_VALUES, Ordered, Reduction, Routine,
@@ -95,6 +97,16 @@ pub mod select {
     const LOOPS: [Loops; 2] = [Loops::select::<f32>(), Loops::select::<f64>()];
     pub static OPERATION: Elementwise =
         floats("where", 3, Output::Same, |x, _| Ordered::select(x[0], x[1], x[2]), LOOPS);
+}
+
+/// The plan that the processor runs.
+pub fn tuned(graph: &Graph) -> Plan {
+    Plan::new(graph, &ProcessorTuning)
+}
+
+/// The plan of one operation after the other.
+pub fn unfused_plan(graph: &Graph) -> Plan {
+    Plan::unfused(graph, &ProcessorTuning)
 }
 
 /// A graph that grows node by node.

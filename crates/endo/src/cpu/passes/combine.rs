@@ -12,8 +12,7 @@ use crate::simd::{
     Symbol,
 };
 
-use super::emit::Draft;
-use super::{Action, FusedLoop, Instruction, LoopFunction, LoopRoutine};
+use crate::plan::{Action, Draft, FusedLoop, Instruction, LoopFunction, LoopRoutine};
 
 /// Formulas that are looked for, as nodes.
 struct Pattern<F> {
@@ -51,7 +50,6 @@ impl Pattern<&'static Routine> {
 /// Combines the instructions of all loops; `routines` are those that optimizers declare.
 pub fn combine(draft: &mut Draft, routines: &[&'static Routine]) {
     let combined: Vec<_> = COMBINED.iter().map(Pattern::of_combined).collect();
-    let routines: Vec<_> = routines.iter().map(|routine| Pattern::of_routine(routine)).collect();
     let (steps, buffers) = (&mut draft.steps, &draft.buffers);
     for step in steps {
         if let Action::Loop(body) = &mut step.action
@@ -62,7 +60,10 @@ pub fn combine(draft: &mut Draft, routines: &[&'static Routine]) {
             let mut stores = body.stores.iter();
             let updates = stores.all(|store| buffers[store.buffer].place.variable().is_some());
             body.whole = if updates {
-                routines.iter().find_map(|routine| meaning.whole(body, routine))
+                let fitting = |routine: &&&Routine| routine.results == body.stores.len();
+                let patterns = routines.iter().filter(fitting);
+                let mut patterns = patterns.map(|routine| Pattern::of_routine(routine));
+                patterns.find_map(|pattern| meaning.whole(body, &pattern))
             } else {
                 None
             };
@@ -185,8 +186,7 @@ impl Meaning {
         let routine = pattern.formula;
         let computed = body.stores.iter().all(|store| store.value >= body.loads.len());
         let single = body.instructions.iter().all(|instruction| instruction.to == DType::F32);
-        let same = body.stores.len() == routine.results && body.reduces.is_empty();
-        if !(computed && single && same) {
+        if !(computed && single && body.reduces.is_empty()) {
             return None;
         }
         let ends: Vec<usize> = body.stores.iter().map(|store| store.value).collect();
