@@ -69,3 +69,10 @@ mod unit;
 pub use export::ExportC;
 pub use kernels::names as kernel_names;
 pub use options::COptions;
+
+/// The examples of the page are compiled and run with the tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/c.md")]
+    struct C;
+}

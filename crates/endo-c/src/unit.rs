@@ -287,9 +287,7 @@ impl Writing<'_> {
 fn constant_bytes(plan: &Plan, buffer: usize) -> &[u8] {
     let known = &plan.buffers[buffer];
     match known.place {
-        endo::plan::BufferPlace::Constant(start) => {
-            &plan.constants.from(start)[..known.bytes()]
-        }
+        endo::plan::BufferPlace::Constant(start) => &plan.constants.from(start)[..known.bytes()],
         _ => &[],
     }
 }

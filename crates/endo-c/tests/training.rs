@@ -4,42 +4,18 @@
 mod regressor;
 mod support;
 
-use endo::graph::Tree;
 use endo::optimizers;
 use endo::prelude::*;
 
 use regressor::{Regressor, made_up_data};
 use support::{Bound, Session, floats, numbers};
 
-/// After 60 steps: roundings of every step have grown with the steps.
-const TRAINED: Bound = Bound { single: 2e-4, double: 1e-11 };
-
-/// Adds steps of a compiled model on batches of so many rows.
-fn train<I: Tree, O: Tree>(
-    session: &mut Session,
-    what: &str,
-    model: &Model<I, O>,
-    data: &Dataset,
-    rows: usize,
-    steps: usize,
-) {
-    let arrays = |step: usize| -> Vec<Array> {
-        let first = step * rows % (data.len() - rows + 1);
-        let all = data.all_inputs().iter().chain(data.all_targets());
-        all.map(|array| array.rows(first..first + rows)).collect()
-    };
-    let [x, y] = &arrays(0)[..] else { panic!("{what}: an input and a target") };
-    let batch = Dataset::new(x.clone(), y.clone()).unwrap();
-    let graph = model.training_graph(&batch).unwrap_or_else(|error| panic!("{what}: {error}"));
-    session.train(what, &graph, &(0..steps).map(arrays).collect::<Vec<_>>(), TRAINED);
-}
-
 #[test]
 fn the_regressor_of_the_book_is_trained_in_c() {
     let mut session = Session::default();
     let mut model = Model::new(Regressor::new()).seed(3);
     model.compile(Nadam::default(), MeanSquaredError, [MeanAbsoluteError::new()]);
-    train(&mut session, "regressor", &model, &made_up_data(300), 32, 60);
+    session.fit("regressor", &model, &made_up_data(300), 32, 60);
     session.run();
 }
 
@@ -61,7 +37,7 @@ fn a_convolutional_net_with_dropout_is_trained_in_c() {
     );
     let labels = numbers([96, 1], DType::I32, [0.0, 5.0], 2);
     let data = Dataset::new(floats([96, 12, 12, 1], 1), labels).unwrap();
-    train(&mut session, "convolutional", &model, &data, 16, 60);
+    session.fit("convolutional", &model, &data, 16, 60);
     session.run();
 }
 
@@ -72,7 +48,7 @@ fn a_recurrent_net_is_trained_in_c() {
     let mut model = Model::new(net).seed(1);
     model.compile(RmsProp::new(0.003), MeanSquaredError, ());
     let data = Dataset::new(floats([64, 9, 3], 1), floats([64, 1], 2)).unwrap();
-    train(&mut session, "recurrent", &model, &data, 16, 60);
+    session.fit("recurrent", &model, &data, 16, 60);
     session.run();
 }
 
@@ -84,7 +60,7 @@ fn every_optimizer_steps_in_c() {
         let net = Sequential::new().add(Dense::new(6).activation("tanh")).add(Dense::new(1));
         let mut model = Model::new(net).seed(1);
         model.compile(name, MeanSquaredError, ());
-        train(&mut session, name, &model, &made_up_data(60), 20, 12);
+        session.fit(name, &model, &made_up_data(60), 20, 12);
     }
     session.run();
 }
@@ -99,6 +75,6 @@ fn a_step_that_is_not_finite_changes_nothing() {
     let (good, y) = (data.inputs().clone(), data.targets().unwrap().clone());
     let bad = Array::full(good.shape().clone(), f64::NAN, DType::F32);
     let batches = [good.clone(), bad, good].map(|x| vec![x, y.clone()]);
-    session.train("not finite", &graph, &batches, TRAINED);
+    session.train("not finite", &graph, &batches, Bound::TRAINED);
     session.run();
 }

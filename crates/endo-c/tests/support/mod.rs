@@ -35,6 +35,8 @@ pub struct Bound {
 impl Bound {
     /// For what is computed once: sums in another order, and functions of another library.
     pub const ONCE: Self = Self { single: 1e-5, double: 1e-13 };
+    /// After 60 steps of a training: roundings of every step have grown with the steps.
+    pub const TRAINED: Self = Self { single: 2e-4, double: 1e-11 };
     /// For what need not be the same.
     pub const ANY: Self = Self { single: f64::INFINITY, double: f64::INFINITY };
 }
@@ -182,6 +184,29 @@ impl Session {
             let (what, array) = (format!("{what}, output {index}"), array.clone());
             self.wanted.push(Wanted { what, array, bound });
         }
+    }
+
+    /// Adds steps of a compiled model on batches of so many rows.
+    pub fn fit<I: Tree, O: Tree>(
+        &mut self,
+        what: &str,
+        model: &Model<I, O>,
+        data: &Dataset,
+        rows: usize,
+        steps: usize,
+    ) {
+        let batch = |step: usize| {
+            let first = step * rows % (data.len() - rows + 1);
+            data.take(&(first..first + rows).collect::<Vec<_>>()).unwrap()
+        };
+        let graph = model.training_graph(&batch(0)).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let arrays = |step: usize| -> Vec<Array> {
+            let batch = batch(step);
+            let all = [batch.all_inputs(), batch.all_targets(), batch.all_sample_weights()];
+            all.concat()
+        };
+        let batches: Vec<Vec<Array>> = (0..steps).map(arrays).collect();
+        self.train(what, &graph, &batches, Bound::TRAINED);
     }
 
     /// Adds a step that is run on batches one after the other, from the values that its variables
