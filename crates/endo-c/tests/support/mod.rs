@@ -267,15 +267,29 @@ impl Session {
         self.main.push_str("    }\n");
     }
 
-    /// Compiles all files with one program, runs it and compares.
+    /// Compiles all files with one program, runs it and compares: by `cc` on this processor, or as
+    /// `ENDO_C_COMPILER`, `ENDO_C_FLAGS` and `ENDO_C_RUNNER` say, which `ci/deep` sets.
     pub fn run(self) {
         let folder = Folder::new();
-        let program = self.compile(&folder, "cc", &[]);
-        self.compare(&folder, Command::new(program));
+        let words = |name: &str| -> Vec<String> {
+            let text = std::env::var(name).unwrap_or_default();
+            text.split_whitespace().map(str::to_string).collect()
+        };
+        let compiler = words("ENDO_C_COMPILER").pop().unwrap_or_else(|| "cc".to_string());
+        let program = self.compile(&folder, &compiler, &words("ENDO_C_FLAGS"));
+        let command = match &words("ENDO_C_RUNNER")[..] {
+            [runner, arguments @ ..] => {
+                let mut command = Command::new(runner);
+                command.args(arguments).arg(program);
+                command
+            }
+            [] => Command::new(program),
+        };
+        self.compare(&folder, command);
     }
 
     /// The program, compiled by this compiler.
-    pub fn compile(&self, folder: &Folder, compiler: &str, more: &[&str]) -> PathBuf {
+    fn compile(&self, folder: &Folder, compiler: &str, more: &[String]) -> PathBuf {
         let [text, program] = ["all.c", "all"].map(|name| folder.0.join(name));
         let main = format!(
             "#include <stdio.h>\n#include <stdlib.h>\n{}\nstatic FILE *given, *result;\n
@@ -309,9 +323,6 @@ int main(int count, char **files) {{
         let output = command.output().unwrap_or_else(|error| {
             panic!("these tests need a C compiler, and `{compiler}` cannot be run: {error}")
         });
-        if let Ok(kept) = std::env::var("ENDO_C_KEEP") {
-            std::fs::copy(&text, kept).unwrap();
-        }
         let said = String::from_utf8_lossy(&output.stderr);
         let first: Vec<&str> = said.lines().take(40).collect();
         assert!(output.status.success(), "{}", first.join("\n"));
@@ -319,7 +330,7 @@ int main(int count, char **files) {{
     }
 
     /// Runs a program and compares what it writes.
-    pub fn compare(&self, folder: &Folder, mut command: Command) {
+    fn compare(&self, folder: &Folder, mut command: Command) {
         let [given, result] = ["given", "result"].map(|name| folder.0.join(name));
         std::fs::write(&given, &self.given).unwrap();
         let status = command.arg(&given).arg(&result).status().unwrap();
