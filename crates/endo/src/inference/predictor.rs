@@ -161,6 +161,12 @@ impl Predictor {
         &self.graph.note
     }
 
+    /// What it computes for any number of rows, with no values of its variables.
+    #[doc(hidden)]
+    pub fn graph(&self) -> &SavedGraph {
+        &self.graph
+    }
+
     /// The variables that it reads, by the names of the model's weights. What they are set to is
     /// what it predicts with.
     pub fn variables(&self) -> &[Variable] {
