@@ -27,7 +27,7 @@ const TRACED: &str = "the numbers of a tensor are not known while `call` or a fu
 static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
 
 /// A value: numbers with a shape, known now or when a plan runs.
-#[pyclass(frozen, weakref, module = "endo._native")]
+#[pyclass(frozen, subclass, weakref, module = "endo._native")]
 pub struct Tensor {
     /// The number of its trace, and its node there.
     pub trace: u64,

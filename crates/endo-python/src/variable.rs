@@ -25,6 +25,19 @@ pub struct Variable {
     pub weight: Mutex<Option<Arc<Weight>>>,
 }
 
+/// The value of a variable: a tensor, which returns itself when it is called, since it is spelt
+/// `variable.value()` in TensorFlow and `variable.value` in Keras.
+#[pyclass(frozen, extends = Tensor, module = "endo._native")]
+pub struct Value;
+
+#[pymethods]
+impl Value {
+    /// The tensor itself.
+    fn __call__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+}
+
 impl Variable {
     pub fn of(inner: Inner) -> Self {
         Self { inner, weight: Mutex::new(None) }
@@ -152,9 +165,10 @@ impl Variable {
         in_context(py, |frame| Ok(Tensor::wrap(&frame.context().read(&self.inner), frame)))
     }
 
-    /// The same.
-    fn value(&self, py: Python<'_>) -> PyResult<Tensor> {
-        self.read_value(py)
+    /// The same, as `variable.value` and as `variable.value()`.
+    #[getter]
+    fn value(&self, py: Python<'_>) -> PyResult<Py<Value>> {
+        Py::new(py, PyClassInitializer::from(self.read_value(py)?).add_subclass(Value))
     }
 
     /// A copy of its numbers now.

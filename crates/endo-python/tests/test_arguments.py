@@ -200,18 +200,6 @@ def test_a_function_as_learning_rate_is_refused():
         keras.optimizers.SGD(lambda: 0.1)
 
 
-def test_a_schedule_of_one_s_own_is_refused_with_help():
-    class Mine(keras.optimizers.schedules.LearningRateSchedule):
-        def __init__(self):
-            pass
-
-        def __call__(self, step):
-            return 0.1
-
-    with pytest.raises(NotImplementedError, match="LearningRateScheduler"):
-        keras.optimizers.SGD(Mine())
-
-
 def test_the_shape_of_a_variable_is_checked():
     assert tf.Variable([1.0, 2.0], shape=(2,)).shape == (2,)
     assert tf.Variable([1.0, 2.0], shape=tf.TensorShape([None])).shape == (2,)

@@ -5,6 +5,7 @@ import importlib
 import numpy as np
 
 from . import _native
+from ._symbolic import KerasTensor
 
 _KINDS = {"float32": "f32", "float64": "f64", "int32": "i32", "uint8": "u8", "bool": "bool"}
 
@@ -16,6 +17,11 @@ def to_numpy(values):
         return _unmasked(values)
     if values is None:
         raise TypeError("None is no array; give numbers, such as a NumPy array")
+    if isinstance(values, KerasTensor):
+        raise TypeError(
+            f"{values!r} is symbolic, and is given where data is computed with\n"
+            "  help: make a keras.Model of it, or give it to a layer or to a function of tf"
+        )
     if isinstance(values, (str, bytes)):
         raise TypeError(f"a text is no array of numbers, got {values!r}")
     if hasattr(values, "collect") and hasattr(values, "lazy"):

@@ -16,6 +16,7 @@ from . import (
     regularizers,
     utils,
 )
+from .._symbolic import KerasTensor
 from .layers import Input, Layer
 from .losses import Loss
 from .metrics import Metric
@@ -40,6 +41,7 @@ def __getattr__(name):
 
 __all__ = [
     "Input",
+    "KerasTensor",
     "Layer",
     "Loss",
     "Metric",

@@ -3,6 +3,7 @@
 import numpy as _np
 
 from .. import _native, tf
+from .._symbolic import take_symbols as _take_symbols
 from .._dtypes import axes as _axes
 
 abs = tf.abs
@@ -91,3 +92,8 @@ def batch_flatten(x):
 
 def l2_normalize(x, axis=None):
     return _native.l2_normalize(x, _axes(axis))
+
+
+_take_symbols(
+    globals(), "epsilon", "floatx", "clear_session", "learning_phase", "set_value", "get_value"
+)

@@ -94,7 +94,8 @@ class CallbackList:
         )
 
     def _tell(self, name, *arguments):
-        logs = dict(self.model._reported(arguments[-1].items()))
+        step = "test_step" if name.startswith("on_test") else "train_step"
+        logs = dict(self.model._reported(arguments[-1].items(), step))
         arguments = (*arguments[:-1], logs)
         for callback in self.callbacks:
             getattr(callback, name)(*arguments)

@@ -4,6 +4,7 @@ subclass."""
 import weakref
 
 from .. import _native
+from .._symbolic import take_symbols as _take_symbols
 from .._names import absent
 from .._text import written
 from ._named import names_of, overridden, with_names
@@ -248,6 +249,9 @@ class OfFunction(Loss):
 
     def get_config(self):
         return {"function": self.name}
+
+
+_take_symbols(globals(), "get")
 
 
 def __getattr__(name):

@@ -14,6 +14,7 @@ from ._accuracies import FUNCTIONS, accuracy_for
 from ._first_values import first_values
 from ._named import names_of, overridden, with_names
 from ._saving import resolved
+from ._updates import is_in_step
 
 
 # What a metric computes with.
@@ -157,7 +158,7 @@ def _reported(update_state):
             _native.identity(one) if isinstance(one, (np.ndarray, list)) else one
             for one in arguments
         ]
-        if _native.current_path():
+        if is_in_step() or _native.current_path():
             self._handle().report()
         return update_state(self, *arguments, **options)
 

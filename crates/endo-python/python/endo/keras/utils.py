@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import _seed
+from .._symbolic import KerasTensor
 from ._saving import CustomObjectScope, custom_object_scope, register_keras_serializable
 
 
@@ -67,6 +68,30 @@ class Sequence:
 
 
 PyDataset = Sequence
+
+
+def unpack_x_y_sample_weight(data):
+    """The inputs, targets and sample weights of a batch, as `train_step` is given it; ``None`` for
+    what it has not."""
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(
+            f"a batch is x, (x, y) or (x, y, sample_weight), got a tuple of {len(data)}"
+        )
+    return (*data, None, None)[:3]
+
+
+def pack_x_y_sample_weight(x, y=None, sample_weight=None):
+    """A batch as `train_step` is given it."""
+    if y is None:
+        return (x,) if isinstance(x, (list, tuple)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def is_keras_tensor(x):
+    """Whether it is a symbolic tensor."""
+    return isinstance(x, KerasTensor)
 
 
 def plot_model(*arguments, **options):

@@ -6,6 +6,7 @@ Operations compute at once, except while a layer's ``call`` or a ``tf.function``
 import numpy as _np
 
 from .. import _native
+from .._symbolic import take_symbols as _take_symbols
 from .._dtypes import DType, TensorShape, bool, float32, float64, int32, uint8
 from .._dtypes import axes as _axes
 from .._dtypes import sizes as _sizes
@@ -323,9 +324,26 @@ def argmin(input, axis=0, output_type=None, name=None):
 
 
 def cumsum(x, axis=0, exclusive=False, reverse=False, name=None):
-    if exclusive or reverse:
-        raise NotImplementedError("tf.cumsum with exclusive or reverse: flip and shift instead")
-    return _native.cumsum(x, int(axis))
+    """The sums of the elements up to each: without it with `exclusive`, from the end with
+    `reverse`."""
+    return _native.cumsum(x, int(axis), bool(exclusive), bool(reverse))
+
+
+def cumprod(x, axis=0, exclusive=False, reverse=False, name=None):
+    """The products of the elements up to each, as `cumsum`."""
+    return _native.cumprod(x, int(axis), bool(exclusive), bool(reverse))
+
+
+def argsort(values, axis=-1, direction="ASCENDING", stable=False, name=None):
+    """The places by which elements are in order along an axis; equal ones stay in theirs."""
+    return _native.argsort(values, int(axis), direction == "DESCENDING")
+
+
+def reverse(tensor, axis, name=None):
+    """The elements from the last to the first, along axes."""
+    for one in _axes(axis):
+        tensor = _native.flip(tensor, one)
+    return _native.identity(tensor)
 
 
 def sort(values, axis=-1, direction="ASCENDING", name=None):
@@ -404,6 +422,9 @@ class errors:
     """What operations raise."""
 
     from .._native import ArgumentError as InvalidArgumentError
+
+
+_take_symbols(globals(), "function", "custom_gradient", "print", "is_tensor")
 
 
 __version__ = "2.99.endo"

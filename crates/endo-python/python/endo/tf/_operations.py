@@ -3,6 +3,7 @@
 from .. import _native
 from .._dtypes import axes as _axes
 from .._native import Tensor, Variable
+from .._symbolic import take_symbols as _take_symbols
 
 # Functions of each element, and what they are.
 _UNARY = {
@@ -107,3 +108,6 @@ def minimum(x, y, name=None):
 def argmax(input, axis=0, output_type=None, name=None):
     """The places of the greatest elements along an axis."""
     return _native.argmax(input, int(axis))
+
+
+_take_symbols(globals())

@@ -3,6 +3,7 @@
 import numpy as _np
 
 from .. import _native
+from .._symbolic import take_symbols as _take_symbols
 from .._dtypes import axes as _axes
 from .._native import ShapeError
 
@@ -75,3 +76,6 @@ def _at_once(name, function, matrix):
             "  help: compute it outside of the tape, `call` or function, and use the result there"
         )
     return _native.constant(function(_np.asarray(matrix)), None, None)
+
+
+_take_symbols(globals())

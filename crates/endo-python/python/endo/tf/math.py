@@ -1,6 +1,7 @@
 """`tf.math`: functions of each element, and reductions."""
 
 from .. import _native
+from .._symbolic import take_symbols as _take_symbols
 from .._dtypes import axes as _axes
 from ._operations import (
     abs,
@@ -74,3 +75,6 @@ def l2_normalize(x, axis=None, epsilon=1e-12, name=None):
 def reduce_std(input_tensor, axis=None, keepdims=False, name=None):
     """The standard deviation along axes."""
     return _native.sqrt(_native.reduce_variance(input_tensor, _axes(axis), keepdims))
+
+
+_take_symbols(globals())

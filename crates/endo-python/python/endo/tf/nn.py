@@ -1,6 +1,7 @@
 """`tf.nn`: activation functions and what losses are made of."""
 
 from .. import _native
+from .._symbolic import take_symbols as _take_symbols
 from .._dtypes import axes as _axes
 from .._text import written
 from .math import l2_normalize
@@ -99,3 +100,6 @@ def sparse_softmax_cross_entropy_with_logits(labels, logits, name=None):
 
 def top_k(input, k=1, sorted=True, name=None):
     return _native.top_k(input, int(k))
+
+
+_take_symbols(globals())

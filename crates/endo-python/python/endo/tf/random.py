@@ -1,6 +1,7 @@
 """`tf.random`: random numbers, which follow the seed of `set_seed` alone."""
 
 from .. import _native, _seed
+from .._symbolic import take_symbols as _take_symbols
 from .._dtypes import float32
 from .._dtypes import sizes as _sizes
 
@@ -46,3 +47,6 @@ def shuffle(value, seed=None, name=None):
     keys = _native.random("uniform", [value.shape[0]], 0.0, 1.0, float32, int(seed))
     _, order = _native.top_k(keys, value.shape[0])
     return _native.gather(value, order, 0)
+
+
+_take_symbols(globals(), "set_seed")
