@@ -9,6 +9,7 @@ mod branches;
 mod callables;
 mod callbacks;
 mod errors;
+mod exchange;
 mod frames;
 mod function;
 mod indices;

@@ -226,6 +226,7 @@ impl ModelHandle {
             Some(_) | None => None,
         };
         let fit = training::fit_options(options)?;
+        let backups = training::backups(options)?;
         let events =
             callbacks.as_ref().map(|list| PythonCallbacks::events(py, list)).transpose()?;
         let history = self.detached(py, |model| {
@@ -236,6 +237,9 @@ impl ModelHandle {
             fit = fit.callback(Interruptible::new());
             if let (Some(list), Some(events)) = (callbacks, events) {
                 fit = fit.callback(PythonCallbacks::new(list, events));
+            }
+            for backup in backups {
+                fit = fit.callback(backup);
             }
             let mut run = model.run(data.stream(), fit)?;
             while run.next_batch()? {

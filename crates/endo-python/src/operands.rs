@@ -159,8 +159,8 @@ pub fn cast_to(
     }
     let limit = -f64::from(i32::MIN);
     if !frame.is_eager() {
-        let fits = tensor.less(limit).logical_and(&tensor.greater(-limit - 1.0));
-        let fits = fits.logical_or(&tensor.is_nan());
+        let fits = tensor.less(limit).logical_and(tensor.greater(-limit - 1.0));
+        let fits = fits.logical_or(tensor.is_nan());
         let excess = fits.where_(0.0, f64::INFINITY).sum();
         frame.context().trace().check(&excess, TOO_LARGE);
         return Ok(tensor.cast(dtype));

@@ -14,8 +14,9 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::arrays;
 use crate::errors::{self, OF_PARTS, no_attribute, raised};
+use crate::exchange;
 use crate::frames::{in_context, innermost};
-use crate::tensor::{DTypeName, Tensor, apply_ufunc};
+use crate::tensor::{DTypeName, Tensor};
 
 /// A named array that outlives a trace.
 #[pyclass(frozen, subclass, weakref, dict, module = "endo._native")]
@@ -183,8 +184,22 @@ impl Variable {
         dtype: Option<Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let value = Bound::new(py, Tensor::of_array(self.now(py)?))?;
-        py.import("endo._arrays")?.call_method1("as_array", (value, dtype, copy))
+        exchange::as_array(Bound::new(py, Tensor::of_array(self.now(py)?))?, dtype, copy)
+    }
+
+    /// A copy of its numbers by the DLPack protocol, as other libraries take them.
+    #[pyo3(signature = (**options))]
+    fn __dlpack__<'py>(
+        &self,
+        py: Python<'py>,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        exchange::dlpack(Bound::new(py, Tensor::of_array(self.now(py)?))?, options)
+    }
+
+    /// The processor, by DLPack's number.
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        (1, 0)
     }
 
     #[classattr]
@@ -201,7 +216,7 @@ impl Variable {
         inputs: Bound<'py, PyTuple>,
         options: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        apply_ufunc(slf.py(), function, method, inputs, options)
+        exchange::apply_ufunc(slf.py(), function, method, inputs, options)
     }
 
     /// Gives it a new value, of its shape.

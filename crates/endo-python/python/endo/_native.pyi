@@ -355,6 +355,10 @@ class Variable:
         """True if self else False"""
     def __delitem__(self, key: Any) -> Any:
         """Delete self[key]."""
+    def __dlpack__(self, **options: Any) -> Any:
+        """A copy of its numbers by the DLPack protocol, as other libraries take them."""
+    def __dlpack_device__(self) -> Any:
+        """The processor, by DLPack's number."""
     def __eq__(self, value: Any) -> Any:
         """Return self==value."""
     def __float__(self) -> Any:

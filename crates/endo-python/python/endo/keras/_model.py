@@ -102,6 +102,17 @@ class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
         if self._compiled is not None:
             self._compile_natively(self._compiled)
 
+    def _current(self):
+        """The native model as its layers are now, for what is asked of it without data."""
+        model = self._synced()
+        if self._seen_layers is None and self._input_shapes and not _native.is_open():
+            shapes = [[1, *shape[1:]] for shape in self._input_shapes]
+            graph = self._graph
+            sizes = [(shape, "float32") for shape in shapes] if graph is None else graph.sizes()
+            model.build(sizes)
+            self._after()
+        return model
+
     def _after(self):
         """Notes what the trace has seen, once layers are built."""
         object.__setattr__(self, "_seen", self._fingerprint())
@@ -270,7 +281,7 @@ class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
     def summary(self, line_length=None, print_fn=None, **options):
         """Prints the layers with their outputs and weights."""
         refuse(Model.summary, options)
-        text = self._model().summary()
+        text = self._current().summary()
         (print_fn or print)(text)
 
     def save_weights(self, filepath, overwrite=True, **options):
@@ -278,18 +289,18 @@ class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
         refuse(Model.save_weights, options)
         if not overwrite and os.path.exists(filepath):
             raise FileExistsError(f"{filepath} is there already, and overwrite is False")
-        self._model().save_weights(os.fspath(filepath))
+        self._current().save_weights(os.fspath(filepath))
 
     def load_weights(self, filepath, **options):
         """Reads the weights from a file of `save_weights`; the model has to be built."""
         refuse(Model.load_weights, options)
-        self._model().load_weights(os.fspath(filepath))
+        self._current().load_weights(os.fspath(filepath))
 
     def export(self, filepath, **options):
         """Writes what `predict` computes to a file that the tool `endo` and Rust programs read
         without Python."""
         refuse(Model.export, options)
-        self._model().export(os.fspath(filepath))
+        self._current().export(os.fspath(filepath))
 
     def save(self, filepath, overwrite=True, **options):
         """Writes the model: how it is made, its weights and the state of its optimizer.

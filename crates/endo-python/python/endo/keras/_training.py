@@ -1,6 +1,7 @@
 """How a model is trained, judged and asked: `fit`, `evaluate`, `predict`, and single batches."""
 
 import itertools
+import time
 
 import numpy as np
 
@@ -92,6 +93,7 @@ class Training:
             if not isinstance(callback, _callbacks.Callback):
                 raise TypeError(f"a callback is a keras.callbacks.Callback, got {callback!r}")
         listed = _callbacks.CallbackList(told, self, params)
+        backups = [one for one in told if isinstance(one, _callbacks.BackupAndRestore)]
         data = self._for_outputs(data)
         if validation is not None:
             validation = self._for_outputs(validation)
@@ -107,6 +109,7 @@ class Training:
             "validation_freq": count(validation_freq, "validation_freq"),
             "shuffle": bool(shuffle),
             "class_weight": class_weights(class_weight),
+            "backups": [one._native_options() for one in backups],
         }
         epochs = self._train(data, settings, listed)
         self._after()
@@ -148,8 +151,12 @@ class Training:
         self._require_targets(data, "y")
         batch_size = count(batch_size, "batch_size", default=32)
         data = self._for_outputs(data)
+        started = time.perf_counter()
         logs, terms = self._synced().evaluate(data, batch_size, count(steps, "steps"))
         self._after()
+        if verbose not in (0, False, None):
+            numbers = dict(self._reported(logs, "test_step"))
+            print(_callbacks.progress(time.perf_counter() - started, numbers), flush=True)
         return self._listed(logs, terms, return_dict)
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, **options):

@@ -3,6 +3,7 @@
 import weakref
 
 from .. import _native
+from .._names import absent
 from .._symbolic import KerasTensor
 from . import layers
 from ._files import clone_model, load_model
@@ -102,4 +103,16 @@ class Sequential(Model):
         return cls(layers, **config)
 
 
-__all__ = ["Model", "Sequential", "clone_model", "load_model"]
+def save_model(model, filepath, overwrite=True, zipped=None):
+    """Writes a model to a file."""
+    model.save(filepath, overwrite)
+
+
+_ABSENT = {"model_from_json": "use the from_config of the model's class"}
+
+
+def __getattr__(name):
+    raise absent("keras.models", globals(), name, _ABSENT.get(name))
+
+
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "save_model"]
