@@ -20,7 +20,6 @@ pub fn is_operand(object: &Bound<'_, PyAny>) -> bool {
         || object.is_instance_of::<PyList>()
         || object.is_instance_of::<PyTuple>()
         || object.hasattr("__array__").unwrap_or(false)
-        || object.hasattr("_value").unwrap_or(false)
 }
 
 /// Numbers that are no tensors take the float type of the tensor beside them, and a float makes an
@@ -69,9 +68,6 @@ pub fn operand(
             ));
         }
         return Ok(frame.constant(Array::full((), number, dtype)));
-    }
-    if let Ok(inner) = object.getattr("_value") {
-        return operand(&inner.call0()?, like, frame);
     }
     if let Some(tensor) = stacked(object, like, frame)? {
         return Ok(tensor);

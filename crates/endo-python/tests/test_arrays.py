@@ -358,7 +358,10 @@ def test_arrays_of_jax_go_both_ways(trained):
     short = trained.predict(jax.asarray(X, dtype=jax.bfloat16), verbose=0)
     assert np.allclose(short, expected, atol=0.1)
     model().fit(jax.asarray(X), jax.asarray(Y), verbose=0)
-    assert jax.from_dlpack(tf.constant([1.0, 2.0])).tolist() == [1.0, 2.0]
+    for given in (tf.constant([1.0, 2.0]), tf.Variable([1.0, 2.0])):
+        assert jax.from_dlpack(given).tolist() == [1.0, 2.0]
+    found = tf.constant(jax.asarray([1.0, 2.0])) + jax.asarray([1.0, 1.0])
+    assert found.numpy().tolist() == [2.0, 3.0]
 
 
 def test_tensors_of_torch_go_both_ways(trained):

@@ -229,7 +229,7 @@ def test_weights_are_there_before_data_is():
     assert [list(one.shape) for one in plain().weights] == [[6, 4], [4], [4, 1], [1]]
 
 
-def test_sizes_that_are_open_stay_open():
+def test_sizes_that_are_open_stay_open(capsys):
     inputs = keras.Input((None,), dtype="int32")
     steps = L.LSTM(3, return_sequences=True)(L.Embedding(10, 4, mask_zero=True)(inputs))
     assert steps.shape == (None, None, 3) and tf.reduce_mean(steps, 1).shape == (None, 3)
@@ -237,6 +237,10 @@ def test_sizes_that_are_open_stay_open():
     long = model.predict(np.array([[1, 2, 3, 0, 0], [4, 5, 6, 7, 0]]))
     short = model.predict(np.array([[1, 2, 3]]))
     np.testing.assert_allclose(long[0], short[0], rtol=1e-5)
+    assert model.input_shape == (None, None) and model.layers[1].output_shape == (None, None, 4)
+    model.summary()
+    text = capsys.readouterr().out
+    assert "[batch, None, 4]" in text and "160" not in text
 
 
 def test_images_go_through_convolutions_and_normalizations():
@@ -256,6 +260,27 @@ def test_dropout_drops_in_training_alone():
     model = keras.Model(inputs, L.Dropout(0.5)(inputs))
     np.testing.assert_array_equal(model.predict(X), X)
     assert (model(X, training=True).numpy() == 0).any()
+
+
+def test_a_part_that_is_frozen_stays_as_it_is():
+    inputs = keras.Input((6,))
+    base = keras.Model(inputs, L.BatchNormalization()(L.Dense(4)(inputs)))
+    base.trainable = False
+    outer = keras.Input((6,))
+    model = keras.Model(outer, L.Dense(1)(base(outer, training=False)))
+    model.compile("sgd", "mse")
+    before = base.get_weights()
+    model.fit(X, Y, verbose=0)
+    for old, new in zip(before, base.get_weights()):
+        np.testing.assert_array_equal(old, new)
+    assert len(model.trainable_weights) == 2
+
+
+def test_all_layers_can_be_looked_into_at_once():
+    model = plain()
+    parts = keras.Model(model.inputs, [layer.output for layer in model.layers]).predict(X)
+    assert [part.shape for part in parts] == [(10, 6), (10, 4), (10, 1)]
+    np.testing.assert_array_equal(parts[0], X)
 
 
 def test_a_call_says_training_for_its_layer():

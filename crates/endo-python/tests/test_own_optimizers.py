@@ -223,3 +223,12 @@ def test_steps_cannot_be_added_up():
 def test_a_schedule_without_a_call_says_so():
     with pytest.raises(NotImplementedError, match="def __call__"):
         keras.optimizers.schedules.LearningRateSchedule()(1)
+
+
+def test_an_apply_gradients_that_fit_would_not_call_is_refused():
+    class Mine(keras.optimizers.SGD):
+        def apply_gradients(self, grads_and_vars):
+            super().apply_gradients([(-gradient, one) for gradient, one in grads_and_vars])
+
+    with pytest.raises(NotImplementedError, match=r"Mine.apply_gradients(.|\n)*train_step"):
+        net(Mine())

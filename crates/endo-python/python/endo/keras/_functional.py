@@ -4,9 +4,12 @@ What leads from the inputs to the outputs are records of calls. Their layers bel
 and its `call` does the same on data.
 """
 
+import re
+
 import numpy as np
 
 from .. import _native
+from .._dtypes import TensorShape
 from .._structure import flatten
 from .._symbolic import KerasTensor, any_in, replaced, sample_sizes
 from ._layer import Layer
@@ -154,6 +157,23 @@ class Graph:
                 f"  help: give it {', '.join(symbol.name for symbol in symbols)}, in a list"
             )
         return [_fitted(symbol, leaf) for symbol, leaf in zip(symbols, leaves)]
+
+    def with_open_sizes(self, summary):
+        """A summary, in which the sizes of the outputs of layers are open that may be any."""
+        lines = summary.splitlines()
+        for layer in self.layers:
+            for shape in layer._symbolic_calls and [layer._symbolic_shape(True)]:
+                if not isinstance(shape, TensorShape) or None not in shape[1:]:
+                    continue
+                text = f"[{', '.join(['batch', *map(str, shape[1:])])}]"
+                for place, line in enumerate(lines):
+                    # The sizes there are those of the data that the model saw last.
+                    known = re.search(r"\[batch[^]]*\]", line)
+                    if known and line.startswith(f"  {layer.name} ("):
+                        room = " " * (len(text) - len(known.group()))
+                        after = line[known.end() :].replace("  " + room, "  ", 1)
+                        lines[place] = line[: known.start()] + text + after
+        return "\n".join(lines)
 
     def sizes(self):
         """Shapes and types that inputs may have, by which the weights are made."""

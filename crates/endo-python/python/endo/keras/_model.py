@@ -14,6 +14,7 @@ from ._calls import call_stack
 from ._files import write_model
 from ._functional import FunctionalModel, graph_config, graph_of
 from ._layer import Layer
+from ._named import overridden
 from ._outputs import CompiledByOutput
 from ._refusals import refuse
 from ._saving import CustomObjectScope, with_objects
@@ -232,6 +233,12 @@ class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
         if isinstance(optimizer, Model) or isinstance(optimizer, losses.Loss):
             raise TypeError(f"the optimizer is {optimizer!r}; give a name or an optimizer")
         optimizer = optimizers.get(optimizer)
+        changed = overridden(type(optimizer), "apply_gradients", "apply", "minimize")
+        if changed and not self._has_own_losses:
+            raise NotImplementedError(
+                f"`{type(optimizer).__name__}.{changed}` would not be called in `fit`\n"
+                "  help: override `update_step`, or the model's `train_step`, which calls it"
+            )
         chosen = by_output(loss, losses.get)
         plain = by_output_lists(metrics, chosen, metrics_of)
         weighted = by_output_lists(weighted_metrics, chosen, metrics_of)
@@ -282,6 +289,8 @@ class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
         """Prints the layers with their outputs and weights."""
         refuse(Model.summary, options)
         text = self._current().summary()
+        if self._graph is not None:
+            text = self._graph.with_open_sizes(text)
         (print_fn or print)(text)
 
     def save_weights(self, filepath, overwrite=True, **options):

@@ -21,6 +21,9 @@ class Shaped(OnSymbols):
 
     def __getattr__(self, name):
         if name in ("input_shape", "output_shape"):
+            shape = self._symbolic_shape(name == "output_shape")
+            if shape is not None:
+                return shape
             if self._shapes is not None:
                 return self._shapes[name == "output_shape"]
             help = "call it on data, or build the model"

@@ -2,7 +2,8 @@
 
 import functools
 
-from .._symbolic import any_in, called
+from .._structure import flatten
+from .._symbolic import any_in, called, replaced
 
 
 def _on_symbols(call):
@@ -38,20 +39,31 @@ class OnSymbols:
         hidden(self, "_symbolic_calls", (*self._symbolic_calls, (inputs, outputs)))
         return outputs
 
+    def _symbolic_call(self):
+        """The symbolic tensors of its first call, and what it returned; none if there was none."""
+        graph = getattr(self, "_graph", None)
+        if graph is not None:
+            return graph.inputs, graph.outputs
+        return self._symbolic_calls[0] if self._symbolic_calls else None
+
     def _symbolic(self, name):
         """The symbolic tensors by one of their names: `input`, `output` and their plurals; none if
         there are none."""
-        graph = getattr(self, "_graph", None)
-        calls = [(graph.inputs, graph.outputs)] if graph else self._symbolic_calls
-        if not calls and self._chain_of is not None and self._chain_of() is not None:
+        call = self._symbolic_call()
+        if call is None and self._chain_of is not None and self._chain_of() is not None:
             # Its Sequential, which has been called on data alone, is called on symbolic tensors.
             self._chain_of()._call_chain_on_symbols()
-            calls = self._symbolic_calls
-        if not calls:
+            call = self._symbolic_call()
+        if call is None:
             return None
-        found = calls[0][name.startswith("output")]
-        if name.endswith("s") and not isinstance(found, dict):
-            return list(found) if isinstance(found, (list, tuple)) else [found]
+        found = call[name.startswith("output")]
+        if name.endswith("s"):
+            return flatten(found)
         if isinstance(found, (list, tuple)) and len(found) == 1:
             return found[0]
         return found
+
+    def _symbolic_shape(self, is_output):
+        """The shapes of its symbolic tensors, in which sizes may be open; none if it has none."""
+        call = self._symbolic_call()
+        return None if call is None else replaced(call[is_output], lambda one: one.shape)
