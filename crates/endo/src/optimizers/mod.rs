@@ -27,6 +27,7 @@ use crate::named::{self, table};
 use crate::site::Site;
 use crate::spelling;
 use crate::trace::{Context, Gradients};
+use crate::variable::Variable;
 
 pub use adafactor::*;
 pub use adagrad::*;
@@ -77,6 +78,11 @@ pub trait Optimizer: Send + Sync {
 
     /// What is done once a step, before all updates.
     fn begin(&self, _slots: &mut Slots) {}
+
+    /// What is done before that with the weights of the step: for optimizers of other languages,
+    /// which make their variables for all weights at once.
+    #[doc(hidden)]
+    fn prepare(&self, _weights: &[&Variable], _cx: &mut Context) {}
 
     /// Updates every variable that has a gradient: what a custom loop calls. Nothing is updated if
     /// a gradient is not finite.
@@ -129,6 +135,7 @@ pub trait Optimizer: Send + Sync {
         for &routine in [adagrad::RULES, adam::RULES, sgd::RULES].concat().as_flattened() {
             cx.trace().declare(routine);
         }
+        self.prepare(&weights, cx);
         let step = UpdateStep::begin(settings, cx);
         let gathered = weights
             .iter()
@@ -201,6 +208,10 @@ impl<T: Optimizer + ?Sized> Optimizer for Arc<T> {
     fn begin(&self, slots: &mut Slots) {
         (**self).begin(slots);
     }
+
+    fn prepare(&self, weights: &[&Variable], cx: &mut Context) {
+        (**self).prepare(weights, cx);
+    }
 }
 
 /// The optimizer that a text names, with its options in parentheses, by name or in their order. The
@@ -231,7 +242,6 @@ mod tests {
     use super::*;
     use crate::array::Array;
     use crate::trace::Function;
-    use crate::variable::Variable;
 
     /// The values of a weight of one element after steps with these gradients.
     pub fn walk<const N: usize>(
