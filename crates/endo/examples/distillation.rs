@@ -35,7 +35,7 @@ pub fn teacher() -> Model {
     compiled(layers.add(Dense::new(10)), 0.001).name("teacher")
 }
 
-pub fn student() -> Model {
+pub(crate) fn student() -> Model {
     let hidden = Dense::new(16).activation("relu").kernel_initializer("he_normal");
     compiled(Sequential::new().add(Flatten::new()).add(hidden).add(Dense::new(10)), 0.01)
 }

@@ -5,7 +5,7 @@
 
 use endo::prelude::*;
 
-pub fn f(w1: &Tensor, w2: &Tensor) -> Tensor {
+pub(crate) fn f(w1: &Tensor, w2: &Tensor) -> Tensor {
     3.0 * w1.square() + 2.0 * w1 * w2
 }
 
