@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use endo::prelude::*;
@@ -27,9 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(folder.join("main.c"), MAIN)?;
 
     println!("{:<10} {:>12} {:>12} {:>12} {:>12}", "", "1 row, us", "256 rows, us", "code", "data");
-    for (level, more) in [("-O2", None), ("-O3", Some("-march=native"))] {
+    for level in ["-O2", "-O3"] {
         for name in ["emitted", "hand"] {
-            let program = build(&folder, name, level, more)?;
+            let program = build(&folder, name, level)?;
             let output = Command::new(&program).output()?;
             let times = String::from_utf8(output.stdout)?;
             let mut times = times.split_whitespace();
@@ -77,28 +77,19 @@ fn by_hand(model: &Model) -> String {
 }
 
 /// Compiles a file and its main program.
-fn build(
-    folder: &Path,
-    name: &str,
-    level: &str,
-    more: Option<&str>,
-) -> Result<std::path::PathBuf, Box<dyn Error>> {
-    let (source, object) = (folder.join(format!("{name}.c")), folder.join(format!("{name}.o")));
+fn build(folder: &Path, name: &str, level: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let [source, object] = ["c", "o"].map(|kind| folder.join(format!("{name}.{kind}")));
     let program = folder.join(name);
     let cc = || {
         let mut command = Command::new("cc");
-        command.args([level, "-std=c99", "-ffp-contract=off"]).args(more);
+        command.args([level, "-std=c99", "-ffp-contract=off"]);
         command
     };
-    for mut command in [cc(), cc()].into_iter().enumerate().map(|(step, mut command)| {
-        if step == 0 {
-            command.arg("-c").arg(&source).arg("-o").arg(&object);
-        } else {
-            command.arg(format!("-DPREDICT={name}_predict"));
-            command.arg(folder.join("main.c")).arg(&object).arg("-o").arg(&program).arg("-lm");
-        }
-        command
-    }) {
+    let (mut compile, mut link) = (cc(), cc());
+    compile.arg("-c").arg(&source).arg("-o").arg(&object);
+    link.arg(format!("-DPREDICT={name}_predict")).arg(folder.join("main.c")).arg(&object);
+    link.arg("-o").arg(&program).arg("-lm");
+    for mut command in [compile, link] {
         if !command.status()?.success() {
             return Err(format!("`cc` cannot compile {name}.c").into());
         }

@@ -125,6 +125,16 @@ static int NAME(const T *x, long count) {
 ];
 
 impl Helpers {
+    /// The names of all functions that there may be, without the prefix.
+    pub fn names() -> impl Iterator<Item = String> {
+        // Those that others are made of begin with the name, and are of one file.
+        let parts = ["", "_before", "_column", "_dots", "_strip", "_tile"];
+        let all = HELPERS.iter().flat_map(|helper| {
+            helper.dtypes.iter().map(|&dtype| format!("{}_{}", helper.name, short(dtype)))
+        });
+        all.flat_map(move |name| parts.map(|part| format!("{name}{part}")))
+    }
+
     /// None yet; the names of all begin with the prefix.
     pub fn new(prefix: &str) -> Self {
         Self { prefix: prefix.to_string(), used: BTreeSet::new() }

@@ -12,7 +12,7 @@ use endo::{DType, Error, ErrorKind, Result, Variable, ops};
 use super::memory::{DTYPES, Layout};
 use super::options::COptions;
 use super::rows;
-use super::text::{self, Names, c_type, comment, short};
+use super::text::{self, c_type, comment, short};
 use super::unit::{SecondFile, Unit, Writing};
 
 /// A C file, and the bytes of the file beside it.
@@ -82,6 +82,9 @@ pub fn of_saved(
     let outputs = arguments("y", outputs, options.fixed_rows);
     let draws = graph.nodes.iter().any(|node| node.operation == "occasion");
     let mut file = File::new(name, options, inputs, outputs);
+    for rows in &blocks {
+        file.unit.name(&format!("rows_{rows}"));
+    }
     file.weights(&variables, "static const ")?;
     let mut inputs = names(&file.inputs);
     inputs.extend(draws.then(|| "occasion".to_string()));
@@ -167,8 +170,8 @@ struct File<'a> {
     inputs: Vec<Argument>,
     outputs: Vec<Argument>,
     unit: Unit,
-    /// Definitions of variables.
-    variables: String,
+    /// Names and definitions of variables.
+    variables: Vec<(String, String)>,
     /// What is said about each variable.
     notes: Vec<String>,
     bytes: usize,
@@ -196,7 +199,7 @@ impl<'a> File<'a> {
             inputs,
             outputs,
             unit: Unit::new(name, second),
-            variables: String::new(),
+            variables: Vec::new(),
             notes: Vec::new(),
             bytes: 0,
             checks: Vec::new(),
@@ -219,19 +222,15 @@ impl<'a> File<'a> {
                 `COptions::new().weights_file(\"net.weights\")`";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
-        // What else the file calls so must be no weight's.
-        let mut taken = Names::default();
-        for known in ["memory", "step", "predict", "weights", "load"] {
-            taken.unique(known);
-        }
         for variable in variables {
             let (value, dtype) = (variable.value(), variable.dtype());
-            let array = format!("{}_{}", self.name, taken.unique(variable.name()));
+            let array = self.unit.name(variable.name());
             self.unit.variables.push(match &mut self.unit.second {
                 Some(second) if constant => second.add(dtype, value.bytes()),
                 _ => {
-                    self.variables.push('\n');
-                    text::array(&mut self.variables, qualifiers, dtype, &array, value.bytes());
+                    let mut text = "\n".to_string();
+                    text::array(&mut text, qualifiers, dtype, &array, value.bytes());
+                    self.variables.push((array.clone(), text));
                     array.clone()
                 }
             });
@@ -445,7 +444,13 @@ impl<'a> File<'a> {
                  {name}_weights = (const unsigned char *)file;\n}}"
             );
         }
-        text.push_str(&self.variables);
+        for (array, definition) in &self.variables {
+            // Constants that nothing reads would be a warning.
+            if definition.starts_with("\nstatic") && !text::mentions(&self.blocks, array) {
+                continue;
+            }
+            text.push_str(definition);
+        }
         text.push_str(&self.unit.text());
         text.push_str(&self.blocks);
         text.push_str(entry);

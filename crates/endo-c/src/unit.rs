@@ -11,7 +11,7 @@ use endo::{Error, ErrorKind, Result};
 
 use super::helpers::Helpers;
 use super::memory::{Layout, Memory, Place};
-use super::text::{c_type, short};
+use super::text::{Names, c_type, short};
 use super::{guard, kernels, loops, product, text};
 
 /// A C file in the making.
@@ -28,6 +28,8 @@ pub struct Unit {
     constant_names: HashMap<(DType, Vec<u8>), String>,
     /// How each variable is called.
     pub variables: Vec<String>,
+    /// What the names of the file have after the prefix.
+    names: Names,
     /// The arrays that lie in a second file, if there is one.
     pub second: Option<SecondFile>,
 }
@@ -82,8 +84,12 @@ fn name(position: usize) -> String {
 impl Unit {
     /// An empty file.
     pub fn new(prefix: &str, second: Option<SecondFile>) -> Self {
+        let mut names = Names::default();
+        let own = ["memory", "step", "predict", "weights", "load", "all"].map(str::to_string);
+        own.into_iter().chain(Helpers::names()).for_each(|name| drop(names.unique(&name)));
         Self {
             prefix: prefix.to_string(),
+            names,
             helpers: Helpers::new(prefix),
             functions: Vec::new(),
             known: HashMap::new(),
@@ -92,6 +98,11 @@ impl Unit {
             variables: Vec::new(),
             second,
         }
+    }
+
+    /// A name that nothing else in the file has.
+    pub fn name(&mut self, text: &str) -> String {
+        format!("{}_{}", self.prefix, self.names.unique(text))
     }
 
     /// The lines that a plan is: the calls of all steps, and of what copies the outputs.
@@ -162,7 +173,7 @@ impl Unit {
         let name = match self.known.get(&key) {
             Some(name) => name.clone(),
             None => {
-                let name = format!("{}_{kind}_{}", self.prefix, self.functions.len());
+                let name = self.name(&format!("{kind}_{}", self.functions.len()));
                 self.functions.push(format!("\nstatic void {name}{key}"));
                 self.known.insert(key, name.clone());
                 name
@@ -204,7 +215,7 @@ impl Unit {
             self.constant_names.insert(key, name.clone());
             return name;
         }
-        let name = format!("{}_constant_{count}", self.prefix);
+        let name = self.name(&format!("constant_{count}"));
         let mut text = String::new();
         text::array(&mut text, "static const ", dtype, &name, bytes);
         self.constants.insert(count, text);
