@@ -48,9 +48,8 @@ mod running {
         _within: &[Within],
     ) {
         let trace = Trace::new();
-        let input = |input: &Array| {
-            trace.input(input.shape().clone(), input.dtype(), Site::caller())
-        };
+        let input =
+            |input: &Array| trace.input(input.shape().clone(), input.dtype(), Site::caller());
         let tensors: Vec<Tensor> = inputs.iter().map(input).collect();
         let outputs = closure(&trace, &tensors);
         let (graph, _) = trace.finish(&outputs.iter().collect::<Vec<_>>()).unwrap();
