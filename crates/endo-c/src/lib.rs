@@ -1,4 +1,4 @@
-//! Writes models and training steps of [endo](endo) as C99 that needs no library but `math.h`.
+//! Writes models and training steps of [endo] as C99 that needs no library but `math.h`.
 //!
 //! In: a model, an exported model, or the graph of any function, training steps too. Out: one file
 //! with the weights inside, static memory and no allocation, for computers that have a C compiler

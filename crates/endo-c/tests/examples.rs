@@ -1,6 +1,7 @@
 //! The models and steps of every example of the library, in C.
 
-#![allow(dead_code)] // examples have a `main`
+// Each example is a program of its own, with a `main` and the data that it needs.
+#![allow(dead_code, clippy::duplicate_mod, clippy::module_inception)]
 
 mod support;
 

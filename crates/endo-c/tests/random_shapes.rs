@@ -40,13 +40,11 @@ mod running {
         Config { cases, rng_seed, failure_persistence: None, ..given }
     }
 
+    /// What is traced: inputs to outputs.
+    pub type Closure<'a> = &'a dyn Fn(&Rc<Trace>, &[Tensor]) -> Vec<Tensor>;
+
     /// Runs a program as a plan and in C.
-    pub fn check(
-        what: &str,
-        closure: &dyn Fn(&Rc<Trace>, &[Tensor]) -> Vec<Tensor>,
-        inputs: &[Array],
-        _within: &[Within],
-    ) {
+    pub fn check(what: &str, closure: Closure, inputs: &[Array], _within: &[Within]) {
         let trace = Trace::new();
         let input =
             |input: &Array| trace.input(input.shape().clone(), input.dtype(), Site::caller());

@@ -179,7 +179,7 @@ impl Session {
             arguments.join(", "),
             moved("give", "y", want),
         );
-        given.iter().for_each(|array| self.given.extend(array.bytes()));
+        self.given.extend(given.iter().flat_map(|array| array.bytes()));
         for (index, array) in want.iter().enumerate() {
             let (what, array) = (format!("{what}, output {index}"), array.clone());
             self.wanted.push(Wanted { what, array, bound });
@@ -234,7 +234,7 @@ impl Session {
         let program = Program::new(graph).unwrap();
         let pool = Pool::new(1);
         for (index, batch) in batches.iter().enumerate() {
-            batch.iter().for_each(|array| self.given.extend(array.bytes()));
+            self.given.extend(batch.iter().flat_map(|array| array.bytes()));
             let inputs: Vec<&Array> = batch.iter().collect();
             let code = match program.run(&inputs, &mut y, &pool) {
                 Ok(()) => 0,
