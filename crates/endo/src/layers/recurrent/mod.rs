@@ -5,6 +5,7 @@
 
 mod bidirectional;
 mod cell;
+mod cells;
 mod gru;
 mod lstm;
 mod rnn;
@@ -34,9 +35,10 @@ use unrolled::{RecurrentKernel, SequenceOptions};
 
 pub use bidirectional::{Bidirectional, MergeMode};
 pub use cell::{Cell, CellContext};
+pub use cells::{RecurrentStep, StackedCells};
 pub use gru::{Gru, GruCell};
 pub use lstm::{Lstm, LstmCell};
-pub use rnn::{RecurrentStep, Rnn, RnnCell, StackedCells};
+pub use rnn::{Rnn, RnnCell};
 pub use simple_rnn::{SimpleRnn, SimpleRnnCell};
 
 /// The rows of this folder.
