@@ -17,6 +17,7 @@ pub mod formula;
 pub mod logarithm;
 pub mod loops;
 pub mod memory;
+mod numbers;
 pub mod power;
 pub mod routine;
 pub mod summary;

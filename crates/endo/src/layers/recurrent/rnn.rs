@@ -67,10 +67,10 @@ pub trait RnnCell:
 
 /// Applies a cell to every step of sequences. Keras's `RNN`.
 ///
-/// Inputs are those of the cell with an axis of steps after that of the batch. A layer that is given
-/// `(inputs, states)` begins with these states instead of 0. Steps that are masked leave the states
-/// as they are, and repeat the output before. What the cell adds to the loss at each step is one
-/// term for each name, the sum over the steps.
+/// Inputs are those of the cell with an axis of steps after that of the batch. A layer that is
+/// given `(inputs, states)` begins with these states instead of 0. Steps that are masked leave the
+/// states as they are, and repeat the output before. What the cell adds to the loss at each step is
+/// one term for each name, the sum over the steps.
 ///
 /// ```
 /// use endo::prelude::*;
