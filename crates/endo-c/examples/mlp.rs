@@ -129,7 +129,8 @@ static double measure(int rows, int calls) {
             PREDICT(x, y, rows);
         }
         clock_gettime(CLOCK_MONOTONIC, &end);
-        double time = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+        double time = (double)(end.tv_sec - begin.tv_sec);
+        time += 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
         best = time < best ? time : best;
     }
     return best * 1e6 / rows / calls;

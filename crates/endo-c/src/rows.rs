@@ -1,7 +1,8 @@
 //! Whether each row of the outputs depends on its own row of the inputs alone.
 //!
 //! In: a saved graph. Out: nothing, or the operation that takes rows together: a file for any
-//! number of rows works on some at a time, which gives every row the same numbers only if none does.
+//! number of rows works on some at a time, which gives every row the same numbers only if none
+//! does.
 
 use endo::graph::SavedGraph;
 use endo::graph::saved::{Count, SavedNode};

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use endo::graph::saved::SavedNode;
 use endo::graph::{Graph, SavedGraph};
-use endo::plan::{Action, Plan, Untuned};
+use endo::plan::{Action, Plan, Signature, Untuned};
 use endo::{DType, Error, ErrorKind, Result, Variable, ops};
 
 use super::memory::{DTYPES, Layout};
@@ -99,23 +99,40 @@ pub fn of_saved(
 /// # Errors
 /// Those of [`ExportC::export_c_with`](super::ExportC::export_c_with).
 pub fn of_graph(graph: &Graph, name: &str, options: &COptions) -> Result<CSource> {
-    let argument = |letter: &str, count: usize, index: usize, node: &endo::graph::Node| Argument {
-        name: if count == 1 { letter.to_string() } else { format!("{letter}{index}") },
-        dtype: node.dtype,
-        shape: node.shape.to_string(),
-        length: node.shape.len(),
-        note: String::new(),
+    let checks: Vec<String> = graph.checks.iter().map(|check| check.what.clone()).collect();
+    of_plan(&Plan::new(graph, &Untuned), &graph.variables, &checks, name, options)
+}
+
+/// What a run of a plan without passes of a runner computes and assigns. `variables` are those of
+/// the plan, and `checks` say what its checks demand to be finite, by index.
+///
+/// # Errors
+/// Those of [`ExportC::export_c_with`](super::ExportC::export_c_with).
+pub fn of_plan(
+    plan: &Plan,
+    variables: &[Variable],
+    checks: &[String],
+    name: &str,
+    options: &COptions,
+) -> Result<CSource> {
+    let all = |letter: &str, signatures: Vec<&Signature>| -> Vec<Argument> {
+        let count = signatures.len();
+        let argument = |(index, signature): (usize, &Signature)| Argument {
+            name: if count == 1 { letter.to_string() } else { format!("{letter}{index}") },
+            dtype: signature.dtype,
+            shape: signature.shape.to_string(),
+            length: signature.shape.len(),
+            note: String::new(),
+        };
+        signatures.into_iter().enumerate().map(argument).collect()
     };
-    let all = |letter: &str, ids: &[endo::graph::NodeId]| {
-        let arguments = ids.iter().enumerate();
-        arguments.map(|(index, &id)| argument(letter, ids.len(), index, graph.node(id))).collect()
-    };
-    let plan = Plan::new(graph, &Untuned);
-    let mut file = File::new(name, options, all("x", &graph.inputs), all("y", &graph.outputs));
-    file.weights(&graph.variables, "")?;
-    file.checks = graph.checks.iter().map(|check| check.what.clone()).collect();
+    let inputs = all("x", plan.inputs.iter().collect());
+    let outputs = all("y", plan.outputs.iter().map(|output| &output.signature).collect());
+    let mut file = File::new(name, options, inputs, outputs);
+    file.weights(variables, "")?;
+    file.checks = checks.to_vec();
     let inputs = names(&file.inputs);
-    file.block("all", &plan, &inputs, false)?;
+    file.block("all", plan, &inputs, false)?;
     Ok(file.step())
 }
 

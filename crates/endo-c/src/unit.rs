@@ -126,8 +126,8 @@ impl Unit {
             let offset =
                 if output.offset == 0 { String::new() } else { format!("{} + ", output.offset) };
             let body = format!(
-                "    for (long i = 0; i < {count}; i++) {{\n        {to}[i] = {from}[{offset}i];\n    \
-                 }}\n"
+                "    for (long i = 0; i < {count}; i++) {{\n        \
+                 {to}[i] = {from}[{offset}i];\n    }}\n"
             );
             lines.push(self.call(writing, "copy", &parameters, &body));
         }

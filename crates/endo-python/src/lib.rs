@@ -38,7 +38,8 @@ mod _native {
     use crate::function::{TracedFunction, traced_shapes};
     #[pymodule_export]
     use crate::layer::{
-        LayerHandle, add_loss, add_metric, constrain, regularize, set_mask, use_weights,
+        LayerHandle, StepTerms, add_loss, add_metric, begin_steps, constrain, end_steps,
+        regularize, set_mask, use_weights,
     };
     #[pymodule_export]
     use crate::losses::LossHandle;

@@ -36,12 +36,26 @@ def test_dropout_of_a_recurrent_layer_leaves_the_same_features_out_at_each_step(
     assert set(np.round(layer(x, training=True).numpy().ravel(), 5)) == {0.0, 6.0}
 
 
-def test_what_a_recurrent_layer_does_not_do_is_refused():
-    with pytest.raises(NotImplementedError, match="stateful.*initial_state"):
-        layers.LSTM(4, stateful=True)
-    with pytest.raises(NotImplementedError, match="recurrent_dropout"):
-        layers.GRU(4, recurrent_dropout=0.1)
-    assert layers.LSTM(4, recurrent_dropout=0.0, stateful=False, unroll=True).name == "lstm"
+def test_units_are_left_out_where_steps_read_them():
+    layer = layers.SimpleRNN(
+        1, recurrent_dropout=0.5, use_bias=False, activation="linear", return_sequences=True
+    )
+    x = np.ones((64, 3, 1), np.float32)
+    layer(x)
+    layer.set_weights([np.ones((1, 1)), np.ones((1, 1))])
+    rows = {tuple(row) for row in layer(x, training=True).numpy()[..., 0].tolist()}
+    assert rows == {(1.0, 3.0, 7.0), (1.0, 1.0, 1.0)}
+
+
+@pytest.mark.parametrize("kind, states", [("SimpleRNN", 1), ("GRU", 1), ("LSTM", 2)])
+def test_a_stateful_layer_goes_on_until_it_is_reset(kind, states):
+    layer, x = getattr(layers, kind)(4, stateful=True), _x(2, 5, 3)
+    first, second = layer(x).numpy(), layer(x).numpy()
+    assert len(layer.states) == states and not np.allclose(first, second)
+    layer.reset_states()
+    assert np.array_equal(layer(x).numpy(), first)
+    with pytest.raises(ValueError, match="stateful and keeps the states of 2 samples.* has 3"):
+        layer(_x(3, 5, 3))
 
 
 def test_an_encoder_and_a_decoder_are_trained():

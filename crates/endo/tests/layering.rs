@@ -134,7 +134,8 @@ fn sources_below(root: &Path) -> Vec<Source> {
 
 /// The files that are not tests whole.
 fn library() -> impl Iterator<Item = Source> {
-    sources().into_iter().filter(|source| !source.path.ends_with("/tests.rs"))
+    let is_test = |path: &str| path.ends_with("/tests.rs") || path.contains("/tests/");
+    sources().into_iter().filter(move |source| !is_test(&source.path))
 }
 
 /// Fails with all offenders, one a line.

@@ -24,8 +24,8 @@ pub type GradientRule =
 /// What an elementwise function says of its inputs, given the type of the last one.
 pub type Formula = for<'a> fn(inputs: &[Expression<'a>], dtype: DType) -> Expression<'a>;
 
-/// A function of one element of each input: its formula, its loops for every element type it takes, and its
-/// gradient.
+/// A function of one element of each input: its formula, its loops for every element type it takes,
+/// and its gradient.
 pub struct Elementwise {
     /// What displays call it; the method of `Tensor` has the same name.
     pub name: &'static str,
@@ -149,8 +149,8 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     }
 
     /// All that its result depends on besides its name and inputs, as whole numbers: an axis, a
-    /// flag, sizes. A saved graph holds them, and the [`KernelReader`] of the name, which stands in the same file, makes the
-    /// operation of them again.
+    /// flag, sizes. A saved graph holds them, and the [`KernelReader`] of the name, which stands in
+    /// the same file, makes the operation of them again.
     fn attributes(&self) -> Vec<i64>;
 
     /// What it does besides computing, if it is an effect; then this is run in place of

@@ -1,7 +1,7 @@
 //! The node-by-node reference: one operation computed on arrays, in the plainest way.
 //!
-//! In: a node and the values of its inputs. Out: its value, or what an effect fails with. Eager mode runs on it, and plans are
-//! tested against it.
+//! In: a node and the values of its inputs. Out: its value, or what an effect fails with. Eager
+//! mode runs on it, and plans are tested against it.
 
 use crate::array::Array;
 use crate::dtype::DType;

@@ -5,6 +5,11 @@
 use super::{Action, FusedLoop, Plan, PlanStep, Product};
 
 impl Action {
+    /// Whether it is a call of a kernel that does more than compute.
+    pub fn is_effect(&self) -> bool {
+        if let Action::Call(call) = self { call.kernel.effect().is_some() } else { false }
+    }
+
     /// The loop that it is.
     pub fn as_loop(&self) -> Option<&FusedLoop> {
         if let Action::Loop(body) = self { Some(body) } else { None }

@@ -2,8 +2,8 @@
 //! memory.
 //!
 //! In: a draft with its steps in order. Out: the places, at lines of the runner's, and the bytes
-//! of the arena. Loops write over what they read last; then the largest values are placed first, each at
-//! the lowest gap that fits.
+//! of the arena. Loops write over what they read last; then the largest values are placed first,
+//! each at the lowest gap that fits.
 
 use std::collections::HashSet;
 

@@ -6,8 +6,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+use super::PlanStep;
 use super::emit::Draft;
-use super::{Action, PlanStep};
 
 /// The steps that read and write each buffer.
 #[derive(Default)]
@@ -60,7 +60,7 @@ pub fn dependencies(draft: &Draft) -> Vec<(usize, usize)> {
 
 /// Pairs of effects that follow each other.
 fn effects(draft: &Draft) -> Vec<(usize, usize)> {
-    let is_effect = |step: &usize| matches!(&draft.steps[*step].action, Action::Call(call) if call.kernel.effect().is_some());
+    let is_effect = |&step: &usize| draft.steps[step].action.is_effect();
     let mut steps: Vec<usize> = (0..draft.steps.len()).filter(is_effect).collect();
     steps.sort_by_key(|&step| draft.positions[step]);
     steps.windows(2).map(|pair| (pair[0], pair[1])).collect()

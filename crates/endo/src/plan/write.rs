@@ -28,10 +28,9 @@ pub fn write(
     let saved: Vec<Option<usize>> =
         writes.iter().map(|(_, read)| save(draft, graph, read, &written)).collect();
     let first: Vec<usize> = (0..draft.steps.len())
-        .filter(|&step| match &draft.steps[step].action {
-            Action::Guard(_) => true,
-            Action::Call(call) => call.kernel.effect().is_some(),
-            _ => false,
+        .filter(|&step| {
+            let action = &draft.steps[step].action;
+            matches!(action, Action::Guard(_)) || action.is_effect()
         })
         .collect();
     let mut order = StepOrder::new(draft);

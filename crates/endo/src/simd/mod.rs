@@ -17,9 +17,11 @@ pub mod formula;
 pub mod logarithm;
 pub mod loops;
 pub mod memory;
+mod numbers;
 pub mod power;
 pub mod routine;
 pub mod summary;
+pub mod symbol;
 pub mod trigonometry;
 
 #[cfg(test)]
@@ -30,7 +32,7 @@ pub use cast::Cast;
 pub use combined::{COMBINED, CombinedFormula};
 pub use error_function::erfinv;
 pub use exponential::{SELU_ALPHA, SELU_SCALE, elu_slope, selu_slope, sigmoid, softplus};
-pub use expression::{Expression, ExpressionNode, Expressions, Symbol};
+pub use expression::{Expression, ExpressionNode, Expressions};
 pub use float::{Float, Fused};
 pub use fold::{Fold, Folds, Reducible, Reduction};
 pub use formula::{
@@ -40,6 +42,7 @@ pub use loops::{Byte, Loop, Loops};
 pub use memory::Memory;
 pub use routine::{MOST_RESULTS, MOST_VALUES, Routine, UpdateFormula};
 pub use summary::{Summary, dot, histogram, summary};
+pub use symbol::Symbol;
 
 /// The vector instructions a loop is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

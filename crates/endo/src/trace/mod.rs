@@ -44,7 +44,7 @@ pub use record::{HeldMetric, LayerRecord, Mark, MetricTerm};
 pub use runner::{Failure, Pool, Prepared, Runner};
 pub use session::Session;
 pub use signature::TensorSpec;
-pub use terms::Term;
+pub use terms::{Steps, Term};
 pub use traced::{TensorClosure, TracedClosure};
 pub use weight::Weight;
 pub(crate) use with_context::{WithContext, tensor_function, with_context, without_context};

@@ -78,7 +78,9 @@ impl Term {
 }
 
 /// A recurrence whose steps are traced.
-pub(crate) struct Steps {
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Steps {
     /// The first term that they may have added.
     first: usize,
     /// The number of layers around them.
@@ -203,13 +205,15 @@ impl Context {
 
     /// Begins the steps of a recurrence: what each of them adds to the loss under one name is one
     /// term, the sum. Returns what [`end_steps`](Self::end_steps) takes.
-    pub(crate) fn begin_steps(&mut self) -> Option<Steps> {
+    #[doc(hidden)]
+    pub fn begin_steps(&mut self) -> Option<Steps> {
         let steps = Steps { first: self.losses.len(), depth: self.scopes.depth() };
         self.steps.replace(steps)
     }
 
     /// Ends the steps of a recurrence, given those around it.
-    pub(crate) fn end_steps(&mut self, around: Option<Steps>) {
+    #[doc(hidden)]
+    pub fn end_steps(&mut self, around: Option<Steps>) {
         self.steps = around;
     }
 

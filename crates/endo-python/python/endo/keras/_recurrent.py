@@ -1,5 +1,7 @@
 """Recurrent layers, which begin with states and return them, and both directions of one."""
 
+import numpy as np
+
 from .. import _native
 from .._structure import flatten
 from ._calls import call_stack
@@ -14,6 +16,17 @@ _PASSAGE = " return_sequences return_state go_backwards stateful unroll"
 _WEIGHTS = " use_bias kernel_initializer recurrent_initializer bias_initializer"
 
 
+def is_state(variable):
+    """Whether a weight is a state that a stateful layer keeps."""
+    return variable.name.split("/")[-1].split(":")[0].startswith("state_")
+
+
+def reset(states):
+    """Sets states to 0."""
+    for state in states:
+        state.assign([0.0] if not state.shape else np.zeros(state.shape))
+
+
 class RecurrentLayer(NativeLayer):
     """A layer that goes through sequences `[batch, steps, features]` step by step.
 
@@ -24,34 +37,34 @@ class RecurrentLayer(NativeLayer):
     _takes_several = True
     _takes_functions = False
     _refused = {
-        "stateful": "each batch starts anew; hand states on with return_state and initial_state",
-        "recurrent_dropout": "use `dropout`, or a Dropout layer before or after",
         "unroll": None,
         "use_cudnn": None,
     }
 
     def _show_options(self):
         super()._show_options()
-        rate = self._config_value("dropout", 0.0)
-        # Keras leaves out the same features at each step.
-        text = f"dropout({float(rate)}, noise_shape=[none, 1, none])"
-        dropout = _native.LayerHandle.named(text) if rate else None
-        object.__setattr__(self, "_dropout", dropout)
-        for name in ("return_sequences", "return_state", "go_backwards"):
+        for name in ("return_sequences", "return_state", "go_backwards", "stateful"):
             object.__setattr__(self, name, bool(self._config_value(name, False)))
 
     def _text_of(self, options):
-        kept_aside = ("return_state", "dropout")
-        return super()._text_of({k: v for k, v in options.items() if k not in kept_aside})
+        return super()._text_of({k: v for k, v in options.items() if k != "return_state"})
+
+    @property
+    def states(self):
+        """The states that a stateful layer begins its next call with, once it was called."""
+        return [variable for variable in self.weights if is_state(variable)]
+
+    def reset_states(self):
+        """Begins with zeros again, where the layer is stateful."""
+        reset(self.states)
+
+    reset_state = reset_states
 
     def __call__(self, sequences, initial_state=None, mask=None, training=None):
         inputs = [sequences, *flatten(initial_state)] if initial_state is not None else sequences
         return super().__call__(inputs, mask=mask, training=training)
 
     def _apply(self, tensors, training):
-        if self._dropout is not None:
-            left = self._dropout.apply(tensors[:1], training)
-            tensors = [*left, *tensors[1:]]
         outputs = super()._apply(tensors, training)
         if not self.return_state:
             return outputs[:1]

@@ -28,6 +28,7 @@ from ._merging import (
 from ._native_layer import NativeLayer, layer_of
 from ._normalization import Normalization
 from ._recurrent import GRU, LSTM, Bidirectional, SimpleRNN
+from ._rnn import RNN, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 
 _KERNEL = (
     " kernel_initializer bias_initializer kernel_regularizer bias_regularizer"
@@ -208,11 +209,6 @@ _IMAGES = "change images with NumPy or another library before they are batches: 
 _POOLS = "use AveragePooling or MaxPooling with a window of a known size"
 # Layers of Keras that are not there, by what their names begin with: what to use instead.
 _ABSENT = {
-    "RNN": "use LSTM, GRU or SimpleRNN, or write the loop over steps in a layer of your own",
-    "StackedRNNCells": "put recurrent layers with return_sequences=True one after another",
-    "LSTMCell": "use LSTM, with return_state and initial_state for single steps",
-    "GRUCell": "use GRU, with return_state and initial_state for single steps",
-    "SimpleRNNCell": "use SimpleRNN, with return_state and initial_state for single steps",
     "ConvLSTM": "use a Conv layer in TimeDistributed, then LSTM",
     "Adaptive": _POOLS,
     "StringLookup": _WORDS,

@@ -5,6 +5,7 @@
 
 mod bidirectional;
 mod cell;
+mod cells;
 mod gru;
 mod lstm;
 mod rnn;
@@ -34,9 +35,10 @@ use unrolled::{RecurrentKernel, SequenceOptions};
 
 pub use bidirectional::{Bidirectional, MergeMode};
 pub use cell::{Cell, CellContext};
+pub use cells::{RecurrentStep, StackedCells};
 pub use gru::{Gru, GruCell};
 pub use lstm::{Lstm, LstmCell};
-pub use rnn::{RecurrentStep, Rnn, RnnCell, StackedCells};
+pub use rnn::{Rnn, RnnCell};
 pub use simple_rnn::{SimpleRnn, SimpleRnnCell};
 
 /// The rows of this folder.
@@ -88,8 +90,8 @@ layer! {
         /// The share of the features that is left out in training, for each sample the same at all
         /// steps (Gal and Ghahramani 2016). 0 unless set.
         dropout: Rate as f64 = Rate(0.0),
-        /// The share of the first state's units that is left out where a step reads it, in training,
-        /// for each sample the same at all steps. 0 unless set.
+        /// The share of the first state's units that is left out where a step reads it, in
+        /// training, for each sample the same at all steps. 0 unless set.
         recurrent_dropout: Rate as f64 = Rate(0.0),
         /// Whether each call begins with the states that the call before ended with, sample by
         /// sample; then all batches have one size. False unless set.
