@@ -370,6 +370,29 @@ def test_a_tf_function_on_symbolic_tensors_is_noted_by_its_operations():
     np.testing.assert_array_equal(keras.Model(inputs, doubled(inputs)).predict(X), X * 2)
 
 
+def test_a_layer_is_called_on_tensors_by_name():
+    query, value = keras.Input((5, 8)), keras.Input((7, 8))
+    attention = L.MultiHeadAttention(2, 4)
+    both = attention(query=query, value=value, return_attention_scores=True)
+    assert [one.shape for one in both] == [(None, 5, 8), (None, 2, 5, 7)]
+    model = keras.Model([query, value], [*both, attention(query, value)])
+    data = [np.ones((2, 5, 8), np.float32), np.ones((2, 7, 8), np.float32)]
+    outputs, scores, again = model.predict(data)
+    np.testing.assert_allclose(outputs, again, rtol=1e-5)
+    np.testing.assert_allclose(scores.sum(-1), np.ones((2, 2, 5)), rtol=1e-5)
+
+
+def test_a_recurrent_layer_begins_with_the_states_of_another():
+    first, second = keras.Input((5, 3)), keras.Input((6, 3))
+    _, *states = L.LSTM(4, return_state=True)(first)
+    outputs = L.LSTM(4, return_sequences=True)(second, initial_state=states)
+    model = keras.Model([first, second], outputs)
+    random = np.random.default_rng(0)
+    data = [random.normal(size=(2, size, 3)).astype(np.float32) for size in (5, 6)]
+    other = [data[0] + 1.0, data[1]]
+    assert outputs.shape == (None, 6, 4) and (model.predict(data) != model.predict(other)).any()
+
+
 # Mistakes
 
 

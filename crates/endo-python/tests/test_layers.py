@@ -381,3 +381,22 @@ def test_a_mask_of_ones_own_in_a_layer_of_the_library_is_refused():
     kind = type("Mine", (layers.Dense,), {"compute_mask": lambda self, inputs, mask=None: None})
     with pytest.raises(NotImplementedError, match="compute_mask"):
         kind(2)
+
+
+def test_weights_without_names_are_saved_and_read(tmp_path):
+    class Linear(keras.layers.Layer):
+        def build(self, input_shape):
+            self.w = self.add_weight(shape=(input_shape[-1], 2), initializer="random_normal")
+            self.b = self.add_weight(shape=(2,), initializer="ones")
+
+        def call(self, inputs):
+            return tf.matmul(inputs, self.w) + self.b
+
+    model = keras.Sequential([keras.Input((3,)), Linear()])
+    assert [one.name for one in model.weights] == ["weight", "weight_1"]
+    model.save_weights(tmp_path / "weights.safetensors")
+    other = keras.Sequential([keras.Input((3,)), Linear()])
+    other.load_weights(tmp_path / "weights.safetensors")
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(other.predict(x), model.predict(x))
+    assert len(keras.models.clone_model(model).weights) == 2

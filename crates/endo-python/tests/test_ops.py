@@ -258,7 +258,7 @@ def test_a_cast_in_a_plan_refuses_what_does_not_fit():
     whole = tf.function(lambda x: tf.cast(x, tf.int32))
     np.testing.assert_array_equal(whole(np.array([1.9, -2.9], np.float32)), [1, -2])
     assert whole(np.zeros((0,), np.float32)).shape == (0,)
-    with pytest.raises(Exception, match="tf.clip_by_value"):
+    with pytest.raises(ValueError, match=r"does not fit(.|\n)*test_ops.py(.|\n)*tf.clip_by_value"):
         whole(np.array([3e9, 1.0], np.float32))
     with pytest.raises(ValueError, match="tf.clip_by_value"):
         tf.cast(3e9, tf.int32)

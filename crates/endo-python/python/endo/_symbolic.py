@@ -31,6 +31,11 @@ class Record:
         self.number = next(_numbers)
 
     @property
+    def is_input(self):
+        """Whether it stands for an input, and not for a call."""
+        return not self.arguments and not self.options
+
+    @property
     def inputs(self):
         """The symbolic tensors among the arguments."""
         return symbols_in((self.arguments, self.options))

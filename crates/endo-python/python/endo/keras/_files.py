@@ -97,4 +97,7 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
 
 def clone_model(model):
     """A model made in the same way, with weights of its own."""
-    return made_of(config_of(model))
+    # Classes that are local to a function are not found by their names.
+    kinds = {type(one).__name__: type(one) for one in model._flatten_layers()}
+    with CustomObjectScope(kinds):
+        return made_of(config_of(model))

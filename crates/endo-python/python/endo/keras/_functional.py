@@ -47,7 +47,7 @@ class Graph:
 
         def maker(symbol):
             record = begins.get(id(symbol), symbol.record)
-            if not record.arguments and id(symbol) not in begins:
+            if record.is_input and id(symbol) not in begins:
                 raise ValueError(
                     f"the outputs depend on the input `{symbol.name}`, which is not among "
                     "`inputs`\n  help: give keras.Model all inputs from which outputs are computed"
@@ -72,7 +72,9 @@ class Graph:
             for symbol in record.inputs:
                 one = id(maker(symbol))
                 depths[one] = max(depth + 1, depths.get(one, 0))
-        self.records = sorted((one for one in order if one.arguments), key=lambda one: one.number)
+        self.records = sorted(
+            (one for one in order if not one.is_input), key=lambda one: one.number
+        )
         self.input_layers = [one.function for one in begins.values()]
         called = [*self.input_layers, *(one.function for one in order)]
         layers = {id(one): one for one in called if isinstance(one, Layer)}

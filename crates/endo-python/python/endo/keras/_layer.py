@@ -10,7 +10,7 @@ from ._calls import Call, accepted_arguments, call_stack, give_masks, pass_mask
 from ._first_values import first_values
 from ._named import names_of, plain_arguments
 from ._shapes import Shaped, shape_of
-from ._weights import declared_trainable, use_of
+from ._weights import declared_trainable, unused_name, use_of
 
 _ABSENT = object()
 
@@ -190,7 +190,7 @@ class Layer(Shaped):
             raise ValueError(
                 f"the initializer of `{name}` returned the shape {list(value.shape)}, not {sizes}"
             )
-        label = name or "weight"
+        label = name or unused_name("weight", self._own)
         variable = _native.Variable(value, trainable and self._is_trainable, label, dtype)
         variable._declared = bool(trainable)
         variable.constraint = constraints.get(constraint)

@@ -4,6 +4,7 @@ A model that overrides one is trained, tested or asked by it. It is traced once 
 batch, in the library's own loop, and runs as a plan.
 """
 
+import inspect
 import weakref
 
 from .. import _native
@@ -69,7 +70,7 @@ class OwnSteps:
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         with GradientTape() as tape:
             y_pred = self(x, training=True)
-            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
+            loss = self._computed_loss(x, y, y_pred, sample_weight, True)
         self._loss_tracker.update_state(loss, sample_weight=flatten(x)[0].shape[0])
         if self.optimizer is None:
             raise ValueError(
@@ -84,9 +85,7 @@ class OwnSteps:
         """Judges a batch, and returns the numbers to report by name."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
-        loss = self.compute_loss(
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False
-        )
+        loss = self._computed_loss(x, y, y_pred, sample_weight, False)
         self._loss_tracker.update_state(loss, sample_weight=flatten(x)[0].shape[0])
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
@@ -98,6 +97,14 @@ class OwnSteps:
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The compiled losses, and the terms of `add_loss` and the penalties on weights."""
         return self._sum_of([*self._compiled_terms(y, y_pred, sample_weight), *self.losses])
+
+    def _computed_loss(self, x, y, y_pred, sample_weight, training):
+        """What `compute_loss` returns, which need not take `training`."""
+        options = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": sample_weight}
+        parameters = inspect.signature(self.compute_loss).parameters
+        if "training" in parameters:
+            options["training"] = training
+        return self.compute_loss(**options)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Takes a batch into the compiled metrics, and returns all results by name."""
