@@ -4,6 +4,8 @@ Numbers are those of Keras 3.15 with the same weights.
 """
 
 import copy
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -455,3 +457,27 @@ def test_a_model_that_is_a_class_takes_no_symbolic_terms():
 def test_a_model_without_a_call_says_so():
     with pytest.raises(NotImplementedError, match="has no `call`"):
         keras.Model()(X)
+
+
+def test_models_of_inputs_and_outputs_are_collected_with_all_that_belongs_to_them():
+    class Own(keras.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    class Plain(keras.optimizers.Optimizer):
+        def update_step(self, gradient, variable, learning_rate):
+            self.assign_sub(variable, gradient * learning_rate)
+
+    def made():
+        inputs = keras.Input((6,))
+        model = Own(inputs, L.Dense(1)(L.Dense(4)(inputs) + 1.0))
+        model.compile(Plain(0.1), "mse", metrics=["mae"])
+        model.fit(X, Y, verbose=0, validation_data=(X, Y))
+        part = keras.Model(model.input, model.layers[1].output)
+        part.predict(X, verbose=0)
+        parts = (model, model.layers[1], model.optimizer, model.input, part)
+        return [weakref.ref(one) for one in parts]
+
+    references = made()
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 5

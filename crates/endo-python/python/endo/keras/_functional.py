@@ -244,7 +244,7 @@ class FunctionalModel:
         nested = isinstance(graph.inputs, (list, tuple, dict))
         structure = replaced(graph.inputs, lambda symbol: None) if nested else None
         object.__setattr__(self, "_last_structure", structure)
-        self._synced().build(graph.sizes())
+        self._build_natively(graph.sizes())
         self._after()
 
     def _call_graph(self, inputs):

@@ -77,7 +77,9 @@ class Layer(Shaped):
     # Attributes
 
     def __setattr__(self, name, value):
-        if not self.__dict__.get("_is_initialized", True) and any(
+        # A layer may hold others before that, as in Keras; a model may not.
+        is_early = self._has_seed and not self.__dict__.get("_is_initialized", True)
+        if is_early and any(
             isinstance(leaf, (Layer, _native.Variable)) for leaf in _leaves(value)
         ):
             raise RuntimeError(
