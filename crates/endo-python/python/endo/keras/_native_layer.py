@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from .. import _native, _seed, _tracking
+from .. import _native, _seed
 from .._text import value_text, written
 from . import activations, constraints, initializers, regularizers
 from ._calls import call_stack, is_in_model

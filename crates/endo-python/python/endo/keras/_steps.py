@@ -10,13 +10,13 @@ import weakref
 from .. import _native
 from .._structure import flatten, pack, skeleton
 from ..tf._tape import GradientTape
-from ._updates import UpdatedMetrics
+from ._updates import OwnStep
 from .metrics import Mean, Metric
 from .utils import unpack_x_y_sample_weight
 
-# What has a model train, be tested or asked in a way of its own.
 # How the numbers that steps return are called in the native part.
 _RETURNED = "returned_"
+# What has a model be trained and tested in a way of its own.
 _OF_LOSSES = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
 
@@ -243,7 +243,7 @@ class OwnSteps:
             data = (x, y)
         else:
             data = (x,) if isinstance(x, (list, tuple)) else x
-        with UpdatedMetrics():
+        with OwnStep():
             logs = getattr(self, name)(data)
             if not isinstance(logs, dict):
                 raise TypeError(
