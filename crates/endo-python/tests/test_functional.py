@@ -5,6 +5,7 @@ Numbers are those of Keras 3.15 with the same weights.
 
 import copy
 import gc
+import json
 import weakref
 
 import numpy as np
@@ -355,6 +356,17 @@ def test_it_is_cloned_and_copied():
     np.testing.assert_array_equal(twin.predict(X), model.predict(X))
     assert (clone.predict(X) != model.predict(X)).any()
     assert [layer.name for layer in clone.layers] == [layer.name for layer in model.layers]
+
+
+def test_it_is_made_again_of_its_configuration():
+    model = wide_and_deep()
+    config = json.loads(json.dumps(model.get_config()))
+    again = keras.Model.from_config(config)
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+    assert all(one is not other for one, other in zip(again.layers, model.layers))
+    again.set_weights(model.get_weights())
+    for ours, theirs in zip(*(one.predict([X[:, :3], X[:, 3:]]) for one in (model, again))):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_it_is_exported_without_python(tmp_path):

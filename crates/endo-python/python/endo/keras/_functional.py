@@ -14,7 +14,7 @@ from .._structure import flatten
 from .._symbolic import KerasTensor, any_in, replaced, sample_sizes
 from ._layer import Layer
 from ._named import names_of
-from ._saving import defined
+from ._saving import config_of, defined
 
 
 class Graph:
@@ -314,7 +314,7 @@ def graph_config(model):
             for one in flatten(graph.inputs)
         ],
         "input_structure": _written(graph.inputs, places),
-        "layers": layers,
+        "layers": [config_of(layer) for layer in layers],
         "calls": calls,
         "outputs": _written(graph.outputs, places),
         "terms": [[_written(symbol, places), *rest] for symbol, *rest in graph.terms],
