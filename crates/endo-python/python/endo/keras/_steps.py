@@ -291,14 +291,11 @@ class OwnSteps:
         logs = dict(logs)
         found = [("", name) for name in names.get(step, ())]
         found += [("val_", name) for name in names.get("test_step", ())]
-        reported = []
-        for start, name in found:
-            value = logs.get(start + _RETURNED + name)
-            if value is None and logs and not start:
-                value = float(self._last_value(name).value)  # after a batch
-            if value is not None:
-                reported.append((start + name, value))
-        return reported
+        return [
+            (start + name, logs[start + _RETURNED + name])
+            for start, name in found
+            if start + _RETURNED + name in logs
+        ]
 
 
 def _model_class():
