@@ -10,6 +10,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use pyo3::{create_exception, exceptions::PyException};
 
+use crate::operands::TOO_LARGE;
 use crate::phrases::in_python;
 
 create_exception!(endo, EndoError, PyException, "A mistake that endo reports.");
@@ -69,6 +70,7 @@ two_bases! {
 pub fn raised(py: Python<'_>, error: Error) -> PyErr {
     let ours = error.site().is_some_and(|site| site.file().ends_with(".rs"));
     let error = if ours { error.without_site() } else { error };
+    let error = if error.message().starts_with(TOO_LARGE) { too_large(&error) } else { error };
     let text = in_python(error.to_string());
     let class = match error.kind() {
         ErrorKind::Shape => ShapeError::class(py),
@@ -83,6 +85,20 @@ pub fn raised(py: Python<'_>, error: Error) -> PyErr {
     match class {
         Ok(class) => PyErr::from_type(class, text),
         Err(error) => error,
+    }
+}
+
+/// The error for numbers that a plan found too large for an integer.
+fn too_large(error: &Error) -> Error {
+    let message = "a number does not fit into an integer, which has 32 bits here";
+    let mut made = Error::new(ErrorKind::Argument, message)
+        .help("keep it as a float, or clip it first with tf.clip_by_value");
+    if let Some(layer) = error.layer() {
+        made = made.in_layer(layer);
+    }
+    match error.site() {
+        Some(site) => made.at(site),
+        None => made,
     }
 }
 

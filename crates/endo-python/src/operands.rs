@@ -174,6 +174,5 @@ pub fn cast_to(
     Ok(tensor.cast(dtype))
 }
 
-/// What is checked where floats become integers in a plan.
-const TOO_LARGE: &str = "a number that `tf.cast` makes an integer of 32 bits: clip it first with \
-    tf.clip_by_value, or keep it as a float; what exceeds them";
+/// What is checked where floats become integers in a plan: the error says so otherwise.
+pub const TOO_LARGE: &str = "what `tf.cast` makes an integer of 32 bits";

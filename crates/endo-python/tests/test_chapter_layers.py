@@ -1,5 +1,7 @@
 """Layers of one's own: functions, classes with weights, several inputs and outputs, training."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -288,13 +290,49 @@ def test_fit_trains_and_predict_does_not():
 # What cannot work
 
 
-def test_a_subclass_of_a_native_layer_with_a_call_is_refused():
+def test_a_subclass_of_a_native_layer_changes_its_call():
     class Centred(keras.layers.Dense):
         def call(self, inputs):
             return super().call(inputs - tf.reduce_mean(inputs))
 
-    with pytest.raises(NotImplementedError, match=r"(?s)Centred.call.*keras\.layers\.Dense"):
-        Centred(3)
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    layer = Centred(2, kernel_initializer="ones", name="centred")
+    np.testing.assert_allclose(layer(x), (x - x.mean()) @ np.ones((3, 2)), atol=1e-6)
+    assert layer.units == 2 and layer.kernel.shape == (3, 2) and len(layer.weights) == 2
+    model = keras.models.Sequential([layer, keras.layers.Dense(1)])
+    model.compile(loss="mse", optimizer="sgd")
+    model.fit(x, x[:, :1], verbose=0)
+    assert (layer.kernel.numpy() != 1.0).all() and layer.get_config()["units"] == 2
+    layer.trainable = False
+    assert len(model.trainable_weights) == 2
+    twin = copy.deepcopy(model)
+    np.testing.assert_array_equal(twin.predict(x), model.predict(x))
+
+
+def test_dropout_that_always_drops_is_saved_and_read(tmp_path):
+    class AlwaysDropout(keras.layers.Dropout):
+        def call(self, inputs):
+            return super().call(inputs, training=True)
+
+    model = keras.models.Sequential([AlwaysDropout(0.5, input_shape=[100])])
+    x = np.ones((1, 100), np.float32)
+    drawn = [model.predict(x) for _ in range(2)]
+    assert all(20 < (one == 0).sum() < 80 for one in drawn) and (drawn[0] != drawn[1]).any()
+    inputs = keras.layers.Input((100,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(AlwaysDropout(rate=0.25)(inputs)))
+    model.save(tmp_path / "model.endo")
+    objects = {"AlwaysDropout": AlwaysDropout}
+    again = keras.models.load_model(tmp_path / "model.endo", custom_objects=objects)
+    assert again.layers[1].rate == 0.25 and (again.predict(x) != again.predict(x)).any()
+
+
+def test_a_subclass_of_a_native_layer_that_cannot_be_changed_is_refused():
+    class Summed(keras.layers.LSTM):
+        def call(self, inputs):
+            return tf.reduce_sum(super().call(inputs))
+
+    with pytest.raises(NotImplementedError, match=r"(?s)Summed.call.*keras\.layers\.LSTM"):
+        Summed(3)
 
 
 def test_a_layer_without_super_says_so():

@@ -102,3 +102,27 @@ def test_each_loss_and_metric_is_described_by_a_sentence():
     for module in (keras.losses, keras.metrics):
         for name, (*_, text) in module._TABLE.items():
             assert text[0].isupper() and text.endswith(".") and len(text.split()) > 2, name
+
+
+def test_a_batch_s_numbers_are_those_of_the_epoch_so_far():
+    heard = {"train": [], "test": [], "epoch": []}
+
+    class Hearing(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            heard["train"].append(logs)
+
+        def on_test_batch_end(self, batch, logs=None):
+            heard["test"].append(logs)
+
+        def on_epoch_end(self, epoch, logs=None):
+            heard["epoch"].append(logs)
+
+    model = chain(metrics=["mae"])
+    options = {"validation_data": (X, Y), "verbose": 0, "callbacks": [Hearing()]}
+    model.fit(X, Y, batch_size=16, **options)
+    (epoch,) = heard["epoch"]
+    assert [list(logs) for logs in heard["train"]] == [["loss", "mae"]] * 4
+    assert heard["train"][-1] == pytest.approx({"loss": epoch["loss"], "mae": epoch["mae"]})
+    assert heard["test"][-1] == pytest.approx(
+        {"loss": epoch["val_loss"], "mae": epoch["val_mae"]}
+    )

@@ -4,6 +4,9 @@ Numbers are those of Keras 3.15 with the same weights.
 """
 
 import copy
+import gc
+import json
+import weakref
 
 import numpy as np
 import pytest
@@ -355,6 +358,17 @@ def test_it_is_cloned_and_copied():
     assert [layer.name for layer in clone.layers] == [layer.name for layer in model.layers]
 
 
+def test_it_is_made_again_of_its_configuration():
+    model = wide_and_deep()
+    config = json.loads(json.dumps(model.get_config()))
+    again = keras.Model.from_config(config)
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+    assert all(one is not other for one, other in zip(again.layers, model.layers))
+    again.set_weights(model.get_weights())
+    for ours, theirs in zip(*(one.predict([X[:, :3], X[:, 3:]]) for one in (model, again))):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_it_is_exported_without_python(tmp_path):
     model = plain()
     model.export(tmp_path / "model.plan")
@@ -368,6 +382,29 @@ def test_a_tf_function_on_symbolic_tensors_is_noted_by_its_operations():
 
     inputs = keras.Input((6,))
     np.testing.assert_array_equal(keras.Model(inputs, doubled(inputs)).predict(X), X * 2)
+
+
+def test_a_layer_is_called_on_tensors_by_name():
+    query, value = keras.Input((5, 8)), keras.Input((7, 8))
+    attention = L.MultiHeadAttention(2, 4)
+    both = attention(query=query, value=value, return_attention_scores=True)
+    assert [one.shape for one in both] == [(None, 5, 8), (None, 2, 5, 7)]
+    model = keras.Model([query, value], [*both, attention(query, value)])
+    data = [np.ones((2, 5, 8), np.float32), np.ones((2, 7, 8), np.float32)]
+    outputs, scores, again = model.predict(data)
+    np.testing.assert_allclose(outputs, again, rtol=1e-5)
+    np.testing.assert_allclose(scores.sum(-1), np.ones((2, 2, 5)), rtol=1e-5)
+
+
+def test_a_recurrent_layer_begins_with_the_states_of_another():
+    first, second = keras.Input((5, 3)), keras.Input((6, 3))
+    _, *states = L.LSTM(4, return_state=True)(first)
+    outputs = L.LSTM(4, return_sequences=True)(second, initial_state=states)
+    model = keras.Model([first, second], outputs)
+    random = np.random.default_rng(0)
+    data = [random.normal(size=(2, size, 3)).astype(np.float32) for size in (5, 6)]
+    other = [data[0] + 1.0, data[1]]
+    assert outputs.shape == (None, 6, 4) and (model.predict(data) != model.predict(other)).any()
 
 
 # Mistakes
@@ -432,3 +469,27 @@ def test_a_model_that_is_a_class_takes_no_symbolic_terms():
 def test_a_model_without_a_call_says_so():
     with pytest.raises(NotImplementedError, match="has no `call`"):
         keras.Model()(X)
+
+
+def test_models_of_inputs_and_outputs_are_collected_with_all_that_belongs_to_them():
+    class Own(keras.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    class Plain(keras.optimizers.Optimizer):
+        def update_step(self, gradient, variable, learning_rate):
+            self.assign_sub(variable, gradient * learning_rate)
+
+    def made():
+        inputs = keras.Input((6,))
+        model = Own(inputs, L.Dense(1)(L.Dense(4)(inputs) + 1.0))
+        model.compile(Plain(0.1), "mse", metrics=["mae"])
+        model.fit(X, Y, verbose=0, validation_data=(X, Y))
+        part = keras.Model(model.input, model.layers[1].output)
+        part.predict(X, verbose=0)
+        parts = (model, model.layers[1], model.optimizer, model.input, part)
+        return [weakref.ref(one) for one in parts]
+
+    references = made()
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 5

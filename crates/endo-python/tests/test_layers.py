@@ -395,3 +395,66 @@ def test_a_mask_of_ones_own_in_a_layer_of_the_library_is_refused():
     kind = type("Mine", (layers.Dense,), {"compute_mask": lambda self, inputs, mask=None: None})
     with pytest.raises(NotImplementedError, match="compute_mask"):
         kind(2)
+
+
+def test_weights_without_names_are_saved_and_read(tmp_path):
+    class Linear(keras.layers.Layer):
+        def build(self, input_shape):
+            self.w = self.add_weight(shape=(input_shape[-1], 2), initializer="random_normal")
+            self.b = self.add_weight(shape=(2,), initializer="ones")
+
+        def call(self, inputs):
+            return tf.matmul(inputs, self.w) + self.b
+
+    model = keras.Sequential([keras.Input((3,)), Linear()])
+    assert [one.name for one in model.weights] == ["weight", "weight_1"]
+    model.save_weights(tmp_path / "weights.safetensors")
+    other = keras.Sequential([keras.Input((3,)), Linear()])
+    other.load_weights(tmp_path / "weights.safetensors")
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(other.predict(x), model.predict(x))
+    assert len(keras.models.clone_model(model).weights) == 2
+
+
+def test_a_normalization_is_adapted_after_its_model_is_made():
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    for make in ("sequential", "functional"):
+        layer = keras.layers.Normalization()
+        if make == "sequential":
+            model = keras.Sequential([keras.Input((3,)), layer, keras.layers.Dense(1)])
+        else:
+            inputs = keras.Input((3,))
+            model = keras.Model(inputs, keras.layers.Dense(1)(layer(inputs)))
+        with pytest.raises(ValueError, match="adapt"):
+            model.predict(x)
+        layer.adapt(x)
+        model.compile("sgd", "mse")
+        model.fit(x, x[:, :1], verbose=0)
+        expected = (x - x.mean(0)) / x.std(0) @ model.layers[-1].kernel.numpy()
+        expected = expected + model.layers[-1].bias.numpy()
+        np.testing.assert_allclose(model.predict(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_layer_holds_another_before_super_init_and_uses_its_weights():
+    class Transposed(keras.layers.Layer):
+        def __init__(self, dense, **options):
+            self.dense = dense
+            super().__init__(**options)
+
+        def build(self, input_shape):
+            size = self.dense.input_shape[-1]
+            self.shift = self.add_weight(name="bias", shape=[size], initializer="zeros")
+            super().build(input_shape)
+
+        def call(self, inputs):
+            return tf.matmul(inputs, self.dense.weights[0], transpose_b=True) + self.shift
+
+    first = keras.layers.Dense(2)
+    model = keras.Sequential([first, Transposed(first)])
+    model.compile("sgd", "mse")
+    x = np.arange(12, dtype=np.float32).reshape(4, 3) / 10
+    model.fit(x, x, verbose=0)
+    kernel, bias = first.get_weights()
+    expected = (x @ kernel + bias) @ kernel.T + model.layers[1].shift.numpy()
+    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-4, atol=1e-5)
+    assert len(model.weights) == 3

@@ -172,7 +172,9 @@ def test_classes_are_drawn_by_their_probabilities():
 
 def test_a_generator_of_seeds_gives_other_numbers_each_time():
     seeds = [keras.random.SeedGenerator(1), keras.random.SeedGenerator(1)]
-    first, second = ([keras.random.normal((3,), seed=one).numpy() for _ in range(2)] for one in seeds)
+    first, second = (
+        [keras.random.normal((3,), seed=one).numpy() for _ in range(2)] for one in seeds
+    )
     np.testing.assert_array_equal(first, second)
     assert (first[0] != first[1]).all()
     assert sorted(keras.random.shuffle(A, axis=1).numpy()[0]) == sorted(A[0])
@@ -222,7 +224,9 @@ def test_elements_of_different_sizes_are_filled_up_in_batches():
     np.testing.assert_array_equal(second, [[1, 2]])
     (whole,) = data.padded_batch(3, padded_shapes=[4], padding_values=-1).as_numpy_iterator()
     np.testing.assert_array_equal(whole, [[1, -1, -1, -1], [1, 2, 3, -1], [1, 2, -1, -1]])
-    pairs = tf.data.Dataset.from_generator(lambda: ((row, row.sum()) for row in rows), (tf.int32,) * 2)
+    pairs = tf.data.Dataset.from_generator(
+        lambda: ((row, row.sum()) for row in rows), (tf.int32, tf.int32)
+    )
     for options in ({"padded_shapes": ([None], [])}, {}):
         rows_of, sums = next(iter(pairs.padded_batch(3, **options)))
         assert rows_of.shape == (3, 3) and sums.numpy().tolist() == [1, 6, 3]
@@ -254,7 +258,7 @@ def test_a_cast_in_a_plan_refuses_what_does_not_fit():
     whole = tf.function(lambda x: tf.cast(x, tf.int32))
     np.testing.assert_array_equal(whole(np.array([1.9, -2.9], np.float32)), [1, -2])
     assert whole(np.zeros((0,), np.float32)).shape == (0,)
-    with pytest.raises(Exception, match="tf.clip_by_value"):
+    with pytest.raises(ValueError, match=r"does not fit(.|\n)*test_ops.py(.|\n)*tf.clip_by_value"):
         whole(np.array([3e9, 1.0], np.float32))
     with pytest.raises(ValueError, match="tf.clip_by_value"):
         tf.cast(3e9, tf.int32)

@@ -159,7 +159,7 @@ def test_layers_are_in_training_where_a_call_says_so():
 
 def test_a_loss_of_ones_own_is_trained_and_tested_with():
     class Halved(Net):
-        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, allow_empty=False):
             return 0.5 * tf.reduce_mean(tf.square(y - y_pred))
 
     model = filled(Halved())
@@ -272,6 +272,67 @@ def test_two_models_train_against_each_other():
     assert list(history) == ["critic", "generator"] and np.isfinite(history["critic"]).all()
     after = [one.numpy() for one in model.generator.weights + model.critic.weights]
     assert all((old != new).any() for old, new in zip(before, after))
+
+
+def test_metrics_that_a_model_names_itself_are_reported_and_reset():
+    tracker = keras.metrics.Mean(name="loss")
+
+    class Tracking(Net):
+        @property
+        def metrics(self):
+            return [tracker]
+
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(self(x, training=True) - y))
+            weights = self.trainable_variables
+            self.optimizer.apply(tape.gradient(loss, weights), weights)
+            tracker.update_state(loss)
+            return {"loss": tracker.result()}
+
+    model = filled(Tracking())
+    model.compile(keras.optimizers.SGD(0.0))
+    expected = np.mean([np.square(model.predict(X[p]) - Y[p]).mean() for p in HALVES])
+    history = model.fit(X, Y, epochs=2, batch_size=5, shuffle=False, verbose=0).history
+    np.testing.assert_allclose(history["loss"], [expected] * 2, rtol=1e-5)
+
+
+HALVES = (slice(0, 5), slice(5, 10))
+
+
+def test_a_step_is_run_on_numbers_where_that_is_asked_for():
+    sums = []
+
+    class Looking(Net):
+        def train_step(self, data):
+            sums.append(float(tf.reduce_sum(data[0])))
+            return super().train_step(data)
+
+    model = Looking()
+    model.compile("sgd", "mse", run_eagerly=True)
+    model.fit(X, Y, batch_size=5, shuffle=False, verbose=0)
+    np.testing.assert_allclose(sums, [X[:5].sum(), X[5:].sum()], rtol=1e-4)
+
+
+def test_classes_have_weights():
+    def model(kind):
+        inputs = keras.Input((6,))
+        made = filled(kind(inputs, L.Dense(2, activation="softmax")(inputs)))
+        made.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        return made
+
+    class Own(keras.Model):
+        def train_step(self, data):
+            assert len(data) == 3
+            return super().train_step(data)
+
+    labels = (Y[:, 0] > 0.5).astype(np.int32)
+    ours, usual = model(Own), model(keras.Model)
+    for one in (ours, usual):
+        one.fit(X, labels, class_weight={0: 1.0, 1: 3.0}, verbose=0)
+    for left, right in zip(ours.get_weights(), usual.get_weights()):
+        np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-6)
 
 
 def test_callbacks_hear_what_a_step_returns():

@@ -8,6 +8,7 @@ data. Shapes are those of a trace in which nothing is computed.
 import functools
 import itertools
 import operator
+import threading
 import types
 
 from . import _native
@@ -18,6 +19,23 @@ from ._structure import flatten, pack, skeleton
 # its size is not the same for both.
 _SIZES = ((2, 160), (3, 224))
 _numbers = itertools.count()
+_shapes = threading.local()
+
+
+class ShapesAlone:
+    """Has layers be called for shapes and weights within ``with``, and nothing be computed."""
+
+    def __enter__(self):
+        _shapes.depth = getattr(_shapes, "depth", 0) + 1
+        return self
+
+    def __exit__(self, *raised):
+        _shapes.depth -= 1
+
+
+def wants_shapes_alone():
+    """Whether layers are called for shapes and weights."""
+    return getattr(_shapes, "depth", 0) > 0
 
 
 class Record:
@@ -29,6 +47,11 @@ class Record:
         self.function, self.arguments, self.options = function, arguments, options
         self.returned = None
         self.number = next(_numbers)
+
+    @property
+    def is_input(self):
+        """Whether it stands for an input, and not for a call."""
+        return not self.arguments and not self.options
 
     @property
     def inputs(self):
@@ -211,12 +234,15 @@ def called(function, arguments, options):
         structure = skeleton(value)
         return flatten(value)
 
-    first, second = (
-        _native.traced_shapes(
-            traced, [(open_sizes(symbol.shape, *sizes), symbol.dtype.name) for symbol in symbols]
-        )
-        for sizes in _SIZES
-    )
+    def shapes(of_batch, of_others):
+        described = [
+            (open_sizes(symbol.shape, of_batch, of_others), symbol.dtype.name)
+            for symbol in symbols
+        ]
+        return _native.traced_shapes(traced, described)
+
+    with ShapesAlone():
+        first, second = (shapes(*sizes) for sizes in _SIZES)
     outputs = [
         KerasTensor([a if a == b else None for a, b in zip(left, right)], dtype, record)
         for (left, dtype), (right, _) in zip(first, second, strict=True)

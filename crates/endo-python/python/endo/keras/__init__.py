@@ -1,10 +1,11 @@
 """Keras's names: layers, models, losses, metrics, optimizers."""
 
+import importlib
+
 from .._names import absent
 from . import _copies  # has tensors and variables be copied
 from . import (
     activations,
-    backend,
     callbacks,
     constraints,
     initializers,
@@ -12,11 +13,8 @@ from . import (
     losses,
     metrics,
     models,
-    ops,
     optimizers,
-    random,
     regularizers,
-    saving,
     utils,
 )
 from .._symbolic import KerasTensor
@@ -49,8 +47,18 @@ _ABSENT = {
 }
 
 
+# Modules that are read when a program first uses them.
+_LATER = ("backend", "ops", "random", "saving")
+
+
 def __getattr__(name):
+    if name in _LATER:
+        return importlib.import_module(f"{__name__}.{name}")
     raise absent("keras", globals(), name, _ABSENT.get(name))
+
+
+def __dir__():
+    return sorted({*globals(), *_LATER})
 
 
 __all__ = [

@@ -3,7 +3,6 @@ by what `Model.save` writes, and all else by its configuration."""
 
 import copyreg
 import os
-import tempfile
 
 import numpy as np
 
@@ -81,6 +80,8 @@ def _call_on_zeros(layer, shape):
 
 def reduce_model(model):
     """How a model is made again, with its weights and what it was compiled with."""
+    import tempfile
+
     if not model.weights:
         return _unbuilt, (config_of(model), _arguments(model))
     with tempfile.TemporaryDirectory(prefix="endo-") as folder:
@@ -91,6 +92,8 @@ def reduce_model(model):
 
 
 def _model(content):
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="endo-") as folder:
         path = os.path.join(folder, "model")
         with open(path, "wb") as file:

@@ -2,8 +2,6 @@
 
 import json
 import os
-import tempfile
-import zipfile
 
 from .._dtypes import TensorShape
 from ._saving import CustomObjectScope, config_of, made_of, with_objects
@@ -13,6 +11,9 @@ _FILES_OF_WEIGHTS = "read a file of save_weights by load_weights, and save model
 
 def write_model(model, path):
     """Writes a model to a file, which is there as a whole or not at all."""
+    import tempfile
+    import zipfile
+
     content = {
         "format": 1,
         "model": config_of(model),
@@ -66,6 +67,9 @@ def _build(model, content):
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """The model that `Model.save` has written. Functions and classes of the program are found where
     they were defined, or in `custom_objects`."""
+    import tempfile
+    import zipfile
+
     path = os.fspath(filepath)
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file {path}")
@@ -93,4 +97,7 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
 
 def clone_model(model):
     """A model made in the same way, with weights of its own."""
-    return made_of(config_of(model))
+    # Classes that are local to a function are not found by their names.
+    kinds = {type(one).__name__: type(one) for one in model._flatten_layers()}
+    with CustomObjectScope(kinds):
+        return made_of(config_of(model))

@@ -14,7 +14,7 @@ from .._structure import flatten
 from .._symbolic import KerasTensor, any_in, replaced, sample_sizes
 from ._layer import Layer
 from ._named import names_of
-from ._saving import defined
+from ._saving import config_of, defined
 
 
 class Graph:
@@ -47,7 +47,7 @@ class Graph:
 
         def maker(symbol):
             record = begins.get(id(symbol), symbol.record)
-            if not record.arguments and id(symbol) not in begins:
+            if record.is_input and id(symbol) not in begins:
                 raise ValueError(
                     f"the outputs depend on the input `{symbol.name}`, which is not among "
                     "`inputs`\n  help: give keras.Model all inputs from which outputs are computed"
@@ -72,7 +72,9 @@ class Graph:
             for symbol in record.inputs:
                 one = id(maker(symbol))
                 depths[one] = max(depth + 1, depths.get(one, 0))
-        self.records = sorted((one for one in order if one.arguments), key=lambda one: one.number)
+        self.records = sorted(
+            (one for one in order if not one.is_input), key=lambda one: one.number
+        )
         self.input_layers = [one.function for one in begins.values()]
         called = [*self.input_layers, *(one.function for one in order)]
         layers = {id(one): one for one in called if isinstance(one, Layer)}
@@ -242,7 +244,7 @@ class FunctionalModel:
         nested = isinstance(graph.inputs, (list, tuple, dict))
         structure = replaced(graph.inputs, lambda symbol: None) if nested else None
         object.__setattr__(self, "_last_structure", structure)
-        self._synced().build(graph.sizes())
+        self._build_natively(graph.sizes())
         self._after()
 
     def _call_graph(self, inputs):
@@ -312,7 +314,7 @@ def graph_config(model):
             for one in flatten(graph.inputs)
         ],
         "input_structure": _written(graph.inputs, places),
-        "layers": layers,
+        "layers": [config_of(layer) for layer in layers],
         "calls": calls,
         "outputs": _written(graph.outputs, places),
         "terms": [[_written(symbol, places), *rest] for symbol, *rest in graph.terms],

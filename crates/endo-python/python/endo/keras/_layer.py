@@ -10,7 +10,7 @@ from ._calls import Call, accepted_arguments, call_stack, give_masks, pass_mask
 from ._first_values import first_values
 from ._named import names_of, plain_arguments
 from ._shapes import Shaped, shape_of
-from ._weights import declared_trainable, use_of
+from ._weights import declared_trainable, unused_name, use_of
 
 _ABSENT = object()
 
@@ -77,7 +77,9 @@ class Layer(Shaped):
     # Attributes
 
     def __setattr__(self, name, value):
-        if not self.__dict__.get("_is_initialized", True) and any(
+        # A layer may hold others before that, as in Keras; a model may not.
+        is_early = self._has_seed and not self.__dict__.get("_is_initialized", True)
+        if is_early and any(
             isinstance(leaf, (Layer, _native.Variable)) for leaf in _leaves(value)
         ):
             raise RuntimeError(
@@ -190,7 +192,7 @@ class Layer(Shaped):
             raise ValueError(
                 f"the initializer of `{name}` returned the shape {list(value.shape)}, not {sizes}"
             )
-        label = name or "weight"
+        label = name or unused_name("weight", self._own)
         variable = _native.Variable(value, trainable and self._is_trainable, label, dtype)
         variable._declared = bool(trainable)
         variable.constraint = constraints.get(constraint)

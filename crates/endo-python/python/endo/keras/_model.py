@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _native, _seed
 from .._structure import pack
+from .._symbolic import ShapesAlone
 from . import losses, optimizers
 from ._batches import by_output, by_output_lists
 from ._calls import call_stack
@@ -110,9 +111,15 @@ class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
             shapes = [[1, *shape[1:]] for shape in self._input_shapes]
             graph = self._graph
             sizes = [(shape, "float32") for shape in shapes] if graph is None else graph.sizes()
-            model.build(sizes)
+            self._build_natively(sizes)
             self._after()
         return model
+
+    def _build_natively(self, inputs):
+        """Makes the weights for inputs of these shapes and types."""
+        model = self._synced()
+        with ShapesAlone():
+            model.build(inputs)
 
     def _after(self):
         """Notes what the trace has seen, once layers are built."""
@@ -210,7 +217,7 @@ class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
         shapes = list(input_shape) if several else [input_shape]
         object.__setattr__(self, "_last_structure", [None] * len(shapes) if several else None)
         sizes = [[1 if size is None else int(size) for size in shape] for shape in shapes]
-        self._synced().build([(shape, "float32") for shape in sizes])
+        self._build_natively([(shape, "float32") for shape in sizes])
         self._after()
 
     # Training

@@ -142,7 +142,7 @@ def family(base, by_text, wanted):
         return identifier._text() if is_text else None
 
     get.__doc__ = "What a name, an object or a function stands for."
-    text_of.__doc__ = "The text for the native part; ``None`` where it is a function of the program."
+    text_of.__doc__ = "The text for the native part; ``None`` where there is none."
     return get, text_of
 
 

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from .. import _native, _seed, _tracking
+from .. import _native, _seed
 from .._text import value_text, written
 from . import activations, constraints, initializers, regularizers
 from ._calls import call_stack, is_in_model
@@ -53,13 +53,20 @@ class NativeLayer(Layer):
     # Whether its activation may be a function of the program.
     _takes_functions = True
 
+    # The layer of the library that computes for one whose `call` a program has written.
+    _library_layer = None
+
     def __init__(self, *arguments, **options):
-        changed = overridden(type(self), "call", "build", "add_weight", "compute_mask")
+        changed = overridden(type(self), "build", "add_weight", "compute_mask")
+        if not changed and overridden(type(self), "call"):
+            if type(self)._apply is NativeLayer._apply and not self._takes_several:
+                return self._hold_library_layer(arguments, options)
+            changed = "call"
         if changed:
             raise NotImplementedError(
                 f"`{type(self).__name__}.{changed}` would not be called: a layer of the library "
                 "computes natively\n  help: write a keras.layers.Layer that holds a "
-                f"keras.layers.{_library_class(type(self))} as an attribute, and call it in `call`"
+                f"keras.layers.{_library_kind(type(self)).__name__} as an attribute, and call it in `call`"
             )
         options = with_names(type(self), arguments, options)
         if "input_length" in options and "input_length" not in self._positional:
@@ -67,11 +74,7 @@ class NativeLayer(Layer):
             del options["input_length"]
         options = {name: _chosen(name, value) for name, value in options.items()}
         config = dict(options)
-        base = {
-            name: options.pop(name)
-            for name in ("trainable", "name", "dtype", "input_shape", "input_dim")
-            if name in options and not (name == "input_dim" and name in self._positional)
-        }
+        base = self._base_options(options)
         if getattr(base.get("dtype"), "name", base.get("dtype")) not in (None, "float32"):
             raise NotImplementedError(
                 f"{type(self).__name__} with dtype={base['dtype']!r}: layers of the library "
@@ -84,6 +87,23 @@ class NativeLayer(Layer):
         hidden(self, "_native_weights", None)
         self._make()
         self._show_options()
+
+    def _base_options(self, options):
+        """The options that all layers have, which are taken out of the others."""
+        return {
+            name: options.pop(name)
+            for name in ("trainable", "name", "dtype", "input_shape", "input_dim")
+            if name in options and not (name == "input_dim" and name in self._positional)
+        }
+
+    def _hold_library_layer(self, arguments, options):
+        """Makes the layer one of Python, whose `super().call` is a layer of the library."""
+        options = with_names(type(self), arguments, options)
+        config, base = dict(options), self._base_options(options)
+        super().__init__(**base)
+        object.__setattr__(self, "_config", config)
+        object.__setattr__(self, "_native_weights", None)
+        self._library_layer = _library_kind(type(self))(**options)
 
     def _show_options(self):
         """Makes attributes of the options."""
@@ -112,6 +132,9 @@ class NativeLayer(Layer):
         return self._text_of(options)
 
     def __setattr__(self, name, value):
+        if self.__dict__.get("_library_layer") is not None and name in self._positional:
+            setattr(self._library_layer, name, value)
+            return
         is_made = self.__dict__.get("_handle_or_none") is not None
         is_option = name in self._positional or name in self._defaults or name == "activation"
         if is_made and is_option and not hasattr(type(self), name):
@@ -149,7 +172,7 @@ class NativeLayer(Layer):
     @trainable.setter
     def trainable(self, value):
         Layer.trainable.fset(self, value)
-        if self._native_weights is None:
+        if self._native_weights is None and self._library_layer is None:
             self._make()
 
     def _text_of(self, options):
@@ -231,6 +254,8 @@ class NativeLayer(Layer):
         return default if value is None else value
 
     def _apply(self, tensors, training):
+        if self._library_layer is not None:
+            return super()._apply(tensors, training)
         if len(tensors) != 1 and not self._takes_several:
             raise ValueError(
                 f"`{self.name}` takes one tensor, got {len(tensors)}\n"
@@ -271,6 +296,9 @@ class NativeLayer(Layer):
             object.__setattr__(self, "_scope_name", parts[-2] if len(parts) > 1 else None)
 
     def __getattr__(self, name):
+        library_layer = self.__dict__.get("_library_layer")
+        if library_layer is not None and not name.startswith("_"):
+            return getattr(library_layer, name)
         for weight in self.__dict__.get("_native_weights") or []:
             if weight.name == name:
                 return weight
@@ -286,21 +314,22 @@ class NativeLayer(Layer):
 
     def build(self, input_shape):
         """Makes the weights for an input of this shape."""
-        if self.built:
+        if self.built or self._library_layer is not None:
             return
         self(_native.fill([1 if size is None else size for size in input_shape], 0.0, "float32"))
 
     def call(self, inputs, training=None):
         """What the layer computes."""
-        return self(inputs, training=training)
+        layer = self if self._library_layer is None else self._library_layer
+        return layer(inputs, training=training)
 
     def get_config(self):
         return {name: _config_of(value) for name, value in self._config.items()}
 
 
-def _library_class(kind):
-    """The name of the library's class that a class is, or is made of."""
-    return next(one.__name__ for one in kind.__mro__ if "_native_name" in vars(one))
+def _library_kind(kind):
+    """The library's class that a class is, or is made of."""
+    return next(one for one in kind.__mro__ if "_native_name" in vars(one))
 
 
 def _chosen(name, value):

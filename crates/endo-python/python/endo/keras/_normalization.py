@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._arrays import to_numpy
+from .._symbolic import wants_shapes_alone
 from ._batches import batch_of
 from ._native_layer import NativeLayer
 
@@ -46,6 +47,8 @@ class Normalization(NativeLayer):
         return self._given.get("mean") is not None
 
     def _apply(self, tensors, training):
+        if not self._is_known() and wants_shapes_alone():
+            return tensors  # it may be adapted once the model is made
         if not self._is_known():
             raise ValueError(f"`{self.name}` knows no mean and no variance\n  help: {_HELP}")
         if self._handle_or_none is None:

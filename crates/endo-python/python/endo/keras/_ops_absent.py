@@ -15,8 +15,8 @@ _WORDS = {
         " bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman cdist"
         " cholesky_inverse corrcoef correlate cross ctc_decode digitize eig eigh extract_sequences"
         " fft fft2 gcd geomspace hamming hanning histogram i0 ifft2 image in_top_k irfft isin istft"
-        " kaiser kron lcm ldexp left_shift linalg logdet logspace lstsq lu_factor matrix_rank median"
-        " multi_hot nextafter numpy percentile pinv polar psnr qr quantile rearrange rfft"
+        " kaiser kron lcm ldexp left_shift linalg logdet logspace lstsq lu_factor matrix_rank"
+        " median multi_hot nextafter numpy percentile pinv polar psnr qr quantile rearrange rfft"
         " right_shift searchsorted signbit slogdet solve_triangular stft svd trapezoid tri"
         " unravel_index vander view"
     ),
@@ -36,8 +36,8 @@ _WORDS = {
         " nanprod nanquantile nanstd nansum nanvar"
     ),
     _SHAPES: (
-        "depth_to_space diagflat diagonal dsplit dstack empty empty_like fliplr flipud fold get_item"
-        " hsplit rot90 scatter scatter_update slice_update space_to_depth unfold vsplit"
+        "depth_to_space diagflat diagonal dsplit dstack empty empty_like fliplr flipud fold"
+        " get_item hsplit rot90 scatter scatter_update slice_update space_to_depth unfold vsplit"
     ),
     _SIZES: "nonzero unique",
     _REAL: "conj conjugate imag real view_as_complex view_as_real",

@@ -4,18 +4,19 @@ A model that overrides one is trained, tested or asked by it. It is traced once 
 batch, in the library's own loop, and runs as a plan.
 """
 
+import inspect
 import weakref
 
 from .. import _native
 from .._structure import flatten, pack, skeleton
 from ..tf._tape import GradientTape
-from ._updates import UpdatedMetrics
+from ._updates import OwnStep
 from .metrics import Mean, Metric
 from .utils import unpack_x_y_sample_weight
 
-# What has a model train, be tested or asked in a way of its own.
 # How the numbers that steps return are called in the native part.
 _RETURNED = "returned_"
+# What has a model be trained and tested in a way of its own.
 _OF_LOSSES = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
 
@@ -69,7 +70,7 @@ class OwnSteps:
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         with GradientTape() as tape:
             y_pred = self(x, training=True)
-            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
+            loss = self._computed_loss(x, y, y_pred, sample_weight, True)
         self._loss_tracker.update_state(loss, sample_weight=flatten(x)[0].shape[0])
         if self.optimizer is None:
             raise ValueError(
@@ -84,9 +85,7 @@ class OwnSteps:
         """Judges a batch, and returns the numbers to report by name."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
-        loss = self.compute_loss(
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False
-        )
+        loss = self._computed_loss(x, y, y_pred, sample_weight, False)
         self._loss_tracker.update_state(loss, sample_weight=flatten(x)[0].shape[0])
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
@@ -98,6 +97,14 @@ class OwnSteps:
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The compiled losses, and the terms of `add_loss` and the penalties on weights."""
         return self._sum_of([*self._compiled_terms(y, y_pred, sample_weight), *self.losses])
+
+    def _computed_loss(self, x, y, y_pred, sample_weight, training):
+        """What `compute_loss` returns, which need not take `training`."""
+        options = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": sample_weight}
+        parameters = inspect.signature(self.compute_loss).parameters
+        if "training" in parameters:
+            options["training"] = training
+        return self.compute_loss(**options)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Takes a batch into the compiled metrics, and returns all results by name."""
@@ -236,7 +243,7 @@ class OwnSteps:
             data = (x, y)
         else:
             data = (x,) if isinstance(x, (list, tuple)) else x
-        with UpdatedMetrics():
+        with OwnStep():
             logs = getattr(self, name)(data)
             if not isinstance(logs, dict):
                 raise TypeError(
@@ -284,14 +291,11 @@ class OwnSteps:
         logs = dict(logs)
         found = [("", name) for name in names.get(step, ())]
         found += [("val_", name) for name in names.get("test_step", ())]
-        reported = []
-        for start, name in found:
-            value = logs.get(start + _RETURNED + name)
-            if value is None and logs and not start:
-                value = float(self._last_value(name).value)  # after a batch
-            if value is not None:
-                reported.append((start + name, value))
-        return reported
+        return [
+            (start + name, logs[start + _RETURNED + name])
+            for start, name in found
+            if start + _RETURNED + name in logs
+        ]
 
 
 def _model_class():

@@ -1,4 +1,7 @@
-"""Layers called on symbolic tensors: what they note, and the tensors of their first call."""
+"""Layers called on symbolic tensors: what they note, and the tensors of their first call.
+
+And that a layer of a program has called `super().__init__()`.
+"""
 
 import functools
 
@@ -18,6 +21,18 @@ def _on_symbols(call):
     return __call__
 
 
+def _checked(kind, init):
+    """An `__init__` after which a layer of its class must be one."""
+
+    @functools.wraps(init)
+    def __init__(self, *arguments, **options):
+        init(self, *arguments, **options)
+        if type(self) is kind:
+            self._require_init()
+
+    return __init__
+
+
 class OnSymbols:
     """A layer that may be called on symbolic tensors, `keras.Input(shape)`."""
 
@@ -28,6 +43,8 @@ class OnSymbols:
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _checked(cls, cls.__init__)
         if "__call__" in cls.__dict__:
             cls.__call__ = _on_symbols(cls.__call__)
 

@@ -5,7 +5,7 @@ import threading
 _steps = threading.local()
 
 
-class UpdatedMetrics:
+class OwnStep:
     """Has the metrics that are updated within ``with`` be those of a step."""
 
     def __enter__(self):

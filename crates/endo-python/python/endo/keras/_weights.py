@@ -8,6 +8,14 @@ def declared_trainable(variable):
     return variable._declared
 
 
+def unused_name(name, variables):
+    """A name with a number, where variables have the name already."""
+    taken, number = {variable.name for variable in variables}, 0
+    while (found := f"{name}_{number}" if number else name) in taken:
+        number += 1
+    return found
+
+
 def use_of(variable, place):
     """A variable with its name, its regularizer and its constraint, as the native part takes it."""
     regularizer = getattr(variable, "regularizer", None)

@@ -100,6 +100,14 @@ class CallbackList:
             getattr(callback, name)(*arguments)
         return bool(self.model.stop_training)
 
+    def _with_metrics(self, logs):
+        """The loss so far, its terms unless it is the compiled loss alone, and the metrics."""
+        is_alone = set(logs) == {"loss", "main"}
+        numbers = {"loss": logs["loss"]} if is_alone else dict(logs)
+        for name, value in self.model._model().metric_results():
+            numbers.setdefault(name, value)
+        return numbers
+
     def train_begin(self, number, logs):
         self.model.stop_training = False
         return self._tell("on_train_begin", {})
@@ -118,6 +126,7 @@ class CallbackList:
         return self._tell("on_train_batch_begin", batch, {})
 
     def train_batch_end(self, batch, logs):
+        logs = self._with_metrics(logs)
         self._tell("on_batch_end", batch, logs)
         return self._tell("on_train_batch_end", batch, logs)
 
@@ -131,6 +140,7 @@ class CallbackList:
         return self._tell("on_test_batch_begin", batch, {})
 
     def test_batch_end(self, batch, logs):
+        logs = self._with_metrics(logs)
         return self._tell("on_test_batch_end", batch, logs)
 
 

@@ -182,7 +182,10 @@ _TABLE = {
     "KLDivergence": ("", "The Kullback-Leibler divergence."),
     "LogCosh": ("", "The logarithm of the hyperbolic cosine."),
     "MeanAbsoluteError": ("", "The mean of absolute differences."),
-    "MeanAbsolutePercentageError": ("", "The mean of absolute differences, in percent of the targets."),
+    "MeanAbsolutePercentageError": (
+        "",
+        "The mean of absolute differences, in percent of the targets.",
+    ),
     "MeanSquaredError": ("", "The mean of squared differences."),
     "MeanSquaredLogarithmicError": ("", "The mean square of the differences of `log(1 + x)`."),
     "Poisson": ("", "The mean of `y_pred - y_true * log(y_pred)`, for counts."),

@@ -311,7 +311,7 @@ _TABLE = {
         "max",
         "The area under the curve of sensitivity, or of precision.",
     ),
-    "BinaryAccuracy": ("name dtype threshold", "max", "How often samples of two classes are told right."),
+    "BinaryAccuracy": ("name dtype threshold", "max", "How often two classes are told right."),
     "BinaryCrossentropy": (
         "name dtype from_logits label_smoothing",
         "min",
@@ -368,7 +368,7 @@ _TABLE = {
         "The mean over all classes of the overlap over the union.",
     ),
     "PearsonCorrelation": ("name dtype axis", "max", "The linear correlation (Pearson 1895)."),
-    "Precision": ("thresholds top_k class_id", "max", "The share of positive predictions that are right."),
+    "Precision": ("thresholds top_k class_id", "max", "The share of positives that are right."),
     "PrecisionAtRecall": (
         "recall num_thresholds class_id",
         "max",
