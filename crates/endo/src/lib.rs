@@ -92,6 +92,7 @@ pub mod random;
 pub mod regularizers;
 pub mod report;
 pub mod shape;
+pub mod shards;
 mod shown;
 #[doc(hidden)]
 pub mod simd;

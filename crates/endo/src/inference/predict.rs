@@ -83,13 +83,16 @@ impl<I: Tree, O: Tree> RowsRunner for Runner<'_, I, O> {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         self.occasion = Some(occasion);
-        Runner::run(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
+        Runner::run(self, Batch { inputs, targets: &[], weights: &[], given: &[], rows: &[] })?;
         Ok(self.outputs().1)
     }
 
     #[track_caller]
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>> {
-        let step = Runner::step(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
+        let step = Runner::step(
+            self,
+            Batch { inputs, targets: &[], weights: &[], given: &[], rows: &[] },
+        )?;
         Ok(step.filter(|step| step.made.states.is_empty()))
     }
 }

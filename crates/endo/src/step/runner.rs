@@ -14,6 +14,7 @@ use crate::graph::{Graph, Occasion, Tensor, Tree};
 use crate::net::WeightState;
 use crate::trace::program::Failure;
 use crate::trace::replay::{InputNames, Replay};
+use crate::trace::sharded::{ShardStage, SumLayout};
 use crate::trace::{Context, Program};
 use crate::variable::Variable;
 
@@ -39,6 +40,8 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     due: Vec<ProbeRequest>,
     /// Which of the steps used has shown it, in the last run.
     seen: Option<usize>,
+    /// Which stage of the step of a shard it runs, if it does, with what is summed.
+    pub shard: Option<(ShardStage, Arc<SumLayout>)>,
     /// What random numbers of the next run are drawn for; none in training.
     pub occasion: Option<Occasion>,
     /// How steps that draw are told of it, once one has been.
@@ -77,6 +80,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             last: None,
             due: Vec::new(),
             seen: None,
+            shard: None,
             occasion,
             told: None,
             draws_seen: DrawsSeen::default(),
@@ -94,6 +98,19 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     /// rounded differently.
     pub fn begin(&mut self, due: Vec<ProbeRequest>) {
         (self.due, self.traced) = (due, false);
+    }
+
+    /// Computes what the next step of such a batch shows, and runs no step.
+    #[track_caller]
+    pub fn show(&mut self, batch: Batch<'_>) -> Result<()> {
+        let (due, inputs) = (std::mem::take(&mut self.due), batch.arrays().collect::<Vec<_>>());
+        let index = self.find(&due, batch.counts(), &inputs);
+        self.due = due;
+        let index = index?;
+        let (step, outputs) = &mut self.used[index];
+        step.program.run(&inputs, outputs, &self.steps.pool)?;
+        self.seen = Some(index);
+        Ok(())
     }
 
     /// What the last run showed.
@@ -193,7 +210,6 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             step.program.run(inputs, outputs, &self.steps.pool)?;
             self.seen = Some(index);
         }
-        let (request, replays) = (self.request(&[], counts), self.replays);
         let Self { steps, used, occasion, told, .. } = self;
         let (step, outputs) = &mut used[main];
         let told = occasion.filter(|_| step.draws).map(|occasion| {
@@ -201,11 +217,16 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             occasion.write(told);
             &*told
         });
-        match with_last(inputs, told, |inputs| step.program.attempt(inputs, outputs, &steps.pool)) {
+        let ran =
+            with_last(inputs, told, |inputs| step.program.attempt(inputs, outputs, &steps.pool));
+        let step = &self.used[main].0;
+        match ran {
             Ok(()) => Ok(()),
-            Err(Failure::NotFinite(check)) if replays => {
+            Err(Failure::NotFinite(check)) if self.replays => {
+                let told = self.told.as_ref().filter(|_| self.occasion.is_some() && step.draws);
                 let inputs: Vec<&Array> = inputs.iter().copied().chain(told).collect();
-                Err(steps.explain(step, request, check, &inputs, rows))
+                let request = self.request(&[], counts);
+                Err(self.steps.explain(step, request, check, &inputs, rows))
             }
             Err(Failure::NotFinite(check)) => Err(step.program.failure(check)),
             Err(Failure::Memory(error)) => Err(error),
@@ -213,9 +234,10 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     }
 
     /// What is traced for such a batch, to show this.
-    fn request<'a>(&self, due: &'a [ProbeRequest], counts: BatchCounts) -> StepRequest<'a> {
+    fn request<'a>(&'a self, due: &'a [ProbeRequest], counts: BatchCounts) -> StepRequest<'a> {
         let Self { kind, occasion, deny_warnings, unchecked, .. } = *self;
-        StepRequest { kind, counts, due, occasion, deny_warnings, unchecked }
+        let shard = self.shard.as_ref().map(|(stage, layout)| (*stage, layout));
+        StepRequest { kind, counts, due, occasion, deny_warnings, unchecked, shard }
     }
 
     /// The place among the steps used of the one for such a batch that shows this, traced if there
@@ -278,7 +300,10 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         inputs: impl Iterator<Item = &'b Array>,
     ) -> bool {
         let key = &step.key;
-        key.kind == self.kind && key.unchecked == self.unchecked && key.fits(counts, inputs, due)
+        key.kind == self.kind
+            && key.unchecked == self.unchecked
+            && key.stage == self.shard.as_ref().map(|(stage, _)| *stage)
+            && key.fits(counts, inputs, due)
     }
 }
 
@@ -303,8 +328,12 @@ fn with_last<R>(inputs: &[&Array], last: Option<&Array>, run: impl FnOnce(&[&Arr
 
 /// What an array of a batch is called.
 fn name(counts: BatchCounts, index: usize) -> String {
-    let kinds =
-        [("inputs", counts.inputs), ("targets", counts.targets), ("sample_weight", counts.weights)];
+    let kinds = [
+        ("inputs", counts.inputs),
+        ("targets", counts.targets),
+        ("sample_weight", counts.weights),
+        ("sums of shards", counts.given),
+    ];
     let mut names = kinds.into_iter().flat_map(|(kind, count)| {
         (0..count)
             .map(move |place| if count == 1 { kind.to_string() } else { format!("{kind} {place}") })
@@ -325,8 +354,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     pub fn training_graph(&self, batch: &Dataset) -> Result<Graph> {
         let batch = Batch::from(batch);
         let arrays: Vec<&Array> = batch.arrays().collect();
-        let request = Runner::new(self, StepKind::Train).request(&[], batch.counts());
-        Ok(self.trace(request, &arrays)?.0)
+        let runner = Runner::new(self, StepKind::Train);
+        Ok(self.trace(runner.request(&[], batch.counts()), &arrays)?.0)
     }
 
     #[track_caller]
@@ -334,8 +363,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let (graph, warnings, made) = self.trace(request, inputs)?;
         let warned = !warnings.is_empty();
         self.net.warn(warnings);
-        let StepRequest { kind, counts, due, unchecked, .. } = request;
-        let key = StepKey { unchecked, ..StepKey::new(kind, counts, inputs, due) };
+        let StepRequest { kind, counts, due, unchecked, shard, .. } = request;
+        let stage = shard.map(|(stage, _)| stage);
+        let key = StepKey { unchecked, stage, ..StepKey::new(kind, counts, inputs, due) };
         Ok(self.cache.keep(TracedStep::new(key, graph, made, warned)?))
     }
 
@@ -361,23 +391,26 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     pub(super) fn step(
         &self,
-        StepRequest { kind, counts, due, .. }: StepRequest<'_>,
+        StepRequest { kind, counts, due, shard, .. }: StepRequest<'_>,
         tensors: &[Tensor],
         cx: &mut Context,
         made: &RefCell<StepOutputs>,
     ) -> Vec<Tensor> {
         let (inputs, rest) = tensors.split_at(counts.inputs);
-        let (targets, weights) = rest.split_at(counts.targets);
+        let (targets, rest) = rest.split_at(counts.targets);
+        let (weights, given) = rest.split_at(counts.weights);
         let Some(x) = crate::net::structure::<I>(inputs, cx) else { return Vec::new() };
         if kind == StepKind::Predict {
             let (outputs, states) = self.predict_step(x, cx);
-            *made.borrow_mut() =
-                StepOutputs { states, weights: self.weight_states(cx), ..StepOutputs::default() };
+            *made.borrow_mut() = StepOutputs { states, ..self.traced_weights(cx) };
             return outputs.tensors().into_iter().cloned().collect();
         }
         let Some(compiled) = &self.compiled else { return Vec::new() };
         let is_training = kind == StepKind::Train;
         cx.begin_step(is_training);
+        if let Some((stage, layout)) = shard {
+            cx.begin_shard(stage, given.to_vec(), layout.clone());
+        }
         let batch = x.tensors().first().map_or(1, |inputs| inputs.batch());
         let mark = cx.mark();
         let step = BatchStep::new(self, compiled, x, [targets, weights], mark);
@@ -416,12 +449,15 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         }
         let totals = self.metric_totals(cx);
         let states = assigned_states(&totals, cx);
+        if shard.is_some() {
+            return self.end_shard(terms, &totals, states, cx, made);
+        }
         if !is_training {
             // What a custom step assigns itself ends with the step.
             cx.trace().keep_writes(&totals.iter().chain(&states).collect::<Vec<_>>());
         }
         *made.borrow_mut() =
-            StepOutputs { names: terms.names(), shown, states, weights: self.weight_states(cx) };
+            StepOutputs { names: terms.names(), shown, states, ..self.traced_weights(cx) };
         let reported = if due.is_empty() || self.eager { terms.into_tensors() } else { Vec::new() };
         reported.into_iter().chain(values).collect()
     }
@@ -434,14 +470,15 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     }
 
     /// What may change the model's weights, and those of other models that the trace has used.
-    fn weight_states(&self, cx: &Context) -> Vec<(Variable, WeightState)> {
+    pub(super) fn traced_weights(&self, cx: &Context) -> StepOutputs {
         let mut weights = self.net.weights();
         for used in cx.used_weights() {
             if !weights.contains(&used.variable) {
                 weights.push(used.variable.clone());
             }
         }
-        weights.into_iter().map(|weight| (weight.clone(), WeightState::of(&weight))).collect()
+        let state = |weight: Variable| (weight.clone(), WeightState::of(&weight));
+        StepOutputs { weights: weights.into_iter().map(state).collect(), ..StepOutputs::default() }
     }
 
     /// What a prediction computes, while traced, and the variables that `call` assigns in it: the

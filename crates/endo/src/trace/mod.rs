@@ -24,6 +24,7 @@ mod recorded;
 pub(crate) mod replay;
 pub mod scope;
 mod session;
+pub(crate) mod sharded;
 pub mod signature;
 mod terms;
 mod traced;
