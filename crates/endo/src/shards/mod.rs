@@ -13,7 +13,7 @@ mod threads;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -104,21 +104,18 @@ pub(crate) struct Sharding {
     pub shards: Shards,
     /// Whether the last error is one that all ranks have, or that comes from another rank.
     is_shared: AtomicBool,
+    /// How many acts of all ranks are within one another now.
+    depth: AtomicUsize,
 }
 
 impl Sharding {
     pub fn new(link: Arc<dyn Link>, shards: Shards) -> Self {
-        Self { link, shards, is_shared: AtomicBool::new(false) }
+        Self { link, shards, is_shared: AtomicBool::new(false), depth: AtomicUsize::new(0) }
     }
 
     /// Whether this process is the one that writes files and shows progress.
     pub fn is_first(&self) -> bool {
         self.link.rank() == 0
-    }
-
-    /// The shards that this process computes.
-    pub fn own(&self) -> Range<usize> {
-        self.shards.of_rank(self.link.rank(), self.link.ranks())
     }
 
     /// Notes that all ranks know of an error.
@@ -127,15 +124,39 @@ impl Sharding {
         error
     }
 
-    /// Tells the other ranks of an error that only this one may have.
-    pub fn tell<T>(&self, result: Result<T>) -> Result<T> {
+    /// Does something that all ranks do, and tells the others of an error that this one alone may
+    /// have.
+    pub fn together<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        let is_outermost = self.depth.fetch_add(1, Ordering::Relaxed) == 0;
+        if is_outermost {
+            self.is_shared.store(false, Ordering::Relaxed);
+        }
+        let result = act();
+        self.depth.fetch_sub(1, Ordering::Relaxed);
         if let Err(error) = &result
-            && !self.is_shared.swap(false, Ordering::Relaxed)
+            && is_outermost
+            && !self.is_shared.load(Ordering::Relaxed)
             && self.link.ranks() > 1
         {
             self.link.fail(&error.to_string());
         }
         result
+    }
+
+    /// What rank 0 reads of a file, on all ranks, which may not see its disk.
+    pub fn read_first(&self, read: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+        let mut failure = None;
+        let bytes = if self.is_first() {
+            read().unwrap_or_else(|error| {
+                failure = Some(error);
+                Vec::new()
+            })
+        } else {
+            Vec::new()
+        };
+        self.require_success(failure)?;
+        let all = texts::share_bytes(&*self.link, &bytes).map_err(|error| self.shared(error))?;
+        Ok(all.into_iter().next().unwrap_or(bytes))
     }
 
     /// Fails on all ranks where what they say of the same things differs from what the first says.

@@ -11,6 +11,12 @@ use super::Link;
 /// # Errors
 /// Those of the link.
 pub fn share_texts(link: &dyn Link, text: &str) -> Result<Vec<String>> {
+    let texts = share_bytes(link, text.as_bytes())?;
+    Ok(texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect())
+}
+
+/// The bytes of all ranks, in their order.
+pub(super) fn share_bytes(link: &dyn Link, text: &[u8]) -> Result<Vec<Vec<u8>>> {
     let (rank, ranks) = (link.rank(), link.ranks());
     let others = || (0..ranks).filter(move |&other| other != rank);
     let length = (text.len() as u64).to_le_bytes();
@@ -22,19 +28,16 @@ pub fn share_texts(link: &dyn Link, text: &str) -> Result<Vec<String>> {
     link.exchange(&sends, &mut receives)?;
     let mut texts: Vec<Vec<u8>> =
         lengths.iter().map(|length| vec![0; u64::from_le_bytes(*length) as usize]).collect();
-    let sends: Vec<(usize, &[u8])> = if text.is_empty() {
-        Vec::new()
-    } else {
-        others().map(|other| (other, text.as_bytes())).collect()
-    };
+    let sends: Vec<(usize, &[u8])> =
+        if text.is_empty() { Vec::new() } else { others().map(|other| (other, text)).collect() };
     let receives = texts.iter_mut().enumerate();
     let mut receives: Vec<(usize, &mut [u8])> = receives
         .filter(|(other, text)| *other != rank && !text.is_empty())
         .map(|(other, text)| (other, &mut text[..]))
         .collect();
     link.exchange(&sends, &mut receives)?;
-    texts[rank] = text.as_bytes().to_vec();
-    Ok(texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect())
+    texts[rank] = text.to_vec();
+    Ok(texts)
 }
 
 /// The kinds of errors that a step may have, by the letters that stand for them in messages.

@@ -183,7 +183,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
                 self.carried.keep(&made.states, &self.steps.carrying)?;
                 self.looked = true;
             }
-            let called = InputNames { input: &|index| name(counts, index), rows };
+            let data = Some(counts.of_data());
+            let called = InputNames { input: &|index| name(counts, index), rows, data };
             let mut seen = std::mem::take(&mut self.draws_seen);
             let result =
                 self.steps.run_nodes(self.request(&self.due, counts), inputs, called, &mut seen);
@@ -382,7 +383,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     ) -> Error {
         let counts = request.counts;
         let retraced = self.trace(request, &inputs[..counts.total()]);
-        let called = InputNames { input: &|index| name(counts, index), rows };
+        let data = Some(counts.of_data());
+        let called = InputNames { input: &|index| name(counts, index), rows, data };
         let replay = Replay { inputs, called, pool: &self.pool };
         step.program.explain(check, retraced.map(|(graph, ..)| graph), &replay)
     }

@@ -175,7 +175,8 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
                 let made = run_part(divisors, source, range, occasion, given, rows);
                 take_part(made.map(|()| divisors.outputs().1), &mut failure, block);
             };
-            let sums = divisor_sum.run(link, shards, &is_present, sizes, &mut leaf)?.wide();
+            let sums = divisor_sum.run(link, shards, &is_present, sizes, &mut leaf);
+            let sums = sums.map_err(|error| self.sharding.shared(error))?.wide();
             if sums[0] > 0.0 {
                 return self.fail(failure);
             }
@@ -188,7 +189,8 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
             let made = run_part(parts, source, range, occasion, given, rows);
             take_part(made.map(|()| parts.outputs().1), &mut failure, block);
         };
-        let sums = sum.run(link, shards, &is_present, layout.sizes, &mut leaf)?;
+        let sums = sum.run(link, shards, &is_present, layout.sizes, &mut leaf);
+        let sums = sums.map_err(|error| self.sharding.shared(error))?;
         if sums.wide()[0] > 0.0 {
             return self.fail(failure);
         }

@@ -249,8 +249,13 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     /// # Errors
     /// If there is none: before the first [`next_batch`](Self::next_batch), or after the last.
     pub fn batch(&self) -> Result<&Dataset> {
+        self.require_batch().map(|()| self.feed.batch())
+    }
+
+    /// That there is a batch.
+    fn require_batch(&self) -> Result<()> {
         match self.current.batch {
-            Some(_) => Ok(self.feed.batch()),
+            Some(_) => Ok(()),
             None => Err(Error::new(ErrorKind::Usage, "the run has no batch now")
                 .help("loop with `while run.next_batch()? { .. }`")),
         }
@@ -294,7 +299,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     /// As those of [`fit`](crate::model::Model::fit) for a batch.
     #[track_caller]
     pub fn train_on_batch(&mut self) -> Result<()> {
-        self.batch()?;
+        self.require_batch()?;
         self.require_unrecorded()?;
         self.steps.compiled()?;
         self.usual = true;

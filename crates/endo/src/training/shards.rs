@@ -4,9 +4,12 @@
 //! In: a run or a test of a model that is distributed. Out: the same as without, the same on every
 //! rank.
 
+use std::path::Path;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
 use crate::net::checksum::Checksum;
+use crate::shards::Sharding;
 use crate::simd::Level;
 use crate::step::cache::StepKind;
 use crate::step::{Batch, Runner, ShardedRunner, Steps};
@@ -15,6 +18,7 @@ use super::feed::{Feed, FeedShards};
 use super::fit::{Fit, NonFinite};
 use super::history::Sums;
 use super::run::Run;
+use super::state::State;
 
 /// What runs the training steps of a model whose batches are cut into shards.
 pub(super) fn runner<'a, I: Tree, O: Tree>(
@@ -32,10 +36,27 @@ pub(super) fn told<I: Tree, O: Tree, T>(
     steps: &Steps<I, O>,
     act: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    let result = act();
     match &steps.sharding {
-        Some(sharding) => sharding.tell(result),
-        None => result,
+        Some(sharding) => sharding.together(act),
+        None => act(),
+    }
+}
+
+/// The saved run that rank 0 has read, on all ranks.
+pub(super) fn read_state(
+    sharding: &Sharding,
+    path: &Path,
+    read: &dyn Fn() -> Result<Option<State>>,
+) -> Result<Option<State>> {
+    let mut own = None;
+    let bytes = sharding.read_first(|| {
+        own = read()?;
+        own.as_ref().map_or(Ok(Vec::new()), |state| state.to_bytes(path))
+    })?;
+    match own {
+        Some(own) => Ok(Some(own)),
+        None if bytes.is_empty() => Ok(None),
+        None => State::from_bytes(&bytes, path).map(Some),
     }
 }
 
