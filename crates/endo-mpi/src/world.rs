@@ -156,7 +156,8 @@ impl MpiLink {
             }
         };
         let help = "look at its host and its network, and start the program again, which goes on \
-                    from the last backup; a rank that is busy for longer needs a longer timeout";
+                    from the last backup; a rank that is busy for longer needs a longer timeout, \
+                    and `fit`, `evaluate` and `predict` are called by all ranks or by none";
         self.end(world, named[0], &format!("{message}\n  help: {help}"))
     }
 

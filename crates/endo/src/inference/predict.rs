@@ -15,6 +15,8 @@ use crate::graph::{Occasion, Tree};
 use crate::step::cache::{StepKind, TracedStep};
 use crate::step::{Batch, Runner, Steps};
 
+use super::shared;
+
 /// Rows that run through the model at a time: enough to keep the processor busy, few enough to stay
 /// in its caches.
 pub(super) const ROWS: usize = 256;
@@ -49,7 +51,13 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     ) -> Result<O::Arrays> {
         let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
         let mut part = around(Runner::new(self, StepKind::Predict));
-        structured::<O>(predict(&mut part, &inputs, Occasion::predict(call), &self.pool)?)
+        let occasion = Occasion::predict(call);
+        structured::<O>(match &self.sharding {
+            Some(sharding) if sharding.link.ranks() > 1 => {
+                shared::predict(&mut part, &inputs, occasion, &self.pool, sharding)?
+            }
+            _ => predict(&mut part, &inputs, occasion, &self.pool)?,
+        })
     }
 
     /// The number of the next call.

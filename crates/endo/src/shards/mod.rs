@@ -5,6 +5,7 @@
 //! the processes that share the work. Out: the rows of each shard, and the sum over all shards by a
 //! fixed binary tree of additions.
 
+mod block;
 mod link;
 mod sums;
 mod texts;
@@ -17,8 +18,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub(crate) use block::Block;
 pub use link::{Alone, Link};
-pub(crate) use sums::{Block, ShardSum};
+pub(crate) use sums::{ShardSum, Taking};
 pub use texts::share_texts;
 pub use threads::Threads;
 
@@ -143,6 +145,11 @@ impl Sharding {
         result
     }
 
+    /// The bytes of all ranks, in their order.
+    pub fn share(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+        texts::share_bytes(&*self.link, bytes).map_err(|error| self.shared(error))
+    }
+
     /// What rank 0 reads of a file, on all ranks, which may not see its disk.
     pub fn read_first(&self, read: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
         let mut failure = None;
@@ -155,8 +162,7 @@ impl Sharding {
             Vec::new()
         };
         self.require_success(failure)?;
-        let all = texts::share_bytes(&*self.link, &bytes).map_err(|error| self.shared(error))?;
-        Ok(all.into_iter().next().unwrap_or(bytes))
+        Ok(self.share(&bytes)?.into_iter().next().unwrap_or(bytes))
     }
 
     /// Fails on all ranks where what they say of the same things differs from what the first says.

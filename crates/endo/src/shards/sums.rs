@@ -4,85 +4,23 @@
 //! same bits on every rank. Sends and receives move parts of the tree; each addition is ours, so
 //! that its place in the tree says what is added to what, and no library's order does.
 
-use std::ops::{AddAssign, Range};
+use std::ops::Range;
 
-use crate::array::Array;
-use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::shape::Shape;
 
+use super::block::{Block, Places};
 use super::{Link, Shards};
 
-/// Ranges of the numbers of a block: of the wide ones, and of the narrow ones.
-type Places = [Range<usize>; 2];
+/// Computes a shard.
+pub(crate) type Leaf<'a> = dyn FnMut(usize, &mut Block, Taking) + 'a;
 
-/// What is computed of a shard, or the sum over some: terms, metrics and what else is added up in
-/// `f64`, and gradients of `f32`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Block {
-    pub wide: Array,
-    pub narrow: Array,
-}
-
-impl Block {
-    /// Zeros of so many numbers of each kind.
-    pub fn try_new([wide, narrow]: [usize; 2]) -> Result<Self> {
-        Ok(Self {
-            wide: Array::try_zeros(&Shape::from([wide]), DType::F64)?,
-            narrow: Array::try_zeros(&Shape::from([narrow]), DType::F32)?,
-        })
-    }
-
-    pub fn wide(&mut self) -> &mut [f64] {
-        self.wide.as_mut_slice().expect("it was made of f64")
-    }
-
-    pub fn narrow(&mut self) -> &mut [f32] {
-        self.narrow.as_mut_slice().expect("it was made of f32")
-    }
-
-    /// Adds the numbers of another at some places.
-    fn add(&mut self, other: &Self, [wide, narrow]: &Places) {
-        fn add<T: Copy + AddAssign>(to: &mut [T], from: &[T]) {
-            for (to, &from) in to.iter_mut().zip(from) {
-                *to += from;
-            }
-        }
-        let (other_wide, other_narrow) = (other.wide.as_slice(), other.narrow.as_slice());
-        add(&mut self.wide()[wide.clone()], &other_wide.expect("f64")[wide.clone()]);
-        add(&mut self.narrow()[narrow.clone()], &other_narrow.expect("f32")[narrow.clone()]);
-    }
-
-    /// Copies the numbers of another at some places.
-    fn copy(&mut self, other: &Self, [wide, narrow]: &Places) {
-        let (other_wide, other_narrow) = (other.wide.as_slice(), other.narrow.as_slice());
-        self.wide()[wide.clone()].copy_from_slice(&other_wide.expect("f64")[wide.clone()]);
-        self.narrow()[narrow.clone()].copy_from_slice(&other_narrow.expect("f32")[narrow.clone()]);
-    }
-
-    fn sizes(&self) -> [usize; 2] {
-        [self.wide.len(), self.narrow.len()]
-    }
-
-    fn all(&self) -> Places {
-        self.sizes().map(|size| 0..size)
-    }
-
-    /// The bytes at some places, those that there are.
-    fn bytes(&self, [wide, narrow]: Places) -> impl Iterator<Item = &[u8]> {
-        let wide = &self.wide.bytes()[wide.start * 8..wide.end * 8];
-        let narrow = &self.narrow.bytes()[narrow.start * 4..narrow.end * 4];
-        [wide, narrow].into_iter().filter(|bytes| !bytes.is_empty())
-    }
-
-    /// The same to be written to.
-    fn bytes_mut(&mut self, [wide, narrow]: Places) -> impl Iterator<Item = &mut [u8]> {
-        let all = self.wide.as_mut_slice::<f64>().expect("f64");
-        let wide: &mut [u8] = bytemuck::cast_slice_mut(&mut all[wide.clone()]);
-        let all = self.narrow.as_mut_slice::<f32>().expect("f32");
-        let narrow: &mut [u8] = bytemuck::cast_slice_mut(&mut all[narrow.clone()]);
-        [wide, narrow].into_iter().filter(|bytes| !bytes.is_empty())
-    }
+/// What is done with a block in which a shard is computed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taking {
+    /// Its numbers are written over.
+    Replace,
+    /// The shard's are added to them.
+    Add,
 }
 
 /// Where a node of the tree, more than one shard, is cut: each half of the shards, the left one a
@@ -135,14 +73,14 @@ pub(crate) struct ShardSum {
 
 impl ShardSum {
     /// Has each shard of this rank that is present computed by `leaf`, and adds up all shards of
-    /// all ranks. A `leaf` writes every number of its block.
+    /// all ranks. A `leaf` writes every number of its block, or adds to it.
     pub fn run(
         &mut self,
         link: &dyn Link,
         shards: Shards,
         is_present: &dyn Fn(usize) -> bool,
         sizes: [usize; 2],
-        leaf: &mut dyn FnMut(usize, &mut Block),
+        leaf: &mut Leaf<'_>,
     ) -> Result<&mut Block> {
         self.free.extend(self.sum.take());
         self.free.retain(|block| block.sizes() == sizes);
@@ -187,18 +125,28 @@ impl ShardSum {
         node: &Range<usize>,
         is_present: &dyn Fn(usize) -> bool,
         sizes: [usize; 2],
-        leaf: &mut dyn FnMut(usize, &mut Block),
+        leaf: &mut Leaf<'_>,
     ) -> Result<Option<Block>> {
         if node.len() == 1 {
             if !is_present(node.start) {
                 return Ok(None);
             }
             let mut block = self.block(sizes)?;
-            leaf(node.start, &mut block);
+            leaf(node.start, &mut block, Taking::Replace);
             return Ok(Some(block));
         }
         let middle = middle(node);
-        let left = self.local(&(node.start..middle), is_present, sizes, leaf)?;
+        let mut left = self.local(&(node.start..middle), is_present, sizes, leaf)?;
+        if let Some(left) = &mut left
+            && node.end - middle == 1
+            && is_present(middle)
+        {
+            // A single shard is added where it is computed.
+            leaf(middle, left, Taking::Add);
+        }
+        if left.is_some() && node.end - middle == 1 {
+            return Ok(left);
+        }
         let right = self.local(&(middle..node.end), is_present, sizes, leaf)?;
         let all = sizes.map(|size| 0..size);
         Ok(added(left, right, &all, &mut self.free))
@@ -428,7 +376,12 @@ mod tests {
     const SIZES: [usize; 2] = [5, 70];
 
     /// Numbers whose sum depends on the order of the additions.
-    fn fill(shard: usize, block: &mut Block) {
+    fn fill(shard: usize, block: &mut Block, taking: Taking) {
+        if taking == Taking::Add {
+            let mut own = Block::try_new(SIZES).unwrap();
+            fill(shard, &mut own, Taking::Replace);
+            return block.add(&own, &block.all());
+        }
         let number = |index: usize| ((shard * 977 + index * 131) as f64 * 0.618).sin() * 1e3;
         for (index, value) in block.wide().iter_mut().enumerate() {
             *value = number(index) / 3.0;
@@ -472,7 +425,7 @@ mod tests {
         let mut in_turn = Block::try_new(SIZES).unwrap();
         let mut next = in_turn.clone();
         for shard in 0..8 {
-            fill(shard, &mut next);
+            fill(shard, &mut next, Taking::Replace);
             in_turn.add(&next, &next.all());
         }
         assert_ne!(in_turn, sums(8, 1, None, 8).remove(0));
@@ -482,9 +435,10 @@ mod tests {
     fn the_tree_is_the_one_of_the_definition() {
         let mut sum = ShardSum::default();
         let mut order = Vec::new();
-        let mut leaf = |shard: usize, block: &mut Block| {
+        let mut leaf = |shard: usize, block: &mut Block, taking: Taking| {
             order.push(shard);
-            block.wide()[0] = [1e16, 1.0, -1e16, 1.0, 0.5][shard];
+            let before = if taking == Taking::Add { block.wide()[0] } else { 0.0 };
+            block.wide()[0] = before + [1e16, 1.0, -1e16, 1.0, 0.5][shard];
         };
         let sum = sum.run(&crate::shards::Alone, Shards::new(5), &|_| true, [1, 0], &mut leaf);
         // ((1e16 + 1) + (-1e16 + 1)) + 0.5, each sum rounded.

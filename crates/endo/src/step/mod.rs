@@ -28,6 +28,7 @@ mod states;
 mod targets;
 mod term_products;
 mod terms;
+mod traced;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

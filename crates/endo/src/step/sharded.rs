@@ -4,7 +4,7 @@
 //! In: the rows of each shard. Out: the terms of the loss of the whole batch, with weights and
 //! metrics updated; or an error that all ranks have, with nothing changed.
 
-use std::ops::Range;
+use std::ops::{AddAssign, Range};
 use std::sync::Arc;
 
 use crate::array::Array;
@@ -12,7 +12,7 @@ use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
-use crate::shards::{Block, ShardSum, Sharding};
+use crate::shards::{Block, ShardSum, Sharding, Taking};
 use crate::trace::sharded::{DIVISORS, ShardStage, SumLayout};
 
 use super::cache::{OutputNames, StepKind};
@@ -170,10 +170,10 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
         if layout.divisors > 0 {
             let Self { divisors, given, divisor_sum, .. } = self;
             let sizes = [layout.divisors + 1, 0];
-            let mut leaf = |shard: usize, block: &mut Block| {
+            let mut leaf = |shard: usize, block: &mut Block, taking: Taking| {
                 let range = shards.rows(shard, rows);
-                let made = run_part(divisors, source, range, occasion, given, rows);
-                take_part(made.map(|()| divisors.outputs().1), &mut failure, block);
+                let batch = part(divisors, source, range, occasion, given, rows);
+                take_part(divisors, batch, block, taking, &mut failure);
             };
             let sums = divisor_sum.run(link, shards, &is_present, sizes, &mut leaf);
             let sums = sums.map_err(|error| self.sharding.shared(error))?.wide();
@@ -184,10 +184,10 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
             places[..layout.divisors].copy_from_slice(&sums[1..]);
         }
         let Self { parts, given, sum, .. } = self;
-        let mut leaf = |shard: usize, block: &mut Block| {
+        let mut leaf = |shard: usize, block: &mut Block, taking: Taking| {
             let range = shards.rows(shard, rows);
-            let made = run_part(parts, source, range, occasion, given, rows);
-            take_part(made.map(|()| parts.outputs().1), &mut failure, block);
+            let batch = part(parts, source, range, occasion, given, rows);
+            take_part(parts, batch, block, taking, &mut failure);
         };
         let sums = sum.run(link, shards, &is_present, layout.sizes, &mut leaf);
         let sums = sums.map_err(|error| self.sharding.shared(error))?;
@@ -262,10 +262,17 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
         whole.shard = Some((ShardStage::Parts, Arc::default()));
         (whole.replays, whole.unchecked) = (false, true);
         let rows = source.rows();
-        if run_part(&mut whole, source, 0..rows, occasion, &mut self.given, rows).is_err() {
+        let batch = part(&mut whole, source, 0..rows, occasion, &mut self.given, rows)?;
+        let mut terms = Vec::new();
+        let ran = whole.run_into(batch, &mut |index, bytes| {
+            if index == 0 {
+                terms = bytemuck::cast_slice::<u8, f64>(bytes).to_vec();
+            }
+            Ok(())
+        });
+        if ran.is_err() {
             return Ok(()); // it is a lint alone
         }
-        let terms = whole.outputs().1[0].to_vec::<f64>();
         let differs = |(&by_shards, &at_once): (&f64, &f64)| {
             let size = f64::max(by_shards.abs(), at_once.abs());
             (by_shards - at_once).abs() > TOLERANCE * size.max(f64::from(f32::MIN_POSITIVE))
@@ -299,44 +306,74 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
 /// How much the terms of a batch by shards may differ from those of the batch as one, by rounding.
 const TOLERANCE: f64 = 1e-3;
 
-/// Runs the step of a shard.
+/// Runs the step of a shard, whose numbers go into its block after one that says that it has not
+/// failed, or are added there. Nothing is run after a failure.
 #[track_caller]
-fn run_part<I: Tree, O: Tree>(
+fn take_part<I: Tree, O: Tree>(
     runner: &mut Runner<'_, I, O>,
-    source: &mut dyn ShardSource,
+    batch: Result<Batch<'_>>,
+    block: &mut Block,
+    taking: Taking,
+    failure: &mut Option<Error>,
+) {
+    let [wide, narrow] = [block.wide.len(), block.narrow.len()];
+    let mut start = 0;
+    let mut take = |index: usize, bytes: &[u8]| {
+        if index == 0 {
+            let numbers: &[f64] = bytemuck::cast_slice(bytes);
+            if numbers.len() + 1 != wide {
+                return Err(other_terms());
+            }
+            put(&mut block.wide()[1..], numbers, taking);
+        } else {
+            let numbers: &[f32] = bytemuck::cast_slice(bytes);
+            let places = start..start + numbers.len();
+            start = places.end;
+            put(block.narrow().get_mut(places).ok_or_else(other_terms)?, numbers, taking);
+        }
+        Ok(())
+    };
+    let ran = match failure {
+        None => batch.and_then(|batch| runner.run_into(batch, &mut take)),
+        Some(_) => Ok(()),
+    };
+    match ran {
+        Ok(()) if failure.is_none() && start == narrow => {
+            if taking == Taking::Replace {
+                block.wide()[0] = 0.0;
+            }
+        }
+        Ok(()) if failure.is_none() => refuse(other_terms(), failure, block),
+        Ok(()) => mark_failed(block),
+        Err(error) => refuse(error, failure, block),
+    }
+}
+
+/// Writes numbers to places, or adds them.
+fn put<T: Copy + AddAssign>(places: &mut [T], numbers: &[T], taking: Taking) {
+    match taking {
+        Taking::Replace => places.copy_from_slice(numbers),
+        Taking::Add => {
+            for (place, &number) in places.iter_mut().zip(numbers) {
+                *place += number;
+            }
+        }
+    }
+}
+
+/// The batch of a shard, with what its step is given besides.
+fn part<'b, I: Tree, O: Tree>(
+    runner: &mut Runner<'_, I, O>,
+    source: &'b mut dyn ShardSource,
     range: Range<usize>,
     occasion: Occasion,
-    given: &mut [Array; 1],
+    given: &'b mut [Array; 1],
     rows: usize,
-) -> Result<()> {
+) -> Result<Batch<'b>> {
     let share = range.len() as f64 / rows as f64;
     given[0].as_mut_slice::<f64>().expect("it was made of f64")[0] = share;
     runner.occasion = Some(occasion.later_by(range.start));
-    runner.run(Batch { given: &given[..], ..source.shard(range)? })
-}
-
-/// Copies what a shard has given into its block, after a number that says that it has not failed.
-fn take_part(run: Result<&[Array]>, failure: &mut Option<Error>, block: &mut Block) {
-    match run {
-        Ok(outputs) if failure.is_none() => {
-            let [wide, gradients @ ..] = outputs else { return };
-            let given = gradients.iter().map(Array::len).sum::<usize>();
-            if (wide.len() + 1, given) != (block.wide.len(), block.narrow.len()) {
-                return refuse(other_terms(), failure, block);
-            }
-            block.wide()[0] = 0.0;
-            block.wide()[1..].copy_from_slice(wide.as_slice::<f64>().unwrap_or_default());
-            let mut rest = block.narrow();
-            for gradient in gradients {
-                let gradient = gradient.as_slice::<f32>().unwrap_or_default();
-                let (place, others) = rest.split_at_mut(gradient.len());
-                place.copy_from_slice(gradient);
-                rest = others;
-            }
-        }
-        Ok(_) => mark_failed(block),
-        Err(error) => refuse(error, failure, block),
-    }
+    Ok(Batch { given: &given[..], ..source.shard(range)? })
 }
 
 /// Notes why a shard has failed.

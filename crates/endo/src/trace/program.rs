@@ -105,6 +105,21 @@ impl Program {
         outputs: &mut [Array],
         pool: &Pool,
     ) -> Result<(), Failure> {
+        let count = outputs.len();
+        self.attempt_with(inputs, pool, count, &mut |index, bytes| {
+            outputs[index].try_copy_from_bytes(bytes)
+        })
+    }
+
+    /// As [`attempt`](Self::attempt), with the bytes of the first `count` outputs handed on from
+    /// where they were computed.
+    pub(crate) fn attempt_with(
+        &self,
+        inputs: &[&Array],
+        pool: &Pool,
+        count: usize,
+        take: &mut dyn FnMut(usize, &[u8]) -> Result<()>,
+    ) -> Result<(), Failure> {
         let ready = {
             let mut idle = lock(&self.idle);
             let fitting =
@@ -114,11 +129,9 @@ impl Program {
         let mut ready =
             ready.map_or_else(|| self.ready(pool.threads()), Ok).map_err(Failure::Memory)?;
         let mut result = self.run_in(&mut ready, inputs, pool);
-        for (index, output) in outputs.iter_mut().enumerate() {
+        for index in 0..count {
             result = result.and_then(|()| {
-                output
-                    .try_copy_from_bytes(ready.workspace.output(&self.plan, index))
-                    .map_err(Failure::Memory)
+                take(index, ready.workspace.output(&self.plan, index)).map_err(Failure::Memory)
             });
         }
         lock(&self.idle).push(ready);

@@ -88,7 +88,7 @@ pub(crate) fn test<I: Tree, O: Tree>(
     let mut done = 0;
     while batches.is_none_or(|batches| done < batches) && feed.next(steps)? {
         tell(callbacks, |callback| callback.test_batch_begin(done, training))?;
-        runner.run(feed, occasion, &mut sums)?;
+        runner.run(feed, Some(occasion), &mut sums)?;
         occasion = occasion.later_by(feed.batch_len());
         tell(callbacks, |callback| callback.test_batch_end(done, &|| sums.ledger(), training))?;
         done += 1;
@@ -143,8 +143,12 @@ pub(crate) fn run_batch<I: Tree, O: Tree>(
 ) -> Result<Logs> {
     let batch = &*steps.arranged(Cow::Borrowed(batch))?;
     steps.check_targets(batch)?;
-    let mut runner = Runner::new(steps, kind);
     let mut sums = Sums::default();
+    if steps.sharding.is_some() {
+        shards::told(steps, || shards::run_batch(steps, batch, kind, &mut sums))?;
+        return Ok(Logs(sums.logs(steps.metric_results()?)));
+    }
+    let mut runner = Runner::new(steps, kind);
     if kind == StepKind::Test {
         runner.occasion = Some(steps.test_occasion());
     }

@@ -4,8 +4,10 @@
 //! In: a run or a test of a model that is distributed. Out: the same as without, the same on every
 //! rank.
 
+use std::borrow::Cow;
 use std::path::Path;
 
+use crate::data::{Dataset, Sampling};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
 use crate::net::checksum::Checksum;
@@ -146,6 +148,26 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     }
 }
 
+/// Runs one step on a batch, and takes in its terms.
+#[track_caller]
+pub(super) fn run_batch<I: Tree, O: Tree>(
+    steps: &Steps<I, O>,
+    batch: &Dataset,
+    kind: StepKind,
+    sums: &mut Sums,
+) -> Result<()> {
+    let sampling = Sampling { batch_size: batch.len(), seed: None };
+    let mut feed = Feed::memory(Cow::Borrowed(batch), sampling)?;
+    feed.next(steps)?;
+    let mut runner = TestRunner::of_kind(steps, kind)?;
+    if kind == StepKind::Train {
+        // The optimizer's slots are made as an ordinary step makes them.
+        Runner::new(steps, kind).variables(batch.into())?;
+    }
+    let occasion = (kind == StepKind::Test).then(|| steps.test_occasion());
+    runner.run(&mut feed, occasion, sums)
+}
+
 /// What runs the batches of a test.
 pub(super) enum TestRunner<'m, I: Tree, O: Tree> {
     Whole(Runner<'m, I, O>),
@@ -154,25 +176,34 @@ pub(super) enum TestRunner<'m, I: Tree, O: Tree> {
 
 impl<'m, I: Tree, O: Tree> TestRunner<'m, I, O> {
     pub fn new(steps: &'m Steps<I, O>) -> Result<Self> {
+        Self::of_kind(steps, StepKind::Test)
+    }
+
+    fn of_kind(steps: &'m Steps<I, O>, kind: StepKind) -> Result<Self> {
         let Some(sharding) = &steps.sharding else {
-            return Ok(Self::Whole(Runner::new(steps, StepKind::Test)));
+            return Ok(Self::Whole(Runner::new(steps, kind)));
         };
-        ShardedRunner::new(steps, sharding, StepKind::Test).map(Box::new).map(Self::Sharded)
+        ShardedRunner::new(steps, sharding, kind).map(Box::new).map(Self::Sharded)
     }
 
     /// Runs the batch that a feed has given out, and takes in its terms.
     #[track_caller]
-    pub fn run(&mut self, feed: &mut Feed<'_>, occasion: Occasion, sums: &mut Sums) -> Result<()> {
+    pub fn run(
+        &mut self,
+        feed: &mut Feed<'_>,
+        occasion: Option<Occasion>,
+        sums: &mut Sums,
+    ) -> Result<()> {
         match self {
             Self::Whole(runner) => {
                 let batch = feed.batch();
-                runner.occasion = Some(occasion);
+                runner.occasion = occasion;
                 runner.run(batch.into())?;
                 let (names, outputs) = runner.outputs();
                 sums.add(names, outputs.iter().map(|output| output.get(0)), batch.len());
             }
             Self::Sharded(runner) => {
-                runner.occasion = Some(occasion);
+                runner.occasion = occasion;
                 let pool = runner.pool();
                 runner.run(&mut FeedShards { feed, pool })?;
                 let (names, values) = runner.outputs();
