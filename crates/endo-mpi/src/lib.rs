@@ -12,7 +12,8 @@
 //! # let y = Array::from_fn([64, 1], |i| (0.3 * i as f32).cos());
 //! # let data = Dataset::new(x, y)?;
 //! let world = World::start()?;
-//! let mut model = Model::new(Sequential::new().add(Dense::new(30).activation("selu")).add(Dense::new(1)));
+//! let net = Sequential::new().add(Dense::new(30).activation("selu")).add(Dense::new(1));
+//! let mut model = Model::new(net);
 //! model.compile("nadam", "mse", ["mae"]).distribute(&world, Shards::new(8));
 //! let fit = Fit::epochs(20).callback(BackupAndRestore::new("run"));
 //! let history = model.fit(&data, fit)?;

@@ -46,6 +46,7 @@ const ONE_THING: &[&[&str]] = &[
         "trace/context",
         "trace/models",
         "trace/record",
+        "trace/sharded",
         "trace/terms",
         "trace/weight",
     ],
@@ -57,6 +58,7 @@ const ONE_THING: &[&[&str]] = &[
         "training/fit",
         "training/functions",
         "training/run",
+        "training/shards",
     ],
 ];
 

@@ -6,8 +6,8 @@
 
 use crate::array::Array;
 
-/// What random numbers are drawn for, outside training and for a shard of a training step. They follow the seed, the place of the draw
-/// and this.
+/// What random numbers are drawn for, outside training and for a shard of a training step. They
+/// follow the seed, the place of the draw and this.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Occasion {
     kind: OccasionKind,

@@ -5,6 +5,7 @@
 //! goes from part to part, one after another, and is afterwards what it was before: no variable has
 //! changed when a call is done.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -52,11 +53,32 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
         let mut part = around(Runner::new(self, StepKind::Predict));
         let occasion = Occasion::predict(call);
-        structured::<O>(match &self.sharding {
-            Some(sharding) if sharding.link.ranks() > 1 => {
-                shared::predict(&mut part, &inputs, occasion, &self.pool, sharding)?
-            }
-            _ => predict(&mut part, &inputs, occasion, &self.pool)?,
+        structured::<O>(self.predict_shared(&mut part, &inputs, occasion)?)
+    }
+
+    /// The outputs for all rows, which several ranks share where each part of them can be computed
+    /// alone.
+    #[track_caller]
+    fn predict_shared(
+        &self,
+        runner: &mut impl RowsRunner,
+        inputs: &[Array],
+        occasion: Occasion,
+    ) -> Result<Vec<Array>> {
+        let sharding = self.sharding.as_ref().filter(|sharding| sharding.link.ranks() > 1);
+        let Some(sharding) = sharding else {
+            return predict(runner, inputs, occasion, &self.pool);
+        };
+        let rows = samples(inputs)?;
+        let part = |range: Range<usize>| -> Vec<Array> {
+            inputs.iter().map(|x| x.rows(range.clone())).collect()
+        };
+        if rows <= ROWS || runner.step(&part(0..ROWS))?.is_none() {
+            return predict(runner, inputs, occasion, &self.pool);
+        }
+        shared::predict(rows, ROWS, sharding, |range| {
+            let first = range.start;
+            predict(runner, &part(range), occasion.later_by(first), &self.pool)
         })
     }
 

@@ -11,12 +11,11 @@ use crate::graph::{Graph, NodeId};
 use crate::net::WeightState;
 use crate::shape::Shape;
 use crate::trace::Program;
-use crate::trace::sharded::{ShardStage, SumLayout};
+use crate::trace::sharded::{self, ShardStage, SumLayout};
 use crate::variable::Variable;
 
 use super::batch::BatchCounts;
 use super::probe_request::{ProbeOutput, ProbeRequest};
-use super::shard_step;
 
 /// What a step does with a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,7 +95,7 @@ impl TracedStep {
             graph.checks.clear(); // so that weights are read without a pass through the model
         }
         if let Some(stage) = key.stage {
-            shard_step::limit(&mut graph, stage, key.counts)?;
+            sharded::limit(&mut graph, stage, key.counts.of_data())?;
         }
         let output = |&id: &NodeId| Array::try_zeros(&graph.node(id).shape, graph.node(id).dtype);
         let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;

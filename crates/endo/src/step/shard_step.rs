@@ -1,20 +1,18 @@
 //! The step of a shard: what it gives to the sums over all shards, in one array of wide numbers and
 //! in gradients; and the step that goes on from the sums.
 //!
-//! In: the trace of a step. Out: its outputs by stage, and a graph that writes nothing before the
-//! sums are known, and after that nothing that the batch says otherwise.
+//! In: the trace of a step. Out: its outputs by stage, and errors of what cannot be cut into shards.
 
 use std::cell::RefCell;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Tensor, Tree};
+use crate::error::{Error, ErrorKind};
+use crate::graph::{Tensor, Tree};
 use crate::spelling;
 use crate::trace::Context;
 use crate::trace::sharded::{ShardStage, SumLayout};
 use crate::variable::Variable;
 
-use super::batch::BatchCounts;
 use super::cache::StepOutputs;
 use super::{Steps, Terms};
 
@@ -130,35 +128,4 @@ fn joined(values: impl Iterator<Item = Tensor>) -> Option<Tensor> {
         [one] => Some(one.clone()),
         several => Some(Tensor::concatenate(several, 0)),
     }
-}
-
-/// Leaves out of a graph what its stage does not do. A write in the last stage of what a batch says
-/// otherwise than by the sums is an error.
-pub(super) fn limit(graph: &mut Graph, stage: ShardStage, counts: BatchCounts) -> Result<()> {
-    if stage != ShardStage::Update {
-        graph.writes.clear();
-        if stage == ShardStage::Divisors {
-            graph.checks.clear();
-        }
-        return Ok(());
-    }
-    let mut depends = vec![false; graph.nodes.len()];
-    for id in graph.inputs.iter().take(counts.of_data()) {
-        depends[id.index()] = true;
-    }
-    for (position, node) in graph.nodes.iter().enumerate() {
-        depends[position] |= node.inputs.iter().any(|id| depends[id.index()]);
-    }
-    graph.checks.retain(|check| !depends[check.node.index()]);
-    let lost = graph.writes.iter().find(|(_, id)| depends[id.index()]);
-    lost.map_or(Ok(()), |(index, _)| {
-        let name = graph.variables[*index].name();
-        let message = format!(
-            "the training step assigns `{name}` what it computes of the batch, which is cut into \
-             shards"
-        );
-        let help = "leave it to optimizers, metrics with `Totals` and layers, whose numbers are \
-                    summed over the shards; or train without shards";
-        Err(Error::new(ErrorKind::Usage, message).help(help))
-    })
 }

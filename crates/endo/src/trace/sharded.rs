@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
-use crate::graph::Tensor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Graph, Tensor};
 use crate::site::Site;
 use crate::variable::Variable;
 
@@ -260,4 +260,35 @@ impl SumLayout {
         layout.divisors = shard.divisors.len();
         layout
     }
+}
+
+/// Leaves out of a graph what its stage does not do. A write in the last stage of what a batch says
+/// otherwise than by the sums is an error; `data` are the first inputs, those of the batch.
+pub(crate) fn limit(graph: &mut Graph, stage: ShardStage, data: usize) -> Result<()> {
+    if stage != ShardStage::Update {
+        graph.writes.clear();
+        if stage == ShardStage::Divisors {
+            graph.checks.clear();
+        }
+        return Ok(());
+    }
+    let mut depends = vec![false; graph.nodes.len()];
+    for id in graph.inputs.iter().take(data) {
+        depends[id.index()] = true;
+    }
+    for (position, node) in graph.nodes.iter().enumerate() {
+        depends[position] |= node.inputs.iter().any(|id| depends[id.index()]);
+    }
+    graph.checks.retain(|check| !depends[check.node.index()]);
+    let lost = graph.writes.iter().find(|(_, id)| depends[id.index()]);
+    lost.map_or(Ok(()), |(index, _)| {
+        let name = graph.variables[*index].name();
+        let message = format!(
+            "the training step assigns `{name}` what it computes of the batch, which is cut into \
+             shards"
+        );
+        let help = "leave it to optimizers, metrics with `Totals` and layers, whose numbers are \
+                    summed over the shards; or train without shards";
+        Err(Error::new(ErrorKind::Usage, message).help(help))
+    })
 }
