@@ -30,7 +30,7 @@ pub fn regressor(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     let again = (0..20).map(|_| trace()).collect::<Result<Vec<f64>>>()?;
     let (graph, graph_ms) = graph(&data)?;
     let nodes = graph.nodes.len();
-    let (plan, _) = best_of(20, || Plan::new(&graph));
+    let (plan, _) = best_of(20, || Plan::new(&graph, &endo::cpu::ProcessorTuning));
     let line = JsonLine::of("trace-regressor")
         .measured("trace_ms", first)
         .measured("again_ms", Spread::of(&again).map_or(f64::NAN, |spread| spread.median))

@@ -1,9 +1,10 @@
-"""How long a step of the page's model takes: in endo from Python and from Rust, and in Keras.
+"""How long a step of the page's model takes: in endo from Python and from Rust, Keras, and JAX.
 
     python benchmarks/page.py [--epochs 5] [--bench ../../target/release/endo-bench]
 
-Keras is measured where it is installed, Rust where `--bench` says its program. Each number is the
-least of the epochs, in microseconds a step of 32 rows, so that ratios hold on a busy machine.
+Keras and JAX are measured where they are installed, Rust where `--bench` says its program. Each
+number is the least of the epochs, in microseconds a step of 32 rows, so that ratios hold on a busy
+machine.
 """
 
 import argparse
@@ -121,6 +122,97 @@ def measure(name, keras, tf, epochs, eager_epochs):
     return found
 
 
+def jax_model(jax):
+    """The page's model, its loss and Nadam in functions of JAX: a state, and a step that is jitted.
+    The state holds weights, slots and the totals of two metrics."""
+    jnp, sizes = jax.numpy, [FEATURES, 30, 30, 30, 30, 30]
+    random = np.random.default_rng(0)
+
+    def layer(inputs, outputs):
+        kernel = random.normal(size=(inputs, outputs)) / np.sqrt(inputs)
+        return jnp.asarray(kernel, jnp.float32), jnp.zeros(outputs)
+
+    hidden = [layer(*pair) for pair in zip(sizes, sizes[1:])]
+    weights = {"hidden": hidden, "out": layer(30, 1), "reconstruct": layer(30, FEATURES)}
+    zeros = jax.tree.map(jnp.zeros_like, weights)
+    state = {
+        "weights": weights,
+        "mean": zeros,
+        "square": jax.tree.map(jnp.copy, zeros),
+        "step": jnp.float32(0.0),
+        "product": jnp.float32(1.0),
+        "totals": jnp.zeros(4),
+    }
+
+    def loss_of(weights, rows, targets):
+        code = rows
+        for kernel, bias in weights["hidden"]:
+            code = jax.nn.selu(code @ kernel + bias)
+        predictions = code @ weights["out"][0] + weights["out"][1]
+        rebuilt = code @ weights["reconstruct"][0] + weights["reconstruct"][1]
+        loss = jnp.mean((predictions - targets) ** 2) + 0.05 * jnp.mean((rebuilt - rows) ** 2)
+        return loss, predictions
+
+    def step(state, rows, targets):
+        (loss, predictions), gradients = jax.value_and_grad(loss_of, has_aux=True)(
+            state["weights"], rows, targets
+        )
+        number = state["step"] + 1.0
+        now, after = (0.9 * (1.0 - 0.5 * 0.96 ** (number + more)) for more in (0.0, 1.0))
+        product = state["product"] * now
+
+        def moved(kept, factor):
+            return lambda old, new: kept * old + (1.0 - kept) * (new if factor else new * new)
+
+        mean = jax.tree.map(moved(0.9, True), state["mean"], gradients)
+        square = jax.tree.map(moved(0.999, False), state["square"], gradients)
+
+        def updated(weight, gradient, mean, square):
+            first = after * mean / (1.0 - product * after) + (1.0 - now) * gradient / (
+                1.0 - product
+            )
+            return weight - 0.001 * first / (jnp.sqrt(square / (1.0 - 0.999**number)) + 1e-7)
+
+        errors = jnp.abs(predictions - targets)
+        counted = jnp.stack([loss, jnp.float32(1.0), jnp.sum(errors), jnp.float32(errors.size)])
+        return {
+            "weights": jax.tree.map(updated, state["weights"], gradients, mean, square),
+            "mean": mean,
+            "square": square,
+            "step": number,
+            "product": product,
+            "totals": state["totals"] + counted,
+        }
+
+    return state, jax.jit(step, donate_argnums=0)
+
+
+def measure_jax(jax, epochs):
+    """The loop with a line of both metrics at each step, and without it, in JAX."""
+    x, y = table(ROWS // BATCH * BATCH)
+    steps, found = len(x) // BATCH, {}
+    state, step = jax_model(jax)
+
+    def run(shows):
+        nonlocal state
+        order = np.random.permutation(len(x))
+        for index in range(steps):
+            rows = order[index * BATCH : (index + 1) * BATCH]
+            state = step(state, x[rows], y[rows])
+            if shows:
+                totals = np.asarray(state["totals"])
+                loss, error = totals[0] / totals[1], totals[2] / totals[3]
+                f"\r{index}/{steps} - loss: {loss:.4f} - mean_absolute_error: {error:.4f}"
+        jax.block_until_ready(state)
+
+    run(True)
+    found["loop"] = per_step(epochs, lambda: run(True), steps)
+    found["function"] = per_step(epochs, lambda: run(False), steps)
+    for key, value in found.items():
+        print(f"{'jax':10} {key:10} {value:10.1f} us a step")
+    return found
+
+
 def rust(program):
     """The same steps in Rust."""
     found = {}
@@ -151,10 +243,20 @@ def main():
         import tensorflow as real_tf
     except ImportError:
         print("Keras is not installed: it is not compared", file=sys.stderr)
-        return
-    theirs = measure("keras-tf", real_keras, real_tf, max(1, arguments.epochs // 2), 2)
-    for key in ours:
-        print(f"endo is {theirs[key] / ours[key]:.1f} times as fast as Keras: {key}")
+    else:
+        theirs = measure("keras-tf", real_keras, real_tf, max(1, arguments.epochs // 2), 2)
+        compare(ours, theirs, "Keras")
+    try:
+        import jax
+    except ImportError:
+        print("JAX is not installed: it is not compared", file=sys.stderr)
+    else:
+        compare(ours, measure_jax(jax, arguments.epochs), "JAX")
+
+
+def compare(ours, theirs, name):
+    for key, value in theirs.items():
+        print(f"endo is {value / ours[key]:.1f} times as fast as {name}: {key}")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::mem;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use endo::graph::Trace;
 use endo::trace::{Context, Session};
@@ -31,6 +31,7 @@ thread_local! {
     static PENDING: RefCell<Option<PyErr>> = const { RefCell::new(None) };
     static COUNTER: RefCell<Option<Variable>> = const { RefCell::new(None) };
     static SEED: Cell<u64> = const { Cell::new(0) };
+    static MAILBOX: Arc<Mailbox> = Arc::default();
 }
 
 /// A trace that is kept open, with the frame by which it is found again.
@@ -332,27 +333,40 @@ fn end_unused(number: u64) {
     }
 }
 
-/// The traces of tapes that another thread has let go of, and whether the tapes recorded.
-static ABANDONED: Mutex<Vec<(ThreadId, u64, bool)>> = Mutex::new(Vec::new());
-static ANY_ABANDONED: AtomicBool = AtomicBool::new(false);
+/// The traces of a thread's tapes that other threads have let go of, each with whether its tape
+/// recorded. It ends with the thread, as the traces do.
+#[derive(Default)]
+pub struct Mailbox {
+    is_full: AtomicBool,
+    traces: Mutex<Vec<(u64, bool)>>,
+}
 
-/// Lets go of a tape's trace from another thread than its own, which sees to it later.
-pub fn abandon_session(thread: ThreadId, number: u64, is_recording: bool) {
-    let mut abandoned = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
-    abandoned.push((thread, number, is_recording));
-    ANY_ABANDONED.store(true, Ordering::Relaxed);
+impl Mailbox {
+    /// That of the thread at hand; none while the thread ends.
+    pub fn here() -> Option<Arc<Self>> {
+        MAILBOX.try_with(Arc::clone).ok()
+    }
+
+    /// Lets go of a tape's trace from another thread than its own, which sees to it later.
+    pub fn leave(&self, number: u64, is_recording: bool) {
+        self.traces().push((number, is_recording));
+        self.is_full.store(true, Ordering::Release);
+    }
+
+    fn traces(&self) -> MutexGuard<'_, Vec<(u64, bool)>> {
+        self.traces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<(u64, bool)> {
+        if !self.is_full.swap(false, Ordering::Acquire) {
+            return Vec::new();
+        }
+        mem::take(&mut *self.traces())
+    }
 }
 
 fn end_abandoned() {
-    if !ANY_ABANDONED.load(Ordering::Relaxed) {
-        return;
-    }
-    let this = thread::current().id();
-    let mut abandoned = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
-    let own: Vec<_> = abandoned.extract_if(.., |(thread, ..)| *thread == this).collect();
-    ANY_ABANDONED.store(!abandoned.is_empty(), Ordering::Relaxed);
-    drop(abandoned);
-    for (_, number, is_recording) in own {
+    for (number, is_recording) in MAILBOX.with(|mailbox| mailbox.take()) {
         if is_recording {
             stop_recording(number);
         }

@@ -8,15 +8,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use endo::graph::Trace;
 use endo::trace::{Context, TracedClosure};
-use endo::{Array, Tensor as Inner};
+use endo::{Array, Site, Tensor as Inner};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::arrays;
 use crate::callables;
 use crate::errors::usage;
-use crate::frames::{failure, seed, warn};
-use crate::tensor::Tensor;
+use crate::frames::{counter, failure, seed, take_pending, warn};
+use crate::tensor::{DTypeName, Tensor};
 
 /// The plans of a function, by the shapes of its tensors.
 #[pyclass(frozen, module = "endo._native")]
@@ -103,4 +105,30 @@ impl TracedFunction {
             }
         }
     }
+}
+
+/// The shapes and types of what a function returns for tensors of these shapes and types. It is
+/// called with a list of tensors and returns one; nothing is computed, and no variable changes.
+#[pyfunction]
+pub fn traced_shapes<'py>(
+    py: Python<'py>,
+    function: Py<PyAny>,
+    inputs: Vec<(Vec<usize>, Bound<'py, PyAny>)>,
+) -> PyResult<Vec<(Bound<'py, PyTuple>, DTypeName)>> {
+    let trace = Trace::new();
+    let mut cx = Context::of_trace(&trace, false, counter());
+    let input = |(sizes, dtype): (Vec<usize>, Bound<'py, PyAny>)| {
+        Ok(trace.input(sizes.into(), arrays::dtype(&dtype)?, Site::caller()))
+    };
+    let tensors: Vec<Inner> = inputs.into_iter().map(input).collect::<PyResult<_>>()?;
+    let outputs = callables::call_with_list(&function, &tensors, &mut cx);
+    if let Some(error) = take_pending() {
+        return Err(error);
+    }
+    if let Some(error) = trace.error() {
+        return Err(failure(py, error));
+    }
+    let described =
+        |output: &Inner| Ok((arrays::shape_tuple(py, output.shape())?, DTypeName(output.dtype())));
+    outputs.iter().map(described).collect()
 }

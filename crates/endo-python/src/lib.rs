@@ -9,6 +9,7 @@ mod branches;
 mod callables;
 mod callbacks;
 mod errors;
+mod exchange;
 mod frames;
 mod function;
 mod indices;
@@ -20,7 +21,9 @@ mod named;
 mod operands;
 mod ops;
 mod optimizer;
+mod ordering;
 mod phrases;
+mod steps;
 mod tape;
 mod tensor;
 mod training;
@@ -32,7 +35,7 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::function::TracedFunction;
+    use crate::function::{TracedFunction, traced_shapes};
     #[pymodule_export]
     use crate::layer::{
         LayerHandle, add_loss, add_metric, constrain, regularize, set_mask, use_weights,
@@ -52,13 +55,14 @@ mod _native {
     #[pymodule_export]
     use crate::tensor::Tensor;
     #[pymodule_export]
-    use crate::variable::Variable;
+    use crate::variable::{Value, Variable};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         crate::errors::add_to(module)?;
         crate::ops::add_to(module)?;
+        crate::ordering::add_to(module)?;
         crate::branches::add_to(module)?;
         crate::frames::add_to(module)
     }

@@ -23,6 +23,7 @@ use crate::metrics::MetricHandle;
 use crate::operands::operand;
 use crate::optimizer::OptimizerHandle;
 use crate::phrases::in_python;
+use crate::steps;
 use crate::tensor::Tensor;
 use crate::training::{self, Data};
 
@@ -174,11 +175,35 @@ impl ModelHandle {
         Ok(())
     }
 
-    /// Makes the weights, for inputs of these shapes.
-    fn build(&self, py: Python<'_>, shapes: Vec<Vec<usize>>) -> PyResult<()> {
-        let zeros = |shape: &Vec<usize>| Array::zeros(shape.clone(), endo::DType::F32);
-        let inputs: Vec<Array> = shapes.iter().map(zeros).collect();
+    /// Makes the weights, for inputs of these shapes and types.
+    fn build(&self, py: Python<'_>, inputs: Vec<(Vec<usize>, Bound<'_, PyAny>)>) -> PyResult<()> {
+        let zeros = |(shape, dtype): &(Vec<usize>, Bound<'_, PyAny>)| {
+            Ok(Array::zeros(shape.clone(), arrays::dtype(dtype)?))
+        };
+        let inputs: Vec<Array> = inputs.iter().map(zeros).collect::<PyResult<_>>()?;
         self.detached(py, |model| model.build_on(&inputs))
+    }
+
+    /// Has steps be callables, where they are given, instead of the usual: of lists of inputs,
+    /// targets and sample weights, they return the loss; that which predicts takes inputs.
+    #[pyo3(signature = (train=None, test=None, predict=None))]
+    fn set_steps(
+        &self,
+        train: Option<Py<PyAny>>,
+        test: Option<Py<PyAny>>,
+        predict: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let mut model = self.write()?;
+        if let Some(function) = train {
+            model.train_step(steps::loss_step(function));
+        }
+        if let Some(function) = test {
+            model.test_step(steps::loss_step(function));
+        }
+        if let Some(function) = predict {
+            model.predict_step(steps::predict_step(function));
+        }
+        Ok(())
     }
 
     /// Has all that was traced be traced anew.
@@ -201,6 +226,7 @@ impl ModelHandle {
             Some(_) | None => None,
         };
         let fit = training::fit_options(options)?;
+        let backups = training::backups(options)?;
         let events =
             callbacks.as_ref().map(|list| PythonCallbacks::events(py, list)).transpose()?;
         let history = self.detached(py, |model| {
@@ -211,6 +237,9 @@ impl ModelHandle {
             fit = fit.callback(Interruptible::new());
             if let (Some(list), Some(events)) = (callbacks, events) {
                 fit = fit.callback(PythonCallbacks::new(list, events));
+            }
+            for backup in backups {
+                fit = fit.callback(backup);
             }
             let mut run = model.run(data.stream(), fit)?;
             while run.next_batch()? {

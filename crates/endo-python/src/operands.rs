@@ -20,7 +20,6 @@ pub fn is_operand(object: &Bound<'_, PyAny>) -> bool {
         || object.is_instance_of::<PyList>()
         || object.is_instance_of::<PyTuple>()
         || object.hasattr("__array__").unwrap_or(false)
-        || object.hasattr("_value").unwrap_or(false)
 }
 
 /// Numbers that are no tensors take the float type of the tensor beside them, and a float makes an
@@ -69,9 +68,6 @@ pub fn operand(
             ));
         }
         return Ok(frame.constant(Array::full((), number, dtype)));
-    }
-    if let Ok(inner) = object.getattr("_value") {
-        return operand(&inner.call0()?, like, frame);
     }
     if let Some(tensor) = stacked(object, like, frame)? {
         return Ok(tensor);
@@ -146,21 +142,27 @@ fn whole_power(mut x: endo::Tensor, mut exponent: u64) -> endo::Tensor {
     }
 }
 
-/// A tensor as another type. Fails where numbers that are known do not fit into integers of 32
-/// bits, which `int64` is, too.
+/// A tensor as another type. Fails where numbers do not fit into integers of 32 bits, which `int64`
+/// is, too: at once where they are known, and otherwise where the plan runs.
 pub fn cast_to(
     py: Python<'_>,
     tensor: &endo::Tensor,
     dtype: DType,
     frame: &Frame,
 ) -> PyResult<endo::Tensor> {
-    let known = if dtype == DType::I32 && tensor.dtype().is_float() && frame.is_eager() {
-        frame.value(tensor.id())
-    } else {
-        None
-    };
+    if dtype != DType::I32 || !tensor.dtype().is_float() {
+        return Ok(tensor.cast(dtype));
+    }
     let limit = -f64::from(i32::MIN);
+    if !frame.is_eager() {
+        let fits = tensor.less(limit).logical_and(tensor.greater(-limit - 1.0));
+        let fits = fits.logical_or(tensor.is_nan());
+        let excess = fits.where_(0.0, f64::INFINITY).sum();
+        frame.context().trace().check(&excess, TOO_LARGE);
+        return Ok(tensor.cast(dtype));
+    }
     let fits = |number: f64| number.is_nan() || (number > -limit - 1.0 && number < limit);
+    let known = frame.value(tensor.id());
     let large = known.into_iter().flat_map(|array| array.to_vec::<f64>()).find(|&x| !fits(x));
     if let Some(number) = large {
         return Err(crate::errors::argument(
@@ -171,3 +173,7 @@ pub fn cast_to(
     }
     Ok(tensor.cast(dtype))
 }
+
+/// What is checked where floats become integers in a plan.
+const TOO_LARGE: &str = "a number that `tf.cast` makes an integer of 32 bits: clip it first with \
+    tf.clip_by_value, or keep it as a float; what exceeds them";

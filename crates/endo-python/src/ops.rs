@@ -17,7 +17,7 @@ use crate::tensor::Tensor;
 type Object<'a, 'py> = &'a Bound<'py, PyAny>;
 
 /// One tensor of one.
-fn of_one(x: Object<'_, '_>, f: impl FnOnce(Inner, &mut Context) -> Inner) -> PyResult<Tensor> {
+pub fn of_one(x: Object<'_, '_>, f: impl FnOnce(Inner, &mut Context) -> Inner) -> PyResult<Tensor> {
     in_context(x.py(), |frame| {
         let x = operand(x, None, frame)?;
         Ok(Tensor::wrap(&f(x, frame.context()), frame))
@@ -360,48 +360,6 @@ fn pad(x: &Bound<'_, PyAny>, widths: Vec<(usize, usize)>, value: f64) -> PyResul
     of_one(x, |x, _| x.pad(&widths, value))
 }
 
-#[pyfunction]
-fn gather(x: &Bound<'_, PyAny>, indices: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
-    in_context(x.py(), |frame| {
-        let x = operand(x, None, frame)?;
-        let indices = operand(indices, None, frame)?;
-        Ok(Tensor::wrap(&x.gather(&indices, axis), frame))
-    })
-}
-
-#[pyfunction]
-fn one_hot(x: &Bound<'_, PyAny>, depth: usize) -> PyResult<Tensor> {
-    of_one(x, |x, _| x.cast(DType::I32).one_hot(depth))
-}
-
-#[pyfunction]
-fn argmax(x: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
-    of_one(x, |x, _| x.argmax(axis))
-}
-
-#[pyfunction]
-fn argmin(x: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
-    of_one(x, |x, _| x.argmin(axis))
-}
-
-#[pyfunction]
-fn cumsum(x: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
-    of_one(x, |x, _| x.cumsum(axis))
-}
-
-#[pyfunction]
-fn sort(x: &Bound<'_, PyAny>, axis: isize) -> PyResult<Tensor> {
-    of_one(x, |x, _| x.sort(axis))
-}
-
-#[pyfunction]
-fn top_k(x: &Bound<'_, PyAny>, k: usize) -> PyResult<(Tensor, Tensor)> {
-    in_context(x.py(), |frame| {
-        let (values, places) = operand(x, None, frame)?.top_k(k);
-        Ok((Tensor::wrap(&values, frame), Tensor::wrap(&places, frame)))
-    })
-}
-
 /// Random numbers of a distribution: `normal`, `uniform` or `truncated_normal`.
 #[pyfunction]
 #[pyo3(signature = (kind, shape, first, second, dtype, seed=None))]
@@ -457,8 +415,8 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     add! {
         reduce_mean l2_normalize cast identity constant fill matmul einsum where_ clip_by_value
-        reshape broadcast_to expand_dims squeeze permute concat stack split tile pad gather one_hot
-        argmax argmin cumsum sort top_k random shuffle mask
+        reshape broadcast_to expand_dims squeeze permute concat stack split tile pad random shuffle
+        mask
     }
     Ok(())
 }

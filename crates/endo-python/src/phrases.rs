@@ -19,12 +19,27 @@ const PHRASES: &[(&str, &str)] = &[
     ("`x.maximum(1e-7).log()`", "`tf.math.log(tf.maximum(x, 1e-7))`"),
     ("`x.sum().greater(0.0)`", "`tf.reduce_sum(x) > 0`"),
     ("`mask.any()`", "`tf.reduce_any(mask)`"),
+    (
+        "it calls neither `step.minimize` nor an optimizer; end it with \
+            `step.minimize(&terms, cx)`",
+        "end it with `self.optimizer.apply_gradients(zip(gradients, weights))`",
+    ),
+    (
+        "call `step.update_metrics(&outputs, cx)`, or",
+        "call its `update_state`, or `self.compute_metrics(x, y, y_pred)`, or",
+    ),
     ("`.sum()`", "`tf.reduce_sum`"),
     ("`.mean()`", "`tf.reduce_mean`"),
 ];
 
-/// A message in Python's terms.
+/// A message in Python's terms, without the line of this crate that it may begin with.
 pub fn in_python(message: String) -> String {
+    let message = match message.split_once(": ") {
+        Some((site, rest)) if site.starts_with("crates/") && site.contains(".rs:") => {
+            rest.to_string()
+        }
+        Some(_) | None => message,
+    };
     PHRASES.iter().fold(message, |message, (rust, python)| {
         if message.contains(rust) { message.replace(rust, python) } else { message }
     })

@@ -3,15 +3,14 @@
 //! In: what is computed while it is open. Out: gradients of it.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use endo::trace::{Context, Target};
 use endo::{Tensor as Inner, Variable as InnerVariable};
 use pyo3::prelude::*;
 
 use crate::errors::usage;
-use crate::frames::{self, Frame, in_session};
+use crate::frames::{self, Frame, Mailbox, in_session};
 use crate::operands::operand;
 use crate::tensor::Tensor;
 use crate::variable::Variable;
@@ -28,13 +27,15 @@ struct Recording {
     is_open: bool,
     /// The nodes of the trace that were pushed while it recorded.
     recorded: Range<usize>,
-    /// The thread whose trace it is.
-    thread: ThreadId,
+    /// The mailbox of the thread whose trace it is.
+    mailbox: Weak<Mailbox>,
 }
 
 impl Recording {
     fn is_here(&self) -> bool {
-        self.thread == thread::current().id()
+        self.mailbox
+            .upgrade()
+            .is_some_and(|mailbox| Mailbox::here().is_some_and(|here| Arc::ptr_eq(&here, &mailbox)))
     }
 
     fn release(&mut self) {
@@ -44,7 +45,11 @@ impl Recording {
             return;
         }
         if !self.is_here() {
-            return frames::abandon_session(self.thread, trace, is_open);
+            // A thread that has ended has taken its traces along.
+            if let Some(mailbox) = self.mailbox.upgrade() {
+                mailbox.leave(trace, is_open);
+            }
+            return;
         }
         if is_open {
             frames::stop_recording(trace);
@@ -57,8 +62,8 @@ impl Recording {
 impl Tape {
     #[new]
     fn new() -> Self {
-        let (recorded, thread) = (0..0, thread::current().id());
-        let recording = Recording { trace: 0, is_open: false, recorded, thread };
+        let (recorded, mailbox) = (0..0, Weak::new());
+        let recording = Recording { trace: 0, is_open: false, recorded, mailbox };
         Self { recording: Mutex::new(recording) }
     }
 
@@ -79,7 +84,7 @@ impl Tape {
             trace,
             is_open: true,
             recorded: start..usize::MAX,
-            thread: thread::current().id(),
+            mailbox: Mailbox::here().as_ref().map_or_else(Weak::new, Arc::downgrade),
         };
         Ok(())
     }

@@ -16,6 +16,7 @@ use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PySlice, PyTuple};
 
 use crate::arrays;
 use crate::errors::{OF_PARTS, no_attribute, usage};
+use crate::exchange;
 use crate::frames::{Frame, OnStack, in_context, innermost, put_aside};
 use crate::indices::chosen;
 use crate::operands::{alike, divided, floor_divided, is_operand, operand, power};
@@ -27,7 +28,7 @@ const TRACED: &str = "the numbers of a tensor are not known while `call` or a fu
 static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
 
 /// A value: numbers with a shape, known now or when a plan runs.
-#[pyclass(frozen, weakref, module = "endo._native")]
+#[pyclass(frozen, subclass, weakref, module = "endo._native")]
 pub struct Tensor {
     /// The number of its trace, and its node there.
     pub trace: u64,
@@ -164,17 +165,6 @@ impl Tensor {
     }
 }
 
-/// A NumPy function of elements of tensors or variables, as `endo._arrays` has it.
-pub fn apply_ufunc<'py>(
-    py: Python<'py>,
-    function: Bound<'py, PyAny>,
-    method: &str,
-    inputs: Bound<'py, PyTuple>,
-    options: Option<Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    py.import("endo._arrays")?.getattr("ufunc")?.call1((function, method, inputs, options))
-}
-
 #[pymethods]
 impl Tensor {
     #[getter]
@@ -210,9 +200,8 @@ impl Tensor {
         dtype: Option<Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
         slf.get().known()?;
-        py.import("endo._arrays")?.call_method1("as_array", (slf, dtype, copy))
+        exchange::as_array(slf, dtype, copy)
     }
 
     #[classattr]
@@ -229,7 +218,7 @@ impl Tensor {
         inputs: Bound<'py, PyTuple>,
         options: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        apply_ufunc(slf.py(), function, method, inputs, options)
+        exchange::apply_ufunc(slf.py(), function, method, inputs, options)
     }
 
     /// Its numbers by the DLPack protocol, as other libraries take them.
@@ -238,9 +227,8 @@ impl Tensor {
         slf: Bound<'py, Self>,
         options: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
         slf.get().known()?;
-        py.import("endo._arrays")?.getattr("dlpack")?.call((slf,), options.as_ref())
+        exchange::dlpack(slf, options)
     }
 
     /// The processor, by DLPack's number.

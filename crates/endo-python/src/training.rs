@@ -2,8 +2,10 @@
 //!
 //! In: tuples of lists of arrays, iterables, dictionaries. Out: data sets, streams and `Fit`.
 
+use std::path::PathBuf;
+
 use endo::data::{Dataset, Stream};
-use endo::training::Fit;
+use endo::training::{BackupAndRestore, Fit};
 use endo::{Array, DType, Error, ErrorKind};
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
@@ -181,4 +183,19 @@ impl FitOptions {
         }
         fit
     }
+}
+
+/// What writes the state of a training, by its options: a path, after how many steps, and whether
+/// it is removed at the end.
+pub fn backups(options: &Bound<'_, PyDict>) -> PyResult<Vec<BackupAndRestore>> {
+    let Some(listed) = options.get_item("backups")? else { return Ok(Vec::new()) };
+    let listed: Vec<(PathBuf, Option<usize>, bool)> = listed.extract()?;
+    let backup = |(path, steps, is_removed): (PathBuf, Option<usize>, bool)| {
+        let backup = BackupAndRestore::new(path).delete_checkpoint(is_removed);
+        match steps {
+            Some(steps) => backup.save_freq(steps),
+            None => backup,
+        }
+    };
+    Ok(listed.into_iter().map(backup).collect())
 }

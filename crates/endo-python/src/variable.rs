@@ -14,8 +14,9 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::arrays;
 use crate::errors::{self, OF_PARTS, no_attribute, raised};
+use crate::exchange;
 use crate::frames::{in_context, innermost};
-use crate::tensor::{DTypeName, Tensor, apply_ufunc};
+use crate::tensor::{DTypeName, Tensor};
 
 /// A named array that outlives a trace.
 #[pyclass(frozen, subclass, weakref, dict, module = "endo._native")]
@@ -23,6 +24,19 @@ pub struct Variable {
     pub inner: Inner,
     /// As what a layer holds it, once it does.
     pub weight: Mutex<Option<Arc<Weight>>>,
+}
+
+/// The value of a variable: a tensor, which returns itself when it is called, since it is spelt
+/// `variable.value()` in TensorFlow and `variable.value` in Keras.
+#[pyclass(frozen, extends = Tensor, module = "endo._native")]
+pub struct Value;
+
+#[pymethods]
+impl Value {
+    /// The tensor itself.
+    fn __call__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
 }
 
 impl Variable {
@@ -152,9 +166,10 @@ impl Variable {
         in_context(py, |frame| Ok(Tensor::wrap(&frame.context().read(&self.inner), frame)))
     }
 
-    /// The same.
-    fn value(&self, py: Python<'_>) -> PyResult<Tensor> {
-        self.read_value(py)
+    /// The same, as `variable.value` and as `variable.value()`.
+    #[getter]
+    fn value(&self, py: Python<'_>) -> PyResult<Py<Value>> {
+        Py::new(py, PyClassInitializer::from(self.read_value(py)?).add_subclass(Value))
     }
 
     /// A copy of its numbers now.
@@ -169,8 +184,22 @@ impl Variable {
         dtype: Option<Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let value = Bound::new(py, Tensor::of_array(self.now(py)?))?;
-        py.import("endo._arrays")?.call_method1("as_array", (value, dtype, copy))
+        exchange::as_array(Bound::new(py, Tensor::of_array(self.now(py)?))?, dtype, copy)
+    }
+
+    /// A copy of its numbers by the DLPack protocol, as other libraries take them.
+    #[pyo3(signature = (**options))]
+    fn __dlpack__<'py>(
+        &self,
+        py: Python<'py>,
+        options: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        exchange::dlpack(Bound::new(py, Tensor::of_array(self.now(py)?))?, options)
+    }
+
+    /// The processor, by DLPack's number.
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        (1, 0)
     }
 
     #[classattr]
@@ -187,7 +216,7 @@ impl Variable {
         inputs: Bound<'py, PyTuple>,
         options: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        apply_ufunc(slf.py(), function, method, inputs, options)
+        exchange::apply_ufunc(slf.py(), function, method, inputs, options)
     }
 
     /// Gives it a new value, of its shape.

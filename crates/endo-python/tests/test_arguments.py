@@ -81,7 +81,7 @@ def test_a_misspelt_argument_is_refused(name):
     given = _GIVEN.get(name.rsplit(".", 1)[-1], ())
     if inspect.isfunction(value) and module in ("losses", "metrics"):
         given = (Y, Y)
-    if inspect.isfunction(value) and module == "activations":
+    if inspect.isfunction(value) and value.__module__.endswith("activations"):
         given = (X,)
     with pytest.raises((TypeError, ValueError, NotImplementedError), match="no_such_argument"):
         value(*given, no_such_argument=1)
@@ -198,18 +198,6 @@ def test_rows_are_shuffled_by_the_seed_given():
 def test_a_function_as_learning_rate_is_refused():
     with pytest.raises(NotImplementedError, match="schedule"):
         keras.optimizers.SGD(lambda: 0.1)
-
-
-def test_a_schedule_of_one_s_own_is_refused_with_help():
-    class Mine(keras.optimizers.schedules.LearningRateSchedule):
-        def __init__(self):
-            pass
-
-        def __call__(self, step):
-            return 0.1
-
-    with pytest.raises(NotImplementedError, match="LearningRateScheduler"):
-        keras.optimizers.SGD(Mine())
 
 
 def test_the_shape_of_a_variable_is_checked():

@@ -358,7 +358,10 @@ def test_arrays_of_jax_go_both_ways(trained):
     short = trained.predict(jax.asarray(X, dtype=jax.bfloat16), verbose=0)
     assert np.allclose(short, expected, atol=0.1)
     model().fit(jax.asarray(X), jax.asarray(Y), verbose=0)
-    assert jax.from_dlpack(tf.constant([1.0, 2.0])).tolist() == [1.0, 2.0]
+    for given in (tf.constant([1.0, 2.0]), tf.Variable([1.0, 2.0])):
+        assert jax.from_dlpack(given).tolist() == [1.0, 2.0]
+    found = tf.constant(jax.asarray([1.0, 2.0])) + jax.asarray([1.0, 1.0])
+    assert found.numpy().tolist() == [2.0, 3.0]
 
 
 def test_tensors_of_torch_go_both_ways(trained):
@@ -371,3 +374,42 @@ def test_tensors_of_torch_go_both_ways(trained):
     assert np.allclose(short, expected, atol=0.1)
     model().fit(torch.from_numpy(X), torch.from_numpy(Y), verbose=0)
     assert torch.from_dlpack(tf.constant([1.0, 2.0])).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "kind, name",
+    [
+        ("float32", "float32"),
+        ("float64", "float64"),
+        ("float16", "float32"),
+        ("bfloat16", "float32"),
+        ("int32", "int32"),
+        ("int64", "int32"),
+        ("uint8", "int32"),
+        ("bool", "bool"),
+    ],
+)
+def test_a_tensor_of_torch_keeps_its_numbers(kind, name):
+    torch = pytest.importorskip("torch")
+    numbers = torch.tensor([[0, 1], [1, 0]], dtype=getattr(torch, kind))
+    for given in (numbers, numbers.T, numbers[:, ::2], numbers[1:]):
+        found = tf.constant(given)
+        assert found.dtype == name and found.numpy().tolist() == given.tolist()
+
+
+def test_torch_takes_tensors_and_variables_and_cannot_change_them():
+    torch = pytest.importorskip("torch")
+    tensor, variable = tf.constant([[1.0, 2.0]]), tf.Variable([3, 4])
+    taken = [torch.from_dlpack(one) for one in (tensor, variable, variable.value, tensor * 2.0)]
+    assert [one.tolist() for one in taken] == [[[1.0, 2.0]], [3, 4], [3, 4], [[2.0, 4.0]]]
+    for one in taken:
+        one += 1
+    assert tensor.numpy().tolist() == [[1.0, 2.0]] and variable.numpy().tolist() == [3, 4]
+    assert torch.asarray(tensor.numpy()).dtype == torch.float32
+
+    @tf.function
+    def inside(x):
+        return torch.from_dlpack(x)
+
+    with pytest.raises(endo.UsageError, match="traced"):
+        inside(tensor)

@@ -288,13 +288,6 @@ def test_fit_trains_and_predict_does_not():
 # What cannot work
 
 
-def test_the_functional_interface_is_refused_with_what_to_write():
-    with pytest.raises(NotImplementedError, match="class with a `call`"):
-        keras.layers.Dense(3)(keras.layers.Input(shape=[4]))
-    with pytest.raises(NotImplementedError, match="class with a `call`"):
-        keras.Model(inputs=[], outputs=[])
-
-
 def test_a_subclass_of_a_native_layer_with_a_call_is_refused():
     class Centred(keras.layers.Dense):
         def call(self, inputs):

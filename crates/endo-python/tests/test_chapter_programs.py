@@ -259,15 +259,6 @@ def test_a_model_is_a_layer_of_another():
     np.testing.assert_allclose(model.predict(x), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_an_optimizer_of_ones_own_is_refused_with_what_to_write():
-    class Momentum(keras.optimizers.Optimizer):
-        def __init__(self, learning_rate=0.001, name="Momentum"):
-            super().__init__(name=name)
-
-    with pytest.raises(NotImplementedError, match="GradientTape"):
-        Momentum()
-
-
 def test_what_a_function_does_not_have_says_what_it_has():
     fast = tf.function(lambda x: x + 1.0)
     concrete = fast.get_concrete_function(tf.constant(1.0))

@@ -188,8 +188,9 @@ def test_a_layer_knows_its_shapes_once_it_was_called(data):
     assert (layer.input_shape, layer.output_shape) == ((None, 8), (None, 3))
     model = net(layer)
     assert (model.input_shape, model.output_shape) == ((None, 8), (None, 3))
-    with pytest.raises(AttributeError, match="no symbolic tensors"):
-        model.inputs
+    assert [one.shape for one in model.inputs] == [(None, 8)]
+    with pytest.raises(AttributeError, match="keras.Input"):
+        L.Dense(1).output
 
 
 class Added(keras.Model):

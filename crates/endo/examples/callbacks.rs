@@ -26,18 +26,20 @@ impl Layer for Reconstructing {
     }
 }
 
+/// The model, whose term grows with `beta`.
+pub fn model(beta: &Variable) -> Model {
+    let hidden = Dense::new(30).activation(Selu).kernel_initializer(LecunNormal);
+    let (reconstruct, out) = (Dense::new(8), Dense::new(1));
+    let mut model = Model::new(Reconstructing { hidden, reconstruct, out, beta: beta.clone() });
+    model.compile(Nadam::new(0.01), MeanSquaredError, [MeanAbsoluteError::new()]);
+    model
+}
+
 fn main() -> Result<()> {
     let (train, valid) = data::made_up(2000)?.split(0.25, 42)?;
     let folder = std::env::temp_dir().join("endo-callbacks");
     let beta = Variable::new("beta", 0.0_f32).frozen();
-    let hidden = Dense::new(30).activation(Selu).kernel_initializer(LecunNormal);
-    let mut model = Model::new(Reconstructing {
-        hidden,
-        reconstruct: Dense::new(8),
-        out: Dense::new(1),
-        beta: beta.clone(),
-    });
-    model.compile(Nadam::new(0.01), MeanSquaredError, [MeanAbsoluteError::new()]);
+    let mut model = model(&beta);
 
     let best = format!("{}/best.safetensors", folder.display());
     let options = Fit::epochs(30)

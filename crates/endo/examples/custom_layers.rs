@@ -70,8 +70,8 @@ impl Layer for MyLayerNormalization {
     }
 }
 
-fn main() -> Result<()> {
-    let (train, valid) = data::made_up(2000)?.split(0.25, 42)?;
+/// A net of these layers.
+pub fn model() -> Model {
     let layers = Sequential::new()
         .add(MyGaussianNoise { stddev: 0.1 })
         .add(MyDense::new(30, "relu"))
@@ -79,6 +79,12 @@ fn main() -> Result<()> {
         .add(MyDense::new(1, "linear"));
     let mut model = Model::new(layers);
     model.compile("nadam", "mse", ["mae"]);
+    model
+}
+
+fn main() -> Result<()> {
+    let (train, valid) = data::made_up(2000)?.split(0.25, 42)?;
+    let mut model = model();
     let history = model.fit(&train, Fit::epochs(10).validation(&valid))?;
     println!("{}", model.summary()?);
     println!("loss {:.3?}", history.get("loss"));

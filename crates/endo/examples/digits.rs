@@ -8,13 +8,18 @@ mod digits;
 
 use endo::prelude::*;
 
-fn main() -> Result<()> {
-    let (train, valid) = (digits::digits(2000, 1)?, digits::digits(500, 2)?);
+/// The classifier, whose two parts are trained by optimizers of their own.
+pub fn model() -> Model {
     let lower = Sequential::new()
         .add(Flatten::new())
         .add(Dense::new(100).activation("relu").kernel_initializer("he_normal"));
     let upper = Sequential::new().add(Dense::new(10).activation("softmax"));
-    let model = Model::new(Sequential::new().add(lower.name("lower")).add(upper.name("upper")));
+    Model::new(Sequential::new().add(lower.name("lower")).add(upper.name("upper")))
+}
+
+fn main() -> Result<()> {
+    let (train, valid) = (digits::digits(2000, 1)?, digits::digits(500, 2)?);
+    let model = model();
     model.build([32, 8, 8])?;
     let part = |path: &str| model.layer(path).map(|part| part.trainable_weights());
     let (lower_weights, upper_weights) = (part("lower")?, part("upper")?);

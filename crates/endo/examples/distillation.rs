@@ -24,7 +24,7 @@ fn compiled(layers: Sequential, learning_rate: f64) -> Model {
 }
 
 /// A net with dropout, as the paper's.
-fn teacher() -> Model {
+pub fn teacher() -> Model {
     let hidden = || Dense::new(200).activation("relu").kernel_initializer("he_normal");
     let layers = Sequential::new()
         .add(Flatten::new())
@@ -35,13 +35,13 @@ fn teacher() -> Model {
     compiled(layers.add(Dense::new(10)), 0.001).name("teacher")
 }
 
-fn student() -> Model {
+pub(crate) fn student() -> Model {
     let hidden = Dense::new(16).activation("relu").kernel_initializer("he_normal");
     compiled(Sequential::new().add(Flatten::new()).add(hidden).add(Dense::new(10)), 0.01)
 }
 
 /// A student that learns from a teacher.
-fn distilled(teacher: Arc<Model>) -> Model {
+pub fn distilled(teacher: Arc<Model>) -> Model {
     let mut model = student();
     teacher.freeze();
     model.add_part(teacher.clone());

@@ -5,12 +5,12 @@
 
 use endo::prelude::*;
 
-fn f(w1: &Tensor, w2: &Tensor) -> Tensor {
+pub(crate) fn f(w1: &Tensor, w2: &Tensor) -> Tensor {
     3.0 * w1.square() + 2.0 * w1 * w2
 }
 
 /// Right in value and gradient for any z.
-fn softplus(z: &Tensor) -> Tensor {
+pub fn softplus(z: &Tensor) -> Tensor {
     let value = (1.0 + (-z.abs()).exp()).log() + z.maximum(0.0);
     let slope = 1.0 - 1.0 / (1.0 + z.exp());
     Tensor::custom_gradient(&value, &[z], move |dy| vec![dy * &slope])

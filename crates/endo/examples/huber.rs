@@ -37,6 +37,16 @@ pub fn huber_mean(threshold: f64) -> MeanMetricWrapper {
 }
 // ANCHOR_END: huber_mean
 
+/// A model whose loss is ours, and its metrics.
+pub fn model() -> Model {
+    let mut model =
+        Model::new(Sequential::new().add(Dense::new(30).activation("relu")).add(Dense::new(1)));
+    model
+        .compile(Nadam::default(), create_huber(2.0), [huber_metric(2.0)])
+        .weighted_metrics([huber_mean(2.0)]);
+    model
+}
+
 fn main() -> Result<()> {
     println!("batch by batch, outside of any model");
     let metric = huber_metric(2.0);
@@ -50,12 +60,7 @@ fn main() -> Result<()> {
     let train = data::made_up(1152)?;
     let weights = Array::from_fn(train.len(), |row| (row % 5) as f32 / 4.0);
     let mean_weight = weights.to_vec::<f64>().iter().sum::<f64>() / train.len() as f64;
-    let mut model =
-        Model::new(Sequential::new().add(Dense::new(30).activation("relu")).add(Dense::new(1)));
-    model
-        .compile(Nadam::default(), create_huber(2.0), [huber_metric(2.0)])
-        .weighted_metrics([huber_mean(2.0)]);
-    let history = model.fit(&train.with_sample_weight(weights)?, Fit::epochs(3))?;
+    let history = model().fit(&train.with_sample_weight(weights)?, Fit::epochs(3))?;
     println!("\nwith sample weights of mean {mean_weight:.3}");
     for epoch in &history.epochs {
         let [loss, plain, weighted] = ["loss", "huber_metric", "huber_mean"]

@@ -20,7 +20,7 @@ type Adapted = Vec<(Variable, Tensor)>;
 
 /// Sine waves of random amplitude and phase, one to a row: points `[tasks, 2 * SHOTS, 1]` and their
 /// heights. Section 5.1.
-fn waves(tasks: usize, seed: u64) -> Result<Dataset> {
+pub fn waves(tasks: usize, seed: u64) -> Result<Dataset> {
     let mut random = Random::new(seed, 0);
     let (mut x, mut y) = (Vec::new(), Vec::new());
     for _ in 0..tasks {
@@ -57,7 +57,7 @@ fn theta(net: &Model, cx: &Context) -> Adapted {
 }
 
 /// The regressor of section 5.1, trained so that one step on a new task does the most.
-fn learner() -> Result<(Model, Arc<Model>)> {
+pub fn learner() -> Result<(Model, Arc<Model>)> {
     let hidden = || Dense::new(40).activation("relu").kernel_initializer("he_normal");
     let net = Arc::new(
         Model::new(Sequential::new().add(hidden()).add(hidden()).add(Dense::new(1))).name("net"),

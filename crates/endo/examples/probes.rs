@@ -8,9 +8,8 @@ mod data;
 use endo::prelude::*;
 use endo::training::probes::ProbeKind;
 
-fn main() -> Result<()> {
-    let (train, valid) = data::made_up(2000)?.split(0.25, 42)?;
-    let folder = std::env::temp_dir().join("endo-probes");
+/// A model with a term and a metric of what its layers compute, whose code is not ours.
+pub fn model() -> Model {
     let hidden =
         |name| Dense::new(30).activation("tanh").kernel_initializer("glorot_normal").name(name);
     let layers = Sequential::new()
@@ -18,13 +17,18 @@ fn main() -> Result<()> {
         .add(hidden("hidden_2"))
         .add(Dense::new(1).name("out"));
     let mut model = Model::new(layers);
-    // The layers' code is not ours, and needs no change.
     model.add_loss_at("hidden_?", "sparsity", |activation| 0.05 * activation.abs().mean());
     model.add_metric_at("hidden_2", "active", |activation| {
         activation.abs().greater(0.1).cast(DType::F32).mean()
     });
     model.compile(Nadam::new(0.003), MeanSquaredError, ());
+    model
+}
 
+fn main() -> Result<()> {
+    let (train, valid) = data::made_up(2000)?.split(0.25, 42)?;
+    let folder = std::env::temp_dir().join("endo-probes");
+    let mut model = model();
     let options = Fit::epochs(20)
         .validation(&valid)
         .probe(Probe::activations("hidden*").histogram(30))

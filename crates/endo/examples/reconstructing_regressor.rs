@@ -10,14 +10,14 @@ use std::sync::OnceLock;
 use endo::prelude::*;
 
 // ANCHOR: model
-struct ReconstructingRegressor {
+pub(crate) struct ReconstructingRegressor {
     hidden: Vec<Dense>,
     reconstruct: OnceLock<Dense>, // sized by the first input: what Keras does in build()
     out: Dense,
 }
 
 impl ReconstructingRegressor {
-    fn new(output_dim: usize) -> Self {
+    pub(crate) fn new(output_dim: usize) -> Self {
         let hidden = || Dense::new(30).activation(Selu).kernel_initializer(LecunNormal);
         let (reconstruct, out) = (OnceLock::new(), Dense::new(output_dim));
         Self { hidden: (0..5).map(|_| hidden()).collect(), reconstruct, out }

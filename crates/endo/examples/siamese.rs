@@ -16,7 +16,7 @@ use endo::random::Random;
 const MARGIN: f64 = 0.2;
 
 /// Triplets of images: any one, another of the same digit, and one of another digit.
-fn triplets(images: &Dataset, count: usize, seed: u64) -> Result<Dataset> {
+pub fn triplets(images: &Dataset, count: usize, seed: u64) -> Result<Dataset> {
     let labels = images.targets().expect("digits have labels").to_vec::<i32>();
     let mut random = Random::new(seed, 0);
     let mut places = [const { Vec::new() }; 3];
@@ -38,10 +38,10 @@ fn triplets(images: &Dataset, count: usize, seed: u64) -> Result<Dataset> {
 }
 
 /// From three images to the distances of the first to the second and to the third.
-type Siamese = Model<[Tensor; 3], [Tensor; 2]>;
+pub type Siamese = Model<[Tensor; 3], [Tensor; 2]>;
 
 /// The model that is trained, and within it the net that finds each image its place.
-fn siamese() -> Result<(Siamese, Arc<Model>)> {
+pub fn siamese() -> Result<(Siamese, Arc<Model>)> {
     // Section 3: places are points of the unit sphere.
     let hidden = Dense::new(64).activation("relu").kernel_initializer("he_normal");
     let layers = Sequential::new()

@@ -29,11 +29,17 @@ impl Callback for Within<'_> {
     }
 }
 
-fn main() -> Result<()> {
-    let (train, valid) = data::made_up(2000)?.split(0.25, 42)?;
+/// What is trained.
+pub fn model() -> Model {
     let mut model =
         Model::new(Sequential::new().add(Dense::new(30).activation("selu")).add(Dense::new(1)));
     model.compile(Nadam::new(0.005), "mse", ["mae"]);
+    model
+}
+
+fn main() -> Result<()> {
+    let (train, valid) = data::made_up(2000)?.split(0.25, 42)?;
+    let mut model = model();
     let within = Within { data: &valid, distance: 0.25, enough: 0.8 };
     // What is reported at the end of an epoch is in that epoch, for the callbacks that come after.
     let options = Fit::epochs(200)

@@ -39,7 +39,7 @@ fn sample(row: usize) -> (Vec<f32>, f32) {
     (x, y)
 }
 
-fn model() -> Model {
+pub(crate) fn model() -> Model {
     let net = Sequential::new()
         .add(Dense::new(64).activation("relu").kernel_initializer("he_normal"))
         .add(Dense::new(32).activation("relu").kernel_initializer("he_normal"))

@@ -28,7 +28,7 @@ fn base() -> Model {
     Model::new(net).name("base")
 }
 
-fn classifier(seed: u64) -> Result<Model> {
+pub(crate) fn classifier(seed: u64) -> Result<Model> {
     let head = Dense::new(5).activation("softmax").name("head");
     let mut model = Model::new(Sequential::new().add(base()).add(head)).seed(seed);
     model.compile(Adam::new(0.005), "sparse_categorical_crossentropy", ["accuracy"]);

@@ -5,7 +5,7 @@
 //! `cargo run --release -p endo --example vae`
 
 #[path = "data/digits.rs"]
-mod digits;
+pub mod digits;
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ fn negative_log_likelihood(image: &Tensor, probabilities: &Tensor) -> Tensor {
 }
 
 /// The autoencoder and, to draw new images with, its decoder.
-fn vae() -> Result<(Model, Arc<Model>)> {
+pub fn vae() -> Result<(Model, Arc<Model>)> {
     let hidden = || Dense::new(128).activation("tanh");
     let (mean, log_variance) =
         (Dense::new(LATENT).name("mean"), Dense::new(LATENT).name("log_variance"));
@@ -79,7 +79,7 @@ fn vae() -> Result<(Model, Arc<Model>)> {
 }
 
 /// Images as rows of numbers from 0 to 1, which are their own targets.
-fn images(count: usize, seed: u64) -> Result<Dataset> {
+pub fn images(count: usize, seed: u64) -> Result<Dataset> {
     let drawn = digits::digits(count, seed)?;
     let grey: Vec<f32> =
         drawn.inputs().to_vec::<f32>().iter().map(|grey| grey.clamp(0.0, 1.0)).collect();

@@ -24,7 +24,7 @@ fn middles() -> Array {
 }
 
 /// Noise as inputs, and points of the eight heaps as targets.
-fn points(count: usize, seed: u64) -> Result<Dataset> {
+pub fn points(count: usize, seed: u64) -> Result<Dataset> {
     let mut random = Random::new(seed, 0);
     let heaps: Vec<usize> = (0..count).map(|_| random.below(8)).collect();
     let middles = middles().take(&heaps).to_vec::<f32>();
@@ -45,7 +45,7 @@ fn share_in_heaps(points: &Tensor, cx: &Context) -> Tensor {
 }
 
 /// A generator of points from noise, with its critic.
-fn gan() -> Result<Model> {
+pub fn gan() -> Result<Model> {
     let generator = Arc::new(Model::new(net(2)).name("generator"));
     let critic = Arc::new(Model::new(net(1)).name("critic").seed(1));
     let mut gan = Model::new(generator.clone());

@@ -27,7 +27,7 @@ impl Layer<[Tensor; 2], [Tensor; 2]> for WideAndDeep {
 
 /// The first five features for the wide path, the last six for the deep one; the same target for
 /// both outputs.
-fn two_inputs(data: &Dataset) -> Result<Dataset> {
+pub fn two_inputs(data: &Dataset) -> Result<Dataset> {
     let mut split = Function::new(|[x], _cx| [x.slice(1, 0..5), x.slice(1, 2..8)]);
     let [wide, deep] = split.run([data.inputs()])?.clone();
     let y = data.targets().expect("made with targets");

@@ -5,68 +5,27 @@
 
 use std::fmt;
 
-/// The type of an array's elements.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum DType {
-    /// 32-bit floating point: the type of weights and activations unless one says otherwise.
-    F32,
-    /// 64-bit floating point.
-    F64,
-    /// 32-bit signed integer: labels and indices.
-    I32,
-    /// Truth values: masks and comparisons.
-    Bool,
-    /// Bytes: images and labels as they are stored. Nothing computes with them: where they enter a
-    /// graph they become `I32`, in the loop of the first operation that reads them.
-    U8,
-}
-
-impl DType {
-    /// Those that operations compute with: all but bytes.
-    pub const ALL: [DType; 4] = [DType::F32, DType::F64, DType::I32, DType::Bool];
-
-    /// The size of one element in bytes.
-    pub fn bytes(self) -> usize {
-        match self {
-            DType::F32 | DType::I32 => 4,
-            DType::F64 => 8,
-            DType::Bool | DType::U8 => 1,
+/// Gives the rows of all types to a macro of this file, after what else that is given. A row is the
+/// variant and the Rust type, what an array of it is for, whether it is a float, its width where
+/// types meet, and the nearest value to an `f64`. A new type is a row here, and loops where it is
+/// computed with.
+macro_rules! with_types {
+    ($callback:ident! { $($given:tt)* }) => {
+        $crate::dtype::$callback! { { $($given)* }
+            /// 32-bit floating point: the type of weights and activations unless one says
+            /// otherwise.
+            F32 f32 (float, 3) |number| number as f32;
+            /// 64-bit floating point.
+            F64 f64 (float, 4) |number| number;
+            /// 32-bit signed integer: labels and indices.
+            I32 i32 (other, 2) |number| number as i32;
+            /// Truth values: masks and comparisons.
+            Bool bool (other, 0) |number| number != 0.0;
+            /// Bytes: images and labels as they are stored. Nothing computes with them: where they
+            /// enter a graph they become `I32`, in the loop of the first operation that reads them.
+            U8 u8 (other, 1) |number| number as u8;
         }
-    }
-
-    /// Whether it is `F32` or `F64`: only such values have gradients.
-    pub fn is_float(self) -> bool {
-        matches!(self, DType::F32 | DType::F64)
-    }
-
-    /// The type that holds both: the wider, and a float before an integer before a byte before a
-    /// truth value.
-    pub fn promote(self, other: DType) -> DType {
-        let width = |dtype| match dtype {
-            DType::Bool => 0,
-            DType::U8 => 1,
-            DType::I32 => 2,
-            DType::F32 => 3,
-            DType::F64 => 4,
-        };
-        if width(self) >= width(other) { self } else { other }
-    }
-}
-
-/// The numbers of an array, by element type.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Data {
-    /// 32-bit floats.
-    F32(Vec<f32>),
-    /// 64-bit floats.
-    F64(Vec<f64>),
-    /// 32-bit integers.
-    I32(Vec<i32>),
-    /// Truth values.
-    Bool(Vec<bool>),
-    /// Bytes.
-    U8(Vec<u8>),
+    };
 }
 
 /// A Rust type that can be an array's element: `f32`, `f64`, `i32`, `u8`, `bool`.
@@ -95,10 +54,62 @@ pub trait Element: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
     fn to_f64(self) -> f64;
 }
 
-/// What the types have in common: for each its variant, its name in Rust, and the nearest value to
-/// an `f64`. Here a new type gets all that follows from these.
+/// What all types have, by their rows.
 macro_rules! elements {
-    ($($Variant:ident $T:ident of $number:ident = $nearest:expr;)+) => {
+    ({} $($(#[$doc:meta])* $Variant:ident $T:ident ($kind:ident, $width:literal)
+        |$number:ident| $nearest:expr;)+) => {
+        /// The type of an array's elements.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[non_exhaustive]
+        pub enum DType {
+            $($(#[$doc])* $Variant,)+
+        }
+
+        /// The numbers of an array, by element type.
+        #[derive(Clone, PartialEq, Debug)]
+        pub enum Data {
+            $($(#[$doc])* $Variant(Vec<$T>),)+
+        }
+
+        impl DType {
+            /// The size of one element in bytes.
+            pub fn bytes(self) -> usize {
+                match self {
+                    $(DType::$Variant => size_of::<$T>(),)+
+                }
+            }
+
+            /// Whether it is `F32` or `F64`: only such values have gradients.
+            pub fn is_float(self) -> bool {
+                match self {
+                    $(DType::$Variant => matches!(stringify!($kind), "float"),)+
+                }
+            }
+
+            fn width(self) -> u8 {
+                match self {
+                    $(DType::$Variant => $width,)+
+                }
+            }
+        }
+
+        impl fmt::Display for DType {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(DType::$Variant => stringify!($T),)+
+                })
+            }
+        }
+
+        impl Data {
+            /// The type of the numbers.
+            pub(crate) fn dtype(&self) -> DType {
+                match self {
+                    $(Data::$Variant(_) => DType::$Variant,)+
+                }
+            }
+        }
+
         $(
             impl Element for $T {
                 const DTYPE: DType = DType::$Variant;
@@ -124,42 +135,24 @@ macro_rules! elements {
                 }
             }
         )+
-
-        impl Data {
-            /// The type of the numbers.
-            pub(crate) fn dtype(&self) -> DType {
-                match self {
-                    $(Data::$Variant(_) => DType::$Variant,)+
-                }
-            }
-        }
-
-        impl fmt::Display for DType {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $(DType::$Variant => stringify!($T),)+
-                })
-            }
-        }
     };
-}
-
-elements! {
-    F32 f32 of number = number as f32;
-    F64 f64 of number = number;
-    I32 i32 of number = number as i32;
-    Bool bool of number = number != 0.0;
-    U8 u8 of number = number as u8;
 }
 
 /// A value that is written once for all types, with `T` as the Rust type of a [`DType`]:
 /// `for_type!(dtype, T => T::from_f64(0.5).to_f64())`.
 macro_rules! for_type {
     ($dtype:expr, $T:ident => $value:expr) => {
-        $crate::dtype::for_type!(@arms $dtype, $T => $value;
-            F32 f32, F64 f64, I32 i32, Bool bool, U8 u8)
+        $crate::dtype::with_types! { type_arms! { $dtype, $T => $value } }
     };
-    (@arms $dtype:expr, $T:ident => $value:expr; $($Variant:ident $Type:ty),+) => {
+}
+
+macro_rules! type_arms {
+    ({ $dtype:expr, $T:ident => $value:expr }
+        $($(#[$doc:meta])* $Variant:ident $Type:ident $row:tt |$number:ident| $nearest:expr;)+
+    ) => {
+        $crate::dtype::type_arms!(@arms $dtype, $T => $value; $($Variant $Type),+)
+    };
+    (@arms $dtype:expr, $T:ident => $value:expr; $($Variant:ident $Type:ident),+) => {
         match $dtype {
             $($crate::dtype::DType::$Variant => {
                 type $T = $Type;
@@ -173,17 +166,37 @@ macro_rules! for_type {
 /// `for_data!(data, values => values.len())`.
 macro_rules! for_data {
     ($data:expr, $values:ident => $value:expr) => {
+        $crate::dtype::with_types! { data_arms! { $data, $values => $value } }
+    };
+}
+
+macro_rules! data_arms {
+    ({ $data:expr, $values:ident => $value:expr }
+        $($(#[$doc:meta])* $Variant:ident $Type:ident $row:tt |$number:ident| $nearest:expr;)+
+    ) => {
+        $crate::dtype::data_arms!(@arms $data, $values => $value; $($Variant),+)
+    };
+    (@arms $data:expr, $values:ident => $value:expr; $($Variant:ident),+) => {
         match $data {
-            $crate::dtype::Data::F32($values) => $value,
-            $crate::dtype::Data::F64($values) => $value,
-            $crate::dtype::Data::I32($values) => $value,
-            $crate::dtype::Data::Bool($values) => $value,
-            $crate::dtype::Data::U8($values) => $value,
+            $($crate::dtype::Data::$Variant($values) => $value,)+
         }
     };
 }
 
-pub(crate) use {for_data, for_type};
+pub(crate) use {data_arms, elements, for_data, for_type, type_arms, with_types};
+
+with_types! { elements! {} }
+
+impl DType {
+    /// Those that operations compute with: all but bytes.
+    pub const ALL: [DType; 4] = [DType::F32, DType::F64, DType::I32, DType::Bool];
+
+    /// The type that holds both: the wider, and a float before an integer before a byte before a
+    /// truth value.
+    pub fn promote(self, other: DType) -> DType {
+        if self.width() >= other.width() { self } else { other }
+    }
+}
 
 #[cfg(test)]
 mod tests {

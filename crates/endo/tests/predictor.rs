@@ -3,6 +3,8 @@
 
 #[path = "predictor/errors.rs"]
 mod errors;
+#[path = "support/exported.rs"]
+mod exported;
 #[path = "predictor/files.rs"]
 mod files;
 #[path = "predictor/layers.rs"]

@@ -1,10 +1,12 @@
 """Arrays of any library as NumPy arrays that the native part can read, and back."""
 
 import importlib
+import sys
 
 import numpy as np
 
 from . import _native
+from ._symbolic import KerasTensor
 
 _KINDS = {"float32": "f32", "float64": "f64", "int32": "i32", "uint8": "u8", "bool": "bool"}
 
@@ -16,6 +18,11 @@ def to_numpy(values):
         return _unmasked(values)
     if values is None:
         raise TypeError("None is no array; give numbers, such as a NumPy array")
+    if isinstance(values, KerasTensor):
+        raise TypeError(
+            f"{values!r} is symbolic, and is given where data is computed with\n"
+            "  help: make a keras.Model of it, or give it to a layer or to a function of tf"
+        )
     if isinstance(values, (str, bytes)):
         raise TypeError(f"a text is no array of numbers, got {values!r}")
     if hasattr(values, "collect") and hasattr(values, "lazy"):
@@ -179,6 +186,9 @@ def dlpack(tensor, *, stream=None, max_version=None, dl_device=None, copy=None):
     knows of that, a copy otherwise."""
     array = as_array(tensor)
     knows = max_version is not None and max_version >= (1, 0) and copy is not True
+    # PyTorch says that it knows, and writes to what is only read.
+    taker = sys._getframe(1).f_globals.get("__name__", "").partition(".")[0]
+    knows = knows and taker != "torch"
     if not knows or np.lib.NumpyVersion(np.__version__) < "2.1.0":
         if copy is False:
             raise BufferError("a tensor is only read, which this version of DLPack cannot say")

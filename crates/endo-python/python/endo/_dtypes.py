@@ -16,6 +16,10 @@ class DType:
         return np.dtype(self.name).type
 
     @property
+    def base_dtype(self):
+        return self
+
+    @property
     def is_floating(self):
         return self.name.startswith("float")
 

@@ -99,8 +99,8 @@ class ModelHandle:
         """A model that Python holds."""
     def apply(self, inputs: Any, training: bool | None) -> list[Tensor]:
         """Applies it in the trace at hand."""
-    def build(self, shapes: Any) -> Any:
-        """Makes the weights, for inputs of these shapes."""
+    def build(self, inputs: Any) -> Any:
+        """Makes the weights, for inputs of these shapes and types."""
     def compile(self, optimizer: Any, losses: Any, metrics: Any, weighted_metrics: Any, loss_weights: Any, run_eagerly: Any) -> Any:
         """Chooses how it is trained. Each output has a name, or none, and losses; metrics are lists, one for each output."""
     def evaluate(self, data: Any, batch_size: Any, steps: Any) -> Any:
@@ -135,6 +135,8 @@ class ModelHandle:
         """Writes weights, losses, metrics and the state of the optimizer."""
     def save_weights(self, path: str) -> Any:
         ...
+    def set_steps(self, train: Any = None, test: Any = None, predict: Any = None) -> Any:
+        """Has steps be callables, where they are given, instead of the usual: of lists of inputs, targets and sample weights, they return the loss; that which predicts takes inputs."""
     def structure(self) -> Any:
         """The paths and types of its layers."""
     def summary(self) -> Any:
@@ -155,6 +157,8 @@ class OptimizerHandle:
         """Updates variables by their gradients, `None` where there is none."""
     def finalize_variable_values(self, variables: Any) -> Any:
         """Gives weights their moving averages."""
+    def follow(self, schedule: Any) -> Any:
+        """Has the learning rate be what a callable makes of the number of steps."""
     def iterations(self) -> Any:
         ...
     @property
@@ -163,8 +167,13 @@ class OptimizerHandle:
     @staticmethod
     def named(text: str | None) -> OptimizerHandle:
         """The optimizer that a text names."""
+    @staticmethod
+    def of(text: str | None, prepare: Any, update: Any) -> OptimizerHandle:
+        """An optimizer whose update is Python, with the settings of one that a text names: `prepare` is called with a list of variables, `update` with a gradient, its variable and the rate."""
     def set_learning_rate(self, value: Any) -> Any:
         ...
+    def slot(self, variable: Variable, name: str | None, first: Any) -> Any:
+        """A variable that the optimizer keeps for another, or for none, made with a first value unless there is one of the name."""
     def variables(self) -> Any:
         """The number of updates so far, and the other variables that it keeps."""
 
@@ -325,6 +334,12 @@ class UsageError(EndoError):
     """Calls in an order that cannot work."""
 
 
+class Value(Tensor):
+    """The value of a variable: a tensor, which returns itself when it is called, since it is spelt `variable.value()` in TensorFlow and `variable.value` in Keras."""
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call self as a function."""
+
+
 class Variable:
     """A named array that outlives a trace."""
     def __abs__(self) -> Any:
@@ -340,6 +355,10 @@ class Variable:
         """True if self else False"""
     def __delitem__(self, key: Any) -> Any:
         """Delete self[key]."""
+    def __dlpack__(self, **options: Any) -> Any:
+        """A copy of its numbers by the DLPack protocol, as other libraries take them."""
+    def __dlpack_device__(self) -> Any:
+        """The processor, by DLPack's number."""
     def __eq__(self, value: Any) -> Any:
         """Return self==value."""
     def __float__(self) -> Any:
@@ -433,8 +452,9 @@ class Variable:
     @property
     def trainable(self) -> Any:
         """Whether optimizers may change it."""
+    @property
     def value(self) -> Any:
-        """The same."""
+        """The same, as `variable.value` and as `variable.value()`."""
 
 def abs(x: Any) -> Tensor:
     ...
@@ -447,6 +467,8 @@ def add_metric(name: str | None, value: Any) -> None:
 def argmax(x: Any, axis: Any) -> Tensor:
     ...
 def argmin(x: Any, axis: Any) -> Tensor:
+    ...
+def argsort(x: Any, axis: Any, descending: Any) -> Tensor:
     ...
 def broadcast_to(x: Any, shape: list[int] | None) -> Tensor:
     ...
@@ -466,8 +488,10 @@ def constrain(variable: Variable, function: Any) -> None:
     """Projects a weight that the trace has used after every update: by a callable."""
 def cos(x: Any) -> Tensor:
     ...
-def cumsum(x: Any, axis: Any) -> Tensor:
-    ...
+def cumprod(x: Any, axis: Any, exclusive: Any, reverse: Any) -> Tensor:
+    """The products up to each element, as `cumsum`."""
+def cumsum(x: Any, axis: Any, exclusive: Any, reverse: Any) -> Tensor:
+    """The sums up to each element: `exclusive` leaves the element itself out, `reverse` begins at the end."""
 def current_path() -> str:
     """The path of the layer being applied."""
 def custom_gradient(value: Any, inputs: Any, gradient: Any) -> Tensor:
@@ -489,6 +513,8 @@ def expand_dims(x: Any, axis: Any) -> Tensor:
 def expm1(x: Any) -> Tensor:
     ...
 def fill(shape: list[int] | None, value: Any, dtype: Any) -> Tensor:
+    ...
+def flip(x: Any, axis: Any) -> Tensor:
     ...
 def floor(x: Any) -> Tensor:
     ...
@@ -582,6 +608,8 @@ def round(x: Any) -> Tensor:
     ...
 def rsqrt(x: Any) -> Tensor:
     ...
+def segment_sum(x: Any, segments: Any, count: Any) -> Tensor:
+    ...
 def selu(x: Any) -> Tensor:
     ...
 def set_mask(x: Any, mask: Any) -> Tensor:
@@ -612,12 +640,16 @@ def stack(values: Any, axis: Any) -> Tensor:
     ...
 def stop_gradient(x: Any) -> Tensor:
     ...
+def take_along_axis(x: Any, indices: Any, axis: Any) -> Tensor:
+    ...
 def tanh(x: Any) -> Tensor:
     ...
 def tile(x: Any, repeats: list[int]) -> Tensor:
     ...
 def top_k(x: Any, k: int) -> tuple[Tensor, Tensor]:
     ...
+def traced_shapes(function: Any, inputs: Any) -> Tensor:
+    """The shapes and types of what a function returns for tensors of these shapes and types. It is called with a list of tensors and returns one; nothing is computed, and no variable changes."""
 def transpose(x: Any) -> Tensor:
     ...
 def use_weights(layer: LayerHandle, weights: Any) -> None:

@@ -91,8 +91,7 @@ impl Bases {
             }
             VariableMemory::Write(bytes) => [bytes.as_mut_ptr().expose_provenance(), bytes.len()],
         };
-        let mut moved =
-            self.replace(CONSTANTS as usize, plan.constants.bytes().as_ptr().expose_provenance());
+        let mut moved = false;
         let first = FIRST_VARIABLE as usize;
         if memory != self.variables || offsets != self.offsets {
             moved = true;
@@ -123,9 +122,11 @@ impl Bases {
     }
 
     /// Takes the memories of the workspace, and tells whether they lie elsewhere than before.
-    pub fn set_own(&mut self, arena: &mut Memory, tiles: &mut Memory) -> bool {
-        let moved =
-            self.replace(ARENA as usize, arena.bytes_mut().as_mut_ptr().expose_provenance());
+    pub fn set_own(&mut self, arena: &mut Memory, tiles: &mut Memory, constants: &Memory) -> bool {
+        let arena = arena.bytes_mut().as_mut_ptr().expose_provenance();
+        let moved = self.replace(ARENA as usize, arena);
+        let constants = constants.bytes().as_ptr().expose_provenance();
+        let moved = self.replace(CONSTANTS as usize, constants) | moved;
         self.replace(TILES as usize, tiles.bytes_mut().as_mut_ptr().expose_provenance()) | moved
     }
 
@@ -199,13 +200,13 @@ mod tests {
     use super::super::tests::noise;
     use super::super::{Workspace, run};
     use super::*;
-    use crate::plan::tests::optimizer;
+    use crate::plan::tests::{optimizer, tuned};
     use crate::variable::VariableBlock;
 
     #[test]
     fn runs_find_memories_that_have_moved_also_after_one_that_panicked() {
         const LENGTHS: [usize; 4] = [900, 30, 17, 240];
-        let plan = Plan::new(&optimizer(&LENGTHS, true));
+        let plan = tuned(&optimizer(&LENGTHS, true));
         let (pool, mut kept) = (Pool::new(1), Workspace::new(&plan, 1));
         // As they were made, and so that one loop goes through them all.
         let made = (0..plan.variables.len()).collect::<Vec<_>>();

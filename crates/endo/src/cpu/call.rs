@@ -5,7 +5,8 @@
 use std::mem::MaybeUninit;
 
 use crate::dtype::DType;
-use crate::graph::{Operand, OperandMut, Values, ValuesMut};
+use crate::error::Result;
+use crate::graph::{Kernel, Operand, OperandMut, Values, ValuesMut};
 use crate::plan::{Action, Argument, Plan};
 
 use super::address::{Address, Bases};
@@ -37,12 +38,12 @@ impl Call {
         Self { inputs: call.inputs.iter().map(bytes).collect(), output: bytes(&call.output) }
     }
 
-    /// Runs the kernel.
+    /// Runs the kernel, which can fail if it is an effect.
     ///
     /// # Safety
     /// The addresses hold what the plan says; nobody else writes the inputs or touches the output
     /// meanwhile.
-    pub unsafe fn run(&self, bases: &Bases, action: &Action) {
+    pub unsafe fn run(&self, bases: &Bases, action: &Action) -> Result<()> {
         let Action::Call(call) = action else { unreachable!("resolved from a call") };
         // SAFETY: as the caller promises.
         let values = unsafe {
@@ -60,7 +61,7 @@ impl Call {
             Operand { shape: &argument.shape, values: Values::from_bytes(bytes.dtype, values) }
         });
         if self.inputs.len() > ON_STACK {
-            return call.kernel.run(&operands.collect::<Vec<_>>(), output);
+            return run(&*call.kernel, &operands.collect::<Vec<_>>(), output);
         }
         let mut list = [const { MaybeUninit::uninit() }; ON_STACK];
         for (entry, operand) in list.iter_mut().zip(operands) {
@@ -70,6 +71,16 @@ impl Call {
         let operands = unsafe {
             std::slice::from_raw_parts(list.as_ptr().cast::<Operand<'_>>(), self.inputs.len())
         };
-        call.kernel.run(operands, output);
+        run(&*call.kernel, operands, output)
+    }
+}
+
+fn run(kernel: &dyn Kernel, operands: &[Operand<'_>], output: OperandMut<'_>) -> Result<()> {
+    match kernel.effect() {
+        Some(effect) => effect.run(operands, output),
+        None => {
+            kernel.run(operands, output);
+            Ok(())
+        }
     }
 }

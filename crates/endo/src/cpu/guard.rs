@@ -237,7 +237,7 @@ mod tests {
     use super::*;
     use crate::array::Array;
     use crate::plan::Action;
-    use crate::plan::tests::{Builder, divide};
+    use crate::plan::tests::{Builder, divide, tuned};
 
     #[test]
     fn the_largest_number_is_found_and_only_infinities_and_nan_are_not_finite() {
@@ -290,7 +290,7 @@ mod tests {
         };
         for (last, expected) in [(1.0, Ok(())), (f32::NAN, Err(1))] {
             let graph = graph(last);
-            let plan = Plan::new(&graph);
+            let plan = tuned(&graph);
             let guards = plan.steps.iter().filter_map(|step| match &step.action {
                 Action::Guard(guard) => Some(super::Guard::new(&plan, guard)),
                 _ => None,

@@ -12,13 +12,16 @@ mod fused;
 mod guard;
 pub(crate) mod immediate;
 pub mod matmul;
+mod passes;
 pub mod pool;
 mod product;
 mod update;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::array::Array;
+use crate::error::Error;
 use crate::plan::{Action, BufferPlace, Plan};
 use crate::simd::{Level, Memory};
 
@@ -26,6 +29,7 @@ use address::{Bases, Tiles};
 use copy::ViewCopy;
 use fused::{Body, Spread};
 use guard::Guard;
+pub use passes::ProcessorTuning;
 use pool::Pool;
 use product::Batch;
 use update::Update;
@@ -34,6 +38,7 @@ use update::Update;
 /// resolved for this processor.
 pub struct Workspace {
     arena: Memory,
+    constants: Arc<Memory>,
     /// Single elements repeated to the length of a tile.
     tiles: Memory,
     /// Registers of loops and packed matrices, apart for each thread.
@@ -79,11 +84,14 @@ impl Workspace {
     /// # Panics
     /// If the system does not give the memory.
     pub fn new(plan: &Plan, threads: usize) -> Self {
-        Self::try_new(plan, threads).expect("the system gives the memory of the plan")
+        constants(plan)
+            .and_then(|constants| Self::try_new(plan, constants, threads))
+            .expect("the system gives the memory of the plan")
     }
 
-    /// As [`new`](Self::new), unless the system does not give the memory.
-    pub fn try_new(plan: &Plan, threads: usize) -> Option<Self> {
+    /// As [`new`](Self::new), given the plan's [`constants`], unless the system does not give the
+    /// memory.
+    pub fn try_new(plan: &Plan, constants: Arc<Memory>, threads: usize) -> Option<Self> {
         // Before steps are resolved to addresses within it.
         let arena = Memory::try_zeroed(plan.arena)?;
         let level = Level::detect();
@@ -125,6 +133,7 @@ impl Workspace {
         let partials = steps.iter().map(partials).max().unwrap_or(0);
         Some(Self {
             arena,
+            constants,
             tiles: tiles.into_memory(),
             scratch: Memory::try_zeroed(stride.checked_mul(threads)?.checked_add(partials)?)?,
             stride,
@@ -154,11 +163,28 @@ impl Workspace {
     }
 }
 
+/// Why a run did not happen.
+#[derive(PartialEq, Debug)]
+pub enum Failure {
+    /// The value of the check with this index is not finite.
+    NotFinite(usize),
+    /// An effect failed.
+    Effect(Error),
+}
+
+/// The memory of a plan's constants, for all of its workspaces, unless the system does not give it.
+pub fn constants(plan: &Plan) -> Option<Arc<Memory>> {
+    let mut memory = Memory::try_with_room(plan.constants.bytes)?;
+    for (start, array) in &plan.constants.arrays {
+        assert_eq!(memory.append(array.bytes()), *start, "the place of a constant");
+    }
+    Some(Arc::new(memory))
+}
+
 /// Runs a plan once. `offsets` are the bytes at which the variables start in their memory, in the
 /// order of the graph.
 ///
-/// Fails with the index of the first check whose value is not finite; then no variable has been
-/// touched.
+/// If it fails, no variable has been touched.
 ///
 /// # Panics
 /// If the workspace is of another plan, or inputs or variables do not have the shapes and types
@@ -170,12 +196,14 @@ pub fn run(
     variables: VariableMemory<'_>,
     offsets: &[usize],
     pool: &Pool,
-) -> Result<(), usize> {
+) -> Result<(), Failure> {
     assert_eq!(plan.steps.len(), workspace.planned, "a workspace of another plan");
     // Not so if what follows panics.
     let bound = std::mem::take(&mut workspace.bound);
     let moved = workspace.bases.set(plan, inputs, variables, offsets);
-    let moved = workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles) | moved;
+    let moved =
+        workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles, &workspace.constants)
+            | moved;
     let threads = pool.threads().min(workspace.threads);
     let scratch = Scratch {
         start: workspace.scratch.bytes_mut().as_mut_ptr(),
@@ -214,8 +242,12 @@ pub fn run(
                 ResolvedStep::Copy(copy) => copy.run(&run),
                 ResolvedStep::Loop(body) => body.run(&run),
                 ResolvedStep::Product(batch) => batch.run(&run),
-                ResolvedStep::Call(call, index) => call.run(bases, &plan.steps[*index].action),
-                ResolvedStep::Guard(guard) => computed = guard.run(&run)?,
+                ResolvedStep::Call(call, index) => {
+                    call.run(bases, &plan.steps[*index].action).map_err(Failure::Effect)?;
+                }
+                ResolvedStep::Guard(guard) => {
+                    computed = guard.run(&run).map_err(Failure::NotFinite)?
+                }
                 ResolvedStep::Update(update) => update.run(&run, computed),
             }
         }

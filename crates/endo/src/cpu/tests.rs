@@ -8,14 +8,15 @@ use crate::dtype::DType;
 use crate::graph::{Graph, NodeId, View};
 use crate::plan::Plan;
 use crate::plan::tests::{
-    Builder, add, entangled, less, multiply, negative, optimizer, select, square, subtract, updates,
+    Builder, add, entangled, less, multiply, negative, optimizer, select, square, subtract, tuned,
+    unfused_plan, updates,
 };
 use crate::shape::Shape;
 use crate::simd::{Memory, Reduction};
 use crate::variable::VariableBlock;
 
 use super::pool::Pool;
-use super::{VariableMemory, Workspace, run};
+use super::{Failure, VariableMemory, Workspace, run};
 
 /// Runs a plan once; the index of a failed check if there is one.
 pub fn execute(
@@ -35,7 +36,11 @@ pub fn execute(
         run(plan, &mut workspace, inputs, VariableMemory::Write(copy.bytes_mut()), &offsets, &pool)
             .ok();
     }
-    run(plan, &mut workspace, inputs, VariableMemory::Write(content.bytes_mut()), &offsets, &pool)?;
+    run(plan, &mut workspace, inputs, VariableMemory::Write(content.bytes_mut()), &offsets, &pool)
+        .map_err(|failure| match failure {
+            Failure::NotFinite(check) => check,
+            Failure::Effect(error) => panic!("{error}"),
+        })?;
     let outputs = plan.outputs.iter().enumerate();
     Ok(outputs
         .map(|(index, o)| {
@@ -45,11 +50,11 @@ pub fn execute(
 }
 
 fn fused(graph: &Graph, inputs: &[&Array]) -> Vec<Array> {
-    execute(&Plan::new(graph), graph, inputs, 1).expect("all is finite")
+    execute(&tuned(graph), graph, inputs, 1).expect("all is finite")
 }
 
 fn unfused(graph: &Graph, inputs: &[&Array]) -> Vec<Array> {
-    execute(&Plan::unfused(graph), graph, inputs, 1).expect("all is finite")
+    execute(&unfused_plan(graph), graph, inputs, 1).expect("all is finite")
 }
 
 /// The plan of a graph, and what the variables hold after a run on one thread, on two, and as
@@ -60,10 +65,10 @@ pub fn run_in_three_ways(
 ) -> (Plan, [Vec<Vec<f32>>; 3]) {
     let inputs: Vec<&Array> = inputs.iter().collect();
     let graphs = [(); 3].map(|()| graph());
-    let plan = Plan::new(&graphs[0]);
+    let plan = tuned(&graphs[0]);
     execute(&plan, &graphs[0], &inputs, 1).unwrap();
     execute(&plan, &graphs[1], &inputs, 2).unwrap();
-    execute(&Plan::unfused(&graphs[2]), &graphs[2], &inputs, 1).unwrap();
+    execute(&unfused_plan(&graphs[2]), &graphs[2], &inputs, 1).unwrap();
     (plan, graphs.each_ref().map(values))
 }
 
@@ -93,7 +98,7 @@ fn a_fused_chain_gives_the_bits_of_its_single_operations() {
         let e = build.elementwise(&square::OPERATION, &[wide]);
         let graph = build.outputs([d, mask, e]);
         let (x, y) = (noise([length]), noise([length]).reshape([length]).unwrap());
-        assert_eq!(Plan::new(&graph).steps.len(), 1);
+        assert_eq!(tuned(&graph).steps.len(), 1);
         assert_eq!(fused(&graph, &[&x, &y]), unfused(&graph, &[&x, &y]), "length {length}");
     }
 }
@@ -192,7 +197,7 @@ fn large_transposed_views_are_copied_right() {
             };
             let (strides, turned_strides) =
                 (x.shape().strides(), Shape::from(turned_shape).strides());
-            let plan = Plan::new(&graph);
+            let plan = tuned(&graph);
             for threads in [1, 2] {
                 let output = execute(&plan, &graph, &[&x], threads).unwrap().remove(0);
                 for index in 0..x.len() {
@@ -324,7 +329,7 @@ fn two_threads_give_the_bits_of_one() {
     let product = build.matmul(turned, y, [1000, 1000]);
     let graph = build.outputs([y, all, columns, lines, product]);
     let inputs = [noise(shape), noise([1000])];
-    let plan = Plan::new(&graph);
+    let plan = tuned(&graph);
     let [one, two, three] = [1, 2, 3]
         .map(|threads| execute(&plan, &graph, &[&inputs[0], &inputs[1]], threads).unwrap());
     assert!(one == two && one == three);
@@ -339,7 +344,7 @@ fn batched_products_are_right_on_any_number_of_threads() {
     let product = build.matmul(backwards, turned, [6, 20, 40]);
     let graph = build.outputs([product]);
     let (a, b) = (noise([6, 20, 30]), noise([6, 40, 30]));
-    let plan = Plan::new(&graph);
+    let plan = tuned(&graph);
     assert_eq!(plan.steps.len(), 1, "{plan}");
     let [one, two] = [1, 2].map(|threads| execute(&plan, &graph, &[&a, &b], threads).unwrap());
     assert_eq!(one, two);
@@ -376,11 +381,11 @@ fn a_number_that_is_not_finite_is_found_wherever_it_is_by_any_number_of_threads(
         let x = Array::from_fn([LENGTH], |index| if index == place { f32::NAN } else { 1.0 });
         for threads in [1, 2] {
             assert_eq!(
-                execute(&Plan::new(&graph), &graph, &[&x], threads),
+                execute(&tuned(&graph), &graph, &[&x], threads),
                 Err(0),
                 "{place}, {threads} threads"
             );
         }
     }
-    assert!(execute(&Plan::new(&graph), &graph, &[&noise([LENGTH])], 2).is_ok());
+    assert!(execute(&tuned(&graph), &graph, &[&noise([LENGTH])], 2).is_ok());
 }

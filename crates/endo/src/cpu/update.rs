@@ -5,7 +5,7 @@
 //! registers.
 
 use crate::plan::{self, LoopRoutine, Plan};
-use crate::simd::{MOST_RESULTS, MOST_VALUES, RoutineKind};
+use crate::simd::{MOST_RESULTS, MOST_VALUES};
 
 use super::address::{Address, Bases};
 use super::fused::Body;
@@ -25,7 +25,7 @@ pub struct Update {
 
 /// A routine and where its values and results lie.
 struct Routine {
-    kind: RoutineKind,
+    tile: unsafe fn(*const ()),
     values: Box<[Address]>,
     results: Box<[Address]>,
 }
@@ -36,7 +36,7 @@ impl Update {
     pub fn new(plan: &Plan, update: &plan::Update, body: Body) -> Option<Self> {
         let product = Batch::new(plan, &update.product)?;
         let whole = update.body.whole.as_ref().filter(|_| product.updates());
-        let routine = whole.map(|whole| Routine::new(plan, update, whole));
+        let routine = whole.and_then(|whole| Routine::new(plan, update, whole));
         Some(Self { product, body, routine, checked: update.checked })
     }
 
@@ -79,17 +79,17 @@ impl Update {
 }
 
 impl Routine {
-    fn new(plan: &Plan, update: &plan::Update, whole: &LoopRoutine) -> Self {
+    fn new(plan: &Plan, update: &plan::Update, whole: &LoopRoutine) -> Option<Self> {
         let plan::Update { body, .. } = update;
         let value = |&value: &usize| {
             Address::new(plan, body.loads[value].buffer, body.loads[value].layout.offset)
         };
         let result = |&store: &usize| Address::new(plan, body.stores[store].buffer, 0);
-        Self {
-            kind: whole.routine.kind,
+        Some(Self {
+            tile: whole.routine.tile?,
             values: whole.loads.iter().map(value).collect(),
             results: whole.stores.iter().map(result).collect(),
-        }
+        })
     }
 
     fn targets(&self, bases: &Bases) -> Targets {
@@ -101,7 +101,7 @@ impl Routine {
         for (result, &address) in results.iter_mut().zip(&self.results) {
             *result = bases.at(address).cast();
         }
-        Targets { kind: self.kind, values, results }
+        Targets { tile: self.tile, values, results }
     }
 }
 
@@ -111,8 +111,7 @@ mod tests {
     use crate::array::Array;
     use crate::dtype::DType;
     use crate::graph::{Op, Transposed};
-    use crate::plan::Plan;
-    use crate::plan::tests::gradient;
+    use crate::plan::tests::{gradient, tuned};
 
     #[test]
     fn updates_with_their_products_give_the_bits_of_one_after_the_other() {
@@ -217,7 +216,7 @@ mod tests {
             let inputs: Vec<&Array> = inputs.iter().collect();
             for threads in [1, 2] {
                 let graph = gradient(size, false, |_, _| {});
-                assert_eq!(execute(&Plan::new(&graph), &graph, &inputs, threads), Err(failed));
+                assert_eq!(execute(&tuned(&graph), &graph, &inputs, threads), Err(failed));
                 assert_eq!(values(&graph), values(&gradient(size, false, |_, _| {})));
             }
         }

@@ -19,15 +19,15 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::shape::Shape;
-use crate::simd::Reduction;
+use crate::simd::{Reduction, Routine};
 use crate::site::Site;
 use crate::variable::Variable;
 
 pub(crate) use occasion::Occasion;
 pub(crate) use operation::flag;
 pub use operation::{
-    Elementwise, Form, Kernel, KernelReader, Operand, OperandMut, Output, Rule, Transposed, Values,
-    ValuesMut, View,
+    Effect, Elementwise, Form, Formula, Kernel, KernelReader, Operand, OperandMut, Output, Rule,
+    Transposed, Values, ValuesMut, View,
 };
 pub use saved::SavedGraph;
 pub use tensor::Tensor;
@@ -93,6 +93,13 @@ pub enum Op {
     Identity(Arc<Rule>),
 }
 
+impl Op {
+    /// Whether it is a kernel that does more than compute its output.
+    pub fn is_effect(&self) -> bool {
+        matches!(self, Op::Kernel(kernel) if kernel.effect().is_some())
+    }
+}
+
 /// A value that has to be finite before any variable is written.
 #[derive(Clone, Debug)]
 pub struct Check {
@@ -122,6 +129,9 @@ pub struct Graph {
     pub checks: Vec<Check>,
     /// Paths of layers; the first is the empty path.
     pub scopes: Vec<String>,
+    /// What optimizers say that is done to weights and slots: some of the operations, as formulas
+    /// that there is machine code for.
+    pub routines: Vec<&'static Routine>,
 }
 
 impl Graph {
@@ -130,11 +140,13 @@ impl Graph {
         &self.nodes[id.index()]
     }
 
-    /// The nodes of outputs, writes and checks.
+    /// The nodes of outputs, writes and checks, and the effects.
     pub fn roots(&self) -> impl Iterator<Item = NodeId> {
         let written = self.writes.iter().map(|&(_, id)| id);
         let checked = self.checks.iter().map(|check| check.node);
-        self.outputs.iter().copied().chain(written).chain(checked)
+        let effects = self.nodes.iter().enumerate().filter(|(_, node)| node.op.is_effect());
+        let effects = effects.map(|(position, _)| NodeId(position as u32));
+        self.outputs.iter().copied().chain(written).chain(checked).chain(effects)
     }
 
     /// The nodes that outputs, writes and checks depend on, by position.

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::{DType, Element};
+use crate::error::Result;
 use crate::shape::Shape;
-use crate::simd::Loops;
+use crate::simd::{Expression, Loops};
 
 use super::Tensor;
 
@@ -20,7 +21,10 @@ use super::Tensor;
 pub type GradientRule =
     fn(inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Vec<Option<Tensor>>;
 
-/// A function of one element of each input: its loops for every element type it takes, and its
+/// What an elementwise function says of its inputs, given the type of the last one.
+pub type Formula = for<'a> fn(inputs: &[Expression<'a>], dtype: DType) -> Expression<'a>;
+
+/// A function of one element of each input: its formula, its loops for every element type it takes, and its
 /// gradient.
 pub struct Elementwise {
     /// What displays call it; the method of `Tensor` has the same name.
@@ -29,6 +33,8 @@ pub struct Elementwise {
     pub arity: usize,
     /// The element type of the result.
     pub output: Output,
+    /// What it computes, for inputs of the type of the last one.
+    pub formula: Formula,
     /// Loops for inputs of `f32`, `f64`, `i32` and `bool`, by the type of the last input.
     pub loops: [Option<Loops>; 4],
     /// The gradient rule; `None` when the function is constant between jumps or not about floats.
@@ -123,8 +129,7 @@ impl fmt::Debug for Rule {
 
 /// An operation with code of its own, on whole contiguous arrays.
 ///
-/// Its `Debug` text must name everything that its result depends on besides the inputs: equal texts
-/// are taken for equal operations, and computed once.
+/// Kernels of the same name and attributes are taken for equal, and computed once.
 pub trait Kernel: fmt::Debug + Send + Sync + Any {
     /// What displays call it.
     fn name(&self) -> &'static str;
@@ -143,10 +148,16 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
         vec![None; inputs.len()]
     }
 
-    /// The whole numbers that its name leaves open: an axis, a flag, sizes. A saved graph holds
-    /// them, and the [`KernelReader`] of the name, which stands in the same file, makes the
+    /// All that its result depends on besides its name and inputs, as whole numbers: an axis, a
+    /// flag, sizes. A saved graph holds them, and the [`KernelReader`] of the name, which stands in the same file, makes the
     /// operation of them again.
     fn attributes(&self) -> Vec<i64>;
+
+    /// What it does besides computing, if it is an effect; then this is run in place of
+    /// [`run`](Self::run).
+    fn effect(&self) -> Option<&dyn Effect> {
+        None
+    }
 
     /// What is wrong with its inputs where it has made a number that is not finite of them, if it
     /// can tell.
@@ -159,6 +170,19 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     /// method of `Tensor` that makes the operation sees to in a trace, asked of a graph that a file
     /// says. Running it may trust that.
     fn fits(&self, inputs: &[Form<'_>], output: Form<'_>) -> bool;
+}
+
+/// What a run does besides computing: a sum over several machines, data that come from elsewhere.
+///
+/// Effects run once a run, in the order in which they were traced, each as a whole: none is left
+/// out or done once for two. Variables are written after all of them, so that a run whose effect
+/// fails changes none.
+pub trait Effect {
+    /// Does it, and computes the output, every element of it.
+    ///
+    /// # Errors
+    /// What comes out of the run.
+    fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) -> Result<()>;
 }
 
 /// A flag among [`Kernel::attributes`]: 0 or 1.

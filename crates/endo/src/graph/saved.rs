@@ -208,8 +208,9 @@ impl SavedGraph {
         let same = |place: &usize| {
             let (a, b) = (&reading.lines[*place], &again.lines[*place]);
             let kernels = match (&a.node.op, &b.node.op) {
-                // Their texts name all that they depend on.
-                (Op::Kernel(a), Op::Kernel(b)) => format!("{a:?}") == format!("{b:?}"),
+                (Op::Kernel(a), Op::Kernel(b)) => {
+                    (a.name(), a.attributes()) == (b.name(), b.attributes())
+                }
                 _ => true,
             };
             kernels && a.operation == b.operation && a.attributes == b.attributes

@@ -16,6 +16,7 @@ use crate::array::Array;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
+use crate::simd::Routine;
 use crate::site::Site;
 use crate::variable::Variable;
 
@@ -24,7 +25,7 @@ use messages::Warning;
 use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, Tensor};
 
 /// Computes one node from the values of its inputs: the node-by-node reference.
-pub type Evaluate = fn(node: &Node, inputs: &[&Array]) -> Array;
+pub type Evaluate = fn(node: &Node, inputs: &[&Array]) -> Result<Array>;
 
 /// The graph being traced, shared by all tensors in it.
 pub struct Trace {
@@ -125,6 +126,7 @@ impl Trace {
         let site = state.users(site);
         let node = Node { op, inputs, shape: shape.clone(), dtype, scope: state.scope, site };
         let state = &mut *state;
+        let mut failed = None;
         if let Some(eager) = &mut state.eager {
             let value = match &node.op {
                 Op::Input(index) => eager.inputs[*index].clone(),
@@ -133,12 +135,18 @@ impl Trace {
                 _ => {
                     let inputs: Vec<&Array> =
                         node.inputs.iter().map(|id| &eager.values[id.index()]).collect();
-                    (eager.evaluate)(&node, &inputs)
+                    (eager.evaluate)(&node, &inputs).unwrap_or_else(|error| {
+                        failed = Some(error);
+                        Array::zeros(&node.shape, node.dtype)
+                    })
                 }
             };
             eager.values.push(value);
         }
         state.graph.nodes.push(node);
+        if let Some(error) = failed {
+            state.error.get_or_insert(error.at(site));
+        }
         Tensor::new(self.clone(), NodeId(state.graph.nodes.len() as u32 - 1), shape, dtype)
     }
 
@@ -421,6 +429,14 @@ impl Trace {
     /// The value of a node in eager mode.
     pub fn value(&self, id: NodeId) -> Option<Array> {
         self.state.borrow().eager.as_ref().map(|eager| eager.values[id.index()].clone())
+    }
+
+    /// Takes note of what an optimizer does to a weight and its slots.
+    pub fn declare(&self, routine: &'static Routine) {
+        let routines = &mut self.state.borrow_mut().graph.routines;
+        if !routines.contains(&routine) {
+            routines.push(routine);
+        }
     }
 
     /// Whether values are computed while tracing.

@@ -45,8 +45,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         files::write(path, &[&bytes.map_err(|error| failure("cannot export to", path, &error))?])
     }
 
+    /// What `predict` computes, for any number of rows.
     #[track_caller]
-    fn saved_graph(&self) -> Result<SavedGraph> {
+    pub fn saved_graph(&self) -> Result<SavedGraph> {
         let inputs = self.net.inputs();
         if inputs.is_empty() {
             let message = "the model has seen no input yet, so there is no shape to export it for";

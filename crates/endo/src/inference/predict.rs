@@ -10,11 +10,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::array::Array;
-use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
 use crate::step::cache::{StepKind, TracedStep};
 use crate::step::{Batch, Runner, Steps};
+use crate::trace::Pool;
 
 use super::shared;
 

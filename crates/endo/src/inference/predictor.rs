@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::array::Array;
-use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::failure;
 use crate::graph::saved::SavedNode;
@@ -20,6 +19,7 @@ use crate::ops;
 use crate::site::Site;
 use crate::step::cache::{StepCache, StepKey, StepKind, StepOutputs, TracedStep};
 use crate::step::{BatchCounts, CarriedStates, CarryLock};
+use crate::trace::Pool;
 use crate::trace::TensorSpec;
 use crate::variable::Variable;
 
@@ -159,6 +159,12 @@ impl Predictor {
     /// empty without one.
     pub fn note(&self) -> &str {
         &self.graph.note
+    }
+
+    /// What it computes for any number of rows, with no values of its variables.
+    #[doc(hidden)]
+    pub fn graph(&self) -> &SavedGraph {
+        &self.graph
     }
 
     /// The variables that it reads, by the names of the model's weights. What they are set to is

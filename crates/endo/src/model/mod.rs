@@ -10,7 +10,6 @@ mod train;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
@@ -18,6 +17,7 @@ use crate::metrics::Metric;
 use crate::net::{Companion, Net};
 use crate::site::Site;
 use crate::step::Steps;
+use crate::trace::Pool;
 use crate::trace::attached::{Addition, AttachedTerm, Value};
 use crate::trace::pattern::Pattern;
 use crate::trace::{Context, LayerRecord};

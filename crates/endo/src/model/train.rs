@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::data::{Dataset, IntoStream};
 use crate::error::Result;
-use crate::graph::Tree;
+use crate::graph::{Graph, SavedGraph, Tree};
 use crate::shards::{Link, Shards};
 use crate::step::cache::StepKind;
 use crate::trace::Program;
@@ -296,6 +296,13 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.steps.export_with_note(path.as_ref(), note)
     }
 
+    /// What [`export`](Self::export) writes: for other forms of files.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn saved_graph(&self) -> Result<SavedGraph> {
+        self.steps.saved_graph()
+    }
+
     /// Steps on batches of `batch_size` rows of `data`.
     ///
     /// # Errors
@@ -315,5 +322,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// If the model is not compiled, or its `call` or losses do not fit the batch.
     pub fn training_program(&self, batch: &Dataset) -> Result<Program> {
         self.steps.training_program(batch)
+    }
+
+    /// The graph of the training step for a batch like this one, traced now.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn training_graph(&self, batch: &Dataset) -> Result<Graph> {
+        self.steps.training_graph(batch)
     }
 }

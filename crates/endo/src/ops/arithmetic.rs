@@ -45,16 +45,20 @@ macro_rules! binary {
                 let ($a, $b) = (&inputs[0], &inputs[1]);
                 $gradient.map(Some).into()
             }),
-            $domain;
+            $domain,
+            |x, dtype| match dtype {
+                DType::I32 => <Formula as $crate::simd::Integer2>::apply(x[0], x[1]),
+                _ => <Formula as $crate::simd::Binary>::apply(x[0], x[1]),
+            };
             impl $crate::simd::Binary for Formula {
                 #[inline(always)]
-                fn apply<F: $crate::simd::Float>($a: F, $b: F) -> F {
+                fn apply<F: $crate::simd::Scalar>($a: F, $b: F) -> F {
                     $formula
                 }
             }
             impl $crate::simd::Integer2 for Formula {
                 #[inline(always)]
-                fn apply($a: i32, $b: i32) -> i32 {
+                fn apply<I: $crate::simd::Integer>($a: I, $b: I) -> I {
                     $integers
                 }
             }
@@ -88,7 +92,7 @@ binary! {
 
     /// `self / other`, broadcast; integers are divided toward zero, and by zero to zero.
     divide(a, b) = a / b;
-    integers = if b == 0 { 0 } else { a.wrapping_div(b) };
+    integers = a.divide_or_zero(b);
     gradient(y, dy) = if is_constant(b) {
         [dy / b, -dy * y / b]
     } else {
@@ -98,8 +102,8 @@ binary! {
     domain = [0.5, 2.0];
 
     /// `self / other`, but 0 where `other` is 0.
-    divide_no_nan(a, b) = F::select(b == F::ZERO, F::ZERO, a / b);
-    integers = if b == 0 { 0 } else { a.wrapping_div(b) };
+    divide_no_nan(a, b) = F::select(b.equal(F::ZERO), F::ZERO, a / b);
+    integers = a.divide_or_zero(b);
     gradient(y, dy) = [dy.divide_no_nan(b), y.multiply_no_nan(-dy).divide_no_nan(b)];
     domain = [0.5, 2.0];
 
@@ -114,7 +118,7 @@ binary! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     multiply_no_nan(a, b) = F::select(
-        (b == F::ZERO) | ((a == F::ZERO) & (b.abs() == F::INFINITY)),
+        b.equal(F::ZERO) | (a.equal(F::ZERO) & b.abs().equal(F::INFINITY)),
         F::ZERO,
         a * b,
     );
@@ -123,8 +127,8 @@ binary! {
     domain = [0.5, 2.0];
 
     /// `self` to the power `other`.
-    power(a, b) = crate::simd::pow(a, b);
-    integers = a.wrapping_pow(b.max(0) as u32);
+    power(a, b) = a.pow(b);
+    integers = a.wrapping_power(b);
     gradient(y, dy) = {
         // A power below 1 is infinitely steep at 0, but not where `b` is 0 or a clamp lets nothing
         // pass.
@@ -198,7 +202,7 @@ unary! { UNARY;
     domain = [-2.0, 2.0];
 
     /// -1, 0 or 1 by the sign of `x`; NaN at NaN. Its gradient is 0.
-    sign(x) = x.signum();
+    sign(x) = x.sign();
     integers = x.signum();
     gradient(y, dy) = None;
     domain = [-2.0, 2.0];

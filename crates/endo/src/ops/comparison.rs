@@ -5,13 +5,13 @@
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Elementwise, Output, Tensor};
-use crate::simd::Loops;
+use crate::simd::{Loops, Ordered};
 use crate::site::Site;
 
 use super::{Argument, elementwise};
 
 macro_rules! comparisons {
-    ($($(#[$doc:meta])* $name:ident = $operator:tt;)+) => {
+    ($($(#[$doc:meta])* $name:ident;)+) => {
         $(operation! {
             $name, 2 => Bool,
             [
@@ -20,11 +20,12 @@ macro_rules! comparisons {
                 Some(Loops::comparison::<Formula, i32>()),
                 Some(Loops::comparison::<Formula, u8>()),
             ],
-            None, [-2.0, 2.0];
+            None, [-2.0, 2.0],
+            |x, _| <Formula as $crate::simd::Comparison>::apply(x[0], x[1]);
             impl $crate::simd::Comparison for Formula {
                 #[inline(always)]
-                fn apply<T: PartialOrd + Copy>(a: T, b: T) -> bool {
-                    a $operator b
+                fn apply<T: $crate::simd::Ordered>(a: T, b: T) -> T::Truth {
+                    a.$name(b)
                 }
             }
         })+
@@ -38,17 +39,17 @@ macro_rules! comparisons {
 
 comparisons! {
     /// Where `self == other`.
-    equal = ==;
+    equal;
     /// Where `self != other`.
-    not_equal = !=;
+    not_equal;
     /// Where `self < other`.
-    less = <;
+    less;
     /// Where `self <= other`.
-    less_equal = <=;
+    less_equal;
     /// Where `self > other`.
-    greater = >;
+    greater;
     /// Where `self >= other`.
-    greater_equal = >=;
+    greater_equal;
 }
 
 macro_rules! predicates {
@@ -61,10 +62,11 @@ macro_rules! predicates {
                 None,
                 None,
             ],
-            None, [-2.0, 2.0];
+            None, [-2.0, 2.0],
+            |x, _| <Formula as $crate::simd::Predicate>::apply(x[0]);
             impl $crate::simd::Predicate for Formula {
                 #[inline(always)]
-                fn apply<F: $crate::simd::Float>($x: F) -> bool {
+                fn apply<F: $crate::simd::Scalar>($x: F) -> F::Truth {
                     $formula
                 }
             }
@@ -93,6 +95,7 @@ pub mod choice {
         name: "where",
         arity: 3,
         output: Output::Same,
+        formula: |x, _| Ordered::select(x[0], x[1], x[2]),
         loops: [
             Some(Loops::select::<f32>()),
             Some(Loops::select::<f64>()),

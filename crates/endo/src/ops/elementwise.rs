@@ -11,10 +11,10 @@ use crate::shape::Shape;
 use crate::site::Site;
 
 /// The module of an operation: its arity, the type of its result, its loops by type, its gradient,
-/// the interval for tests, and what makes a formula of `Formula`.
+/// the interval for tests, its formula for expressions, and what makes a formula of `Formula`.
 macro_rules! operation {
-    ($name:ident, $arity:literal => $output:ident, $loops:expr, $gradient:expr, $domain:expr;
-     $($formula:item)+) => {
+    ($name:ident, $arity:literal => $output:ident, $loops:expr, $gradient:expr, $domain:expr,
+     $meaning:expr; $($formula:item)+) => {
         /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
         pub mod $name {
             #[allow(unused_imports)]
@@ -31,6 +31,7 @@ macro_rules! operation {
                 name: stringify!($name),
                 arity: $arity,
                 output: Output::$output,
+                formula: $meaning,
                 loops: $loops,
                 #[allow(unused_variables)]
                 gradient: $gradient,
@@ -62,16 +63,17 @@ macro_rules! unary {
                 let $x = &inputs[0];
                 vec![Option::from($gradient)]
             }),
-            $domain;
+            $domain,
+            unary!(@formula $($integers)?);
             impl $crate::simd::Unary for Formula {
                 #[inline(always)]
-                fn apply<F: $crate::simd::Float>($x: F) -> F {
+                fn apply<F: $crate::simd::Scalar>($x: F) -> F {
                     $formula
                 }
             }
             $(impl $crate::simd::Integer1 for Formula {
                 #[inline(always)]
-                fn apply($x: i32) -> i32 {
+                fn apply<I: $crate::simd::Integer>($x: I) -> I {
                     $integers
                 }
             })?
@@ -81,6 +83,15 @@ macro_rules! unary {
 
         /// These operations, for what goes through all of them.
         pub static $TABLE: &[&$crate::graph::Elementwise] = &[$(&$name::OPERATION),+];
+    };
+    (@formula) => {
+        |x, _| <Formula as $crate::simd::Unary>::apply(x[0])
+    };
+    (@formula $integers:expr) => {
+        |x, dtype| match dtype {
+            $crate::dtype::DType::I32 => <Formula as $crate::simd::Integer1>::apply(x[0]),
+            _ => <Formula as $crate::simd::Unary>::apply(x[0]),
+        }
     };
     (@integers) => { None };
     (@integers $integers:expr) => { Some(Loops::integer1::<Formula>()) };

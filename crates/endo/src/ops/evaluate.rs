@@ -1,10 +1,11 @@
 //! The node-by-node reference: one operation computed on arrays, in the plainest way.
 //!
-//! In: a node and the values of its inputs. Out: its value. Eager mode runs on it, and plans are
+//! In: a node and the values of its inputs. Out: its value, or what an effect fails with. Eager mode runs on it, and plans are
 //! tested against it.
 
 use crate::array::Array;
 use crate::dtype::DType;
+use crate::error::Result;
 use crate::graph::{Node, Op, Operand, OperandMut, Transposed, Values, ValuesMut, View};
 use crate::shape::Shape;
 use crate::simd::{Memory, Reduction};
@@ -14,8 +15,8 @@ use crate::simd::{Memory, Reduction};
 /// # Panics
 /// For inputs, variables and constants, which are not computed; and for a node that the operations'
 /// checks do not let pass.
-pub fn evaluate(node: &Node, inputs: &[&Array]) -> Array {
-    match &node.op {
+pub fn evaluate(node: &Node, inputs: &[&Array]) -> Result<Array> {
+    Ok(match &node.op {
         Op::Input(_) | Op::Variable(_) | Op::Constant(_) => unreachable!("given, not computed"),
         Op::Elementwise(operation) => {
             let dtype = inputs.last().expect("has inputs").dtype();
@@ -40,11 +41,15 @@ pub fn evaluate(node: &Node, inputs: &[&Array]) -> Array {
             let size = node.shape.len() * node.dtype.bytes();
             let mut memory = Memory::zeroed(size);
             let values = ValuesMut::from_bytes(node.dtype, &mut memory.bytes_mut()[..size]);
-            kernel.run(&operands, OperandMut { shape: &node.shape, values });
+            let output = OperandMut { shape: &node.shape, values };
+            match kernel.effect() {
+                Some(effect) => effect.run(&operands, output)?,
+                None => kernel.run(&operands, output),
+            }
             Array::from_bytes(&node.shape, node.dtype, &memory.bytes()[..size])
         }
         Op::Identity(_) => inputs[0].clone(),
-    }
+    })
 }
 
 /// The array of a node's type with the number `f(position)` at each position of its shape.

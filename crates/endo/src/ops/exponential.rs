@@ -5,26 +5,25 @@
 //! never gives NaN.
 
 use super::arithmetic::unless_both_are_zero;
-use crate::simd;
 
 unary! { TABLE;
     /// `e^x`.
-    exp(x) = simd::exp(x);
+    exp(x) = x.exp();
     gradient(y, dy) = dy * y;
     domain = [-2.0, 2.0];
 
     /// `e^x - 1`, accurate for small `x`.
-    expm1(x) = simd::expm1(x);
+    expm1(x) = x.expm1();
     gradient(y, dy) = dy * (y + 1.0);
     domain = [-2.0, 2.0];
 
     /// The natural logarithm.
-    log(x) = simd::log(x);
+    log(x) = x.log();
     gradient(y, dy) = dy / unless_both_are_zero(x, dy);
     domain = [0.2, 3.0];
 
     /// `log(1 + x)`, accurate for small `x`.
-    log1p(x) = simd::log1p(x);
+    log1p(x) = x.log1p();
     gradient(y, dy) = dy / unless_both_are_zero(&(x + 1.0), dy);
     domain = [-0.5, 2.0];
 

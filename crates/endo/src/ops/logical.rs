@@ -9,10 +9,11 @@ macro_rules! logical {
         $(operation! {
             $name, 2 => Bool,
             [None, None, None, Some(Loops::logical2::<Formula>())],
-            None, [0.0, 1.0];
+            None, [0.0, 1.0],
+            |x, _| <Formula as $crate::simd::Logical2>::apply(x[0], x[1]);
             impl $crate::simd::Logical2 for Formula {
                 #[inline(always)]
-                fn apply($a: bool, $b: bool) -> bool {
+                fn apply<T: $crate::simd::Truth>($a: T, $b: T) -> T {
                     $formula
                 }
             }
@@ -37,10 +38,11 @@ logical! {
 operation! {
     logical_not, 1 => Bool,
     [None, None, None, Some(Loops::logical1::<Formula>())],
-    None, [0.0, 1.0];
+    None, [0.0, 1.0],
+    |x, _| <Formula as crate::simd::Logical1>::apply(x[0]);
     impl crate::simd::Logical1 for Formula {
         #[inline(always)]
-        fn apply(x: bool) -> bool {
+        fn apply<T: crate::simd::Truth>(x: T) -> T {
             !x
         }
     }

@@ -18,6 +18,7 @@ pub(crate) mod draws;
 pub mod einsum;
 pub mod evaluate;
 pub mod exponential;
+pub mod formula;
 pub mod gather;
 pub mod identity;
 pub mod indexing;

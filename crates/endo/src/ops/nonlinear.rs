@@ -25,7 +25,7 @@ unary! { TABLE;
 
     /// `x` where positive, else `e^x - 1` (Clevert, Unterthiner and Hochreiter 2016, equation 15,
     /// with alpha 1).
-    elu(x) = F::select(x > F::ZERO, x, simd::expm1_negative(x));
+    elu(x) = F::select(x.greater(F::ZERO), x, x.scaled_expm1_negative(1.0));
     gradient(y, dy) = dy * y.elu_slope();
     domain = [-2.0, 2.0];
 
@@ -37,9 +37,9 @@ unary! { TABLE;
     /// `scale * x` where positive, else `scale * alpha * (e^x - 1)` (Klambauer et al. 2017,
     /// equation 2).
     selu(x) = F::select(
-        x > F::ZERO,
+        x.greater(F::ZERO),
         F::from_f64(SELU_SCALE) * x,
-        simd::scaled_expm1_negative(x, SELU_SCALE * SELU_ALPHA),
+        x.scaled_expm1_negative(SELU_SCALE * SELU_ALPHA),
     );
     gradient(y, dy) = dy * y.selu_slope();
     domain = [-2.0, 2.0];

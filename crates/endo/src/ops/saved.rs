@@ -21,6 +21,11 @@ fn readers() -> impl Iterator<Item = &'static KernelReader> {
     files.into_iter().flatten()
 }
 
+/// The names of all kernels, for what goes through them.
+pub fn kernel_names() -> impl Iterator<Item = &'static str> {
+    readers().map(|reader| reader.name)
+}
+
 /// The operation of a name with these attributes, as [`SavedGraph`](crate::graph::SavedGraph) asks
 /// for it.
 pub fn named(name: &str, attributes: &[i64]) -> Option<Op> {

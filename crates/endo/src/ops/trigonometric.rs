@@ -8,22 +8,22 @@ use crate::simd;
 
 unary! { TABLE;
     /// The sine of an angle in radians.
-    sin(x) = simd::sin(x);
+    sin(x) = x.sin();
     gradient(y, dy) = x.cos().multiply_no_nan(dy);
     domain = [-3.0, 3.0];
 
     /// The cosine of an angle in radians.
-    cos(x) = simd::cos(x);
+    cos(x) = x.cos();
     gradient(y, dy) = x.sin().multiply_no_nan(-dy);
     domain = [-3.0, 3.0];
 
     /// The hyperbolic tangent.
-    tanh(x) = simd::tanh(x);
+    tanh(x) = x.tanh();
     gradient(y, dy) = dy * (1.0 - y * y);
     domain = [-2.0, 2.0];
 
     /// The error function `2 / sqrt(pi) * integral of e^(-t^2) from 0 to x`.
-    erf(x) = simd::erf(x);
+    erf(x) = x.erf();
     gradient(y, dy) = dy * FRAC_2_SQRT_PI * (-x.square()).exp();
     domain = [-2.0, 2.0];
 

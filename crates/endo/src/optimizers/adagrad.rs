@@ -5,12 +5,18 @@
 
 use crate::graph::Tensor;
 use crate::named::Named;
+use crate::simd::Routine;
 
 use super::declare::{optimizer, shared_options};
-use super::{Optimizer, Slots};
+use super::rule::routines;
+use super::{Arithmetic, Optimizer, Slots, UpdateRule};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Adagrad::ROW, Adadelta::ROW, RmsProp::ROW];
+
+/// The rules of this file.
+pub(super) const RULES: &[[&Routine; 2]] =
+    &[routines::<Adagrad, 1, 2>(), routines::<RmsProp, 1, 4>()];
 
 /// The running mean of values, of which the share `kept` is kept in a step.
 fn running(name: &str, value: &Tensor, kept: f64, slots: &mut Slots) -> Tensor {
@@ -40,8 +46,24 @@ optimizer! {
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
         let accumulator =
             slots.get_full("accumulator", weight.shape(), self.initial_accumulator_value);
-        let accumulator = slots.set("accumulator", accumulator + gradient.square());
-        weight - gradient * slots.rate() / (accumulator + self.epsilon).sqrt()
+        let numbers = [slots.rate(), slots.number(self.epsilon)];
+        let (names, before) = (["accumulator"], [accumulator]);
+        slots.update_from::<Self, 1, 2>(weight, names, before, gradient, numbers)
+    }
+}
+
+impl UpdateRule<1, 2> for Adagrad {
+    const NAME: &'static str = "adagrad";
+
+    #[inline(always)]
+    fn update<A: Arithmetic>(
+        weight: A,
+        [accumulator]: [A; 1],
+        gradient: A,
+        [rate, epsilon]: [A; 2],
+    ) -> (A, [A; 1]) {
+        let accumulator = accumulator + gradient.square();
+        (weight - gradient * rate / (accumulator + epsilon).sqrt(), [accumulator])
     }
 }
 
@@ -99,6 +121,12 @@ optimizer! {
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+        if self.momentum == 0.0 && !self.centered {
+            let [kept, added, epsilon] =
+                [self.rho, 1.0 - self.rho, self.epsilon].map(|number| slots.number(number));
+            let numbers = [kept, added, slots.rate(), epsilon];
+            return slots.update::<Self, 1, 4>(weight, ["velocity"], gradient, numbers);
+        }
         let velocity = running("velocity", &gradient.square(), self.rho, slots);
         let size = if self.centered {
             let average = running("average_gradient", gradient, self.rho, slots);
@@ -112,6 +140,21 @@ optimizer! {
         }
         let momentum = slots.get("momentum") * self.momentum + increment;
         weight - slots.set("momentum", momentum)
+    }
+}
+
+impl UpdateRule<1, 4> for RmsProp {
+    const NAME: &'static str = "rmsprop";
+
+    #[inline(always)]
+    fn update<A: Arithmetic>(
+        weight: A,
+        [velocity]: [A; 1],
+        gradient: A,
+        [kept, added, rate, epsilon]: [A; 4],
+    ) -> (A, [A; 1]) {
+        let velocity = velocity * kept + gradient.square() * added;
+        (weight - gradient * rate / (velocity + epsilon).sqrt(), [velocity])
     }
 }
 

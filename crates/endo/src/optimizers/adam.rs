@@ -6,19 +6,71 @@
 
 use crate::graph::Tensor;
 use crate::named::Named;
+use crate::simd::Routine;
 
 use super::declare::{optimizer, shared_options};
+use super::rule::routines;
 use super::step::power_of;
-use super::{Optimizer, Slots};
+use super::{Arithmetic, Optimizer, Slots, UpdateRule};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<dyn Optimizer>] =
     &[Adam::ROW, AdamW::ROW, Adamax::ROW, Nadam::ROW, Lamb::ROW];
 
+/// The rules of this file.
+pub(super) const RULES: &[[&Routine; 2]] = &[
+    routines::<Adam, 2, 4>(),
+    routines::<AmsGrad, 3, 4>(),
+    routines::<Adamax, 2, 4>(),
+    routines::<Nadam, 2, 6>(),
+];
+
 /// Moves a slot toward a value, by all but the share that is kept.
 fn running(name: &str, value: &Tensor, kept: f64, slots: &mut Slots) -> Tensor {
     let mean = slots.get(name);
     slots.set(name, &mean + (value - &mean) * (1.0 - kept))
+}
+
+/// A mean moved toward a value by a share.
+fn moved<A: Arithmetic>(mean: A, value: A, share: A) -> A {
+    mean + (value - mean) * share
+}
+
+impl UpdateRule<2, 4> for Adam {
+    const NAME: &'static str = "adam";
+
+    #[inline(always)]
+    fn update<A: Arithmetic>(
+        weight: A,
+        [momentum, velocity]: [A; 2],
+        gradient: A,
+        [first, second, rate, epsilon]: [A; 4],
+    ) -> (A, [A; 2]) {
+        let momentum = moved(momentum, gradient, first);
+        let velocity = moved(velocity, gradient.square(), second);
+        (weight - momentum * rate / (velocity.sqrt() + epsilon), [momentum, velocity])
+    }
+}
+
+/// Adam with `amsgrad`.
+struct AmsGrad;
+
+impl UpdateRule<3, 4> for AmsGrad {
+    const NAME: &'static str = "amsgrad";
+
+    #[inline(always)]
+    fn update<A: Arithmetic>(
+        weight: A,
+        [momentum, velocity, largest]: [A; 3],
+        gradient: A,
+        [first, second, rate, epsilon]: [A; 4],
+    ) -> (A, [A; 3]) {
+        let momentum = moved(momentum, gradient, first);
+        let velocity = moved(velocity, gradient.square(), second);
+        let largest = largest.maximum(velocity);
+        let weight = weight - momentum * rate / (largest.sqrt() + epsilon);
+        (weight, [momentum, velocity, largest])
+    }
 }
 
 optimizer! {
@@ -47,7 +99,7 @@ optimizer! {
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
-        weight - adam([self.beta_1, self.beta_2], self.epsilon, self.amsgrad, gradient, slots)
+        adam([self.beta_1, self.beta_2], self.epsilon, self.amsgrad, weight, gradient, slots)
     }
 }
 
@@ -71,27 +123,30 @@ optimizer! {
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
-        weight - adam([self.beta_1, self.beta_2], self.epsilon, self.amsgrad, gradient, slots)
+        adam([self.beta_1, self.beta_2], self.epsilon, self.amsgrad, weight, gradient, slots)
     }
 }
 
-/// The step that Adam takes.
+/// The weight after a step of Adam.
 fn adam(
     [beta_1, beta_2]: [f64; 2],
     epsilon: f64,
     amsgrad: bool,
+    weight: &Tensor,
     gradient: &Tensor,
     slots: &mut Slots,
 ) -> Tensor {
     let t = slots.step();
     let rate = slots.rate() * (1.0 - power_of(beta_2, &t)).sqrt() / (1.0 - power_of(beta_1, &t));
-    let momentum = running("momentum", gradient, beta_1, slots);
-    let mut velocity = running("velocity", &gradient.square(), beta_2, slots);
+    let [first, second, epsilon] =
+        [1.0 - beta_1, 1.0 - beta_2, epsilon].map(|number| slots.number(number));
+    let numbers = [first, second, rate, epsilon];
     if amsgrad {
-        let largest = slots.get("velocity_hat").maximum(&velocity);
-        velocity = slots.set("velocity_hat", largest);
+        let names = ["momentum", "velocity", "velocity_hat"];
+        slots.update::<AmsGrad, 3, 4>(weight, names, gradient, numbers)
+    } else {
+        slots.update::<Adam, 2, 4>(weight, ["momentum", "velocity"], gradient, numbers)
     }
-    momentum * rate / (velocity.sqrt() + epsilon)
 }
 
 optimizer! {
@@ -117,10 +172,26 @@ optimizer! {
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
         let rate = slots.rate() / (1.0 - power_of(self.beta_1, &slots.step()));
-        let momentum = running("momentum", gradient, self.beta_1, slots);
-        let norm = (slots.get("norm") * self.beta_2).maximum(gradient.abs());
-        let norm = slots.set("norm", norm);
-        weight - momentum * rate / (norm + self.epsilon)
+        let [first, kept, epsilon] =
+            [1.0 - self.beta_1, self.beta_2, self.epsilon].map(|number| slots.number(number));
+        let numbers = [first, kept, rate, epsilon];
+        slots.update::<Self, 2, 4>(weight, ["momentum", "norm"], gradient, numbers)
+    }
+}
+
+impl UpdateRule<2, 4> for Adamax {
+    const NAME: &'static str = "adamax";
+
+    #[inline(always)]
+    fn update<A: Arithmetic>(
+        weight: A,
+        [momentum, norm]: [A; 2],
+        gradient: A,
+        [first, kept, rate, epsilon]: [A; 4],
+    ) -> (A, [A; 2]) {
+        let momentum = moved(momentum, gradient, first);
+        let norm = (norm * kept).maximum(gradient.abs());
+        (weight - momentum * rate / (norm + epsilon), [momentum, norm])
     }
 }
 
@@ -165,10 +236,28 @@ optimizer! {
         let momentum_rate = &rate * &u_next / (1.0 - &product * &u_next);
         let gradient_rate = rate * (1.0 - u) / (1.0 - product);
         let size_correction = (1.0 - power_of(self.beta_2, &t)).rsqrt();
-        let momentum = running("momentum", gradient, self.beta_1, slots);
-        let velocity = running("velocity", &gradient.square(), self.beta_2, slots);
+        let [first, second, epsilon] =
+            [1.0 - self.beta_1, 1.0 - self.beta_2, self.epsilon].map(|number| slots.number(number));
+        let numbers = [first, second, momentum_rate, gradient_rate, size_correction, epsilon];
+        slots.update::<Self, 2, 6>(weight, ["momentum", "velocity"], gradient, numbers)
+    }
+}
+
+impl UpdateRule<2, 6> for Nadam {
+    const NAME: &'static str = "nadam";
+
+    #[inline(always)]
+    fn update<A: Arithmetic>(
+        weight: A,
+        [momentum, velocity]: [A; 2],
+        gradient: A,
+        [first, second, momentum_rate, gradient_rate, size_correction, epsilon]: [A; 6],
+    ) -> (A, [A; 2]) {
+        let momentum = moved(momentum, gradient, first);
+        let velocity = moved(velocity, gradient.square(), second);
         let ahead = momentum * momentum_rate + gradient * gradient_rate;
-        weight - ahead / (velocity.sqrt() * size_correction + self.epsilon)
+        let size = velocity.sqrt() * size_correction + epsilon;
+        (weight - ahead / size, [momentum, velocity])
     }
 }
 

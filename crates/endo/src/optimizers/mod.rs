@@ -11,6 +11,7 @@ mod averages;
 mod declare;
 pub(crate) mod ftrl;
 mod learning_rate;
+mod rule;
 pub mod schedules;
 mod settings;
 pub(crate) mod sgd;
@@ -26,6 +27,7 @@ use crate::named::{self, table};
 use crate::site::Site;
 use crate::spelling;
 use crate::trace::{Context, Gradients};
+use crate::variable::Variable;
 
 pub use adafactor::*;
 pub use adagrad::*;
@@ -33,10 +35,14 @@ pub use adam::*;
 pub(crate) use averages::Averages;
 pub use ftrl::*;
 pub use learning_rate::{IntoLearningRate, LearningRate};
+pub use rule::UpdateRule;
 pub use schedules::LearningRateSchedule;
 pub use settings::Settings;
 pub use sgd::*;
 pub use slots::Slots;
+
+#[doc(inline)]
+pub use crate::simd::Arithmetic;
 
 use step::UpdateStep;
 
@@ -72,6 +78,11 @@ pub trait Optimizer: Send + Sync {
 
     /// What is done once a step, before all updates.
     fn begin(&self, _slots: &mut Slots) {}
+
+    /// What is done before that with the weights of the step: for optimizers of other languages,
+    /// which make their variables for all weights at once.
+    #[doc(hidden)]
+    fn prepare(&self, _weights: &[&Variable], _cx: &mut Context) {}
 
     /// Updates every variable that has a gradient: what a custom loop calls. Nothing is updated if
     /// a gradient is not finite.
@@ -124,6 +135,11 @@ pub trait Optimizer: Send + Sync {
         for (weight, gradient) in weights.iter().zip(&gradients) {
             cx.trace().check(gradient, format!("the gradient of `{}`", weight.name()));
         }
+        // An update that is written in tensors may do what a rule does.
+        for &routine in [adagrad::RULES, adam::RULES, sgd::RULES].concat().as_flattened() {
+            cx.trace().declare(routine);
+        }
+        self.prepare(&weights, cx);
         let step = UpdateStep::begin(settings, cx);
         let gathered = weights
             .iter()
@@ -196,6 +212,10 @@ impl<T: Optimizer + ?Sized> Optimizer for Arc<T> {
     fn begin(&self, slots: &mut Slots) {
         (**self).begin(slots);
     }
+
+    fn prepare(&self, weights: &[&Variable], cx: &mut Context) {
+        (**self).prepare(weights, cx);
+    }
 }
 
 /// The optimizer that a text names, with its options in parentheses, by name or in their order. The
@@ -226,7 +246,6 @@ mod tests {
     use super::*;
     use crate::array::Array;
     use crate::trace::Function;
-    use crate::variable::Variable;
 
     /// The values of a weight of one element after steps with these gradients.
     pub fn walk<const N: usize>(

@@ -9,10 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeBounds;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::array::Array;
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::site::Site;
@@ -32,7 +31,9 @@ use super::learning_rate::{IntoLearningRate, LearningRate};
 /// ```
 #[derive(Debug)]
 pub struct Settings {
-    pub(super) learning_rate: LearningRate,
+    learning_rate: LearningRate,
+    /// What the learning rate follows instead, once it was told to.
+    schedule: OnceLock<LearningRate>,
     iterations: Variable,
     weight_decay: Option<f64>,
     not_decayed: Vec<String>,
@@ -154,6 +155,7 @@ impl Settings {
         let problem = learning_rate.problem().map(|problem| problem.at(Site::caller()));
         Self {
             learning_rate,
+            schedule: OnceLock::new(),
             iterations: Variable::new("iterations", Array::scalar(0)).frozen(),
             weight_decay: None,
             not_decayed: Vec::new(),
@@ -175,7 +177,7 @@ impl Settings {
     /// # Errors
     /// If a schedule does not give a finite scalar.
     pub fn learning_rate(&self) -> Result<f64> {
-        self.learning_rate.value(&self.iterations)
+        self.rate().value(&self.iterations)
     }
 
     /// Sets the learning rate of the steps from now on. Nothing is traced anew.
@@ -183,7 +185,19 @@ impl Settings {
     /// # Errors
     /// If it is not finite, or the optimizer was made with a schedule.
     pub fn set_learning_rate(&self, learning_rate: f64) -> Result<()> {
-        self.learning_rate.set(learning_rate)
+        self.rate().set(learning_rate)
+    }
+
+    /// Has the learning rate follow a schedule instead, once: for a binding to a language whose
+    /// programs write schedules, where optimizers are made of text.
+    #[doc(hidden)]
+    pub fn follow(&self, schedule: impl IntoLearningRate) {
+        _ = self.schedule.set(schedule.into_learning_rate());
+    }
+
+    /// The learning rate as it is now.
+    pub(super) fn rate(&self) -> &LearningRate {
+        self.schedule.get().unwrap_or(&self.learning_rate)
     }
 
     /// The number of calls of [`apply`](super::Optimizer::apply) so far, also those that only
@@ -195,7 +209,7 @@ impl Settings {
     /// Every variable that the optimizer keeps, slots in the order of the weights' making: what is
     /// saved to go on training later.
     pub fn variables(&self) -> Vec<Variable> {
-        let rate = match &self.learning_rate {
+        let rate = match self.rate() {
             LearningRate::Number(rate) => Some(rate.clone()),
             LearningRate::Schedule(_) => None,
         };
@@ -239,7 +253,8 @@ impl Settings {
     }
 
     /// The slot of a weight (of none: shared by all), made at first use with `first`.
-    pub(super) fn slot(
+    #[doc(hidden)]
+    pub fn slot(
         &self,
         weight: Option<&Variable>,
         name: &str,
@@ -250,7 +265,7 @@ impl Settings {
         if let Some(slot) = slots.get(&key) {
             return slot.clone();
         }
-        let first = if weight.is_some() { first() } else { first().cast(DType::F64) };
+        let first = first();
         let first = self.take_restored(&key, &first).unwrap_or(first);
         let name =
             weight.map_or_else(|| name.to_string(), |weight| format!("{}/{name}", weight.name()));

@@ -5,12 +5,22 @@
 
 use crate::graph::Tensor;
 use crate::named::Named;
+use crate::simd::Routine;
 
 use super::declare::{optimizer, shared_options};
-use super::{Optimizer, Slots};
+use super::rule::routines;
+use super::{Arithmetic, Optimizer, Slots, UpdateRule};
 
 /// The rows of this file.
 pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Sgd::ROW, Lion::ROW];
+
+/// The rules of this file.
+pub(super) const RULES: &[[&Routine; 2]] = &[
+    routines::<Sgd, 0, 1>(),
+    routines::<Momentum, 1, 2>(),
+    routines::<Nesterov, 1, 2>(),
+    routines::<Lion, 1, 5>(),
+];
 
 optimizer! {
     /// Stochastic gradient descent, with momentum if asked for: Polyak 1964; Nesterov's in the form
@@ -32,13 +42,67 @@ optimizer! {
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
-        let descent = gradient * slots.rate();
+        let rate = slots.rate();
         if self.momentum == 0.0 {
-            return weight - descent;
+            return slots.update::<Self, 0, 1>(weight, [], gradient, [rate]);
         }
-        let velocity = slots.get("momentum") * self.momentum - &descent;
-        let velocity = slots.set("momentum", velocity);
-        if self.nesterov { weight + velocity * self.momentum - descent } else { weight + velocity }
+        let numbers = [slots.number(self.momentum), rate];
+        if self.nesterov {
+            slots.update::<Nesterov, 1, 2>(weight, ["momentum"], gradient, numbers)
+        } else {
+            slots.update::<Momentum, 1, 2>(weight, ["momentum"], gradient, numbers)
+        }
+    }
+}
+
+impl UpdateRule<0, 1> for Sgd {
+    const NAME: &'static str = "sgd";
+
+    #[inline(always)]
+    fn update<A: Arithmetic>(
+        weight: A,
+        _slots: [A; 0],
+        gradient: A,
+        [rate]: [A; 1],
+    ) -> (A, [A; 0]) {
+        (weight - gradient * rate, [])
+    }
+}
+
+/// Descent with momentum.
+struct Momentum;
+
+impl UpdateRule<1, 2> for Momentum {
+    const NAME: &'static str = "momentum";
+
+    #[inline(always)]
+    fn update<A: Arithmetic>(
+        weight: A,
+        [velocity]: [A; 1],
+        gradient: A,
+        [momentum, rate]: [A; 2],
+    ) -> (A, [A; 1]) {
+        let velocity = velocity * momentum - gradient * rate;
+        (weight + velocity, [velocity])
+    }
+}
+
+/// Descent with Nesterov's momentum.
+struct Nesterov;
+
+impl UpdateRule<1, 2> for Nesterov {
+    const NAME: &'static str = "nesterov";
+
+    #[inline(always)]
+    fn update<A: Arithmetic>(
+        weight: A,
+        [velocity]: [A; 1],
+        gradient: A,
+        [momentum, rate]: [A; 2],
+    ) -> (A, [A; 1]) {
+        let descent = gradient * rate;
+        let velocity = velocity * momentum - descent;
+        (weight + velocity * momentum - descent, [velocity])
     }
 }
 
@@ -63,10 +127,25 @@ optimizer! {
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
-        let momentum = slots.get("momentum");
-        let direction = (&momentum * self.beta_1 + gradient * (1.0 - self.beta_1)).sign();
-        slots.set("momentum", momentum * self.beta_2 + gradient * (1.0 - self.beta_2));
-        weight - direction * slots.rate()
+        let shares = [self.beta_1, 1.0 - self.beta_1, self.beta_2, 1.0 - self.beta_2];
+        let [taken, given, kept, added] = shares.map(|share| slots.number(share));
+        let numbers = [taken, given, kept, added, slots.rate()];
+        slots.update::<Self, 1, 5>(weight, ["momentum"], gradient, numbers)
+    }
+}
+
+impl UpdateRule<1, 5> for Lion {
+    const NAME: &'static str = "lion";
+
+    #[inline(always)]
+    fn update<A: Arithmetic>(
+        weight: A,
+        [momentum]: [A; 1],
+        gradient: A,
+        [taken, given, kept, added, rate]: [A; 5],
+    ) -> (A, [A; 1]) {
+        let direction = (momentum * taken + gradient * given).sign();
+        (weight - direction * rate, [momentum * kept + gradient * added])
     }
 }
 

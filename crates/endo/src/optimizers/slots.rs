@@ -45,6 +45,17 @@ impl<'a> Slots<'a> {
         Self { settings, step, weight, cx }
     }
 
+    /// The weight that is being updated; none in [`Optimizer::begin`](super::Optimizer::begin).
+    pub fn weight(&self) -> Option<&Variable> {
+        self.weight
+    }
+
+    /// The trace, for optimizers of other languages, which keep variables of their own.
+    #[doc(hidden)]
+    pub fn context(&mut self) -> &mut Context {
+        self.cx
+    }
+
     /// The learning rate, a scalar of the weight's type (`f64` where there is no weight), times the
     /// weight's own [factor](Variable::set_learning_rate_factor).
     pub fn rate(&self) -> Tensor {
@@ -59,6 +70,12 @@ impl<'a> Slots<'a> {
     /// weight).
     pub fn step(&self) -> Tensor {
         typed(&self.step.number, self.weight)
+    }
+
+    /// A number as a scalar of the weight's type (`f64` where there is no weight).
+    pub fn number(&self, number: f64) -> Tensor {
+        let (dtype, site) = (self.dtype(), Site::caller());
+        self.step.rate.trace().constant(Array::full((), number, dtype), site)
     }
 
     /// The slot called `name`: zeros in the weight's shape until set.

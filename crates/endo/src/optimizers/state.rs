@@ -26,7 +26,7 @@ impl Settings {
     /// The state for these weights, by name.
     pub(crate) fn state(&self, weights: &[(String, Variable)]) -> Vec<(String, Array)> {
         let mut state = vec![(ITERATIONS.to_string(), self.iterations().value())];
-        if let LearningRate::Number(rate) = &self.learning_rate {
+        if let LearningRate::Number(rate) = self.rate() {
             state.push((LEARNING_RATE.to_string(), rate.value()));
         }
         let is_swapped = self.swapped.load(Ordering::Relaxed);
@@ -63,7 +63,7 @@ impl Settings {
             self.iterations().set(iterations)?;
         }
         if let (LearningRate::Number(variable), Some(rate)) =
-            (&self.learning_rate, state.get(LEARNING_RATE))
+            (self.rate(), state.get(LEARNING_RATE))
         {
             variable.set(rate)?;
         }

@@ -31,7 +31,7 @@ impl UpdateStep {
     /// Counts a call.
     pub fn begin(settings: &Settings, cx: &mut Context) -> Self {
         let calls = cx.read(settings.iterations());
-        let rate = settings.learning_rate.trace(&calls, cx);
+        let rate = settings.rate().trace(&calls, cx);
         let next = &calls + 1;
         cx.assign(settings.iterations(), &next);
         match settings.gradient_accumulation_steps {

@@ -2,7 +2,7 @@
 //!
 //! In: steps. Out: buffers, which passes order and place steps by, and the values that loops keep.
 
-use super::{Action, FusedLoop, PlanStep, Product};
+use super::{Action, FusedLoop, Plan, PlanStep, Product};
 
 impl Action {
     /// The loop that it is.
@@ -87,4 +87,40 @@ impl Product {
         let operands = [self.left.buffer, self.right.buffer];
         operands.into_iter().chain(self.bias.map(|(buffer, _)| buffer)).collect()
     }
+}
+
+/// The loops that have repeats.
+pub fn joined(steps: &[PlanStep]) -> impl Iterator<Item = &FusedLoop> {
+    steps.iter().filter_map(|step| step.action.as_loop()).filter(|body| !body.repeats.is_empty())
+}
+
+/// The buffers that a loop and its repeats go through one after the other: those of each load of
+/// sequences and of each store.
+pub fn sequences(body: &FusedLoop) -> impl Iterator<Item = Vec<usize>> {
+    let of_load = |value: usize| {
+        let repeats = body.repeats.iter().map(move |repeat| repeat.loads[value]);
+        std::iter::once(body.loads[value].buffer).chain(repeats).collect()
+    };
+    let of_store = |store: usize| {
+        let repeats = body.repeats.iter().map(move |repeat| repeat.stores[store]);
+        std::iter::once(body.stores[store].buffer).chain(repeats).collect()
+    };
+    let loads = (0..body.loads.len()).filter(|&value| !body.loads[value].layout.is_uniform());
+    loads.map(of_load).chain((0..body.stores.len()).map(of_store))
+}
+
+/// The order in which the variables of a plan should lie in memory: those that a joined loop goes
+/// through one after the other.
+pub fn order(plan: &Plan) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::new();
+    let mut seen = vec![false; plan.variables.len()];
+    let buffers = joined(&plan.steps).flat_map(sequences).flatten();
+    let variables = buffers.filter_map(|buffer| plan.buffers[buffer].place.variable());
+    let all = variables.chain(0..plan.variables.len());
+    for index in all {
+        if !std::mem::replace(&mut seen[index], true) {
+            order.push(index);
+        }
+    }
+    order
 }

@@ -1,54 +1,35 @@
-//! What plans know of arithmetic: operations that return one of their operands bit by bit, and
-//! those that can be combined.
-//!
-//! In: an operation and what is known of its operands. Out: the operand that can stand for the
-//! result, or its symbol. The only place in plans that knows operations by name.
+//! What plans know of elementwise operations by their formulas: those that return one of their
+//! operands bit by bit, and sums.
 
 use crate::dtype::DType;
 use crate::graph::Elementwise;
-use crate::simd::Symbol;
+use crate::simd::{Expression, Expressions, Symbol};
 
 /// The index of the operand that the operation returns unchanged, given the operands that are known
 /// numbers.
 ///
-/// Signs of zero count: `x + 0` turns -0 to 0 and has to stay, `x + -0` has not.
+/// Signs of zero count for floats: `x + 0` turns -0 to 0 and has to stay, `x + -0` has not. Zero
+/// has no sign among integers, so that either will do.
 pub fn neutral(operation: &Elementwise, operands: &[(Option<f64>, DType)]) -> Option<usize> {
-    let &[(left, dtype), (right, _)] = operands else { return None };
-    let is = |operand: Option<f64>, number: f64| {
-        operand.is_some_and(|x| x.to_bits() == number.to_bits())
-    };
-    let zero = |operand: Option<f64>| {
-        if dtype.is_float() { is(operand, -0.0) } else { operand == Some(0.0) }
-    };
-    match operation.name {
-        "add" if zero(right) => Some(0),
-        "add" if zero(left) => Some(1),
-        "subtract" if is(right, 0.0) => Some(0),
-        "multiply" if is(right, 1.0) => Some(0),
-        "multiply" if is(left, 1.0) => Some(1),
-        "divide" | "multiply_no_nan" if is(right, 1.0) => Some(0),
-        _ => None,
+    if operands.iter().all(|(known, _)| known.is_none()) {
+        return None;
     }
+    let dtype = operands.last()?.1;
+    let all = Expressions::default();
+    let returned = |zero: f64| {
+        let number = |known: f64| if known == 0.0 && !dtype.is_float() { zero } else { known };
+        let operand = |(index, &(known, _)): (usize, &(Option<f64>, DType))| {
+            known.map_or(all.value(index), |known| Expression::Constant(number(known)))
+        };
+        let operands: Vec<Expression<'_>> = operands.iter().enumerate().map(operand).collect();
+        (operation.formula)(&operands, dtype).as_value()
+    };
+    returned(0.0).or_else(|| if dtype.is_float() { None } else { returned(-0.0) })
 }
 
 /// Whether the operation is the sum of its two operands.
 pub fn is_sum(operation: &Elementwise) -> bool {
-    operation.name == "add"
-}
-
-/// The operation as a part of combinations.
-pub fn symbol(operation: &Elementwise) -> Option<Symbol> {
-    match operation.name {
-        "add" => Some(Symbol::Add),
-        "subtract" => Some(Symbol::Subtract),
-        "multiply" => Some(Symbol::Multiply),
-        "divide" => Some(Symbol::Divide),
-        "square" => Some(Symbol::Square),
-        "sqrt" => Some(Symbol::Sqrt),
-        "elu_slope" => Some(Symbol::EluSlope),
-        "selu_slope" => Some(Symbol::SeluSlope),
-        "greater" => Some(Symbol::Greater),
-        "where" => Some(Symbol::Where),
-        _ => None,
-    }
+    let all = Expressions::default();
+    let operands = [0, 1].map(|number| all.value(number));
+    operation.arity == 2 && (operation.formula)(&operands, DType::F32).symbol() == Symbol::Add
 }

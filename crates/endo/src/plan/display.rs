@@ -15,7 +15,7 @@ impl fmt::Display for Plan {
             "{} steps, arena {} bytes, constants {} bytes",
             self.steps.len(),
             self.arena,
-            self.constants.len()
+            self.constants.bytes
         )?;
         for (position, step) in self.steps.iter().enumerate() {
             self.write_step(f, position, step)?;
@@ -154,7 +154,7 @@ impl fmt::Display for Instruction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.function {
             LoopFunction::Elementwise(elementwise) => f.write_str(elementwise.name)?,
-            LoopFunction::Combined(combined) => write!(f, "[{}]", combined.formula)?,
+            LoopFunction::Combined(combined) => write!(f, "[{}]", combined.text)?,
             LoopFunction::Cast => write!(f, "cast {}", self.to)?,
         }
         write!(f, "({})", listed(self.inputs.iter().map(|input| format!("%{input}"))))

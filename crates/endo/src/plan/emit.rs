@@ -5,15 +5,15 @@
 
 use std::collections::HashMap;
 
+use crate::array::Array;
 use crate::dtype::DType;
 use crate::graph::{Graph, NodeId, Op};
-use crate::simd::Memory;
 
 use super::fuse::{Group, Groups};
 use super::read::{Read, Reads};
 use super::{
-    Action, Argument, Buffer, BufferPlace, Call, CheckedValue, FusedLoop, Guard, Instruction, Load,
-    LoopFunction, Matrix, Output,
+    Action, Argument, Buffer, BufferPlace, Call, CheckedValue, Constants, FusedLoop, Guard,
+    Instruction, Load, LoopFunction, Matrix, Output,
 };
 use super::{PlanStep, Product, Reduce, Signature, Store};
 
@@ -28,7 +28,9 @@ pub struct Draft {
     /// The values that a run returns.
     pub outputs: Vec<Output>,
     /// Numbers known beforehand.
-    pub constants: Memory,
+    pub constants: Constants,
+    /// The bytes that the places of constants are multiples of.
+    line: usize,
     /// The buffer of each operation that has one.
     of: Vec<Option<usize>>,
     /// The buffer of each variable's value at the start of the run, if anything reads it.
@@ -36,15 +38,16 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Writes the steps of all groups, the outputs and the guard; `constants` is empty, with room
-    /// for those of the graph.
-    pub fn new(graph: &Graph, reads: &Reads, groups: &Groups<'_>, constants: Memory) -> Self {
+    /// Writes the steps of all groups, the outputs and the guard; constants start at
+    /// multiples of `line` bytes.
+    pub fn new(graph: &Graph, reads: &Reads, groups: &Groups<'_>, line: usize) -> Self {
         let mut draft = Self {
             steps: Vec::new(),
             positions: Vec::new(),
             buffers: Vec::new(),
             outputs: Vec::new(),
-            constants,
+            constants: Constants::default(),
+            line,
             of: vec![None; graph.nodes.len()],
             variables: vec![None; graph.variables.len()],
         };
@@ -79,6 +82,14 @@ impl Draft {
         self.buffers.len() - 1
     }
 
+    /// Adds a constant, and tells at which byte it starts.
+    fn constant(&mut self, array: &Array) -> usize {
+        let start = self.constants.bytes;
+        self.constants.bytes += array.bytes().len().max(1).next_multiple_of(self.line);
+        self.constants.arrays.push((start, array.clone()));
+        start
+    }
+
     /// The buffer that holds the value of an operation.
     pub fn buffer_of(&mut self, graph: &Graph, id: NodeId) -> usize {
         if let Some(buffer) = self.of[id.index()] {
@@ -93,7 +104,7 @@ impl Draft {
         let place = match &node.op {
             Op::Input(index) => BufferPlace::Input(*index),
             Op::Variable(index) => BufferPlace::Variable(*index),
-            Op::Constant(array) => BufferPlace::Constant(self.constants.append(array.bytes())),
+            Op::Constant(array) => BufferPlace::Constant(self.constant(array)),
             Op::Elementwise(_)
             | Op::Cast
             | Op::Reduce(..)

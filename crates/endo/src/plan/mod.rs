@@ -1,28 +1,25 @@
 //! A graph made runnable: fused loops, matrix products and kernels in an order, every value at a
 //! place decided beforehand.
 //!
-//! In: a [`Graph`]. Out: a [`Plan`], plain data that any device's runner walks. One file per pass:
+//! In: a [`Graph`]. Out: a [`Plan`], plain data that any runner walks. One file per pass:
 //! `simplify` rewrites the graph, `read` turns views into layouts of buffers, `fuse` and `regroup`
 //! group operations into steps, `emit` writes the steps, `write` lets variables be written where
-//! they live, `schedule` orders, `join` makes one loop of updates that are alike, `combine` makes
-//! one instruction of several, `defer` computes gradients of large weights where they are used,
-//! `place` lays out the arena.
+//! they live, `schedule` orders, the runner's own passes ([`Tuning`]) follow, and `place` lays out
+//! the arena.
 
 pub mod display;
 pub mod layout;
 
 mod access;
 mod algebra;
-mod combine;
-mod defer;
 mod emit;
 mod fuse;
-mod join;
 mod place;
 mod read;
 mod regroup;
 mod schedule;
 mod simplify;
+mod tuning;
 mod write;
 
 #[cfg(test)]
@@ -30,13 +27,16 @@ pub(crate) mod tests;
 
 use std::sync::Arc;
 
+use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, Result};
-use crate::graph::{Elementwise, Graph, Kernel, Node, Op};
+use crate::graph::{Elementwise, Graph, Kernel};
 use crate::shape::Shape;
-use crate::simd::{CombinedFormula, Memory, Reduction, Routine};
+use crate::simd::{CombinedFormula, Reduction, Routine};
 
+pub use emit::Draft;
 pub use layout::Layout;
+pub use schedule::Users;
+pub use tuning::{Tuning, Untuned};
 
 /// A function from (inputs, variables) to (outputs, new variables), as a list of steps.
 pub struct Plan {
@@ -50,12 +50,30 @@ pub struct Plan {
     pub variables: Vec<PlanVariable>,
     /// The values that a run returns, each in the arena.
     pub outputs: Vec<Output>,
-    /// Numbers known beforehand, each at the start of a cache line.
-    pub constants: Memory,
+    /// Numbers known beforehand.
+    pub constants: Constants,
     /// The bytes of the memory that intermediate values share.
     pub arena: usize,
     /// Paths of layers, for displays.
     pub scopes: Vec<String>,
+}
+
+/// Numbers known beforehand, and where they lie in the memory that a runner gives them.
+#[derive(Clone, Default, Debug)]
+pub struct Constants {
+    /// The byte at which each array starts.
+    pub arrays: Vec<(usize, Array)>,
+    /// The bytes of all.
+    pub bytes: usize,
+}
+
+impl Constants {
+    /// The bytes of an array from one of them on.
+    pub fn from(&self, start: usize) -> &[u8] {
+        let index = self.arrays.partition_point(|&(first, _)| first <= start) - 1;
+        let (first, array) = &self.arrays[index];
+        &array.bytes()[start - first..]
+    }
 }
 
 /// A shape and an element type.
@@ -343,45 +361,33 @@ pub struct CheckedValue {
 }
 
 impl Plan {
-    /// The fastest plan for a graph.
-    ///
-    /// # Panics
-    /// If the system gives no memory for the graph's constants.
-    pub fn new(graph: &Graph) -> Plan {
-        Self::try_new(graph).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// The fastest plan for a graph, unless the system gives no memory for the graph's constants.
-    pub fn try_new(graph: &Graph) -> Result<Plan> {
-        let simplified = simplify::simplify(graph);
-        let constants = room_for_constants(&simplified)?;
-        Ok(Self::build(graph, &simplified, constants, true))
+    /// The fastest plan for a graph, for the runner whose passes are given.
+    pub fn new(graph: &Graph, tuning: &dyn Tuning) -> Plan {
+        Self::build(graph, &simplify::simplify(graph), tuning, true)
     }
 
     /// A plan that does what the graph says and no more: every elementwise operation is a loop of
     /// its own.
-    pub fn unfused(graph: &Graph) -> Plan {
-        Self::build(graph, &simplify::normalize(graph), Memory::default(), false)
+    pub fn unfused(graph: &Graph, tuning: &dyn Tuning) -> Plan {
+        Self::build(graph, &simplify::normalize(graph), tuning, false)
     }
 
     /// # Panics
     /// If no array may have the shape of a node. All that plans and runners multiply of sizes
     /// relies on this: offsets, strides, bytes, the places that unchecked code reads and writes.
-    fn build(graph: &Graph, simplified: &Graph, constants: Memory, fused: bool) -> Plan {
+    fn build(graph: &Graph, simplified: &Graph, tuning: &dyn Tuning, fused: bool) -> Plan {
         for node in graph.nodes.iter().chain(&simplified.nodes) {
             assert!(node.shape.is_possible(), "a node of shape {}", node.shape);
         }
         let reads = read::Reads::new(simplified);
         let groups = fuse::Groups::new(simplified, &reads, fused);
-        let mut draft = emit::Draft::new(simplified, &reads, &groups, constants);
+        let mut draft = Draft::new(simplified, &reads, &groups, tuning.line());
         let written = write::write(&mut draft, simplified, &reads, fused);
         schedule::order(&mut draft, &written);
         if fused {
-            join::join(&mut draft);
-            combine::combine(&mut draft);
-            defer::defer(&mut draft);
+            tuning.tune(&mut draft, &graph.routines);
         }
-        let arena = place::place(&mut draft, fused);
+        let arena = place::place(&mut draft, tuning, fused);
         let signature = |shape: &Shape, dtype| Signature { shape: shape.clone(), dtype };
         let named = |(index, variable): (usize, &crate::variable::Variable)| PlanVariable {
             name: variable.name().to_string(),
@@ -412,22 +418,11 @@ impl Plan {
     /// The order in which the variables are to lie in memory, by index: then one loop updates many
     /// of them at once.
     pub fn order(&self) -> Vec<usize> {
-        join::order(self)
+        access::order(self)
     }
 
     /// Whether a run writes any variable.
     pub fn writes(&self) -> bool {
         self.variables.iter().any(|variable| variable.written)
     }
-}
-
-/// Memory for the constants that a plan of the graph may copy.
-fn room_for_constants(graph: &Graph) -> Result<Memory> {
-    let bytes = |node: &Node| match &node.op {
-        Op::Constant(array) => Memory::round_up(array.bytes().len().max(1)),
-        _ => 0,
-    };
-    let bytes = graph.nodes.iter().map(bytes).fold(0, usize::saturating_add);
-    Memory::try_with_room(bytes)
-        .ok_or_else(|| Error::out_of_memory("what a plan holds of constants", bytes))
 }

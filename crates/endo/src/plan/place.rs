@@ -1,16 +1,13 @@
 //! Gives every buffer of the arena its place: values that never live at the same time may share
 //! memory.
 //!
-//! In: a draft with its steps in order. Out: the places, at cache lines, and the bytes of the
-//! arena. Loops write over what they read last; then the largest values are placed first, each at
+//! In: a draft with its steps in order. Out: the places, at lines of the runner's, and the bytes
+//! of the arena. Loops write over what they read last; then the largest values are placed first, each at
 //! the lowest gap that fits.
 
 use std::collections::HashSet;
 
-use crate::simd::Memory;
-
-use super::emit::Draft;
-use super::{BufferPlace, FusedLoop, join};
+use super::{BufferPlace, Draft, FusedLoop, Tuning, access};
 
 /// Buffers, each at an offset from a place that they share, and the steps between which it is
 /// needed.
@@ -28,8 +25,8 @@ struct Lifetime {
 ///
 /// Sums of bytes saturate: an arena of `usize::MAX` bytes is one that no system gives, so nothing
 /// runs in it.
-pub fn place(draft: &mut Draft, in_place: bool) -> usize {
-    let mut lives = side_by_side(draft, lives(draft, in_place));
+pub fn place(draft: &mut Draft, tuning: &dyn Tuning, in_place: bool) -> usize {
+    let mut lives = side_by_side(draft, tuning, lives(draft, tuning, in_place));
     lives.sort_by_key(|life| (std::cmp::Reverse(life.bytes), life.first, life.buffers[0]));
     let mut placed: Vec<Lifetime> = Vec::new();
     let mut arena = 0;
@@ -58,7 +55,7 @@ pub fn place(draft: &mut Draft, in_place: bool) -> usize {
 }
 
 /// The lives of the buffers of the arena.
-fn lives(draft: &Draft, in_place: bool) -> Vec<Lifetime> {
+fn lives(draft: &Draft, tuning: &dyn Tuning, in_place: bool) -> Vec<Lifetime> {
     let spans = spans(draft);
     // For each buffer its index among the lives.
     let mut of: Vec<Option<usize>> = vec![None; draft.buffers.len()];
@@ -86,7 +83,7 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Lifetime> {
                 }
                 None => {
                     of[buffer] = Some(lives.len());
-                    let bytes = spaced(draft.buffers[buffer].bytes());
+                    let bytes = tuning.room(draft.buffers[buffer].bytes());
                     lives.push(Lifetime {
                         buffers: vec![(buffer, 0)],
                         bytes,
@@ -102,7 +99,7 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Lifetime> {
 }
 
 /// Puts together what joined loops read one after the other, and what they write.
-fn side_by_side(draft: &Draft, lives: Vec<Lifetime>) -> Vec<Lifetime> {
+fn side_by_side(draft: &Draft, tuning: &dyn Tuning, lives: Vec<Lifetime>) -> Vec<Lifetime> {
     let mut of = vec![None; draft.buffers.len()];
     for (index, life) in lives.iter().enumerate() {
         for &(buffer, _) in &life.buffers {
@@ -110,8 +107,8 @@ fn side_by_side(draft: &Draft, lives: Vec<Lifetime>) -> Vec<Lifetime> {
         }
     }
     let mut lives: Vec<Option<Lifetime>> = lives.into_iter().map(Some).collect();
-    for body in join::joined(&draft.steps) {
-        for buffers in join::sequences(body) {
+    for body in access::joined(&draft.steps) {
+        for buffers in access::sequences(body) {
             let parts: Vec<Option<usize>> = buffers.iter().map(|&buffer| of[buffer]).collect();
             let apart = parts.iter().collect::<HashSet<_>>().len() == parts.len();
             let free = |part: &Option<usize>| part.is_some_and(|part| lives[part].is_some());
@@ -131,8 +128,8 @@ fn side_by_side(draft: &Draft, lives: Vec<Lifetime>) -> Vec<Lifetime> {
                         .into_iter()
                         .map(|(buffer, offset)| (buffer, together.bytes.saturating_add(offset))),
                 );
-                together.bytes =
-                    together.bytes.saturating_add(Memory::round_up(draft.buffers[buffer].bytes()));
+                let bytes = draft.buffers[buffer].bytes().next_multiple_of(tuning.line());
+                together.bytes = together.bytes.saturating_add(bytes);
             }
             lives.push(Some(together));
         }
@@ -184,17 +181,10 @@ fn replaced(draft: &Draft, body: &FusedLoop, stored: usize) -> Vec<usize> {
     loads.map(|(_, load)| load.buffer).filter(|&buffer| all(buffer)).collect()
 }
 
-/// Whole cache lines, and one more where buffers of this size would start at distances that fall
-/// into few sets of the cache.
-fn spaced(bytes: usize) -> usize {
-    let bytes = Memory::round_up(bytes);
-    if bytes > 0 && bytes.is_multiple_of(1024) { bytes + Memory::LINE } else { bytes }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::Plan;
     use super::super::tests::{Builder, square};
+    use super::super::{Plan, Untuned};
 
     #[test]
     fn a_chain_of_unfused_operations_needs_two_values_at_a_time() {
@@ -204,6 +194,6 @@ mod tests {
             x = build.elementwise(&square::OPERATION, &[x]);
         }
         let graph = build.outputs([x]);
-        assert_eq!(Plan::unfused(&graph).arena_bytes(), 2 * 4032);
+        assert_eq!(Plan::unfused(&graph, &Untuned).arena_bytes(), 2 * 4000);
     }
 }

@@ -6,8 +6,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use super::PlanStep;
 use super::emit::Draft;
+use super::{Action, PlanStep};
 
 /// The steps that read and write each buffer.
 #[derive(Default)]
@@ -58,6 +58,14 @@ pub fn dependencies(draft: &Draft) -> Vec<(usize, usize)> {
     reads.filter_map(|(buffer, index)| Some((users.writer(buffer)?, index))).collect()
 }
 
+/// Pairs of effects that follow each other.
+fn effects(draft: &Draft) -> Vec<(usize, usize)> {
+    let is_effect = |step: &usize| matches!(&draft.steps[*step].action, Action::Call(call) if call.kernel.effect().is_some());
+    let mut steps: Vec<usize> = (0..draft.steps.len()).filter(is_effect).collect();
+    steps.sort_by_key(|&step| draft.positions[step]);
+    steps.windows(2).map(|pair| (pair[0], pair[1])).collect()
+}
+
 /// Puts the steps in order.
 ///
 /// # Panics
@@ -66,7 +74,8 @@ pub fn order(draft: &mut Draft, pairs: &[(usize, usize)]) {
     let count = draft.steps.len();
     let mut after = vec![Vec::new(); count];
     let mut waits = vec![0; count];
-    for (before, then) in dependencies(draft).into_iter().chain(pairs.iter().copied()) {
+    let pairs = pairs.iter().copied().chain(effects(draft));
+    for (before, then) in dependencies(draft).into_iter().chain(pairs) {
         after[before].push(then);
         waits[then] += 1;
     }

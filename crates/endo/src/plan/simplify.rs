@@ -49,7 +49,7 @@ enum Form {
     Reduce(Reduction, Vec<usize>),
     Matmul(Transposed),
     View(View),
-    Kernel(String),
+    Kernel(&'static str, Vec<i64>),
 }
 
 struct Rewriter<'a> {
@@ -145,7 +145,8 @@ impl<'a> Rewriter<'a> {
             Op::Reduce(reduction, axes) => Some(Form::Reduce(*reduction, axes.clone())),
             Op::Matmul { transposed } => Some(Form::Matmul(*transposed)),
             Op::View(view) => Some(Form::View(view.clone())),
-            Op::Kernel(kernel) => Some(Form::Kernel(format!("{kernel:?}"))),
+            Op::Kernel(_) if op.is_effect() => None,
+            Op::Kernel(kernel) => Some(Form::Kernel(kernel.name(), kernel.attributes())),
             Op::Identity(_) => None,
         };
         let next = NodeId(self.result.nodes.len() as u32);

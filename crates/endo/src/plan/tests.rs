@@ -27,9 +27,9 @@ fn a_chain_with_its_sum_is_one_loop_without_arena_but_for_the_sum() {
     let y = build.elementwise(&square::OPERATION, &[y]);
     let sum = build.reduce(Reduction::Sum, &[0, 1], y);
     let graph = build.outputs([sum]);
-    let plan = Plan::new(&graph);
+    let plan = tuned(&graph);
     assert_eq!((plan.steps.len(), plan.arena_bytes()), (1, 64), "{plan}");
-    assert_eq!(Plan::unfused(&graph).steps.len(), 3);
+    assert_eq!(unfused_plan(&graph).steps.len(), 3);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_value_that_is_centred_by_its_mean_takes_two_loops() {
     let sum = build.view(View::Reshape, sum, [32, 1]);
     let sum = build.view(View::Broadcast, sum, [32, 30]);
     let centred = build.elementwise(&subtract::OPERATION, &[y, sum]);
-    let plan = Plan::new(&build.outputs([centred]));
+    let plan = tuned(&build.outputs([centred]));
     assert_eq!(loops(&plan), 2, "{plan}");
 }
 
@@ -54,7 +54,7 @@ fn equal_operations_are_computed_once_and_neutral_ones_not_at_all() {
     let b = build.elementwise(&square::OPERATION, &[x]);
     let b = build.elementwise(&multiply::OPERATION, &[b, one]);
     let sum = build.elementwise(&add::OPERATION, &[a, b]);
-    let plan = Plan::new(&build.outputs([sum]));
+    let plan = tuned(&build.outputs([sum]));
     let Action::Loop(body) = &plan.steps[0].action else { panic!("{plan}") };
     assert_eq!((body.loads.len(), body.instructions.len()), (1, 2), "{plan}");
 }
@@ -69,7 +69,7 @@ fn transposes_of_operands_and_biases_become_part_of_a_product() {
     let product = build.matmul(x, w, [2, 4]);
     let bias = build.expand(bias, [2, 4]);
     let sum = build.elementwise(&add::OPERATION, &[product, bias]);
-    let plan = Plan::new(&build.outputs([sum]));
+    let plan = tuned(&build.outputs([sum]));
     let [step] = &plan.steps[..] else { panic!("{plan}") };
     let Action::Product(product) = &step.action else { panic!("{plan}") };
     assert_eq!(
@@ -93,7 +93,7 @@ fn an_update_is_one_loop_that_writes_the_variables_where_they_live() {
     let weight = build.elementwise(&add::OPERATION, &[weight, velocity]);
     build.write(0, velocity);
     build.write(1, weight);
-    let plan = Plan::new(&build.outputs([]));
+    let plan = tuned(&build.outputs([]));
     let [first, guard, last] = &plan.steps[..] else { panic!("{plan}") };
     assert!(
         matches!((&first.action, &guard.action), (Action::Loop(_), Action::Guard(_))),
@@ -114,7 +114,7 @@ fn what_an_activation_needs_backwards_is_computed_backwards() {
     // Joins the loop of `y` at first, whose value is kept anyway.
     let slope = build.elementwise(&square::OPERATION, &[y]);
     let gradient = build.elementwise(&multiply::OPERATION, &[product, slope]);
-    let plan = Plan::new(&build.outputs([gradient]));
+    let plan = tuned(&build.outputs([gradient]));
     let Action::Loop(first) = &plan.steps[0].action else { panic!("{plan}") };
     assert_eq!((first.instructions.len(), first.stores.len()), (1, 1), "{plan}");
 }
@@ -125,7 +125,7 @@ fn loops_that_read_the_same_sequence_are_one() {
     let x = build.input([100, 20]);
     let squares = build.elementwise(&square::OPERATION, &[x]);
     let sums = [x, squares].map(|value| build.reduce(Reduction::Sum, &[0], value));
-    assert_eq!(Plan::new(&build.outputs(sums)).steps.len(), 1);
+    assert_eq!(tuned(&build.outputs(sums)).steps.len(), 1);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_loop_writes_over_the_product_that_it_alone_reads() {
     let product = build.matmul(x, w, [16, 16]);
     let y = build.elementwise(&square::OPERATION, &[product]);
     let last = build.matmul(y, w, [16, 16]);
-    let plan = Plan::new(&build.outputs([last]));
+    let plan = tuned(&build.outputs([last]));
     let [Action::Product(product), Action::Loop(body), _] =
         [0, 1, 2].map(|step| &plan.steps[step].action)
     else {
@@ -155,10 +155,10 @@ fn operations_on_constants_are_computed_while_planning() {
     let product = build.elementwise(&multiply::OPERATION, &[a, b]);
     let product = build.expand(product, [5]);
     let sum = build.elementwise(&add::OPERATION, &[x, product]);
-    let plan = Plan::new(&build.outputs([sum]));
+    let plan = tuned(&build.outputs([sum]));
     let Action::Loop(body) = &plan.steps[0].action else { panic!("{plan}") };
     assert_eq!(
-        (plan.steps.len(), body.instructions.len(), &plan.constants.bytes()[..4]),
+        (plan.steps.len(), body.instructions.len(), &plan.constants.from(0)[..4]),
         (1, 1, &12.0_f32.to_ne_bytes()[..])
     );
 }
@@ -169,7 +169,7 @@ fn steps_are_listed_with_places_and_programs() {
     let x = build.input([2, 3]);
     let y = build.elementwise(&square::OPERATION, &[x]);
     let sum = build.reduce(Reduction::Sum, &[1], y);
-    let text = Plan::new(&build.outputs([sum])).to_string();
+    let text = tuned(&build.outputs([sum])).to_string();
     let expected = "1 steps, arena 64 bytes, constants 0 bytes
    0 loop over 6
        %0 = input 0
@@ -181,12 +181,12 @@ return 0: f32[2] at @0
 }
 
 fn joined(plan: &Plan) -> Vec<&super::FusedLoop> {
-    super::join::joined(&plan.steps).collect()
+    super::access::joined(&plan.steps).collect()
 }
 
 #[test]
 fn updates_that_are_alike_are_one_loop_over_memory_that_lies_side_by_side() {
-    let plan = Plan::new(&updates(&[900, 30, 1, 240]));
+    let plan = tuned(&updates(&[900, 30, 1, 240]));
     let [body] = joined(&plan)[..] else { panic!("{plan}") };
     assert_eq!(
         body.repeats.iter().map(|repeat| repeat.length).collect::<Vec<_>>(),
@@ -209,9 +209,9 @@ fn updates_that_are_alike_are_one_loop_over_memory_that_lies_side_by_side() {
 #[test]
 fn an_update_that_needs_what_another_has_written_waits_for_it() {
     let [written, shared] = entangled();
-    let plan = Plan::new(&written);
+    let plan = tuned(&written);
     assert!(joined(&plan).is_empty(), "{plan}");
-    let plan = Plan::new(&shared);
+    let plan = tuned(&shared);
     let [body] = joined(&plan)[..] else { panic!("{plan}") };
     let [place, stored] =
         [body.loads[1].buffer, body.stores[0].buffer].map(|buffer| plan.buffers[buffer].place);
@@ -232,7 +232,7 @@ fn an_update_from_an_input_is_not_joined_with_those_from_lines_that_are_filled()
     let b = build.elementwise(&add::OPERATION, &[b, y]);
     build.write(0, a);
     build.write(1, b);
-    let plan = Plan::new(&build.outputs([]));
+    let plan = tuned(&build.outputs([]));
     assert!(joined(&plan).is_empty(), "{plan}");
 }
 
@@ -244,7 +244,7 @@ fn chains_of_arithmetic_are_combined_but_for_values_that_are_needed_alone() {
     let sum = build.elementwise(&add::OPERATION, &[product, x]);
     let kept = build.elementwise(&multiply::OPERATION, &[sum, z]);
     let last = build.elementwise(&subtract::OPERATION, &[x, kept]);
-    let text = Plan::new(&build.outputs([last, kept])).to_string();
+    let text = tuned(&build.outputs([last, kept])).to_string();
     let expected = "       %3 = multiply(%0, %1)
        %4 = [(x + y) * z](%3, %2, %1)
        %5 = subtract(%2, %4)

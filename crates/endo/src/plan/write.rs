@@ -2,7 +2,7 @@
 //!
 //! In: a draft whose steps write to the arena only. Out: the draft with variables written, and
 //! which step has to come before which on their account: a variable's old value is read before it
-//! is overwritten, and everything is checked before.
+//! is overwritten, and everything is checked and every effect has succeeded before.
 
 use std::collections::HashSet;
 
@@ -27,7 +27,13 @@ pub fn write(
     let written: HashSet<usize> = writes.iter().map(|&(index, _)| index).collect();
     let saved: Vec<Option<usize>> =
         writes.iter().map(|(_, read)| save(draft, graph, read, &written)).collect();
-    let guard = draft.steps.iter().position(|step| matches!(step.action, Action::Guard(_)));
+    let first: Vec<usize> = (0..draft.steps.len())
+        .filter(|&step| match &draft.steps[step].action {
+            Action::Guard(_) => true,
+            Action::Call(call) => call.kernel.effect().is_some(),
+            _ => false,
+        })
+        .collect();
     let mut order = StepOrder::new(draft);
     let returned: HashSet<usize> = draft.outputs.iter().map(|output| output.buffer).collect();
     let mut users = Users::new(draft);
@@ -47,7 +53,7 @@ pub fn write(
         if in_place && whole && free {
             let producer = users.writer(value).expect("values are computed");
             let before: Vec<usize> =
-                readers.iter().copied().chain(guard).filter(|&step| step != producer).collect();
+                readers.iter().chain(&first).copied().filter(|&step| step != producer).collect();
             let apart =
                 !readers.contains(&producer) || reads_before_writing(draft, producer, old, value);
             if apart && !before.iter().any(|&step| order.leads(producer, step)) {
@@ -66,7 +72,7 @@ pub fn write(
         let step = draft.copy(Load { buffer: value, layout }, target);
         order.added(users.writer(value), step);
         users.add(step, &draft.steps[step]);
-        for before in readers.iter().copied().chain(guard) {
+        for &before in readers.iter().chain(&first) {
             order.add(before, step);
         }
     }

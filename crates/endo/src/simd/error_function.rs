@@ -2,9 +2,9 @@
 //!
 //! `erf` by one fit over its whole range, `erfinv` by Wichura's rational approximations.
 
+use super::arithmetic::{Scalar, polynomial};
 use super::exponential::{expm1_reduced, reduce};
-use super::float::{Float, polynomial};
-use super::logarithm::log1p;
+use super::float::Float;
 
 /// `erf x = 2/√π ∫₀ˣ e^(−t²) dt`, within 4 ULP.
 ///
@@ -77,7 +77,7 @@ pub fn erf<F: Float>(x: F) -> F {
 /// `erfinv x = Φ⁻¹((1 + x)/2) / √2` with Φ⁻¹ by algorithm AS 241, PPND16 (Wichura 1988, "The
 /// Percentage Points of the Normal Distribution").
 #[inline(always)]
-pub fn erfinv<F: Float>(x: F) -> F {
+pub fn erfinv<F: Scalar>(x: F) -> F {
     let q = x * F::HALF;
     let near = F::from_f64(0.180625) - q * q;
     let centre = q
@@ -107,7 +107,7 @@ pub fn erfinv<F: Float>(x: F) -> F {
             ],
         ));
     // r = √(−log p) with p = (1 − |x|)/2, the probability of the tail.
-    let log_tail = log1p(-x.abs()) - F::from_f64(std::f64::consts::LN_2);
+    let log_tail = (-x.abs()).log1p() - F::from_f64(std::f64::consts::LN_2);
     let r = (-log_tail).sqrt();
     let middle = r - F::from_f64(1.6);
     let middle = polynomial(
@@ -161,8 +161,8 @@ pub fn erfinv<F: Float>(x: F) -> F {
             2.0442631033899397e-15,
         ],
     );
-    let tail = F::select(r > F::from_f64(5.0), far, middle).copysign(x);
-    let normal = F::select(q.abs() <= F::from_f64(0.425), centre, tail);
+    let tail = F::select(r.greater(F::from_f64(5.0)), far, middle).copysign(x);
+    let normal = F::select(q.abs().less_equal(F::from_f64(0.425)), centre, tail);
     let result = normal * F::from_f64(std::f64::consts::FRAC_1_SQRT_2);
-    F::select(x.abs() == F::ONE, F::INFINITY.copysign(x), result)
+    F::select(x.abs().equal(F::ONE), F::INFINITY.copysign(x), result)
 }

@@ -5,8 +5,8 @@
 //! `x = n·ln 2 + r` with |r| ≤ ½ ln 2 and `eˣ = 2ⁿ·eʳ`; the polynomials are minimax fits (Remez
 //! exchange).
 
-use super::float::{Float, ln_2, polynomial};
-use super::logarithm::log1p;
+use super::arithmetic::{Scalar, polynomial};
+use super::float::{Float, ln_2};
 
 /// `(n, r)` with `x = n·ln 2 + r`, `n` an integer and |r| ≤ ½ ln 2.
 #[inline(always)]
@@ -81,14 +81,8 @@ pub fn expm1<F: Float>(x: F) -> F {
     result.copysign(x)
 }
 
-/// `eˣ − 1` for x ≤ 0, within 3 ULP, in half the operations of [`expm1`]; any number for positive
-/// x.
-#[inline(always)]
-pub fn expm1_negative<F: Float>(x: F) -> F {
-    scaled_expm1_negative(x, 1.0)
-}
-
-/// `scale · (eˣ − 1)` for x ≤ 0 and 1 ≤ scale < 2, as [`expm1_negative`] and in no more operations.
+/// `scale · (eˣ − 1)` for x ≤ 0 and 1 ≤ scale < 2, within 3 ULP, in half the operations of
+/// [`expm1`]; any number for positive x.
 #[inline(always)]
 pub fn scaled_expm1_negative<F: Float>(x: F, scale: f64) -> F {
     // From here on the result is −scale, and 2ⁿ stays a normal number.
@@ -122,16 +116,16 @@ pub fn tanh<F: Float>(x: F) -> F {
 
 /// `1 / (1 + e⁻ˣ)`, the logistic function, within 3 ULP for results that are normal numbers.
 #[inline(always)]
-pub fn sigmoid<F: Float>(x: F) -> F {
+pub fn sigmoid<F: Scalar>(x: F) -> F {
     // e^−|x| cannot overflow; a negative x has σ(x) = eˣ / (1 + eˣ).
-    let e = exp(-x.abs());
-    F::select(x < F::ZERO, e, F::ONE) / (e + F::ONE)
+    let e = (-x.abs()).exp();
+    F::select(x.less(F::ZERO), e, F::ONE) / (e + F::ONE)
 }
 
 /// `log(1 + eˣ) = max(x, 0) + log1p(e^−|x|)`, within 4 ULP for results that are normal numbers.
 #[inline(always)]
-pub fn softplus<F: Float>(x: F) -> F {
-    x.maximum(F::ZERO) + log1p(exp(-x.abs()))
+pub fn softplus<F: Scalar>(x: F) -> F {
+    x.maximum(F::ZERO) + (-x.abs()).exp().log1p()
 }
 
 /// The scale of SELU's positive values, from the fixed point of Klambauer et al. 2017, equation 14.
@@ -141,12 +135,13 @@ pub const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 
 /// The slope of ELU where its value is `y`: 1 above 0, else `y + 1`.
 #[inline(always)]
-pub fn elu_slope<F: Float>(y: F) -> F {
-    F::select(y > F::ZERO, F::ONE, y + F::ONE)
+pub fn elu_slope<F: Scalar>(y: F) -> F {
+    F::select(y.greater(F::ZERO), F::ONE, y + F::ONE)
 }
 
 /// The slope of SELU where its value is `y`: the scale from 0 on, else `y + scale * alpha`.
 #[inline(always)]
-pub fn selu_slope<F: Float>(y: F) -> F {
-    F::select(y >= F::ZERO, F::from_f64(SELU_SCALE), y + F::from_f64(SELU_SCALE * SELU_ALPHA))
+pub fn selu_slope<F: Scalar>(y: F) -> F {
+    let (scale, limit) = (F::from_f64(SELU_SCALE), F::from_f64(SELU_SCALE * SELU_ALPHA));
+    F::select(y.greater_equal(F::ZERO), scale, y + limit)
 }

@@ -172,18 +172,6 @@ pub trait Float:
     }
 }
 
-/// `coefficients[0] + x · (coefficients[1] + x · (...))`: Horner's rule.
-#[inline(always)]
-pub fn polynomial<F: Float, const N: usize>(x: F, coefficients: [f64; N]) -> F {
-    let mut sum = F::from_f64(coefficients[N - 1]);
-    let mut i = N - 1;
-    while i > 0 {
-        i -= 1;
-        sum = sum.mul_add(x, F::from_f64(coefficients[i]));
-    }
-    sum
-}
-
 /// A number whose [`mul_add`](Float::mul_add) and roundings are single instructions of the
 /// processor.
 ///

@@ -3,7 +3,8 @@
 //! `x = m·2ᵉ` with `√½ ≤ m < √2` and `log x = e·ln 2 + log(1 + f)`, `f = m − 1`; in `f64` through
 //! `s = f / (2 + f)` as in fdlibm's `e_log.c`, in `f32` without the division.
 
-use super::float::{Float, ln_2, polynomial};
+use super::arithmetic::polynomial;
+use super::float::{Float, ln_2};
 
 /// `e·ln 2 + log(1 + f)` for `√½ − 1 ≤ f ≤ √2 − 1`, within 1 ULP of the sum.
 #[inline(always)]

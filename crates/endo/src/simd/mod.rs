@@ -5,10 +5,12 @@
 //! in: raw pointers to elements and their number. Goes out: elements. No allocation, no threads, no
 //! state.
 
+pub mod arithmetic;
 pub mod cast;
 pub mod combined;
 pub mod error_function;
 pub mod exponential;
+pub mod expression;
 pub mod float;
 pub mod fold;
 pub mod formula;
@@ -18,33 +20,28 @@ pub mod memory;
 pub mod power;
 pub mod routine;
 pub mod summary;
+pub mod symbol;
 pub mod trigonometry;
 
 #[cfg(test)]
 mod accuracy;
 
+pub use arithmetic::{Arithmetic, Integer, Ordered, Scalar, Truth};
 pub use cast::Cast;
-pub use combined::{Arithmetic, COMBINED, Code, CombinedFormula, Symbol};
-pub use error_function::{erf, erfinv};
-pub use exponential::{
-    SELU_ALPHA, SELU_SCALE, elu_slope, exp, expm1, expm1_negative, scaled_expm1_negative,
-};
-pub use exponential::{selu_slope, sigmoid, softplus, tanh};
+pub use combined::{COMBINED, CombinedFormula};
+pub use error_function::erfinv;
+pub use exponential::{SELU_ALPHA, SELU_SCALE, elu_slope, selu_slope, sigmoid, softplus};
+pub use expression::{Expression, ExpressionNode, Expressions};
 pub use float::{Float, Fused};
 pub use fold::{Fold, Folds, Reducible, Reduction};
 pub use formula::{
     Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Predicate, Ternary, Unary,
 };
-pub use logarithm::{log, log1p};
 pub use loops::{Byte, Loop, Loops};
 pub use memory::Memory;
-pub use power::pow;
-pub use routine::{
-    Adam, AdamW, Descent, Formula, MOST_RESULTS, MOST_VALUES, Momentum, Nadam, ROUTINES, RmsProp,
-    Routine, RoutineKind,
-};
+pub use routine::{MOST_RESULTS, MOST_VALUES, Routine, UpdateFormula};
 pub use summary::{Summary, dot, histogram, summary};
-pub use trigonometry::{cos, sin};
+pub use symbol::Symbol;
 
 /// The vector instructions a loop is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,8 +3,9 @@
 //! `|x|^y = exp(y·log|x|)`: the product may be several hundred, so the logarithm needs ten more
 //! bits than the result has. It is kept as an unevaluated sum of two numbers (Dekker 1971).
 
+use super::arithmetic::polynomial;
 use super::exponential::{expm1_reduced, limit, reduce};
-use super::float::{Float, ln_2, polynomial};
+use super::float::{Float, ln_2};
 use super::logarithm::split_exponent;
 
 /// `log x` as `(high, low)` for positive finite `x`, with 15 bits more than the type has.

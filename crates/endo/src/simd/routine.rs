@@ -1,43 +1,53 @@
-//! [`Routine`]: formulas of several results as one loop, which keeps everything in between in
-//! registers.
+//! [`Routine`]: a formula of several results as one loop, which keeps everything in between in
+//! registers: what an optimizer does to a weight and its slots.
 //!
-//! A routine is written once, as [`CombinedFormula`](super::CombinedFormula) is: on floats it
-//! computes, on [`Code`] it writes itself down. Every operation rounds as it does alone.
+//! In: an [`UpdateFormula`], written once. Out: its loop, and what it says as [`Expression`]s, by
+//! which plans find it. Every operation rounds as it does alone.
 
-use super::combined::{Arithmetic, Code};
+use std::marker::PhantomData;
+
+use super::arithmetic::Arithmetic;
+use super::expression::Expression;
 use super::loops::{Loop, separate};
 use super::{Level, Levels, Work};
 
-/// A routine as a formula of whatever numbers there are: what is done to a weight and its slots.
-pub trait Formula {
-    /// The number of values that are sequences: the weight, its slots and, last, its gradient.
+/// The most values of a routine.
+pub const MOST_VALUES: usize = 12;
+/// The most results of a routine.
+pub const MOST_RESULTS: usize = 4;
+
+/// What is done to a weight and its slots, as a formula of whatever numbers there are.
+pub trait UpdateFormula: 'static {
+    /// What plans call it.
+    const NAME: &'static str;
+    /// The number of values that are sequences: the weight, its slots and, last, its gradient. The
+    /// others are single numbers.
     const SEQUENCES: usize;
     /// The number of all values.
     const VALUES: usize;
-    /// The number of results.
+    /// The number of results: the new weight and slots.
     const RESULTS: usize;
 
-    /// The new weight and slots; further ones repeat the last. Values behind
-    /// [`VALUES`](Self::VALUES) are not used.
+    /// The results, given the values. What lies behind [`VALUES`](Self::VALUES) and behind
+    /// [`RESULTS`](Self::RESULTS) is not used.
     fn results<A: Arithmetic>(values: [A; MOST_VALUES]) -> [A; MOST_RESULTS];
 }
 
-/// The most values of a routine.
-pub const MOST_VALUES: usize = 10;
-/// The most results of a routine.
-pub const MOST_RESULTS: usize = 3;
-
-/// What an optimizer does to a weight and its slots. All values and results are `f32`.
+/// An [`UpdateFormula`] as values: what it says, and its machine code for `f32`.
 pub struct Routine {
     /// What plans call it.
     pub name: &'static str,
-    /// The type that implements its [`Formula`].
-    pub kind: RoutineKind,
-    /// The number of values that are sequences, the last of which is the gradient; the others are
-    /// single numbers.
+    /// The number of values that are sequences, the last of which is the gradient.
     pub sequences: usize,
-    /// The formulas of the results in prefix notation.
-    pub results: fn() -> Vec<Code>,
+    /// The number of all values.
+    pub values: usize,
+    /// The number of results.
+    pub results: usize,
+    /// What it computes: the results, given as many values as [`MOST_VALUES`].
+    pub formula: for<'a> fn([Expression<'a>; MOST_VALUES]) -> [Expression<'a>; MOST_RESULTS],
+    /// The update of tiles of a product, if there is one; it is for those who run products, who
+    /// know what it takes.
+    pub tile: Option<unsafe fn(*const ())>,
     levels: Levels<*const u8>,
 }
 
@@ -54,6 +64,22 @@ impl std::fmt::Debug for Routine {
 }
 
 impl Routine {
+    /// The routine of a formula.
+    pub const fn new<F: UpdateFormula>(tile: Option<unsafe fn(*const ())>) -> Self {
+        assert!(F::VALUES <= MOST_VALUES, "more values than a routine may have");
+        assert!(F::RESULTS <= MOST_RESULTS, "more results than a routine may have");
+        assert!(F::SEQUENCES == F::RESULTS + 1, "a result for each sequence but the gradient");
+        Self {
+            name: F::NAME,
+            sequences: F::SEQUENCES,
+            values: F::VALUES,
+            results: F::RESULTS,
+            formula: |values| F::results(values),
+            tile,
+            levels: Levels::new::<Pass<F>, Pass<F>, Pass<F>>(),
+        }
+    }
+
     /// The loop for a level, which the processor must have. Its inputs are the values; the pointers
     /// to the results come after theirs, and its own output is not used. A result may be where a
     /// sequence is.
@@ -65,213 +91,135 @@ impl Routine {
 /// Elements that are computed together.
 const WIDTH: usize = 16;
 
-macro_rules! routines {
-    ($(
-        $name:ident $text:literal: (
-            $($each:ident $e:literal),+;
-            $($same:ident $s:literal),+;
-            $values:literal
-        ) -> [$count:literal] $formula:block
-    )+) => {
-        /// All formulas.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum RoutineKind {
-            $(
-                #[doc = concat!("What `", $text, "` does.")]
-                $name,
-            )+
-        }
-
-        $(
-            formula! {
-                $name $text: ($($each $e),+; $($same $s),+; $values) -> [$count] $formula
-            }
-            pass! { $name: ($($each $e),+; $($same $s),+; $values) -> [$count] }
-        )+
-
-        /// All routines.
-        pub static ROUTINES: &[Routine] = &[
-            $(
-                Routine {
-                    name: $text,
-                    kind: RoutineKind::$name,
-                    sequences: $name::SEQUENCES,
-                    results: || {
-                        $name::formula([$(Code::value($e)),+], [$(Code::value($s)),+]).to_vec()
-                    },
-                    levels: Levels::new::<$name, $name, $name>(),
-                },
-            )+
-        ];
-    };
-}
-
-/// A formula as a type.
-macro_rules! formula {
-    (
-        $name:ident $text:literal: (
-            $($each:ident $e:literal),+;
-            $($same:ident $s:literal),+;
-            $values:literal
-        ) -> [$count:literal] $formula:block
-    ) => {
-        #[doc = concat!("The formula of `", $text, "`.")]
-        pub struct $name;
-
-        impl $name {
-            #[inline(always)]
-            fn formula<A: Arithmetic>(
-                [$($each),+]: [A; [$($e),+].len()],
-                [$($same),+]: [A; [$($s),+].len()],
-            ) -> [A; $count] $formula
-        }
-
-        impl Formula for $name {
-            const SEQUENCES: usize = [$($e),+].len();
-            const VALUES: usize = $values;
-            const RESULTS: usize = $count;
-
-            #[inline(always)]
-            fn results<A: Arithmetic>(values: [A; MOST_VALUES]) -> [A; MOST_RESULTS] {
-                let results = Self::formula([$(values[$e]),+], [$(values[$s]),+]);
-                std::array::from_fn(|result| results[result.min($count - 1)])
-            }
-        }
-    };
-}
-
 /// The loop over a formula. Its table has pointers to the values and then to the results; sequences
 /// and results are valid for `n` elements.
-macro_rules! pass {
-    (
-        $name:ident: (
-            $($each:ident $e:literal),+;
-            $($same:ident $s:literal),+;
-            $values:literal
-        ) -> [$count:literal]
-    ) => {
-        impl Work<*const u8> for $name {
-            #[inline(always)]
-            unsafe fn run(table: *const *const u8, _: *mut u8, n: usize) {
-                let mut start = 0;
-                // SAFETY: by the contract above. All loads of a block come before its stores, so
-                // that a result may be where a sequence is.
-                unsafe {
-                    $(let $same = (*table.add($s)).cast::<f32>().read_unaligned();)+
-                    $(let $each = (*table.add($e)).cast::<f32>();)+
-                    let results = table.add($values).cast::<*mut f32>();
-                    while n - start >= WIDTH {
-                        $(let $each =
-                            $each.add(start).cast::<[f32; WIDTH]>().read_unaligned();)+
-                        let mut blocks = [[0.0; WIDTH]; $count];
-                        for i in 0..WIDTH {
-                            let computed = Self::formula([$($each[i]),+], [$($same),+]);
-                            for result in 0..$count {
-                                blocks[result][i] = computed[result];
-                            }
-                        }
-                        for (result, block) in blocks.into_iter().enumerate() {
-                            (*results.add(result))
-                                .add(start)
-                                .cast::<[f32; WIDTH]>()
-                                .write_unaligned(block);
-                        }
-                        start += WIDTH;
-                        separate();
-                    }
-                    while start < n {
-                        $(let $each = $each.add(start).read_unaligned();)+
-                        let computed = Self::formula([$($each),+], [$($same),+]);
-                        for (result, number) in computed.into_iter().enumerate() {
-                            (*results.add(result)).add(start).write_unaligned(number);
-                        }
-                        start += 1;
-                    }
-                }
+struct Pass<F>(PhantomData<F>);
+
+impl<F: UpdateFormula> Work<*const u8> for Pass<F> {
+    #[inline(always)]
+    unsafe fn run(table: *const *const u8, _: *mut u8, n: usize) {
+        // SAFETY: by the contract above.
+        unsafe {
+            let mut numbers = [0.0_f32; MOST_VALUES];
+            for number in F::SEQUENCES..F::VALUES {
+                numbers[number] = (*table.add(number)).cast::<f32>().read_unaligned();
+            }
+            let mut start = 0;
+            while n - start >= WIDTH {
+                block::<F, WIDTH>(table, &numbers, start);
+                start += WIDTH;
+                separate();
+            }
+            while start < n {
+                block::<F, 1>(table, &numbers, start);
+                start += 1;
             }
         }
-    };
+    }
 }
 
-// The weight, its slots and its gradient; rates, what is kept and taken of slots and weights, the
-// scale of the root, epsilon.
-routines! {
-    Adam "adam": (w 0, m 1, v 2, g 3; first 4, second 5, rate 6, epsilon 7; 8) -> [3] {
-        let m = m + (g - m) * first;
-        let v = v + (g.square() - v) * second;
-        [w - m * rate / (v.root() + epsilon), m, v]
+/// The formula at the `W` places from `start` on. All loads come before the stores, so that a
+/// result may be where a sequence is.
+///
+/// # Safety
+///
+/// As for [`Pass`], whose arrays hold the places.
+#[inline(always)]
+unsafe fn block<F: UpdateFormula, const W: usize>(
+    table: *const *const u8,
+    numbers: &[f32; MOST_VALUES],
+    start: usize,
+) {
+    let mut sequences = [[0.0_f32; W]; MOST_RESULTS + 1];
+    for (number, sequence) in sequences.iter_mut().enumerate().take(F::SEQUENCES) {
+        // SAFETY: by the contract above.
+        *sequence = unsafe {
+            (*table.add(number)).cast::<f32>().add(start).cast::<[f32; W]>().read_unaligned()
+        };
     }
-    Nadam "nadam": (
-        w 0, m 1, v 2, g 3;
-        first 4, second 5, rate 6, ahead 7, scale 8, epsilon 9;
-        10
-    ) -> [3] {
-        let m = m + (g - m) * first;
-        let v = v + (g.square() - v) * second;
-        [w - (m * rate + g * ahead) / (v.root() * scale + epsilon), m, v]
+    let mut results = [[0.0_f32; W]; MOST_RESULTS];
+    for i in 0..W {
+        let mut values = *numbers;
+        for number in 0..F::SEQUENCES {
+            values[number] = sequences[number][i];
+        }
+        let computed = F::results(values);
+        for result in 0..F::RESULTS {
+            results[result][i] = computed[result];
+        }
     }
-    AdamW "adamw": (w 0, m 1, v 2, g 3; first 4, second 5, rate 6, decay 7, epsilon 8; 9) -> [3] {
-        let m = m + (g - m) * first;
-        let v = v + (g.square() - v) * second;
-        [w - w * decay - m * rate / (v.root() + epsilon), m, v]
-    }
-    RmsProp "rmsprop": (w 0, v 1, g 2; keep 3, take 4, rate 5, epsilon 6; 7) -> [2] {
-        let v = v * keep + g.square() * take;
-        [w - g * rate / (v + epsilon).root(), v]
-    }
-    Momentum "momentum": (w 0, m 1, g 2; keep 3, rate 4; 5) -> [2] {
-        let m = m * keep - g * rate;
-        [w + m, m]
-    }
-    Descent "sgd": (w 0, g 1; rate 2; 3) -> [1] {
-        [w - g * rate]
+    for (number, result) in results.into_iter().enumerate().take(F::RESULTS) {
+        // SAFETY: by the contract above.
+        unsafe {
+            (*table.add(F::VALUES + number))
+                .cast_mut()
+                .cast::<f32>()
+                .add(start)
+                .cast::<[f32; W]>()
+                .write_unaligned(result);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use super::super::expression::{Expressions, evaluate};
     use super::*;
-    use crate::simd::combined::tests::evaluate;
+
+    /// A formula with all that [`Arithmetic`] has.
+    struct Everything;
+
+    impl UpdateFormula for Everything {
+        const NAME: &'static str = "everything";
+        const SEQUENCES: usize = 4;
+        const VALUES: usize = 7;
+        const RESULTS: usize = 3;
+
+        #[inline(always)]
+        fn results<A: Arithmetic>(values: [A; MOST_VALUES]) -> [A; MOST_RESULTS] {
+            let [w, m, v, g, share, rate, epsilon, ..] = values;
+            let m = m + (g - m) * share;
+            let v = (v * share).maximum(g.abs().square());
+            let w = w - m * rate / (v.sqrt() + epsilon) - (g - w).sign() * rate;
+            [w, m, v, v]
+        }
+    }
 
     #[test]
     fn routines_give_the_bits_of_their_operations_at_every_length_and_level() {
-        for (routine, level) in ROUTINES
-            .iter()
-            .flat_map(|routine| Level::available().map(move |level| (routine, level)))
-        {
+        let routine = Routine::new::<Everything>(None);
+        let all = Expressions::default();
+        let results = (routine.formula)(std::array::from_fn(|number| all.value(number)))
+            .map(|result| result.number(&all));
+        for level in Level::available() {
             for n in [0, 1, 15, 16, 17, 50] {
                 let column = |value: usize| {
                     (0..50)
                         .map(|i| (0.7 * (i + 9 * value) as f32).sin() + 1.3)
                         .collect::<Vec<f32>>()
                 };
-                let codes = (routine.results)();
-                let given: Vec<Vec<f32>> = (0..10).map(column).collect();
-                // Results go where the first sequences are, and a row of zeros stays behind the
-                // last element.
+                let given: Vec<Vec<f32>> = (0..7).map(column).collect();
+                // Results go where the first sequences are, and what is behind the last element
+                // stays.
                 let mut columns = given.clone();
-                let values = codes.iter().map(Code::values).max().unwrap();
                 let pointers: Vec<*mut f32> =
                     columns.iter_mut().map(|column| column.as_mut_ptr()).collect();
-                let table: Vec<*const u8> = pointers[..values]
+                let table: Vec<*const u8> = pointers
                     .iter()
-                    .chain(&pointers[..codes.len()])
+                    .chain(&pointers[..3])
                     .map(|p| p.cast::<u8>().cast_const())
                     .collect();
                 // SAFETY: all columns have 50 elements, and the level is available.
                 unsafe { routine.at(level)(table.as_ptr(), std::ptr::null_mut(), n) };
-                for (result, code) in codes.iter().enumerate() {
+                for (result, &expression) in results.iter().enumerate().take(3) {
                     for row in 0..50 {
-                        let number = |value: u8| {
-                            given[usize::from(value)]
-                                [if usize::from(value) < routine.sequences { row } else { 0 }]
-                        };
-                        let computed: f32 = evaluate(&mut code.symbols().iter(), &number);
+                        let number = |value: usize| given[value][if value < 4 { row } else { 0 }];
+                        let computed: f32 = evaluate(&all.nodes(), expression, &number);
                         let expected = if row < n { computed } else { given[result][row] };
                         assert_eq!(
                             columns[result][row].to_bits(),
                             expected.to_bits(),
-                            "{routine:?} {level:?} {n}: {result} in {row}"
+                            "{level:?} {n}: {result} in {row}"
                         );
                     }
                 }

@@ -4,8 +4,9 @@
 //! with `n` are exact), a minimax polynomial in r², and the quadrant by the last two bits of `n`.
 //! In `f32` the reduction is done in `f64`.
 
+use super::arithmetic::polynomial;
 use super::exponential::round_small;
-use super::float::{Float, polynomial};
+use super::float::Float;
 
 /// The largest |x| that [`sin`] and [`cos`] take: 2^28. Beyond it they give NaN, rather than a
 /// number that is wrong.

@@ -3,9 +3,9 @@
 //! In: rows of a data set. Out: [`Batch`], what a step is run on.
 
 use crate::array::Array;
-use crate::cpu::pool::Pool;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::trace::Pool;
 
 /// Keras's.
 pub(crate) const BATCH_SIZE: usize = 32;

@@ -335,7 +335,8 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         let is_assigned = |variables: &[Variable]| {
             variables.iter().any(|variable| cx.assigned().contains(variable))
         };
-        if !self.minimized.get() && !is_assigned(&self.steps.net.trainable_weights()) {
+        // Those of models that belong to it otherwise are trained, too.
+        if !self.minimized.get() && !cx.assigned().iter().any(Variable::is_trainable) {
             let warning = "the training step changes no trainable weight: it calls neither \
                 `step.minimize` nor an optimizer; end it with \
                            `step.minimize(&terms, cx)`";

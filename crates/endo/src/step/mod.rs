@@ -33,13 +33,13 @@ mod traced;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
 use crate::net::Net;
 use crate::net::saved::SavedPart;
 use crate::optimizers::Optimizer;
 use crate::shards::{Link, Sharding, Shards};
+use crate::trace::Pool;
 
 use batch_step::CustomSteps;
 pub(crate) use batch_step::LossStep;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::error::Result;
 use crate::graph::{Occasion, Tree};
-use crate::trace::program::Failure;
+use crate::trace::Failure;
 use crate::trace::replay::InputNames;
 use crate::trace::sharded::{ShardStage, SumLayout};
 use crate::variable::Variable;
@@ -134,8 +134,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.run_arrays(counts, &arrays[..count], batch.rows)
     }
 
-    /// Runs a batch, and hands the bytes of its outputs on from where they were computed, instead
-    /// of keeping them.
+    /// Runs a batch, and hands the bytes of its outputs on.
     #[track_caller]
     pub fn run_into(
         &mut self,
@@ -145,12 +144,13 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         let inputs: Vec<&Array> = batch.arrays().collect();
         let main = self.find(&[], batch.counts(), &inputs)?;
         let Self { steps, used, occasion, told, .. } = self;
-        let (step, outputs) = &used[main];
+        let (step, outputs) = &mut used[main];
         let told = tell(occasion.filter(|_| step.draws), told);
-        let ran = with_last(&inputs, told, |inputs| {
-            step.program.attempt_with(inputs, &steps.pool, outputs.len(), take)
-        });
-        self.conclude(ran, main, batch.counts(), &inputs, batch.rows)
+        let ran =
+            with_last(&inputs, told, |inputs| step.program.attempt(inputs, outputs, &steps.pool));
+        self.conclude(ran, main, batch.counts(), &inputs, batch.rows)?;
+        let outputs = self.used[main].1.iter().enumerate();
+        outputs.into_iter().try_for_each(|(index, output)| take(index, output.bytes()))
     }
 
     /// The names of the last run's outputs and the outputs: for training and testing the total, the
@@ -252,7 +252,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
                 Err(self.steps.explain(step, request, check, &inputs, rows))
             }
             Err(Failure::NotFinite(check)) => Err(step.program.failure(check)),
-            Err(Failure::Memory(error)) => Err(error),
+            Err(Failure::Error(error)) => Err(error),
         }
     }
 

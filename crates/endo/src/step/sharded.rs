@@ -8,11 +8,11 @@ use std::ops::{AddAssign, Range};
 use std::sync::Arc;
 
 use crate::array::Array;
-use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
 use crate::shards::{Block, ShardSum, Sharding, Taking};
+use crate::trace::Pool;
 use crate::trace::sharded::{DIVISORS, ShardStage, SumLayout};
 
 use super::cache::{OutputNames, StepKind};

@@ -25,7 +25,7 @@ use super::record::{
 };
 use super::scope::Scopes;
 use super::sharded::ShardTrace;
-use super::terms::Term;
+use super::terms::{Steps, Term};
 use super::weight::stream;
 
 /// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training,
@@ -62,6 +62,8 @@ pub struct Context {
     /// Whether a step of a model is traced, whose metrics are reported wherever they are updated.
     pub(super) is_step: bool,
     pub(super) losses: Vec<Term>,
+    /// The recurrence whose steps are traced.
+    pub(super) steps: Option<Steps>,
     /// The models whose terms were asked for.
     pub(super) asked: Vec<u64>,
     /// The terms given to models from outside, by their addresses, with their places among the
@@ -111,6 +113,7 @@ impl Context {
             is_step: false,
             asked: Vec::new(),
             losses: Vec::new(),
+            steps: None,
             added_once: Vec::new(),
             metrics: Vec::new(),
             held: Vec::new(),

@@ -5,8 +5,8 @@
 
 use std::rc::Rc;
 
+use super::runner::Pool;
 use crate::array::Array;
-use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Graph, Tensor, Trace};

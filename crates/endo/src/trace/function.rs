@@ -7,8 +7,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use super::runner::Pool;
 use crate::array::Array;
-use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Graph, Tensor};

@@ -8,12 +8,13 @@ use crate::cpu::immediate::{product_f32, product_f64};
 use crate::cpu::matmul::Matmul;
 use crate::cpu::pool::Pool;
 use crate::dtype::{DType, Element, for_type};
+use crate::error::Result;
 use crate::graph::{Node, Op, Transposed, View};
 use crate::ops;
 use crate::simd::Reduction;
 
 /// The value of a node.
-pub fn evaluate(node: &Node, inputs: &[&Array]) -> Array {
+pub fn evaluate(node: &Node, inputs: &[&Array]) -> Result<Array> {
     let fast = match &node.op {
         Op::View(View::Reshape) => None,
         Op::View(view) => Some(look(view, node, inputs[0])),
@@ -21,7 +22,7 @@ pub fn evaluate(node: &Node, inputs: &[&Array]) -> Array {
         Op::Matmul { transposed } => product(*transposed, node, inputs[0], inputs[1]),
         _ => None,
     };
-    fast.unwrap_or_else(|| ops::evaluate(node, inputs))
+    fast.map_or_else(|| ops::evaluate(node, inputs), Ok)
 }
 
 /// The elements of a view, gathered row by row.

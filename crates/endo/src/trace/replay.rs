@@ -5,8 +5,8 @@
 //! operation, its layer, the user's line and the rows of the batch. The step is computed again one
 //! operation at a time; variables are read, never written.
 
+use super::runner::Pool;
 use crate::array::Array;
-use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, NodeId, Op, View};
@@ -97,6 +97,10 @@ impl Replay<'_> {
         graph.writes.clear();
         graph.checks.clear();
         let plain = not_finite(&check.what);
+        // What an effect does is not to be done once more.
+        if graph.nodes.iter().any(|node| node.op.is_effect()) {
+            return plain;
+        }
         let Some(cause) = self.cause(&graph, check.node) else { return plain };
         let help = if check.what.starts_with("the gradient") && cause.help == OPERATION {
             format!("{OPERATION}{GRADIENT}")

@@ -102,6 +102,11 @@ impl Scopes {
         self.frames.iter().filter(move |frame| frame.identity == identity)
     }
 
+    /// How many layers are being applied, one in the other.
+    pub fn depth(&self) -> usize {
+        self.frames.len()
+    }
+
     /// The path of the innermost layer; empty outside all layers.
     pub fn path(&self) -> &str {
         self.frames.last().map_or("", |frame| &frame.path)

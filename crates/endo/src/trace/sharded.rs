@@ -265,6 +265,11 @@ impl SumLayout {
 /// Leaves out of a graph what its stage does not do. A write in the last stage of what a batch says
 /// otherwise than by the sums is an error; `data` are the first inputs, those of the batch.
 pub(crate) fn limit(graph: &mut Graph, stage: ShardStage, data: usize) -> Result<()> {
+    if graph.nodes.iter().any(|node| node.op.is_effect()) {
+        let message = "a step that is cut into shards has an effect outside of the model";
+        let help = "leave it to a callback, or train without shards";
+        return Err(Error::new(ErrorKind::Usage, message).help(help));
+    }
     if stage != ShardStage::Update {
         graph.writes.clear();
         if stage == ShardStage::Divisors {

@@ -77,6 +77,14 @@ impl Term {
     }
 }
 
+/// A recurrence whose steps are traced.
+pub(crate) struct Steps {
+    /// The first term that they may have added.
+    first: usize,
+    /// The number of layers around them.
+    depth: usize,
+}
+
 /// The owner of terms that are no model's, and no step's.
 const NO_MODEL: u64 = u64::MAX;
 
@@ -167,7 +175,11 @@ impl Context {
         if let Some(error) = reserved("loss term", name) {
             return self.trace.record(error.at(site));
         }
-        let path = self.full_name(name);
+        let path = self.path_of_steps(name).unwrap_or_else(|| self.full_name(name));
+        if let Some(known) = self.term_of_steps(&path, per_sample) {
+            known.value = &known.value + term.convert(known.value.dtype(), site);
+            return;
+        }
         let outermost = self.owners().first().copied();
         if self
             .losses
@@ -187,6 +199,30 @@ impl Context {
             .to_string();
         let (owners, site) = (self.owners(), Some(site));
         self.losses.push(Term { name, path, parts, owners, site, value, per_sample });
+    }
+
+    /// Begins the steps of a recurrence: what each of them adds to the loss under one name is one
+    /// term, the sum. Returns what [`end_steps`](Self::end_steps) takes.
+    pub(crate) fn begin_steps(&mut self) -> Option<Steps> {
+        let steps = Steps { first: self.losses.len(), depth: self.scopes.depth() };
+        self.steps.replace(steps)
+    }
+
+    /// Ends the steps of a recurrence, given those around it.
+    pub(crate) fn end_steps(&mut self, around: Option<Steps>) {
+        self.steps = around;
+    }
+
+    /// The path of a term of a layer that the steps of a recurrence apply, whichever step it is.
+    fn path_of_steps(&self, name: &str) -> Option<String> {
+        let below = self.scopes.depth() > self.steps.as_ref()?.depth;
+        below.then(|| format!("{}/{name}", self.own_path(self.scopes.path())))
+    }
+
+    /// The term that the steps of the recurrence at hand have added under a path.
+    fn term_of_steps(&mut self, path: &str, per_sample: bool) -> Option<&mut Term> {
+        let terms = self.losses.get_mut(self.steps.as_ref()?.first..)?;
+        terms.iter_mut().find(|term| term.path == path && term.per_sample == per_sample)
     }
 
     /// Adds the penalty of a layer's output, divided by the size of its first axis.

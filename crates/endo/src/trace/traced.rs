@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
+use super::runner::Pool;
 use crate::array::Array;
-use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Tensor};
@@ -14,8 +14,8 @@ use crate::shape::Shape;
 use crate::variable::Variable;
 
 use super::follow::{TraceOptions, new_counter};
-use super::program::Failure;
 use super::replay::{InputNames, Replay};
+use super::runner::Failure;
 use super::signature::check;
 use super::{Context, Program, TensorSpec};
 
@@ -120,7 +120,7 @@ impl TracedClosure {
         {
             Ok(()) => Ok(&self.traced[index].outputs),
             Err(Failure::NotFinite(check)) => Err(self.explain(index, check, inputs, closure)),
-            Err(Failure::Memory(error)) => Err(error),
+            Err(Failure::Error(error)) => Err(error),
         }
     }
 
@@ -206,11 +206,7 @@ impl TracedClosure {
 
     /// The graph for inputs like these; its warnings are printed.
     #[track_caller]
-    pub(super) fn graph(
-        &mut self,
-        inputs: &[&Array],
-        closure: &TensorClosure<'_>,
-    ) -> Result<Graph> {
+    pub fn graph(&mut self, inputs: &[&Array], closure: &TensorClosure<'_>) -> Result<Graph> {
         let (graph, warnings) = self.graph_of(inputs, closure, |outputs, _| outputs)?;
         self.warn(warnings);
         Ok(graph)

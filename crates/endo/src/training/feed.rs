@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::cpu::pool::Pool;
 use crate::data::{BatchAt, BatchSource, Dataset, Length, Order, Sampling};
 use crate::error::{Error, ErrorKind, Result, not_zero};
 use crate::graph::Tree;
 use crate::step::{Batch, BatchBuffers, ClassWeights, ShardSource, Steps};
+use crate::trace::Pool;
 
 /// Batches to train on or to test with.
 pub(crate) enum Feed<'a> {

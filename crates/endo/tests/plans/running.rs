@@ -8,7 +8,7 @@ use endo::Site;
 use std::rc::Rc;
 
 use endo::cpu::pool::Pool;
-use endo::cpu::{self, VariableMemory, Workspace};
+use endo::cpu::{self, ProcessorTuning, VariableMemory, Workspace};
 use endo::graph::{Graph, Trace};
 use endo::ops;
 use endo::plan::Plan;
@@ -79,7 +79,7 @@ pub fn run(
         }
         Way::Unfused => {
             let (graph, pool) = (graph(closure, inputs)?, Pool::new(1));
-            let plan = Plan::unfused(&graph);
+            let plan = Plan::unfused(&graph, &ProcessorTuning);
             let mut workspace = Workspace::new(&plan, 1);
             let (block, offsets) = VariableBlock::gather(&graph.variables)?;
             for _ in 0..runs {

@@ -6,6 +6,7 @@ use endo::Site;
 use endo::ops::{elementwise, tables};
 use endo::prelude::*;
 
+use super::exported::{KERNELS, SIZES_BY_ROWS};
 use super::support::{Exported, check, compare, floats, numbers};
 
 #[test]
@@ -34,37 +35,11 @@ fn every_elementwise_operation_predicts_the_same_bits_from_a_file() {
     }
 }
 
-/// A closure of one tensor.
-fn one(what: &str, closure: impl Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static) {
-    check(what, &Model::new(closure), |rows| vec![floats([rows, 4, 3], 1)]);
-}
-
 #[test]
 fn every_kernel_predicts_the_same_bits_from_a_file() {
-    one("argmax", |x, _| x.argmax(1));
-    one("argmin", |x, _| x.argmin(-1));
-    one("argsort", |x, _| x.argsort(1, true));
-    one("top_k", |x, _| x.top_k(2).0);
-    one("sort", |x, _| x.sort(1));
-    one("concatenate", |x, _| Tensor::concatenate(&[x.clone(), x.square()], 1));
-    one("pad", |x, _| x.pad(&[(0, 0), (1, 2), (0, 1)], 0.5));
-    one("cumsum", |x, _| x.cumsum(1));
-    one("cumprod", |x, _| x.cumprod(-1, true, true));
-    one("one_hot", |x, _| (x + 2.0).one_hot(4));
-    one("gather", |x, cx| x.gather(&cx.constant([2, 0, 7]), 1));
-    one("segment_sum", |x, cx| {
-        x.sum_axes([0, 2]).segment_sum(&cx.constant([1, 0, 1, 5]), 3) * x.sum_axes([1])
-    });
-}
-
-#[test]
-fn gradients_inside_a_model_are_exported() {
-    // `unslice` and `scatter_add` come from gradients alone.
-    one("gradients", |x, cx| {
-        let indices = cx.constant([2, 0, 2]);
-        let y = (x.slice_step(1, 1.., 2).exp().sum() + x.gather(&indices, 1).square().sum()) * 0.5;
-        cx.gradients(&y, [x]).into_tensors().remove(0).unwrap()
-    });
+    for (name, compare) in KERNELS {
+        compare(name);
+    }
 }
 
 #[test]
@@ -85,22 +60,9 @@ fn what_a_model_demands_to_be_finite_is_in_the_file() {
 
 #[test]
 fn sizes_and_positions_may_depend_on_the_number_of_rows() {
-    one("flip", |x, _| x.flip(0));
-    one("rows and steps together", |x, _| {
-        x.reshape([x.batch() * 4, 3]).exp().cumsum(1).reshape([x.batch(), 12])
-    });
-    one("all but the last row, and zeros", |x, cx| {
-        let zeros = cx.constant(Array::zeros([1, 4, 3], DType::F32));
-        Tensor::concatenate(&[zeros, x.slice(0, ..x.batch() - 1)], 0)
-    });
-    one("ones for each row", |x, cx| {
-        x + cx.constant(Array::full([x.batch(), 1, 1], 1.5, DType::F32))
-    });
-    one("sums over rows", |x, _| x * x.sum_axes([0]));
-    one("products of rows", |x, _| {
-        x.flatten().matmul(&x.flatten().transpose()).matmul(&x.flatten())
-    });
-    one("transposed", |x, _| x.permute(&[2, 0, 1]).cumsum(0).permute(&[1, 2, 0]));
+    for (name, compare) in SIZES_BY_ROWS {
+        compare(name);
+    }
 }
 
 #[test]

@@ -12,15 +12,21 @@ from . import (
     losses,
     metrics,
     models,
+    ops,
     optimizers,
+    random,
     regularizers,
+    saving,
     utils,
 )
+from .._symbolic import KerasTensor
+from .initializers import Initializer
 from .layers import Input, Layer
 from .losses import Loss
 from .metrics import Metric
 from .models import Model, Sequential
 from .optimizers import Optimizer
+from .regularizers import Regularizer
 
 __version__ = "2.99.endo"
 
@@ -29,8 +35,17 @@ _ABSENT = {
     "applications": "nets of others are loaded with load_weights where the layers are the same",
     "preprocessing": "use keras.utils, NumPy or pandas",
     "estimator": "train with fit",
-    "ops": "use tf's functions: tf.reduce_mean, tf.square",
-    "saving": "use model.save and keras.models.load_model",
+    "Function": "make a keras.Model of the inputs and outputs",
+    "InputSpec": "check shapes in `build`",
+    "Operation": "write a keras.Layer",
+    "Variable": "use tf.Variable, or `add_weight` in a layer",
+    "config": "numbers are 32-bit floats, and plans run on the processor: leave it out",
+    "device": "plans run on the processor: leave it out",
+    "distribution": "a model trains on one machine here",
+    "export": "use model.export",
+    "mixed_precision": "numbers are 32-bit floats: leave it out",
+    "name_scope": "give layers a `name`",
+    "tree": "use tf.nest",
 }
 
 
@@ -39,12 +54,15 @@ def __getattr__(name):
 
 
 __all__ = [
+    "Initializer",
     "Input",
+    "KerasTensor",
     "Layer",
     "Loss",
     "Metric",
     "Model",
     "Optimizer",
+    "Regularizer",
     "Sequential",
     "activations",
     "backend",
@@ -55,7 +73,10 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "ops",
     "optimizers",
+    "random",
     "regularizers",
+    "saving",
     "utils",
 ]

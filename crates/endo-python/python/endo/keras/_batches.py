@@ -1,6 +1,8 @@
 """Data and what a model is compiled with, as the native part takes them: lists of arrays, and pairs
 of an output's name and what belongs to it."""
 
+import itertools
+
 import numpy as np
 
 from .. import _native
@@ -25,8 +27,12 @@ def data_of(x, y=None, sample_weight=None):
         return Batches(x), None
     x = _as_arrays(x)
     inputs = flatten(x) if nested(x) else [x]
-    structure = skeleton(x) if nested(x) else None
-    return (inputs, outputs(y), outputs(sample_weight)), structure
+    return (inputs, outputs(y), outputs(sample_weight)), structure_of(x)
+
+
+def structure_of(x):
+    """The structure of inputs; none for one array."""
+    return skeleton(x) if nested(x) else None
 
 
 def class_weights(weights):
@@ -126,6 +132,36 @@ def array(value):
     return value if is_held else to_numpy(value)
 
 
+class Batch(tuple):
+    """Inputs, targets and sample weights, with the structure of the inputs."""
+
+    structure = None
+
+
+class NotedBatches:
+    """Batches of data, of which a model notes the structure of the inputs."""
+
+    def __init__(self, data, note):
+        self.data, self._note = data, note
+
+    def _batches(self, number):
+        for batch in self.data._batches(number):
+            self._note(batch.structure)
+            yield batch
+
+    def first(self):
+        """The first batch, which is not used up by this; none if there is none."""
+        if is_iterator(getattr(self.data, "source", None)):
+            batches = list(itertools.islice(self.data.source, 1))
+            self.data.source = itertools.chain(batches, self.data.source)
+            found = [batch_of(one) for one in batches]
+        else:
+            found = list(itertools.islice(self.data._batches(0), 1))
+        for batch in found:
+            self._note(batch.structure)
+        return found[0] if found else None
+
+
 class Batches:
     """The batches of a Sequence, or of an iterator, which is gone through once."""
 
@@ -152,4 +188,6 @@ def batch_of(batch):
         )
     x, y, weight = (*batch, None, None)[:3]
     inputs = flatten(x) if nested(x) else [x]
-    return [array(one) for one in inputs], outputs(y), outputs(weight)
+    made = Batch(([array(one) for one in inputs], outputs(y), outputs(weight)))
+    made.structure = structure_of(x)
+    return made

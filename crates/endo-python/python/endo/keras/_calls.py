@@ -35,6 +35,8 @@ class Call:
         self.counts = {}
         self.number = next(_numbers)
         self.is_new = True
+        # Whether the native part calls, and not a program.
+        self.is_from_native = False
 
 
 def pass_mask(inputs, outputs):

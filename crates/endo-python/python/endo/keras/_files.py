@@ -23,7 +23,8 @@ def write_model(model, path):
     folder = os.path.dirname(os.path.abspath(path))
     with tempfile.TemporaryDirectory(dir=folder, prefix=".endo-") as temporary:
         weights = os.path.join(temporary, "weights.safetensors")
-        (model._model().save if model._compiled else model._model().save_weights)(weights)
+        native = model._current()
+        (native.save if model._compiled else native.save_weights)(weights)
         whole = os.path.join(temporary, "model")
         with zipfile.ZipFile(whole, "w") as archive:
             archive.writestr("config.json", json.dumps(content, indent=1))
@@ -55,6 +56,13 @@ def _compiled_config(model):
     }
 
 
+def _build(model, content):
+    """Makes the weights of a model that has none."""
+    shapes = [TensorShape((None, *shape[1:])) for shape in content["input_shapes"]]
+    if not model.weights:
+        model.build(shapes[0] if len(shapes) == 1 and content["structure"] is None else shapes)
+
+
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """The model that `Model.save` has written. Functions and classes of the program are found where
     they were defined, or in `custom_objects`."""
@@ -76,9 +84,7 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
         is_compiled = bool(content["compiled"] and compile)
         if is_compiled:
             model.compile(**with_objects(content["compiled"]))
-        shapes = [TensorShape((None, *shape[1:])) for shape in content["input_shapes"]]
-        if not model.weights:
-            model.build(shapes[0] if len(shapes) == 1 and content["structure"] is None else shapes)
+        _build(model, content)
         with tempfile.TemporaryDirectory(prefix="endo-") as temporary:
             weights = archive.extract("weights.safetensors", temporary)
             (model._model().load if is_compiled else model._model().load_weights)(weights)

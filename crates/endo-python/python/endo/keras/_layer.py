@@ -4,6 +4,7 @@ import numpy as np
 
 from .. import _native, _tracking
 from .._structure import flatten, pack, skeleton
+from .._symbolic import KerasTensor
 from . import constraints, initializers, regularizers
 from ._calls import Call, accepted_arguments, call_stack, give_masks, pass_mask
 from ._first_values import first_values
@@ -377,6 +378,8 @@ class Layer(Shaped):
         self._require_init()
         _tracking.note(self)
         tensors = [self._cast(leaf) for leaf in flatten(inputs)]
+        if KerasTensor in map(type, tensors):
+            return self._call_on_symbols((inputs, *arguments), options)
         call = Call(self, skeleton(inputs), arguments, options)
         stack = call_stack()
         stack.append(call)
@@ -395,10 +398,7 @@ class Layer(Shaped):
         if isinstance(value, _native.Tensor) and value.dtype.name == "float64":
             return _native.cast(value, self._dtype)
         if isinstance(value, Layer):
-            raise NotImplementedError(
-                f"`{self.name}` is called on keras.Input, not on data\n"
-                "  help: write a class with a `call`, or a Sequential"
-            )
+            raise TypeError(f"`{self.name}` is called on a layer; call it on what that returns")
         if value is None:
             raise ValueError(
                 f"`{self.name}` is called on None; give a tensor or an array\n"
@@ -412,6 +412,7 @@ class Layer(Shaped):
         call = stack[-1] if stack and stack[-1].is_new else None
         if call is None:
             call = Call(self, self._last_structure, (), {})
+            call.is_from_native = True
             stack.append(call)
             try:
                 return self._run_call(call, tensors)
@@ -495,6 +496,3 @@ class Layer(Shaped):
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}>"
-
-
-__all__ = ["Layer", "shape_of"]

@@ -1,6 +1,5 @@
 """What users subclass: a layer that is trained."""
 
-import itertools
 import os
 import warnings
 import weakref
@@ -8,36 +7,45 @@ import weakref
 import numpy as np
 
 from .. import _native, _seed
-from .._names import count
 from .._structure import pack
-from . import callbacks as _callbacks
 from . import losses, optimizers
-from ._batches import by_output, by_output_lists, class_weights, data_of, rows_at_once, rows_of
+from ._batches import by_output, by_output_lists
 from ._calls import call_stack
 from ._files import write_model
+from ._functional import FunctionalModel, graph_config, graph_of
 from ._layer import Layer
+from ._named import overridden
 from ._outputs import CompiledByOutput
-from ._refusals import NOT_CALLED, refuse, refuse_callbacks
+from ._refusals import refuse
+from ._saving import CustomObjectScope, with_objects
 from ._shapes import shape_of
+from ._steps import OwnSteps
+from ._training import Training
 from .metrics import get as metrics_of
 
 
-class Model(CompiledByOutput, Layer):
+class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
     """A layer with a loss, an optimizer and metrics.
 
     Subclass it: make the layers in `__init__` after ``super().__init__(**kwargs)``, and compute in
-    ``call(self, inputs)``. `compile` chooses how it is trained, `fit` trains it.
+    ``call(self, inputs)``. Or make it of symbolic tensors, ``keras.Model(inputs, outputs)``.
+    `compile` chooses how it is trained, `fit` trains it.
     """
 
     _has_seed = True
 
-    def __init__(self, *arguments, name=None, **options):
-        if arguments or "inputs" in options or "outputs" in options:
-            raise NotImplementedError(
-                "keras.Model(inputs, outputs): write a class with a `call`, or a Sequential"
+    def __init__(self, *arguments, inputs=None, outputs=None, name=None, **options):
+        if len(arguments) > 2:
+            raise TypeError(
+                f"keras.Model takes inputs and outputs, got {len(arguments)} arguments without "
+                "names\n  help: give lists of several inputs or outputs, and options by name"
             )
+        if arguments:
+            inputs, outputs = (*arguments, outputs)[:2]
         super().__init__(name=name, **options)
         self._prepare()
+        if inputs is not None or outputs is not None:
+            self._become_functional(inputs, outputs)
 
     def _prepare(self):
         hidden = object.__setattr__
@@ -72,6 +80,7 @@ class Model(CompiledByOutput, Layer):
         self._require_init()
         if self._model_or_none is None:
             handle = _native.ModelHandle(self._handle(), self._seed)
+            self._set_steps(handle)
             object.__setattr__(self, "_model_or_none", handle)
         return self._model_or_none
 
@@ -93,6 +102,17 @@ class Model(CompiledByOutput, Layer):
             object.__setattr__(self, name, None)
         if self._compiled is not None:
             self._compile_natively(self._compiled)
+
+    def _current(self):
+        """The native model as its layers are now, for what is asked of it without data."""
+        model = self._synced()
+        if self._seen_layers is None and self._input_shapes and not _native.is_open():
+            shapes = [[1, *shape[1:]] for shape in self._input_shapes]
+            graph = self._graph
+            sizes = [(shape, "float32") for shape in shapes] if graph is None else graph.sizes()
+            model.build(sizes)
+            self._after()
+        return model
 
     def _after(self):
         """Notes what the trace has seen, once layers are built."""
@@ -157,16 +177,25 @@ class Model(CompiledByOutput, Layer):
         ]
         return [*self._last_losses, *penalties]
 
+    def call(self, inputs, training=None, mask=None):
+        """What the model computes: you write it, unless it is made of inputs and outputs."""
+        if self._graph is not None:
+            return self._call_graph(inputs)
+        if self._has_own_losses and call_stack()[-1].is_from_native:
+            return inputs  # it is looked at before a step that uses its parts
+        return super().call(inputs)
+
     @property
     def layers(self):
-        """The layers that are attributes."""
+        """The layers that are attributes; of a model of inputs and outputs its layers in their
+        order, those of the inputs first."""
         return self._layers_within()
 
     def get_layer(self, name=None, index=None):
         """The layer of a name, or at a position."""
         if index is not None:
             return self.layers[index]
-        for layer in self._flatten_layers():
+        for layer in [*self.layers, *self._flatten_layers()]:
             if layer is not self and layer.name == name:
                 return layer
         names = ", ".join(layer.name for layer in self._flatten_layers() if layer is not self)
@@ -181,7 +210,7 @@ class Model(CompiledByOutput, Layer):
         shapes = list(input_shape) if several else [input_shape]
         object.__setattr__(self, "_last_structure", [None] * len(shapes) if several else None)
         sizes = [[1 if size is None else int(size) for size in shape] for shape in shapes]
-        self._synced().build(sizes)
+        self._synced().build([(shape, "float32") for shape in sizes])
         self._after()
 
     # Training
@@ -204,6 +233,12 @@ class Model(CompiledByOutput, Layer):
         if isinstance(optimizer, Model) or isinstance(optimizer, losses.Loss):
             raise TypeError(f"the optimizer is {optimizer!r}; give a name or an optimizer")
         optimizer = optimizers.get(optimizer)
+        changed = overridden(type(optimizer), "apply_gradients", "apply", "minimize")
+        if changed and not self._has_own_losses:
+            raise NotImplementedError(
+                f"`{type(optimizer).__name__}.{changed}` would not be called in `fit`\n"
+                "  help: override `update_step`, or the model's `train_step`, which calls it"
+            )
         chosen = by_output(loss, losses.get)
         plain = by_output_lists(metrics, chosen, metrics_of)
         weighted = by_output_lists(weighted_metrics, chosen, metrics_of)
@@ -240,228 +275,22 @@ class Model(CompiledByOutput, Layer):
     def metrics(self):
         """The compiled metrics, and those that layers hold."""
         compiled = self._compiled["objects"] if self._compiled else []
-        return list(compiled) + Layer.metrics.fget(self)
+        loss = [self._loss_tracker] if self._compiled and self._has_own_losses else []
+        return loss + list(compiled) + Layer.metrics.fget(self)
 
     @property
     def metrics_names(self):
         """The names of what `evaluate` returns."""
         return self._reported_names or ["loss", *(metric.name for metric in self.metrics)]
 
-    def _check_own_steps(self):
-        for name, instead in NOT_CALLED.items():
-            if hasattr(type(self), name):
-                raise NotImplementedError(
-                    f"`{type(self).__name__}.{name}` would not be called: {instead}"
-                )
-
-    def _data(self, x, y=None, sample_weight=None):
-        """Data as the native part takes it."""
-        data, structure = data_of(x, y, sample_weight)
-        if isinstance(data, tuple):
-            object.__setattr__(self, "_last_structure", structure)
-        return data
-
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
-        **options,
-    ):
-        """Trains on data: arrays, a data set, a `Sequence` or a generator of batches. Returns a
-        `History`."""
-        refuse(Model.fit, options)
-        self._check_own_steps()
-        self._require_compiled()
-        data = self._data(x, y, sample_weight)
-        self._require_targets(data, "y")
-        validation = None
-        if validation_data is not None:
-            parts = validation_data
-            if isinstance(parts, (list, tuple)) and not 1 <= len(parts) <= 3:
-                raise ValueError(
-                    "validation_data is (x, y) or (x, y, sample_weight), got "
-                    f"{len(parts)} parts"
-                )
-            validation = (
-                self._data(*parts) if isinstance(parts, (list, tuple)) else self._data(parts)
-            )
-            self._require_targets(validation, "validation_data=(x, y)")
-        history = _callbacks.History()
-        epochs = count(epochs, "epochs", 0)
-        callbacks = [callbacks] if isinstance(callbacks, _callbacks.Callback) else callbacks
-        params = {
-            "epochs": epochs,
-            "verbose": verbose,
-            "steps": steps_per_epoch,
-            "validation_freq": validation_freq,
-        }
-        told = [*(callbacks or []), history]
-        if verbose not in (0, False, None):
-            told.insert(0, _callbacks.ProgressLine())
-        for callback in told:
-            if not isinstance(callback, _callbacks.Callback):
-                raise TypeError(f"a callback is a keras.callbacks.Callback, got {callback!r}")
-        listed = _callbacks.CallbackList(told, self, params)
-        data = self._for_outputs(data)
-        if validation is not None:
-            validation = self._for_outputs(validation)
-        settings = {
-            "epochs": epochs,
-            "batch_size": count(batch_size, "batch_size"),
-            "initial_epoch": count(initial_epoch, "initial_epoch", 0),
-            "steps_per_epoch": count(steps_per_epoch, "steps_per_epoch"),
-            "validation_data": validation,
-            "validation_split": validation_split,
-            "validation_steps": count(validation_steps, "validation_steps"),
-            "validation_batch_size": count(validation_batch_size, "validation_batch_size"),
-            "validation_freq": count(validation_freq, "validation_freq"),
-            "shuffle": bool(shuffle),
-            "class_weight": class_weights(class_weight),
-        }
-        epochs = self._train(data, settings, listed)
-        self._after()
-        if epochs:
-            train = [pair for pair in epochs[-1] if not pair[0].startswith("val_")]
-            self._listed(train, self._term_names(), True)
-        object.__setattr__(self, "history", history)
-        return history
-
-    def _train(self, data, settings, listed):
-        """The numbers of each epoch; none where TerminateOnNaN has ended the training."""
-        try:
-            return self._synced().fit(data, settings, listed)
-        except _native.NotFiniteError as error:
-            if not any(isinstance(one, _callbacks.TerminateOnNaN) for one in listed.callbacks):
-                raise
-            print(f"TerminateOnNaN: {str(error).splitlines()[0]}")
-            listed.train_end(0, {})
-            return []
-
-    def evaluate(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-        **options,
-    ):
-        """The loss and the metrics on data: a number, or a list of them."""
-        refuse(Model.evaluate, options)
-        refuse_callbacks("evaluate", callbacks)
-        self._check_own_steps()
-        self._require_compiled()
-        data = self._data(x, y, sample_weight)
-        self._require_targets(data, "y")
-        batch_size = count(batch_size, "batch_size", default=32)
-        data = self._for_outputs(data)
-        logs, terms = self._synced().evaluate(data, batch_size, count(steps, "steps"))
-        self._after()
-        return self._listed(logs, terms, return_dict)
-
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, **options):
-        """The outputs for inputs, as NumPy arrays."""
-        refuse(Model.predict, options)
-        refuse_callbacks("predict", callbacks)
-        self._check_own_steps()
-        count(batch_size, "batch_size")
-        data = self._data(x)
-        if isinstance(data, tuple):
-            joined = self._predict(data[0])
-        else:
-            batches = itertools.islice(data._batches(0), steps)
-            parts = [self._predict(list(inputs)) for inputs, _, _ in batches]
-            joined = [np.concatenate(of) for of in zip(*parts)]
-        if self._root_outputs is None:
-            return joined[0]
-        return pack(self._root_outputs, joined)
-
-    def _predict(self, inputs):
-        """The outputs for arrays: in parts, between which Ctrl-C ends it."""
-        model, inputs = self._synced(), [rows_of(one) for one in inputs]
-        lengths = {len(one) if one.ndim else 0 for one in inputs}
-        rows, at_once = lengths.pop(), rows_at_once(inputs, self.count_params())
-        if lengths or rows <= at_once:
-            outputs = model.predict(inputs)
-        else:
-            parts = [
-                model.predict([one[start : start + at_once] for one in inputs])
-                for start in range(0, rows, at_once)
-            ]
-            outputs = [np.concatenate(of) for of in zip(*parts)]
-        self._after()
-        return outputs
-
-    def predict_on_batch(self, x):
-        return self.predict(x)
-
-    def train_on_batch(
-        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False, **options
-    ):
-        """One step of training on a batch: the loss, and the metrics since their last reset."""
-        refuse(Model.train_on_batch, options)
-        self._check_own_steps()
-        return self._on_batch(x, y, sample_weight, True, return_dict, class_weight)
-
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False, **options):
-        """The loss of a batch, and the metrics since their last reset."""
-        refuse(Model.test_on_batch, options)
-        self._check_own_steps()
-        return self._on_batch(x, y, sample_weight, False, return_dict)
-
-    def _on_batch(self, x, y, sample_weight, trains, return_dict, class_weight=None):
-        self._require_compiled()
-        data = self._for_outputs(self._data(x, y, sample_weight))
-        logs = self._synced().on_batch(data, trains, class_weights(class_weight) or [])
-        self._after()
-        return self._listed(logs, self._term_names(), return_dict)
-
-    def _term_names(self):
-        return self._model().terms()
-
-    def reset_metrics(self):
-        self._model().reset_metrics()
-
-    reset_states = reset_metrics
-
-    def _require_targets(self, data, name):
-        """Raises where there is a loss, and nothing that it compares with."""
-        if isinstance(data, tuple) and not data[1] and self._compiled["losses"]:
-            raise ValueError(
-                "the loss compares predictions with targets, and there are none\n"
-                f"  help: give `{name}`, or compile with `loss=None` to train on add_loss alone"
-            )
-
-    def _require_compiled(self):
-        if self._compiled is None:
-            raise RuntimeError(
-                "You must compile your model before training/testing. Use "
-                "`model.compile(optimizer, loss)`."
-            )
-
     # What it is made of
 
     def summary(self, line_length=None, print_fn=None, **options):
         """Prints the layers with their outputs and weights."""
         refuse(Model.summary, options)
-        text = self._model().summary()
+        text = self._current().summary()
+        if self._graph is not None:
+            text = self._graph.with_open_sizes(text)
         (print_fn or print)(text)
 
     def save_weights(self, filepath, overwrite=True, **options):
@@ -469,18 +298,18 @@ class Model(CompiledByOutput, Layer):
         refuse(Model.save_weights, options)
         if not overwrite and os.path.exists(filepath):
             raise FileExistsError(f"{filepath} is there already, and overwrite is False")
-        self._model().save_weights(os.fspath(filepath))
+        self._current().save_weights(os.fspath(filepath))
 
     def load_weights(self, filepath, **options):
         """Reads the weights from a file of `save_weights`; the model has to be built."""
         refuse(Model.load_weights, options)
-        self._model().load_weights(os.fspath(filepath))
+        self._current().load_weights(os.fspath(filepath))
 
     def export(self, filepath, **options):
         """Writes what `predict` computes to a file that the tool `endo` and Rust programs read
         without Python."""
         refuse(Model.export, options)
-        self._model().export(os.fspath(filepath))
+        self._current().export(os.fspath(filepath))
 
     def save(self, filepath, overwrite=True, **options):
         """Writes the model: how it is made, its weights and the state of its optimizer.
@@ -494,6 +323,22 @@ class Model(CompiledByOutput, Layer):
         if not self.weights:
             raise ValueError("the model has no weights yet: call it on data, or build it")
         write_model(self, path)
+
+    def get_config(self):
+        """How the model is made again: of the arguments of a class of yours, or of its layers."""
+        is_plain = type(self).__init__ is Model.__init__ and self._graph is not None
+        return graph_config(self) if is_plain else super().get_config()
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        if "calls" not in config:
+            return cls(**config)
+        with CustomObjectScope(custom_objects):
+            inputs, outputs, terms = graph_of(with_objects(config))
+        model = cls(inputs, outputs, name=config["name"])
+        for symbol, name, is_loss in terms:
+            model._add_term(symbol, name, is_loss)
+        return model
 
     def __reduce__(self):
         from ._copies import reduce_model

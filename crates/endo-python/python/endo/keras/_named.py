@@ -43,7 +43,15 @@ class Named:
     _positional = ()
 
     def __init__(self, *arguments, **options):
-        options = with_names(type(self), arguments, options)
+        kind = type(self)
+        if kind._native_name is None:
+            # One of the program, which computes in `__call__`.
+            if arguments or options:
+                base = next(one for one in kind.__mro__ if "_family" in vars(one))
+                given = [*arguments, *options]
+                raise TypeError(f"{base.__name__} takes no arguments, got {given}")
+            return
+        options = with_names(kind, arguments, options)
         self._seed = options.pop("seed", None)
         self._options = options
         self._check()
@@ -118,6 +126,24 @@ def overridden(kind, *names):
             if name in vars(one):
                 return name
     return None
+
+
+def family(base, by_text, wanted):
+    """The functions `get` and `text_of` of a family, whose texts `by_text` names; `wanted` is what
+    is said of anything that stands for none of it."""
+
+    def get(identifier):
+        return chosen(identifier, base, by_text, wanted)
+
+    def text_of(identifier):
+        identifier = get(identifier)
+        # What has a seed of its own has no text.
+        is_text = is_native(identifier, base) and identifier._seed is None
+        return identifier._text() if is_text else None
+
+    get.__doc__ = "What a name, an object or a function stands for."
+    text_of.__doc__ = "The text for the native part; ``None`` where it is a function of the program."
+    return get, text_of
 
 
 def class_of(base, name, positional, doc, native_name=None):

@@ -4,9 +4,7 @@ The native part names outputs by the layers that made them. Where `call` returns
 keys are the names that programs give and that reports have.
 """
 
-import itertools
-
-from ._batches import batch_of, is_iterator, rows_of
+from ._batches import rows_of
 
 
 class Outputs:
@@ -81,11 +79,8 @@ def first_inputs(data):
     """Inputs of a few samples of data, which is not used up by this; none if it is empty."""
     if isinstance(data, tuple):
         return [rows_of(one)[:32] for one in data[0]]
-    if is_iterator(getattr(data, "source", None)):
-        batches = list(itertools.islice(data.source, 1))
-        data.source = itertools.chain(batches, data.source)
-        return batch_of(batches[0])[0] if batches else None
-    return next(iter(data._batches(0)), [None])[0]
+    batch = data.first()
+    return None if batch is None else batch[0]
 
 
 class CompiledByOutput:
@@ -131,16 +126,16 @@ class CompiledByOutput:
                     self._predict(inputs)
         return data if self._outputs is None else self._outputs.data(data)
 
-    def _reported(self, logs):
+    def _reported(self, logs, step="train_step"):
         """Numbers by the names that they are reported under."""
         if self._outputs is None:
             return logs
         return [(self._outputs.reported(name), value) for name, value in logs]
 
-    def _listed(self, logs, terms, return_dict):
+    def _listed(self, logs, terms, return_dict, step="test_step"):
         """What `evaluate` returns of numbers by name: without the terms of the loss."""
         names = {self._outputs.reported(term) for term in terms} if self._outputs else terms
-        logs = self._reported(logs)
+        logs = self._reported(logs, step)
         listed = [(name, value) for name, value in logs if name == "loss" or name not in names]
         object.__setattr__(self, "_reported_names", [name for name, _ in listed])
         if return_dict:

@@ -4,15 +4,9 @@ import inspect
 
 from .._names import refuse_options
 
-_LOOP = "write a loop of your own with tf.GradientTape and tf.function"
-_TERMS = f"{_LOOP}, or put the terms into `call` with add_loss"
+_LOOP = "override `train_step`, `test_step` or `predict_step`, or write a loop of your own"
 # Methods of Keras by which a model trains otherwise, and what to write in place of them.
 NOT_CALLED = {
-    "train_step": _TERMS,
-    "test_step": _TERMS,
-    "predict_step": "compute in `call`, which knows by `training` whether it predicts",
-    "compute_loss": "put terms into `call` with add_loss, or compile with a function as loss",
-    "compute_metrics": "report numbers in `call` with add_metric, or compile with a metric",
     "make_train_function": _LOOP,
     "make_test_function": _LOOP,
     "make_predict_function": _LOOP,

@@ -114,7 +114,7 @@ def made_of(content):
     name = content.get("class_name") or content["function"]
     found = custom_object(name.rsplit(".", 1)[-1])
     if found is None:
-        found = _defined(content["module"], name)
+        found = defined(content["module"], name)
     if "class_name" not in content:
         return found
     return found.from_config(with_objects(content["config"]))
@@ -131,7 +131,7 @@ def with_objects(value):
     return value
 
 
-def _defined(module, name):
+def defined(module, name):
     """What a module defines under a name."""
     try:
         found = sys.modules.get(module) or importlib.import_module(module)

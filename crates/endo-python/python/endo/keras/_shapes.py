@@ -2,6 +2,7 @@
 
 from .._dtypes import TensorShape
 from .._structure import flatten, pack, skeleton
+from ._symbols import OnSymbols
 
 
 def shape_of(tensors):
@@ -12,7 +13,7 @@ def shape_of(tensors):
     return shapes[0] if is_one else pack(skeleton(tensors), shapes)
 
 
-class Shaped:
+class Shaped(OnSymbols):
     """A layer that knows the shapes of its last call, unless a program has attributes of these
     names."""
 
@@ -20,13 +21,18 @@ class Shaped:
 
     def __getattr__(self, name):
         if name in ("input_shape", "output_shape"):
+            shape = self._symbolic_shape(name == "output_shape")
+            if shape is not None:
+                return shape
             if self._shapes is not None:
                 return self._shapes[name == "output_shape"]
             help = "call it on data, or build the model"
         elif name in ("input", "output", "inputs", "outputs"):
+            found = self._symbolic(name)
+            if found is not None:
+                return found
             help = (
-                f"there are no symbolic tensors: `{name.rstrip('s')}_shape` is a shape, and layers "
-                "are called on data"
+                "it is there for layers that were called on symbolic tensors, keras.Input(shape=..)"
             )
         else:
             raise AttributeError(f"{type(self).__name__} has no attribute `{name}`")

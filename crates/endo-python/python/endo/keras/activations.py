@@ -3,6 +3,7 @@
 import sys
 
 from .. import _native
+from .._symbolic import take_symbols as _take_symbols
 from .._names import absent
 from .._text import written
 from ._saving import resolved
@@ -75,6 +76,9 @@ def serialize(activation):
 
 def deserialize(name, custom_objects=None):
     return (custom_objects or {}).get(name) or get(name)
+
+
+_take_symbols(globals(), "get", "text_of", "serialize", "deserialize")
 
 
 def __getattr__(name):

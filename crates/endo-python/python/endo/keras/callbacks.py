@@ -4,10 +4,9 @@ import csv
 import inspect
 import os
 import re
-import sys
 import time
 
-from .._names import absent, nearest
+from .._names import absent, count, nearest
 
 
 class Callback:
@@ -94,7 +93,8 @@ class CallbackList:
         )
 
     def _tell(self, name, *arguments):
-        logs = dict(self.model._reported(arguments[-1].items()))
+        step = "test_step" if name.startswith("on_test") else "train_step"
+        logs = dict(self.model._reported(arguments[-1].items(), step))
         arguments = (*arguments[:-1], logs)
         for callback in self.callbacks:
             getattr(callback, name)(*arguments)
@@ -150,6 +150,12 @@ class History(Callback):
             self.history.setdefault(name, []).append(value)
 
 
+def progress(seconds, numbers):
+    """A time and numbers by name, as a line."""
+    parts = [f"{name}: {value:.4g}" for name, value in numbers.items()]
+    return " - ".join([f"{seconds:.2f}s", *parts])
+
+
 class ProgressLine(Callback):
     """Prints a line for each epoch."""
 
@@ -157,10 +163,30 @@ class ProgressLine(Callback):
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        seconds = time.perf_counter() - self._started
-        numbers = " - ".join(f"{name}: {value:.4g}" for name, value in (logs or {}).items())
-        print(f"Epoch {epoch + 1}/{self.params['epochs']} - {seconds:.2f}s - {numbers}")
-        sys.stdout.flush()
+        line = progress(time.perf_counter() - self._started, logs or {})
+        print(f"Epoch {epoch + 1}/{self.params['epochs']} - {line}", flush=True)
+
+
+ProgbarLogger = ProgressLine
+
+
+class BackupAndRestore(Callback):
+    """Writes the state of a training after each epoch, or each number of steps, from which one that
+    was interrupted goes on as if it had not been: call the same `fit` again. A training that ends
+    removes it, unless `delete_checkpoint` is false."""
+
+    def __init__(
+        self, backup_dir, save_freq="epoch", double_checkpoint=False, delete_checkpoint=True
+    ):
+        self.backup_dir, self.save_freq = os.fspath(backup_dir), save_freq
+        self.double_checkpoint, self.delete_checkpoint = double_checkpoint, delete_checkpoint
+        self._steps = None if save_freq == "epoch" else count(save_freq, "save_freq")
+
+    def _native_options(self):
+        """Where the native part writes to, after how many steps, and whether it removes it."""
+        os.makedirs(self.backup_dir, exist_ok=True)
+        path = os.path.join(self.backup_dir, "training.endo")
+        return path, self._steps, bool(self.delete_checkpoint)
 
 
 class LambdaCallback(Callback):
@@ -420,10 +446,13 @@ class CSVLogger(Callback):
         self._file.close()
 
 
-class TensorBoard(Callback):
-    def __init__(self, *arguments, **options):
-        raise NotImplementedError("TensorBoard: use CSVLogger, or the History that fit returns")
+_ABSENT = {
+    "OrbaxCheckpoint": "use ModelCheckpoint, or BackupAndRestore",
+    "RemoteMonitor": "send numbers in a LambdaCallback",
+    "SwapEMAWeights": "call `optimizer.finalize_variable_values(model.weights)` before evaluating",
+    "TensorBoard": "use CSVLogger, or the History that fit returns",
+}
 
 
 def __getattr__(name):
-    raise absent("keras.callbacks", globals(), name)
+    raise absent("keras.callbacks", globals(), name, _ABSENT.get(name))

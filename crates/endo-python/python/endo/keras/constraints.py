@@ -2,19 +2,13 @@
 
 from .. import _native
 from .._names import absent
-from ._named import Named, NamedByText, chosen, class_of, is_native
+from ._named import Named, NamedByText, class_of, family
 
 
 class Constraint(Named):
     """A projection of a weight. One of your own has `__call__(self, w)`."""
 
     _family = "constraints"
-
-    def __init__(self, *arguments, **options):
-        if type(self)._native_name is not None:
-            super().__init__(*arguments, **options)
-        elif arguments or options:
-            raise TypeError(f"Constraint takes no arguments, got {[*arguments, *options]}")
 
     def __call__(self, w):
         return _native.project(self._text(), w)
@@ -35,16 +29,11 @@ class OfText(NamedByText, Constraint):
     _native_name = "text"
 
 
-def get(identifier):
-    """The constraint that a name, an object or a function stands for."""
-    wanted = "a constraint is a name such as 'non_neg', an object, or a function"
-    return chosen(identifier, Constraint, OfText, wanted)
-
-
-def text_of(identifier):
-    """The text for the native part; ``None`` where it is a function of the program."""
-    identifier = get(identifier)
-    return identifier._text() if is_native(identifier, Constraint) else None
+get, text_of = family(
+    Constraint,
+    OfText,
+    "a constraint is a name such as 'non_neg', an object, or a function",
+)
 
 
 def __getattr__(name):

@@ -2,19 +2,13 @@
 
 from .. import _native, _seed
 from .._names import absent
-from ._named import Named, NamedByText, chosen, class_of, is_native
+from ._named import Named, NamedByText, class_of, family
 
 
 class Initializer(Named):
     """First values of weights. One of your own has `__call__(self, shape, dtype=None)`."""
 
     _family = "initializers"
-
-    def __init__(self, *arguments, **options):
-        if type(self)._native_name is not None:
-            super().__init__(*arguments, **options)
-        elif arguments or options:
-            raise TypeError(f"Initializer takes no arguments, got {[*arguments, *options]}")
 
     def _stream(self, path):
         """The stream of random numbers for a weight: with a seed of its own an initializer draws
@@ -72,27 +66,17 @@ truncated_normal, variance_scaling = TruncatedNormal, VarianceScaling
 IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 
 
-def get(identifier):
-    """The initializer that a name, an object or a function stands for."""
-    wanted = (
-        "an initializer is a name such as 'he_normal', an object, or a function of a shape"
-    )
-    return chosen(identifier, Initializer, OfText, wanted)
-
-
 class OfText(NamedByText, Initializer):
     """The initializer that a text names."""
 
     _native_name = "text"
 
 
-def text_of(identifier):
-    """The text by which a layer of the native part gets an initializer; ``None`` where it is a
-    function of the program, or has a seed of its own."""
-    identifier = get(identifier)
-    if is_native(identifier, Initializer) and identifier._seed is None:
-        return identifier._text()
-    return None
+get, text_of = family(
+    Initializer,
+    OfText,
+    "an initializer is a name such as 'he_normal', an object, or a function of a shape",
+)
 
 
 _OF_SHAPE = "compute the values with NumPy, and give them as a function of the shape"

@@ -1,11 +1,11 @@
 """Layers: those of the library by Keras's names, and `Layer`, which users subclass."""
 
-from .._dtypes import TensorShape
 from .._names import absent
 from . import activations
 from ._attention import AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention
 from ._einsum_dense import EinsumDense
 from ._functions import ELU, Identity, Lambda, LeakyReLU, ReLU, Softmax
+from ._inputs import Input, InputLayer
 from ._layer import Layer
 from ._merging import (
     Add,
@@ -201,27 +201,6 @@ for _n in (1, 2):
         f"separable_conv{_n}d",
     )
     globals()[f"SeparableConvolution{_n}D"] = globals()[f"SeparableConv{_n}D"]
-
-
-class InputLayer(Layer):
-    """The shape of a model's input, at the start of a `Sequential`."""
-
-    def __init__(
-        self, shape=None, input_shape=None, batch_size=None, dtype=None, name=None, **options
-    ):
-        super().__init__(name=name, dtype=dtype, **options)
-        object.__setattr__(self, "shape", TensorShape(shape if shape is not None else input_shape))
-
-    def call(self, inputs):
-        return inputs
-
-    def get_config(self):
-        return {**super().get_config(), "shape": list(self.shape)}
-
-
-def Input(shape=None, batch_size=None, dtype=None, name=None, **options):
-    """The shape of a model's input, at the start of a `Sequential`."""
-    return InputLayer(shape, batch_size=batch_size, dtype=dtype, name=name, **options)
 
 
 _WORDS = "turn words into numbers with pandas or scikit-learn first"

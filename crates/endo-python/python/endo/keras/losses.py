@@ -4,6 +4,7 @@ subclass."""
 import weakref
 
 from .. import _native
+from .._symbolic import take_symbols as _take_symbols
 from .._names import absent
 from .._text import written
 from ._named import names_of, overridden, with_names
@@ -181,7 +182,7 @@ _TABLE = {
     "KLDivergence": ("", "The Kullback-Leibler divergence."),
     "LogCosh": ("", "The logarithm of the hyperbolic cosine."),
     "MeanAbsoluteError": ("", "The mean of absolute differences."),
-    "MeanAbsolutePercentageError": ("", "In percent of the targets."),
+    "MeanAbsolutePercentageError": ("", "The mean of absolute differences, in percent of the targets."),
     "MeanSquaredError": ("", "The mean of squared differences."),
     "MeanSquaredLogarithmicError": ("", "The mean square of the differences of `log(1 + x)`."),
     "Poisson": ("", "The mean of `y_pred - y_true * log(y_pred)`, for counts."),
@@ -248,6 +249,9 @@ class OfFunction(Loss):
 
     def get_config(self):
         return {"function": self.name}
+
+
+_take_symbols(globals(), "get")
 
 
 def __getattr__(name):

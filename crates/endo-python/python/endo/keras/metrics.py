@@ -14,6 +14,7 @@ from ._accuracies import FUNCTIONS, accuracy_for
 from ._first_values import first_values
 from ._named import names_of, overridden, with_names
 from ._saving import resolved
+from ._updates import is_in_step
 
 
 # What a metric computes with.
@@ -157,7 +158,7 @@ def _reported(update_state):
             _native.identity(one) if isinstance(one, (np.ndarray, list)) else one
             for one in arguments
         ]
-        if _native.current_path():
+        if is_in_step() or _native.current_path():
             self._handle().report()
         return update_state(self, *arguments, **options)
 
@@ -308,22 +309,25 @@ _TABLE = {
         "num_thresholds curve summation_method name dtype"
         " thresholds multi_label num_labels label_weights from_logits",
         "max",
-        "The area under a curve.",
+        "The area under the curve of sensitivity, or of precision.",
     ),
-    "BinaryAccuracy": ("name dtype threshold", "max", "How often two classes are told right."),
+    "BinaryAccuracy": ("name dtype threshold", "max", "How often samples of two classes are told right."),
     "BinaryCrossentropy": (
         "name dtype from_logits label_smoothing",
         "min",
         "The mean cross entropy of two classes.",
     ),
-    "BinaryIoU": ("target_class_ids threshold", "max", "Intersection over union."),
+    "BinaryIoU": (
+        "target_class_ids threshold",
+        "max",
+        "The overlap of targets and predictions of two classes, over their union.",
+    ),
     "CategoricalAccuracy": ("", "max", "How often one-hot classes are told right."),
     "CategoricalCrossentropy": (
         "name dtype from_logits label_smoothing axis",
         "min",
         "The mean cross entropy of classes.",
     ),
-    "CategoricalHinge": ("", "min", "The mean hinge loss of classes."),
     "ConcordanceCorrelation": (
         "name dtype axis",
         "max",
@@ -334,48 +338,37 @@ _TABLE = {
     "FalseNegatives": (
         "thresholds",
         "min",
-        "How many samples are called negative that are positive.",
+        "How many positive samples are called negative.",
     ),
     "FalsePositives": (
         "thresholds",
         "min",
-        "How many samples are called positive that are negative.",
+        "How many negative samples are called positive.",
     ),
     "FBetaScore": ("average beta threshold", "max", "A weighted mean of precision and recall."),
-    "Hinge": ("", "min", "The mean hinge loss."),
     "IoU": (
         "num_classes target_class_ids name dtype ignore_class sparse_y_true sparse_y_pred axis",
         "max",
-        "Intersection over union.",
+        "The overlap of targets and predictions of some classes, over their union.",
     ),
-    "KLDivergence": ("", "min", "The mean divergence."),
     "LogCoshError": ("", "min", "The mean logarithm of the hyperbolic cosine."),
-    "MeanAbsoluteError": ("", "min", "The mean of absolute differences."),
-    "MeanAbsolutePercentageError": (
-        "",
-        "min",
-        "The mean of absolute differences, in percent of the targets.",
-    ),
     "MeanIoU": (
         "num_classes name dtype ignore_class sparse_y_true sparse_y_pred axis",
         "max",
-        "The mean intersection over union.",
+        "The mean over all classes of the overlap over the union.",
     ),
-    "MeanSquaredError": ("", "min", "The mean of squared differences."),
-    "MeanSquaredLogarithmicError": ("", "min", "The mean of squared differences of logarithms."),
     "OneHotIoU": (
         "num_classes target_class_ids name dtype ignore_class sparse_y_pred axis",
         "max",
-        "Intersection over union.",
+        "The overlap of targets and predictions of some classes, over their union.",
     ),
     "OneHotMeanIoU": (
         "num_classes name dtype ignore_class sparse_y_pred axis",
         "max",
-        "The mean intersection over union.",
+        "The mean over all classes of the overlap over the union.",
     ),
     "PearsonCorrelation": ("name dtype axis", "max", "The linear correlation (Pearson 1895)."),
-    "Poisson": ("", "min", "The mean Poisson loss."),
-    "Precision": ("thresholds top_k class_id", "max", "How much of what is called so is so."),
+    "Precision": ("thresholds top_k class_id", "max", "The share of positive predictions that are right."),
     "PrecisionAtRecall": (
         "recall num_thresholds class_id",
         "max",
@@ -386,7 +379,7 @@ _TABLE = {
         "max",
         "The share of the variance that is explained.",
     ),
-    "Recall": ("thresholds top_k class_id", "max", "How much of what is so is called so."),
+    "Recall": ("thresholds top_k class_id", "max", "The share of positive samples that are found."),
     "RecallAtPrecision": (
         "precision num_thresholds class_id",
         "max",
@@ -407,18 +400,23 @@ _TABLE = {
     "SparseTopKCategoricalAccuracy": (
         "k name dtype from_sorted_ids",
         "max",
-        "Whether the class is among the first `k`.",
+        "How often the class is among the `k` likeliest.",
     ),
     "SpecificityAtSensitivity": (
         "sensitivity num_thresholds class_id",
         "max",
         "The greatest specificity at a sensitivity of at least `sensitivity`.",
     ),
-    "SquaredHinge": ("", "min", "The mean squared hinge loss."),
-    "TopKCategoricalAccuracy": ("k", "max", "Whether the class is among the first `k`."),
-    "TrueNegatives": ("thresholds", "max", "How many samples are called negative, and are."),
-    "TruePositives": ("thresholds", "max", "How many samples are called positive, and are."),
+    "TopKCategoricalAccuracy": ("k", "max", "How often the class is among the `k` likeliest."),
+    "TrueNegatives": ("thresholds", "max", "How many negative samples are called so."),
+    "TruePositives": ("thresholds", "max", "How many positive samples are called so."),
 }
+# The means of losses that take no options are what the losses are.
+for _name in (
+    "CategoricalHinge Hinge KLDivergence MeanAbsoluteError MeanAbsolutePercentageError"
+    " MeanSquaredError MeanSquaredLogarithmicError Poisson SquaredHinge"
+).split():
+    _TABLE[_name] = ("", "min", losses._TABLE[_name][1])
 _NATIVE = {
     "KLDivergence": "kl_divergence",
     "LogCoshError": "logcosh",

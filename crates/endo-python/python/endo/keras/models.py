@@ -1,6 +1,10 @@
 """Models: layers that are trained."""
 
+import weakref
+
 from .. import _native
+from .._names import absent
+from .._symbolic import KerasTensor
 from . import layers
 from ._files import clone_model, load_model
 from ._layer import Layer
@@ -21,9 +25,12 @@ class Sequential(Model):
         """Puts a layer at the end."""
         if isinstance(layer, type):
             raise TypeError(f"give a layer, `{layer.__name__}(..)`, not its class")
+        if isinstance(layer, KerasTensor):
+            layer = layer.record.function
         if not isinstance(layer, Layer):
             raise TypeError(f"a Sequential is made of layers, got {layer!r}")
         self._chain = [*self._chain, layer]
+        object.__setattr__(layer, "_chain_of", weakref.ref(self))
         object.__setattr__(self, "built", False)
         shape = self._shape_given()
         if shape is not None and not _native.is_tracing():
@@ -36,6 +43,24 @@ class Sequential(Model):
         layer = self._chain[-1]
         self._chain = self._chain[:-1]
         return layer
+
+    def _symbolic(self, name):
+        self._call_chain_on_symbols()
+        return super()._symbolic(name)
+
+    def _call_chain_on_symbols(self):
+        """Calls the layers on a symbolic input, once their inputs are known."""
+        shape = self._input_shapes[0][1:] if self._input_shapes else self._shape_given()
+        known = [id(layer) for layer in self._chain]
+        if shape is None or known == self.__dict__.get("_chain_on_symbols"):
+            return
+        first = self._chain[0]
+        inputs = first.output if isinstance(first, layers.InputLayer) else layers.Input(shape)
+        outputs = inputs
+        for layer in self.layers:
+            outputs = layer(outputs)
+        object.__setattr__(self, "_chain_on_symbols", known)
+        object.__setattr__(self, "_symbolic_calls", ((inputs, outputs),))
 
     def _shape_given(self):
         first = self._chain[0] if self._chain else None
@@ -78,4 +103,16 @@ class Sequential(Model):
         return cls(layers, **config)
 
 
-__all__ = ["Model", "Sequential", "clone_model", "load_model"]
+def save_model(model, filepath, overwrite=True, zipped=None):
+    """Writes a model to a file."""
+    model.save(filepath, overwrite)
+
+
+_ABSENT = {"model_from_json": "use the from_config of the model's class"}
+
+
+def __getattr__(name):
+    raise absent("keras.models", globals(), name, _ABSENT.get(name))
+
+
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "save_model"]

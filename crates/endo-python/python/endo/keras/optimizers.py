@@ -6,7 +6,8 @@ from .. import _native
 from .._structure import flatten
 from .._names import absent
 from .._text import written
-from ._named import names_of, overridden, with_names
+from ._named import names_of, overridden, plain_arguments, with_names
+from ._own_optimizer import OwnOptimizer
 
 
 _BY_CALLBACK = (
@@ -16,37 +17,51 @@ _BY_CALLBACK = (
 
 
 class _Schedule:
-    """A learning rate that follows the number of steps."""
+    """A learning rate that follows the number of steps. Yours has ``__call__(self, step)``."""
 
     _native_name = None
     _positional = ()
 
+    def __new__(cls, *arguments, **options):
+        schedule = super().__new__(cls)
+        schedule._options = plain_arguments(cls, arguments, options)
+        return schedule
+
     def __init__(self, *arguments, **options):
-        self._require_native()
+        if self._native_name is None:
+            if arguments or options:
+                given = [*arguments, *options]
+                raise TypeError(f"LearningRateSchedule takes no arguments, got {given}")
+            return
         options = with_names(type(self), arguments, options)
         self.name = options.pop("name", None) or type(self).__name__
         self._options = options
         _native.OptimizerHandle.named(f"sgd({self._text()})")
 
-    def _require_native(self):
-        if self._native_name is None or overridden(type(self), "__call__"):
-            raise NotImplementedError(
-                f"`{type(self).__name__}.__call__` would not be called: schedules are native\n"
-                f"  help: {_BY_CALLBACK}"
-            )
+    @property
+    def _is_native(self):
+        return self._native_name is not None and not overridden(type(self), "__call__")
 
     def _text(self):
-        self._require_native()
         return written(self._native_name, self._options)
 
     def __call__(self, step):
         """The learning rate at a step."""
+        if self._native_name is None:
+            raise NotImplementedError(
+                f"{type(self).__name__} has no `__call__`: write `def __call__(self, step):`"
+            )
         handle = _native.OptimizerHandle.named(f"sgd({self._text()})")
         handle.iterations().assign(int(step))
         return handle.learning_rate
 
     def get_config(self):
+        """The arguments by which the schedule is made again."""
         return dict(self._options)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
 
 
 class schedules:
@@ -117,20 +132,34 @@ class LearningRate(float):
         self._optimizer.learning_rate = value
 
 
-class Optimizer:
-    """How weights are updated by their gradients."""
+class Optimizer(OwnOptimizer):
+    """How weights are updated by their gradients.
+
+    Yours has ``update_step(self, gradient, variable, learning_rate)``, and ``build(self,
+    variables)`` where it keeps variables of its own.
+    """
 
     _native_name = None
     _positional = ("learning_rate",)
     _ignored = ("jit_compile", "name", "use_locking", "decay")
 
+    def __new__(cls, *arguments, **options):
+        optimizer = super().__new__(cls)
+        optimizer._own_arguments = plain_arguments(cls, arguments, options)
+        return optimizer
+
     def __init__(self, *arguments, **options):
-        if self._native_name is None:
-            raise NotImplementedError(
-                "an optimizer of your own is written in Rust; in Python, update variables in a "
-                "loop with tf.GradientTape and `variable.assign_sub`"
-            )
-        options = with_names(type(self), arguments, options)
+        if self._is_own:
+            options = self._begin_own(arguments, options)
+        else:
+            changed = overridden(type(self), "update_step", "build", "_resource_apply_dense")
+            if changed:
+                raise NotImplementedError(
+                    f"`{type(self).__name__}.{changed}` would not be called: an optimizer of the "
+                    "library computes natively\n"
+                    "  help: write a keras.optimizers.Optimizer, with all of its `update_step`"
+                )
+            options = with_names(type(self), arguments, options)
         if "lr" in options:
             options["learning_rate"] = options.pop("lr")
         if options.get("decay"):
@@ -153,10 +182,28 @@ class Optimizer:
         self._is_taken = False
         self._made = self._make()
 
+    @property
+    def _is_own(self):
+        """Whether its updates are Python."""
+        return self._native_name is None
+
+    def _text_config(self):
+        """The options for the native part: a schedule that is Python is set aside."""
+        rate = self._config.get("learning_rate")
+        if isinstance(rate, _Schedule) and not rate._is_native:
+            return {**self._config, "learning_rate": 0.0}
+        return self._config
+
     def _make(self):
         spared = {"exclude_from_weight_decay": self._spared or None}
-        text = written(self._native_name, {**self._config, **spared})
-        return _native.OptimizerHandle.named(text)
+        if self._is_own:
+            made = self._make_own(spared)
+        else:
+            text = written(self._native_name, {**self._text_config(), **spared})
+            made = _native.OptimizerHandle.named(text)
+        if self._text_config() is not self._config:
+            made.follow(self._config["learning_rate"].__call__)
+        return made
 
     @property
     def _handle(self):
@@ -231,6 +278,8 @@ class Optimizer:
     @property
     def learning_rate(self):
         """The learning rate now; to be set, unless it is a schedule."""
+        if self._rate_now is not None:
+            return self._rate_now[0]
         return LearningRate(self._made.learning_rate, self)
 
     @learning_rate.setter
@@ -242,7 +291,7 @@ class Optimizer:
     @property
     def iterations(self):
         """The number of updates so far."""
-        return self._made.iterations()
+        return self._made.iterations() if self._rate_now is None else self._rate_now[1]
 
     @property
     def variables(self):
@@ -251,7 +300,7 @@ class Optimizer:
 
     def get_config(self):
         """The arguments by which it is made again."""
-        return dict(self._config)
+        return {**self._own_arguments, **self._config} if self._is_own else dict(self._config)
 
     @classmethod
     def from_config(cls, config):

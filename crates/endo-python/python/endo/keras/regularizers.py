@@ -2,19 +2,13 @@
 
 from .. import _native
 from .._names import absent
-from ._named import Named, NamedByText, chosen, class_of, is_native
+from ._named import Named, NamedByText, class_of, family
 
 
 class Regularizer(Named):
     """A penalty on a weight. One of your own has `__call__(self, x)`."""
 
     _family = "regularizers"
-
-    def __init__(self, *arguments, **options):
-        if type(self)._native_name is not None:
-            super().__init__(*arguments, **options)
-        elif arguments or options:
-            raise TypeError(f"Regularizer takes no arguments, got {[*arguments, *options]}")
 
     def __call__(self, x):
         return _native.penalize(self._text(), x)
@@ -41,16 +35,11 @@ class OfText(NamedByText, Regularizer):
     _native_name = "text"
 
 
-def get(identifier):
-    """The regularizer that a name, an object or a function stands for."""
-    wanted = "a regularizer is a name such as 'l2', an object, or a function of a tensor"
-    return chosen(identifier, Regularizer, OfText, wanted)
-
-
-def text_of(identifier):
-    """The text for the native part; ``None`` where it is a function of the program."""
-    identifier = get(identifier)
-    return identifier._text() if is_native(identifier, Regularizer) else None
+get, text_of = family(
+    Regularizer,
+    OfText,
+    "a regularizer is a name such as 'l2', an object, or a function of a tensor",
+)
 
 
 def __getattr__(name):

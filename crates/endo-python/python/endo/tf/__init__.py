@@ -3,21 +3,27 @@
 Operations compute at once, except while a layer's ``call`` or a ``tf.function`` is traced.
 """
 
+import operator as _operator
+
 import numpy as _np
 
 from .. import _native
+from .._symbolic import take_symbols as _take_symbols
 from .._dtypes import DType, TensorShape, bool, float32, float64, int32, uint8
 from .._dtypes import axes as _axes
 from .._dtypes import sizes as _sizes
 from .._names import absent
 from .._native import Tensor, Variable
-from . import data, linalg, math, nn, random
+from . import data, debugging, linalg, math, nn, random
 from ._function import TensorSpec, function
 from ._operations import (
     abs,
     add,
     argmax,
+    argmin,
     cos,
+    cumprod,
+    cumsum,
     divide,
     equal,
     exp,
@@ -26,7 +32,9 @@ from ._operations import (
     greater_equal,
     less,
     less_equal,
+    logical_and,
     logical_not,
+    logical_or,
     maximum,
     minimum,
     multiply,
@@ -49,6 +57,8 @@ from ._operations import (
     subtract,
     tanh,
 )
+from ._parts import ensure_shape, meshgrid, nest, roll, split, unstack
+from ._parts import slice_ as slice
 from ._tape import GradientTape, custom_gradient, stop_gradient
 
 int64 = int32
@@ -57,13 +67,24 @@ newaxis = None
 
 
 def __getattr__(name):
-    if name == "keras":
+    if name == "keras" or name in _OF_KERAS:
         from .. import keras
 
-        return keras
+        if name == "keras":
+            return keras
+        return _operator.attrgetter(_OF_KERAS[name])(keras)
     raise absent("tf", globals(), name, _ABSENT.get(name))
 
 
+# Names of TensorFlow for what Keras has.
+_OF_KERAS = {
+    **{name: name for name in ("initializers", "losses", "metrics", "optimizers")},
+    "constant_initializer": "initializers.Constant",
+    "ones_initializer": "initializers.Ones",
+    "random_normal_initializer": "initializers.RandomNormal",
+    "random_uniform_initializer": "initializers.RandomUniform",
+    "zeros_initializer": "initializers.Zeros",
+}
 _ABSENT = {
     "strings": "turn texts into numbers with pandas or Python first",
     "string": "turn texts into numbers with pandas or Python first",
@@ -82,6 +103,22 @@ _ABSENT = {
     "saved_model": "save with model.save, or model.export",
     "train": "save with model.save_weights or BackupAndRestore",
     "autograph": "write tf.cond and tf.where, or Python's `if` on what is no tensor",
+    "boolean_mask": "use tf.where(mask, x, 0.0), or NumPy outside of traces",
+    "unique": "use numpy.unique outside of traces",
+    "gather_nd": "use tf.gather along one axis after tf.reshape",
+    "scatter_nd": "use tf.one_hot and tf.matmul, or tf.math.unsorted_segment_sum",
+    "tensor_scatter_nd_update": "use tf.where with a mask of the elements that change",
+    "strided_slice": "slice as in x[1:5:2]",
+    "searchsorted": "use numpy.searchsorted outside of traces",
+    "io": "read files with Python, NumPy or pandas",
+    "image": "change images with NumPy or another library before they are batches",
+    "signal": "compute spectra with NumPy before the data goes in",
+    "device": "plans run on the processor: leave it out",
+    "config": "plans run on the processor, and there is nothing to configure: leave it out",
+    "compat": "write what TensorFlow 2 has",
+    "map_fn": "compute on all rows at once, or use Python's `for`",
+    "vectorized_map": "compute on all rows at once, or use Python's `for`",
+    "scan": "use Python's `for` over a known number of steps",
     "while_loop": "use Python's `for` over a known number of steps",
 }
 
@@ -177,14 +214,6 @@ def negative(x, name=None):
     return -convert_to_tensor(x)
 
 
-def logical_and(x, y, name=None):
-    return _native.logical_and(x, y)
-
-
-def logical_or(x, y, name=None):
-    return _native.logical_or(x, y)
-
-
 def add_n(inputs, name=None):
     """The sum of a list of tensors."""
     inputs = list(inputs)
@@ -266,23 +295,9 @@ def stack(values, axis=0, name=None):
     return _native.stack(list(values), int(axis))
 
 
-def unstack(value, num=None, axis=0, name=None):
-    axis = axis % len(value.shape)
-    places = [slice(None)] * axis
-    return [value[tuple([*places, place])] for place in _count(value.shape[axis])]
-
-
-def split(value, num_or_size_splits, axis=0, num=None, name=None):
-    """Parts along an axis: a number of equal ones, or of these sizes."""
-    if isinstance(num_or_size_splits, int):
-        return _native.split(value, num_or_size_splits, int(axis))
-    parts, start = [], 0
-    axis = axis % len(value.shape)
-    for size in _sizes(num_or_size_splits, open=True):
-        size = value.shape[axis] - start if size < 0 else size
-        parts.append(value[tuple([slice(None)] * axis + [slice(start, start + size)])])
-        start += size
-    return parts
+def executing_eagerly():
+    """Whether operations compute at once."""
+    return not _native.is_tracing()
 
 
 def tile(input, multiples, name=None):
@@ -318,14 +333,16 @@ def one_hot(indices, depth, on_value=1.0, off_value=0.0, axis=-1, dtype=float32,
     return cast(hot * (on_value - off_value) + off_value, dtype)
 
 
-def argmin(input, axis=0, output_type=None, name=None):
-    return _native.argmin(input, int(axis))
+def argsort(values, axis=-1, direction="ASCENDING", stable=False, name=None):
+    """The places by which elements are in order along an axis; equal ones stay in theirs."""
+    return _native.argsort(values, int(axis), direction == "DESCENDING")
 
 
-def cumsum(x, axis=0, exclusive=False, reverse=False, name=None):
-    if exclusive or reverse:
-        raise NotImplementedError("tf.cumsum with exclusive or reverse: flip and shift instead")
-    return _native.cumsum(x, int(axis))
+def reverse(tensor, axis, name=None):
+    """The elements from the last to the first, along axes."""
+    for one in _axes(axis):
+        tensor = _native.flip(tensor, one)
+    return _native.identity(tensor)
 
 
 def sort(values, axis=-1, direction="ASCENDING", name=None):
@@ -388,22 +405,13 @@ def print(*inputs, sep=" ", end="\n", output_stream=None, summarize=3, name=None
     builtins.print(*known, sep=sep, end=end, file=output_stream)
 
 
-class _Debugging:
-    """Checks of values."""
-
-    @staticmethod
-    def assert_equal(x, y, message=None):
-        if not _np.array_equal(_np.asarray(x), _np.asarray(y)):
-            raise ValueError(message or f"{x} is not equal to {y}")
-
-
-debugging = _Debugging()
-
-
 class errors:
     """What operations raise."""
 
     from .._native import ArgumentError as InvalidArgumentError
+
+
+_take_symbols(globals(), "executing_eagerly", "function", "custom_gradient", "print", "is_tensor")
 
 
 __version__ = "2.99.endo"

@@ -9,6 +9,7 @@ import numpy as np
 from .. import _native, _tracking
 from .._dtypes import TensorShape, float32
 from .._structure import flatten, pack, skeleton, structure_key
+from .._symbolic import KerasTensor
 
 # With more plans than this for Python values alone, a function probably gets numbers that should
 # be tensors.
@@ -116,6 +117,9 @@ class Function:
             if plain and not plan.is_outdated():
                 return plan.run(arguments)
         leaves = flatten((arguments, named))
+        if KerasTensor in map(type, leaves):
+            # Its operations are noted one by one.
+            return self.python_function(*arguments, **named)
         tensors = [_array(leaf) for leaf in leaves if _is_tensor(leaf)]
         fixed = tuple([None if _is_tensor(leaf) else _key(leaf) for leaf in leaves])
         key = structure_key((arguments, named)), fixed

@@ -3,6 +3,7 @@
 from .. import _native
 from .._dtypes import axes as _axes
 from .._native import Tensor, Variable
+from .._symbolic import take_symbols as _take_symbols
 
 # Functions of each element, and what they are.
 _UNARY = {
@@ -104,6 +105,37 @@ def minimum(x, y, name=None):
     return _native.minimum(x, y)
 
 
+def logical_and(x, y, name=None):
+    return _native.logical_and(x, y)
+
+
+def logical_or(x, y, name=None):
+    return _native.logical_or(x, y)
+
+
+def logical_xor(x, y, name=None):
+    return _native.logical_xor(x, y)
+
+
+def cumsum(x, axis=0, exclusive=False, reverse=False, name=None):
+    """The sums of the elements up to each: without it with `exclusive`, from the end with
+    `reverse`."""
+    return _native.cumsum(x, int(axis), exclusive is True, reverse is True)
+
+
+def cumprod(x, axis=0, exclusive=False, reverse=False, name=None):
+    """The products of the elements up to each, as `cumsum`."""
+    return _native.cumprod(x, int(axis), exclusive is True, reverse is True)
+
+
+def argmin(input, axis=0, output_type=None, name=None):
+    """The places of the least elements along an axis."""
+    return _native.argmin(input, int(axis))
+
+
 def argmax(input, axis=0, output_type=None, name=None):
     """The places of the greatest elements along an axis."""
     return _native.argmax(input, int(axis))
+
+
+_take_symbols(globals())

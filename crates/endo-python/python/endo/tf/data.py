@@ -10,6 +10,7 @@ from .. import _native
 from .._arrays import to_numpy
 from .._structure import flatten, pack, skeleton
 from ._function import TensorSpec
+from ._padding import padded
 
 AUTOTUNE = -1
 
@@ -125,6 +126,18 @@ class Dataset:
         if length is not None:
             length = length // batch_size if drop_remainder else -(-length // batch_size)
         return Dataset(make, length)
+
+    def padded_batch(
+        self,
+        batch_size,
+        padded_shapes=None,
+        padding_values=None,
+        drop_remainder=False,
+        name=None,
+    ):
+        """Elements stacked that have different sizes: filled up to the longest of the batch, or to
+        the sizes that are given, with zeros or the values that are given."""
+        return padded(self, batch_size, padded_shapes, padding_values, drop_remainder)
 
     def map(self, map_func, num_parallel_calls=None, deterministic=None):
         """Each element changed by a function of tensors."""

@@ -3,6 +3,8 @@
 import numpy as _np
 
 from .. import _native
+from .._names import absent as _absent
+from .._symbolic import take_symbols as _take_symbols
 from .._dtypes import axes as _axes
 from .._native import ShapeError
 
@@ -67,11 +69,35 @@ def det(input, name=None):
     return _at_once("det", _np.linalg.det, input)
 
 
-def _at_once(name, function, matrix):
+def solve(matrix, rhs, adjoint=False, name=None):
+    """The solutions of linear equations, computed at once, without a gradient."""
+    matrix = _np.swapaxes(matrix, -1, -2) if adjoint else matrix
+    return _at_once("solve", _np.linalg.solve, matrix, rhs)
+
+
+def cholesky(input, name=None):
+    """The lower triangle whose product with its transpose is a matrix, computed at once, without a
+    gradient."""
+    return _at_once("cholesky", _np.linalg.cholesky, input)
+
+
+def _at_once(name, function, *matrices):
     """What NumPy computes. Within a tape or a trace it would be a constant without a word."""
     if _native.is_open():
         raise NotImplementedError(
             f"tf.linalg.{name} has no gradient, and is not part of a trace\n"
             "  help: compute it outside of the tape, `call` or function, and use the result there"
         )
-    return _native.constant(function(_np.asarray(matrix)), None, None)
+    return _native.constant(function(*map(_np.asarray, matrices)), None, None)
+
+
+_take_symbols(globals())
+
+_ABSENT = {
+    name: f"compute it with numpy.linalg.{name} outside of traces"
+    for name in ("eigh", "eig", "svd", "qr", "lstsq", "slogdet", "pinv")
+}
+
+
+def __getattr__(name):
+    raise _absent("tf.linalg", globals(), name, _ABSENT.get(name))

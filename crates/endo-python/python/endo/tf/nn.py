@@ -1,6 +1,8 @@
 """`tf.nn`: activation functions and what losses are made of."""
 
 from .. import _native
+from .._names import absent as _absent
+from .._symbolic import take_symbols as _take_symbols
 from .._dtypes import axes as _axes
 from .._text import written
 from .math import l2_normalize
@@ -99,3 +101,25 @@ def sparse_softmax_cross_entropy_with_logits(labels, logits, name=None):
 
 def top_k(input, k=1, sorted=True, name=None):
     return _native.top_k(input, int(k))
+
+
+_take_symbols(globals())
+
+_ABSENT = {
+    "conv1d": "use keras.layers.Conv1D",
+    "conv2d": "use keras.layers.Conv2D",
+    "depthwise_conv2d": "use keras.layers.DepthwiseConv2D",
+    "max_pool": "use keras.layers.MaxPooling2D",
+    "max_pool2d": "use keras.layers.MaxPooling2D",
+    "avg_pool": "use keras.layers.AveragePooling2D",
+    "avg_pool2d": "use keras.layers.AveragePooling2D",
+    "batch_normalization": "use keras.layers.BatchNormalization",
+    "embedding_lookup": "use tf.gather, or keras.layers.Embedding",
+    "bias_add": "use `x + bias`",
+    "ctc_loss": "use keras.losses.CTC",
+    "weighted_cross_entropy_with_logits": "give losses a sample_weight",
+}
+
+
+def __getattr__(name):
+    raise _absent("tf.nn", globals(), name, _ABSENT.get(name))

@@ -114,9 +114,7 @@ impl Lowering<'_> {
                 ValueLocation::Sequence(Sequence::Load(value))
             } else if let (true, BufferPlace::Constant(start)) = (layout.is_uniform(), place) {
                 let start = start + layout.offset * size;
-                ValueLocation::Tile(
-                    tiles.constant(dtype, &self.plan.constants.bytes()[start..start + size]),
-                )
+                ValueLocation::Tile(tiles.constant(dtype, &self.plan.constants.from(start)[..size]))
             } else if layout.is_uniform() && !self.short {
                 let (to, is_new) = tiles.computed(*buffer, layout.offset, size);
                 if is_new {

@@ -49,6 +49,24 @@ pub(super) trait Lanes: Copy + 'static {
     unsafe fn multiply(x: Self::Vector, y: Self::Vector) -> Self::Vector;
     unsafe fn divide(x: Self::Vector, y: Self::Vector) -> Self::Vector;
     unsafe fn sqrt(x: Self::Vector) -> Self::Vector;
+    /// What is done to each lane of two vectors.
+    #[inline(always)]
+    unsafe fn each(
+        x: Self::Vector,
+        y: Self::Vector,
+        function: impl Fn(Self::Element, Self::Element) -> Self::Element,
+    ) -> Self::Vector {
+        let mut result = x;
+        let (to, from) = (&raw mut result, &raw const y);
+        for lane in 0..Self::WIDTH {
+            // SAFETY: a vector is `WIDTH` elements.
+            unsafe {
+                let to = to.cast::<Self::Element>().add(lane);
+                *to = function(*to, *from.cast::<Self::Element>().add(lane));
+            }
+        }
+        result
+    }
     /// `x * y + z`, rounded once where the processor can.
     unsafe fn multiply_add(x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector;
     /// The sum of the lanes, halves added to halves.

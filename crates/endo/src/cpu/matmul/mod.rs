@@ -21,10 +21,11 @@ mod vector;
 mod x86;
 
 use crate::cpu::pool::Pool;
-use crate::simd::{Adam, AdamW, Descent, Formula, Level, Momentum, Nadam, RmsProp, RoutineKind};
+use crate::simd::Level;
 use lanes::Element;
 use std::ptr::null;
-pub use update::Targets;
+use update::TileUpdate;
+pub use update::{Targets, routine};
 use vector::Dots;
 
 /// The multiply-adds above which a product is shared among threads: below, waking them costs what
@@ -200,17 +201,9 @@ impl Matmul {
         let operands =
             Operands { shape: *self, a, b, bias: null(), c: targets.values[0].cast_mut() };
         let pool = (pool.threads() > 1 && self.work() > SHARED_WORK).then_some(pool);
+        let update = TileUpdate { operands, level, scratch, pool, targets };
         // SAFETY: as the caller promises.
-        unsafe {
-            match targets.kind {
-                RoutineKind::Adam => operands.update::<Adam>(level, scratch, pool, targets),
-                RoutineKind::Nadam => operands.update::<Nadam>(level, scratch, pool, targets),
-                RoutineKind::AdamW => operands.update::<AdamW>(level, scratch, pool, targets),
-                RoutineKind::RmsProp => operands.update::<RmsProp>(level, scratch, pool, targets),
-                RoutineKind::Momentum => operands.update::<Momentum>(level, scratch, pool, targets),
-                RoutineKind::Descent => operands.update::<Descent>(level, scratch, pool, targets),
-            }
-        }
+        unsafe { (targets.tile)((&raw const update).cast()) }
     }
 
     /// `c = a b + bias`, or `c += a b + bias`, in f64; the bias has one element for each column.
@@ -270,25 +263,6 @@ impl Matmul {
         } else {
             Path::Blocked
         }
-    }
-}
-
-impl Operands<f32> {
-    /// Updates by the routine of a formula.
-    ///
-    /// # Safety
-    ///
-    /// As for `Matmul::run_update`.
-    unsafe fn update<F: Formula>(
-        &self,
-        level: Level,
-        scratch: *mut u8,
-        pool: Option<&Pool>,
-        targets: &Targets,
-    ) {
-        let end = targets.by::<F>(self.shape.n);
-        // SAFETY: as the caller promises.
-        unsafe { blocked::run(self, level, scratch.cast(), pool, &end) }
     }
 }
 

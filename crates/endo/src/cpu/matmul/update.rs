@@ -4,9 +4,12 @@
 //!
 //! A routine waits for roots and divisions, a product for multiply-adds. So the rows of a tile are
 //! updated between the terms of the next one, which the processor computes meanwhile.
+use super::Operands;
+use super::blocked;
 use super::lanes::Lanes;
 use super::tile::{End, Tile, edge, prefetch_pair};
-use crate::simd::{Arithmetic, Formula, MOST_RESULTS, MOST_VALUES, RoutineKind};
+use crate::cpu::pool::Pool;
+use crate::simd::{Arithmetic, Float, Level, MOST_RESULTS, MOST_VALUES, Routine, UpdateFormula};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::{Add, Div, Mul, Sub};
@@ -14,8 +17,8 @@ use std::ops::{Add, Div, Mul, Sub};
 /// What a routine reads and writes. Sequences are as long as the gradient.
 #[derive(Clone, Copy)]
 pub struct Targets {
-    /// The routine.
-    pub kind: RoutineKind,
+    /// What updates tiles: [`Routine::tile`].
+    pub tile: unsafe fn(*const ()),
     /// The values of the routine by number, but for the gradient: the weight first, then its slots;
     /// single numbers.
     pub values: [*const f32; MOST_VALUES],
@@ -29,7 +32,7 @@ unsafe impl Sync for Targets {}
 
 impl Targets {
     /// The end of tiles of products with `n` columns.
-    pub(super) fn by<F: Formula>(&self, n: usize) -> Update<F> {
+    fn by<F: UpdateFormula>(&self, n: usize) -> Update<F> {
         Update {
             targets: *self,
             n,
@@ -42,8 +45,37 @@ impl Targets {
     }
 }
 
+/// A product and what is done with it: what [`Routine::tile`] is given.
+pub(super) struct TileUpdate<'a> {
+    pub operands: Operands<f32>,
+    pub level: Level,
+    pub scratch: *mut u8,
+    pub pool: Option<&'a Pool>,
+    pub targets: &'a Targets,
+}
+
+/// The routine of a formula, with the update of tiles.
+pub const fn routine<F: UpdateFormula>() -> Routine {
+    Routine::new::<F>(Some(tile::<F>))
+}
+
+/// Updates by a formula.
+///
+/// # Safety
+///
+/// It is given a [`TileUpdate`]; otherwise as for `Matmul::run_update`.
+unsafe fn tile<F: UpdateFormula>(update: *const ()) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let TileUpdate { operands, level, scratch, pool, targets } =
+            &*update.cast::<TileUpdate<'_>>();
+        let end = targets.by::<F>(operands.shape.n);
+        blocked::run(operands, *level, scratch.cast(), *pool, &end);
+    }
+}
+
 /// The end of tiles that are gradients.
-pub(super) struct Update<F> {
+struct Update<F> {
     targets: Targets,
     /// The columns of the weight.
     n: usize,
@@ -60,13 +92,13 @@ pub(super) struct Update<F> {
 #[repr(align(64))]
 struct Room(MaybeUninit<[f32; 14 * 32]>);
 
-impl<F: Formula> Clone for Update<F> {
+impl<F: UpdateFormula> Clone for Update<F> {
     fn clone(&self) -> Self {
         self.targets.by(self.n)
     }
 }
 
-impl<F: Formula> Update<F> {
+impl<F: UpdateFormula> Update<F> {
     /// Updates the next row of the last tile.
     ///
     /// # Safety
@@ -128,7 +160,7 @@ impl<F: Formula> Update<F> {
     }
 }
 
-impl<F: Formula> End<f32> for Update<F> {
+impl<F: UpdateFormula> End<f32> for Update<F> {
     const TALL: bool = true;
 
     #[inline(always)]
@@ -169,7 +201,7 @@ impl<F: Formula> End<f32> for Update<F> {
     }
 }
 
-impl<F: Formula> Update<F> {
+impl<F: UpdateFormula> Update<F> {
     /// The first element of a tile in the weight, where its sums would lie.
     #[inline(always)]
     fn place<L: Lanes<Element = f32>>(&self, tile: &Tile<L>) -> usize {
@@ -198,16 +230,29 @@ macro_rules! operators {
 }
 operators! { Add add add; Sub sub subtract; Mul mul multiply; Div div divide; }
 
-impl<L: Lanes> Arithmetic for Vector<L> {
+impl<L: Lanes<Element = f32>> Arithmetic for Vector<L> {
     #[inline(always)]
-    fn square(self) -> Self {
-        self * self
+    fn sqrt(self) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { L::sqrt(self.0) })
     }
 
     #[inline(always)]
-    fn root(self) -> Self {
+    fn abs(self) -> Self {
         // SAFETY: as above.
-        Self(unsafe { L::sqrt(self.0) })
+        Self(unsafe { L::each(self.0, self.0, |x, _| Float::abs(x)) })
+    }
+
+    #[inline(always)]
+    fn sign(self) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { L::each(self.0, self.0, |x, _| Float::signum(x)) })
+    }
+
+    #[inline(always)]
+    fn maximum(self, other: Self) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { L::each(self.0, other.0, Float::maximum) })
     }
 }
 
@@ -215,7 +260,8 @@ impl<L: Lanes> Arithmetic for Vector<L> {
 mod tests {
     use super::super::Matmul;
     use crate::cpu::pool::Pool;
-    use crate::simd::{Level, Memory, ROUTINES};
+    use crate::plan::tests::routines;
+    use crate::simd::{Level, Memory};
 
     use super::*;
 
@@ -247,11 +293,10 @@ mod tests {
                 })
                 .collect();
             let singles: Vec<f32> = (0..MOST_VALUES).map(|i| number(100 * i)).collect();
-            for (routine, level) in ROUTINES
-                .iter()
+            for (routine, level) in routines()
+                .into_iter()
                 .flat_map(|routine| Level::available().map(move |level| (routine, level)))
             {
-                let codes = (routine.results)();
                 let sequences = &sequences[..routine.sequences - 1];
                 let mut expected = sequences.to_vec();
                 let mut c = vec![0.0; m * n];
@@ -260,7 +305,7 @@ mod tests {
                 let pointer = scratch.bytes_mut().as_mut_ptr();
                 let mut table: Vec<*const u8> =
                     expected.iter_mut().map(|slot| slot.as_mut_ptr().cast_const().cast()).collect();
-                let results = table[..codes.len()].to_vec();
+                let results = table[..routine.results].to_vec();
                 // SAFETY: all arrays are as large as the product's, and the level is one of the
                 // processor's.
                 unsafe {
@@ -275,9 +320,8 @@ mod tests {
                     )
                 };
                 table.push(c.as_ptr().cast());
-                let values = codes.iter().map(|code| code.values()).max().unwrap();
                 table.extend(
-                    singles[routine.sequences..values]
+                    singles[routine.sequences..routine.values]
                         .iter()
                         .map(|single| (single as *const f32).cast::<u8>()),
                 );
@@ -297,7 +341,7 @@ mod tests {
                     for (value, slot) in values.iter_mut().zip(&got) {
                         *value = slot.as_ptr();
                     }
-                    let targets = Targets { kind: routine.kind, values, results };
+                    let targets = Targets { tile: routine.tile.unwrap(), values, results };
                     // SAFETY: as above.
                     unsafe {
                         product.run_update(level, a.as_ptr(), b.as_ptr(), &targets, pointer, pool)

@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn variables_can_be_swapped_and_old_values_returned() {
-    for new in [Plan::new, Plan::unfused] {
+    for new in [tuned, unfused_plan] {
         let mut build = Builder::default();
         let (a, b) = (
             build.variable(Array::from([1.0_f32, 2.0])),
@@ -27,7 +27,7 @@ fn variables_can_be_swapped_and_old_values_returned() {
 
 #[test]
 fn updates_that_read_each_others_old_values_are_right() {
-    for new in [Plan::new, Plan::unfused] {
+    for new in [tuned, unfused_plan] {
         let mut build = Builder::default();
         let (a, b) = (build.variable(noise([2000])), build.variable(noise([2000])));
         let (old_a, old_b) = (noise([2000]).to_vec::<f32>(), noise([2000]).to_vec::<f32>());
@@ -47,7 +47,7 @@ fn updates_that_read_each_others_old_values_are_right() {
 
 #[test]
 fn a_variable_can_be_given_its_transpose_or_a_broadcast_of_itself() {
-    for new in [Plan::new, Plan::unfused] {
+    for new in [tuned, unfused_plan] {
         let mut build = Builder::default();
         let square_matrix = build.variable(Array::from([[1.0_f32, 2.0], [3.0, 4.0]]));
         let turned = build.view(View::Transpose(vec![1, 0]), square_matrix, [2, 2]);
@@ -65,7 +65,7 @@ fn a_variable_can_be_given_its_transpose_or_a_broadcast_of_itself() {
 
 #[test]
 fn one_value_can_be_written_to_two_variables_and_returned() {
-    for new in [Plan::new, Plan::unfused] {
+    for new in [tuned, unfused_plan] {
         let mut build = Builder::default();
         let (a, b) =
             (build.variable(Array::from([1.0_f32])), build.variable(Array::from([2.0_f32])));
@@ -82,7 +82,7 @@ fn one_value_can_be_written_to_two_variables_and_returned() {
 
 #[test]
 fn a_failed_check_leaves_every_variable_as_it_was() {
-    for new in [Plan::new, Plan::unfused] {
+    for new in [tuned, unfused_plan] {
         for (x, expected) in [(1.0, Ok(())), (f32::NAN, Err(1)), (f32::INFINITY, Err(1))] {
             let mut build = Builder::default();
             let (a, b) = (
@@ -120,15 +120,15 @@ fn joined_updates_give_the_bits_of_single_ones_wherever_the_variables_lie() {
         let inputs: Vec<Array> = lengths.iter().map(|&length| noise([length])).collect();
         let inputs: Vec<&Array> = inputs.iter().collect();
         let graphs = [0, 1, 2].map(|_| updates(lengths));
-        let plan = Plan::new(&graphs[0]);
-        assert!(plan.steps.len() < Plan::unfused(&graphs[0]).steps.len());
+        let plan = tuned(&graphs[0]);
+        assert!(plan.steps.len() < unfused_plan(&graphs[0]).steps.len());
         // One after the other as one loop goes through them, as they were made, and one by one.
         let order: Vec<_> =
             plan.order().into_iter().map(|index| graphs[0].variables[index].clone()).collect();
         VariableBlock::gather(&order).unwrap();
         execute(&plan, &graphs[0], &inputs, 2).unwrap();
         execute(&plan, &graphs[1], &inputs, 1).unwrap();
-        execute(&Plan::unfused(&graphs[2]), &graphs[2], &inputs, 1).unwrap();
+        execute(&unfused_plan(&graphs[2]), &graphs[2], &inputs, 1).unwrap();
         let [ordered, made, single] = graphs.each_ref().map(values);
         assert_eq!((&ordered, &made), (&single, &single), "{lengths:?}");
         assert_ne!(single, values(&updates(lengths)));
@@ -137,7 +137,7 @@ fn joined_updates_give_the_bits_of_single_ones_wherever_the_variables_lie() {
 
 #[test]
 fn updates_that_are_routines_give_the_bits_of_single_operations() {
-    for (ahead, name) in [(false, "adam"), (true, "nadam")] {
+    for (ahead, name) in [(false, "moving"), (true, "ahead")] {
         for lengths in [&[900, 30, 1, 240][..], &[17], &[40_000], &[16, 5000, 17]] {
             let inputs: Vec<Array> = lengths.iter().map(|&length| noise([length])).collect();
             let graph = || optimizer(lengths, ahead);
@@ -153,8 +153,8 @@ fn updates_that_are_routines_give_the_bits_of_single_operations() {
 fn updates_that_share_what_they_read_or_follow_each_other_give_the_bits_of_single_ones() {
     let (x, w) = (noise([30, 30]), noise([30, 30]));
     for (fused, single) in entangled().into_iter().zip(entangled()) {
-        let got = execute(&Plan::new(&fused), &fused, &[&x, &w], 1).unwrap();
-        let want = execute(&Plan::unfused(&single), &single, &[&x, &w], 1).unwrap();
+        let got = execute(&tuned(&fused), &fused, &[&x, &w], 1).unwrap();
+        let want = execute(&unfused_plan(&single), &single, &[&x, &w], 1).unwrap();
         assert_eq!((got, values(&fused)), (want, values(&single)));
     }
 }

@@ -163,6 +163,6 @@ mod tests {
         assert_eq!(layer.bias().unwrap().shape().sizes(), [2, 2]);
         assert_eq!(layer.bias().unwrap().name(), "scaled/bias");
         let noted = Layer::<Tensor, _>::hyperparameters(&layer).to_string();
-        assert!(noted.ends_with("zero_output_for_mask=false, factor=0.5"), "{noted}");
+        assert!(noted.ends_with("stateful=false, factor=0.5"), "{noted}");
     }
 }

@@ -4,10 +4,18 @@
 //! make: alike, as routines, from a gradient, and entangled with each other.
 
 use crate::array::Array;
+use crate::cpu::ProcessorTuning;
+use crate::cpu::matmul::routine;
 use crate::dtype::DType;
-use crate::graph::{Check, Elementwise, Graph, Node, NodeId, Op, Output, Transposed, View};
+use crate::graph::{
+    Check, Elementwise, Formula, Graph, Node, NodeId, Op, Output, Transposed, View,
+};
+use crate::plan::Plan;
 use crate::shape::Shape;
-use crate::simd::{Binary, Comparison, Float, Loops, Reduction, Unary};
+use crate::simd::{
+    Arithmetic, Binary, Comparison, Loops, MOST_RESULTS, MOST_VALUES, Ordered, Reduction, Routine,
+    Scalar, Unary, UpdateFormula,
+};
 use crate::site::Site;
 use crate::variable::Variable;
 
@@ -16,11 +24,12 @@ const fn floats(
     name: &'static str,
     arity: usize,
     output: Output,
+    formula: Formula,
     loops: [Loops; 2],
 ) -> Elementwise {
     let [single, double] = loops;
     let loops = [Some(single), Some(double), None, None];
-    Elementwise { name, arity, output, loops, gradient: None, domain: [-1.0, 1.0] }
+    Elementwise { name, arity, output, formula, loops, gradient: None, domain: [-1.0, 1.0] }
 }
 
 macro_rules! operation {
@@ -35,17 +44,23 @@ macro_rules! operation {
         pub mod $module {
             use super::*;
 
-            struct Formula;
+            struct Rule;
 
-            impl $trait for Formula {
-                fn apply<F: Float>($($x: F),+) -> F {
+            impl $trait for Rule {
+                fn apply<F: Scalar>($($x: F),+) -> F {
                     $formula
                 }
             }
 
             const LOOPS: [Loops; 2] =
-                [Loops::$constructor::<Formula, f32>(), Loops::$constructor::<Formula, f64>()];
-            pub static OPERATION: Elementwise = floats($name, $arity, Output::Same, LOOPS);
+                [Loops::$constructor::<Rule, f32>(), Loops::$constructor::<Rule, f64>()];
+            const FORMULA: Formula = |values, _| {
+                let mut values = values.iter();
+                $(let $x = *values.next().expect("an operand");)+
+                Rule::apply($($x),+)
+            };
+            pub static OPERATION: Elementwise =
+                floats($name, $arity, Output::Same, FORMULA, LOOPS);
         }
     };
 }
@@ -62,17 +77,17 @@ operation!(negative, "negative", 1, Unary, unary, |x| -x);
 pub mod less {
     use super::*;
 
-    struct Formula;
+    struct Less;
 
-    impl Comparison for Formula {
-        fn apply<T: PartialOrd + Copy>(a: T, b: T) -> bool {
-            a < b
+    impl Comparison for Less {
+        fn apply<T: Ordered>(a: T, b: T) -> T::Truth {
+            a.less(b)
         }
     }
 
-    const LOOPS: [Loops; 2] =
-        [Loops::comparison::<Formula, f32>(), Loops::comparison::<Formula, f64>()];
-    pub static OPERATION: Elementwise = floats("less", 2, Output::Bool, LOOPS);
+    const LOOPS: [Loops; 2] = [Loops::comparison::<Less, f32>(), Loops::comparison::<Less, f64>()];
+    pub static OPERATION: Elementwise =
+        floats("less", 2, Output::Bool, |x, _| Less::apply(x[0], x[1]), LOOPS);
 }
 
 /// The choice between two values.
@@ -80,7 +95,18 @@ pub mod select {
     use super::*;
 
     const LOOPS: [Loops; 2] = [Loops::select::<f32>(), Loops::select::<f64>()];
-    pub static OPERATION: Elementwise = floats("where", 3, Output::Same, LOOPS);
+    pub static OPERATION: Elementwise =
+        floats("where", 3, Output::Same, |x, _| Ordered::select(x[0], x[1], x[2]), LOOPS);
+}
+
+/// The plan that the processor runs.
+pub fn tuned(graph: &Graph) -> Plan {
+    Plan::new(graph, &ProcessorTuning)
+}
+
+/// The plan of one operation after the other.
+pub fn unfused_plan(graph: &Graph) -> Plan {
+    Plan::unfused(graph, &ProcessorTuning)
 }
 
 /// A graph that grows node by node.
@@ -187,8 +213,38 @@ impl Builder {
     pub fn outputs<const N: usize>(&mut self, outputs: [NodeId; N]) -> Graph {
         self.graph.outputs = outputs.to_vec();
         self.graph.scopes = vec![String::new()];
+        self.graph.routines = routines();
         std::mem::take(&mut self.graph)
     }
+}
+
+/// The update that [`Builder::update`] writes down.
+pub struct Moving<const AHEAD: bool>;
+
+impl<const AHEAD: bool> UpdateFormula for Moving<AHEAD> {
+    const NAME: &'static str = if AHEAD { "ahead" } else { "moving" };
+    const SEQUENCES: usize = 4;
+    const VALUES: usize = if AHEAD { 10 } else { 8 };
+    const RESULTS: usize = 3;
+
+    #[inline(always)]
+    fn results<A: Arithmetic>(values: [A; MOST_VALUES]) -> [A; MOST_RESULTS] {
+        let [w, m, v, g, rate_1, rate_2, rate, epsilon, share, scale, ..] = values;
+        let m = m + (g - m) * rate_1;
+        let v = v + (g.square() - v) * rate_2;
+        let (mut step, mut root) = (m * rate, v.sqrt());
+        if AHEAD {
+            step = step + g * share;
+            root = root * scale;
+        }
+        [w - step / (root + epsilon), m, v, v]
+    }
+}
+
+/// The routines of [`Moving`].
+pub fn routines() -> Vec<&'static Routine> {
+    const ROUTINES: [&Routine; 2] = [&routine::<Moving<false>>(), &routine::<Moving<true>>()];
+    ROUTINES.to_vec()
 }
 
 impl Builder {
@@ -255,7 +311,7 @@ pub fn updates(lengths: &[usize]) -> Graph {
     build.outputs([])
 }
 
-/// A graph of the updates of Adam, or of Nadam, which are one routine each.
+/// A graph of the updates of [`Moving`], which are one routine each.
 pub fn optimizer(lengths: &[usize], ahead: bool) -> Graph {
     let mut build = Builder::default();
     let numbers = build.numbers();

@@ -3,52 +3,52 @@
 //! In: elements of all magnitudes, aligned to an element only. Out: a failure where a level differs
 //! from the formula, or where something is written past the end.
 
-use super::super::exponential;
 use super::*;
+use crate::simd::{Integer, Ordered, Scalar, Truth};
 
 struct Mixed;
 impl Unary for Mixed {
-    fn apply<F: Float>(x: F) -> F {
-        exponential::tanh(x) + F::round(x)
+    fn apply<F: Scalar>(x: F) -> F {
+        x.tanh() + x.round()
     }
 }
 impl Binary for Mixed {
-    fn apply<F: Float>(x: F, y: F) -> F {
+    fn apply<F: Scalar>(x: F, y: F) -> F {
         x.mul_add(y, x.maximum(y))
     }
 }
 impl Ternary for Mixed {
-    fn apply<F: Float>(x: F, y: F, z: F) -> F {
-        F::select(x < y, z, x / y)
+    fn apply<F: Scalar>(x: F, y: F, z: F) -> F {
+        F::select(x.less(y), z, x / y)
     }
 }
 impl Predicate for Mixed {
-    fn apply<F: Float>(x: F) -> bool {
-        x.is_finite() & (x > F::ZERO)
+    fn apply<F: Scalar>(x: F) -> F::Truth {
+        x.is_finite() & x.greater(F::ZERO)
     }
 }
 impl Comparison for Mixed {
-    fn apply<T: PartialOrd + Copy>(x: T, y: T) -> bool {
-        x <= y
+    fn apply<T: Ordered>(x: T, y: T) -> T::Truth {
+        x.less_equal(y)
     }
 }
 impl Integer1 for Mixed {
-    fn apply(x: i32) -> i32 {
+    fn apply<I: Integer>(x: I) -> I {
         x.wrapping_abs()
     }
 }
 impl Integer2 for Mixed {
-    fn apply(x: i32, y: i32) -> i32 {
-        if y == 0 { 0 } else { x.wrapping_div(y) }
+    fn apply<I: Integer>(x: I, y: I) -> I {
+        x.divide_or_zero(y)
     }
 }
 impl Logical1 for Mixed {
-    fn apply(x: bool) -> bool {
+    fn apply<T: Truth>(x: T) -> T {
         !x
     }
 }
 impl Logical2 for Mixed {
-    fn apply(x: bool, y: bool) -> bool {
+    fn apply<T: Truth>(x: T, y: T) -> T {
         x ^ y
     }
 }
@@ -113,7 +113,7 @@ fn check_floats<T: Real + std::fmt::Debug + Default>(element: fn(f64) -> T) {
     fn value<T: Real, F: Float>(plain: impl Fn() -> T, fused: impl Fn() -> F, level: Level) -> T {
         if level == Level::Baseline { plain() } else { T::from_f64(fused().to_f64()) }
     }
-    let wide = |v: &[T], i: usize| T::Fused::from_f64(v[i].to_f64());
+    let wide = |v: &[T], i: usize| <T::Fused as Float>::from_f64(v[i].to_f64());
     let unary = |level, i| {
         value(|| <Mixed as Unary>::apply(x[i]), || <Mixed as Unary>::apply(wide(&x, i)), level)
     };

@@ -79,7 +79,7 @@ mod tests {
         without.fit(&data(), Fit::epochs(1)).unwrap();
         with.fit(&data(), Fit::epochs(1).probe(Probe::updates("*"))).unwrap();
         let [(plain, _), (unread, _)] = [&without, &with].map(steps);
-        assert_eq!(plain[0].program.offsets(), unread[0].program.offsets());
+        assert_eq!(plain[0].program.plan().order(), unread[0].program.plan().order());
     }
 
     #[test]

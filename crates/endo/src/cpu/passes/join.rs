@@ -2,14 +2,13 @@
 //! long loop costs less than many short ones.
 //!
 //! In: a draft with its steps in order. Out: fewer steps; the first of the updates has the others
-//! as its repeats. What they read from the arena is placed side by side by [`super::place`], and
-//! variables lie in the order that [`order`] tells, so that all of them are one sequence to whoever
-//! runs the loop.
+//! as its repeats. What they read from the arena is placed side by side when places are
+//! given, and variables lie in the order that [`Plan::order`](crate::plan::Plan::order) tells, so
+//! that all of them are one sequence to whoever runs the loop.
 
 use std::collections::HashSet;
 
-use super::emit::Draft;
-use super::{Action, FusedLoop, Load, Plan, PlanStep, Repeat, Store};
+use crate::plan::{Action, Draft, FusedLoop, Load, PlanStep, Repeat, Store};
 
 /// Longer sequences are worth a loop of their own.
 pub const LONGEST: usize = 1 << 14;
@@ -156,40 +155,4 @@ fn repeat(draft: &Draft, first: &FusedLoop, other: &FusedLoop) -> Option<Repeat>
         loads: other.loads.iter().map(|load| load.buffer).collect(),
         stores: other.stores.iter().map(|store| store.buffer).collect(),
     })
-}
-
-/// The loops that others have joined.
-pub fn joined(steps: &[PlanStep]) -> impl Iterator<Item = &FusedLoop> {
-    steps.iter().filter_map(|step| step.action.as_loop()).filter(|body| !body.repeats.is_empty())
-}
-
-/// The buffers that a loop and its repeats go through one after the other: those of each load of
-/// sequences and of each store.
-pub fn sequences(body: &FusedLoop) -> impl Iterator<Item = Vec<usize>> {
-    let of_load = |value: usize| {
-        let repeats = body.repeats.iter().map(move |repeat| repeat.loads[value]);
-        std::iter::once(body.loads[value].buffer).chain(repeats).collect()
-    };
-    let of_store = |store: usize| {
-        let repeats = body.repeats.iter().map(move |repeat| repeat.stores[store]);
-        std::iter::once(body.stores[store].buffer).chain(repeats).collect()
-    };
-    let loads = (0..body.loads.len()).filter(|&value| !body.loads[value].layout.is_uniform());
-    loads.map(of_load).chain((0..body.stores.len()).map(of_store))
-}
-
-/// The order in which the variables of a plan should lie in memory: those that a joined loop goes
-/// through one after the other.
-pub fn order(plan: &Plan) -> Vec<usize> {
-    let mut order: Vec<usize> = Vec::new();
-    let mut seen = vec![false; plan.variables.len()];
-    let buffers = joined(&plan.steps).flat_map(sequences).flatten();
-    let variables = buffers.filter_map(|buffer| plan.buffers[buffer].place.variable());
-    let all = variables.chain(0..plan.variables.len());
-    for index in all {
-        if !std::mem::replace(&mut seen[index], true) {
-            order.push(index);
-        }
-    }
-    order
 }

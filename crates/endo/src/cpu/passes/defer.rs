@@ -6,10 +6,9 @@
 //! only the check and one routine need the result are part of the routine's step. The check looks
 //! at their operands instead, which are smaller.
 
-use super::emit::Draft;
+use crate::plan::{Action, Draft, FusedLoop, Guard, Product, Update, Users};
+
 use super::join::LONGEST;
-use super::schedule::Users;
-use super::{Action, FusedLoop, Guard, Product, Update};
 
 /// Moves products to the updates that need them.
 pub fn defer(draft: &mut Draft) {
@@ -80,12 +79,12 @@ fn is_worth_it(draft: &Draft, product: &Product) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Builder, gradient, negative};
-    use super::super::{Plan, PlanStep};
     use super::*;
     use crate::array::Array;
     use crate::dtype::DType;
     use crate::graph::{NodeId, Op, Transposed};
+    use crate::plan::tests::{Builder, gradient, negative, tuned};
+    use crate::plan::{Plan, PlanStep};
 
     fn updates(plan: &Plan) -> usize {
         plan.steps
@@ -96,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_gradient_of_a_large_weight_is_computed_where_it_is_used() {
-        let plan = Plan::new(&gradient([200, 32, 150], false, |_, _| {}));
+        let plan = tuned(&gradient([200, 32, 150], false, |_, _| {}));
         let [first, second] = &plan.steps[..] else { panic!("{plan}") };
         let (Action::Guard(guard), Action::Update(update)) = (&first.action, &second.action) else {
             panic!("{plan}")
@@ -113,7 +112,7 @@ mod tests {
     #[test]
     fn gradients_that_are_small_or_needed_elsewhere_are_computed_before() {
         let without = |size, more: &dyn Fn(&mut Builder, NodeId)| {
-            let plan = Plan::new(&gradient(size, true, more));
+            let plan = tuned(&gradient(size, true, more));
             assert_eq!(updates(&plan), 0, "{plan}");
         };
         let size = [200, 32, 150];
@@ -126,13 +125,13 @@ mod tests {
             let opposite = build.elementwise(&negative::OPERATION, &[gradient]);
             build.graph = build.outputs([opposite]);
         });
-        assert_eq!(updates(&Plan::new(&gradient(size, true, |_, _| {}))), 1);
+        assert_eq!(updates(&tuned(&gradient(size, true, |_, _| {}))), 1);
     }
 
     #[test]
     fn a_gradient_of_no_terms_is_computed_before() {
-        assert_eq!(updates(&Plan::new(&gradient([200, 0, 150], false, |_, _| {}))), 0);
-        assert_eq!(updates(&Plan::new(&gradient([200, 1, 150], false, |_, _| {}))), 1);
+        assert_eq!(updates(&tuned(&gradient([200, 0, 150], false, |_, _| {}))), 0);
+        assert_eq!(updates(&tuned(&gradient([200, 1, 150], false, |_, _| {}))), 1);
     }
 
     #[test]
@@ -142,7 +141,7 @@ mod tests {
             build.variable(Array::full([200, 150], 0.5, DType::F32));
             build.write(3, gradient);
         });
-        let plan = Plan::new(&graph);
+        let plan = tuned(&graph);
         assert_eq!(updates(&plan), 0, "{plan}");
     }
 
@@ -158,7 +157,7 @@ mod tests {
         build.update(gradient, numbers, false);
         let opposite = build.elementwise(&negative::OPERATION, &[x]);
         build.write(0, opposite);
-        let plan = Plan::new(&build.outputs([]));
+        let plan = tuned(&build.outputs([]));
         assert_eq!(updates(&plan), 0, "{plan}");
     }
 }

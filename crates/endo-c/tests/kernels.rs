@@ -1,0 +1,104 @@
+//! Kernels by their names and attributes, also those that no method of a tensor makes alone.
+
+mod support;
+
+use endo::Site;
+use endo::graph::{Graph, Node, NodeId, Op};
+use endo::ops::saved;
+use endo::prelude::*;
+
+use support::{Bound, Session, numbers};
+
+#[test]
+fn every_kernel_of_the_library_has_text_in_c() {
+    let known: Vec<&str> = endo_c::kernel_names().collect();
+    let missing: Vec<&str> = saved::kernel_names().filter(|name| !known.contains(name)).collect();
+    assert!(missing.is_empty(), "kernels to be added to `KERNELS` in src/kernels: {missing:?}");
+}
+
+/// A graph of one kernel.
+fn kernel(name: &str, attributes: &[i64], inputs: &[Array], output: (&[usize], DType)) -> Graph {
+    let op = saved::named(name, attributes).unwrap_or_else(|| panic!("{name} of {attributes:?}"));
+    let mut graph = Graph { scopes: vec![String::new()], ..Graph::default() };
+    let site = Site::caller();
+    let mut node = |op, inputs: Vec<NodeId>, shape: Shape, dtype| {
+        graph.nodes.push(Node { op, inputs, shape, dtype, scope: 0, site });
+        NodeId(graph.nodes.len() as u32 - 1)
+    };
+    let ids: Vec<NodeId> = inputs
+        .iter()
+        .enumerate()
+        .map(|(index, x)| node(Op::Input(index), Vec::new(), x.shape().clone(), x.dtype()))
+        .collect();
+    let last = node(op, ids.clone(), output.0.into(), output.1);
+    graph.inputs = ids;
+    graph.outputs = vec![last];
+    graph
+}
+
+#[test]
+fn kernels_are_computed_for_all_types_and_attributes() {
+    let mut session = Session::default();
+    let mut check = |name: &str, attributes: &[i64], inputs: &[Array], shape: &[usize], dtype| {
+        let graph = kernel(name, attributes, inputs, (shape, dtype));
+        session.train(&format!("{name} {attributes:?}"), &graph, &[inputs.to_vec()], Bound::ONCE);
+    };
+    let of = |shape: &[usize], dtype, seed| numbers(shape, dtype, [-3.0, 3.0], seed);
+    let (shape, all) = ([2, 5, 3], DType::ALL);
+    for (seed, dtype) in all.into_iter().enumerate() {
+        let x = of(&shape, dtype, seed as u64);
+        let indices = numbers([4], DType::I32, [-7.0, 7.0], 1);
+        for [exclusive, reverse] in [[0, 0], [0, 1], [1, 0], [1, 1]] {
+            check("cumsum", &[1, exclusive, reverse], &[x.clone()], &shape, dtype);
+            check("cumprod", &[2, exclusive, reverse], &[x.clone()], &shape, dtype);
+        }
+        for descending in [0, 1] {
+            check("argsort", &[descending], &[x.clone()], &shape, DType::I32);
+        }
+        check("argmax", &[], &[x.clone()], &[2, 5], DType::I32);
+        check("argmin", &[], &[x.clone()], &[2, 5], DType::I32);
+        check("gather", &[1], &[x.clone(), indices.clone()], &[2, 4, 3], dtype);
+        check("gather", &[1], &[of(&[2, 0, 3], dtype, 1), indices.clone()], &[2, 4, 3], dtype);
+        let along = numbers([2, 4, 3], DType::I32, [-7.0, 7.0], 2);
+        check("take_along_axis", &[1], &[x.clone(), along.clone()], &[2, 4, 3], dtype);
+        if dtype != DType::Bool {
+            let values = of(&[2, 4, 3], dtype, 5);
+            let to = [1, 0, 2, 5, 3];
+            check("scatter_add", &to, &[values.clone(), indices], &shape, dtype);
+            let to = [1, 1, 2, 5, 3];
+            check("scatter_add", &to, &[values, along], &shape, dtype);
+        }
+        let parts = [x.clone(), of(&[2, 0, 3], dtype, 3), of(&[2, 2, 3], dtype, 4)];
+        check("concatenate", &[1], &parts, &[2, 7, 3], dtype);
+        check("unslice", &[1, 1, 9, -2, 0, 1], &[x.clone()], &[3, 10, 3], dtype);
+        check("unslice", &[], &[of(&[], dtype, 1)], &[], dtype);
+        // Sizes, strides, dilations, beginnings and counts of windows over two axes.
+        let fill = 0.5_f64.to_bits() as i64;
+        let windows = [[3, 2, 1, 1, 3], [2, 1, 2, 0, 4]];
+        let numbers: Vec<i64> = windows.concat();
+        let image = of(&[2, 5, 6, 2], dtype, 6);
+        let taken = [2, 3, 4, 3, 2, 2];
+        let attributes = [vec![fill], numbers.clone()].concat();
+        check("windows", &attributes, &[image], &taken, dtype);
+        check("overlap_add", &numbers, &[of(&taken, dtype, 7)], &[2, 5, 6, 2], dtype);
+    }
+    for dtype in [DType::F32, DType::F64] {
+        let [a, b] = [1, 2].map(|seed| of(&shape, dtype, seed));
+        check("linear_recurrence", &[1, 0], &[a.clone(), b.clone()], &shape, dtype);
+        check("linear_recurrence", &[0, 1], &[a.clone(), b.clone()], &shape, dtype);
+        check("dots", &[0, 1, 1, 1], &[a.clone(), b.clone()], &[2], DType::F64);
+        let bits = |bound: f64| bound.to_bits() as i64;
+        let bounds = [-1.0, 1.0, f64::NEG_INFINITY, f64::INFINITY].map(bits);
+        let attributes = [vec![4], bounds.to_vec()].concat();
+        check("summaries", &attributes, &[a, b], &[2, 11], DType::F64);
+        for counter in [vec![7, 3], vec![7, 3, 1, 1_000_003, 5]] {
+            let counter = Array::new([counter.len()], counter).unwrap();
+            check("random_uniform", &[9], &[counter.clone()], &[23], dtype);
+            check("random_uniform", &[9, 23], &[counter], &[23], dtype);
+        }
+    }
+    let nan = Array::from([2.0_f32, f32::NAN, -0.0, 0.0, f32::NAN, 2.0]);
+    check("argsort", &[0], &[nan.clone()], &[6], DType::I32);
+    check("argsort", &[1], &[nan], &[6], DType::I32);
+    session.run();
+}

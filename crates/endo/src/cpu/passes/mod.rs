@@ -1,0 +1,34 @@
+//! What the processor does to plans in the making: one file for each pass.
+//!
+//! In: a draft with its steps in order. Out: `join` makes one loop of updates that are alike,
+//! `combine` one instruction of several, and `defer` computes gradients of large weights where they
+//! are used.
+
+mod combine;
+mod defer;
+mod join;
+
+use crate::plan::{Draft, Tuning};
+use crate::simd::{Memory, Routine};
+
+/// The passes of the processor, and its cache lines.
+pub struct ProcessorTuning;
+
+impl Tuning for ProcessorTuning {
+    fn tune(&self, draft: &mut Draft, routines: &[&'static Routine]) {
+        join::join(draft);
+        combine::combine(draft, routines);
+        defer::defer(draft);
+    }
+
+    fn line(&self) -> usize {
+        Memory::LINE
+    }
+
+    /// Whole cache lines, and one more where buffers of this size would start at distances that
+    /// fall into few sets of the cache.
+    fn room(&self, bytes: usize) -> usize {
+        let bytes = Memory::round_up(bytes);
+        if bytes > 0 && bytes.is_multiple_of(1024) { bytes + Memory::LINE } else { bytes }
+    }
+}

@@ -1,0 +1,154 @@
+//! [`Processor`]: the [`Runner`] that is used unless another is asked for.
+//!
+//! In: plans. Out: runs on this machine's processor, from any thread; runs that write variables
+//! exclude each other. Workspaces stay, as many as ran at once, for each number of threads.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::array::Array;
+use crate::cpu::{self, ProcessorTuning, VariableMemory, Workspace};
+use crate::error::{Error, Result};
+use crate::plan::{Plan, Tuning};
+use crate::simd::Memory;
+use crate::variable::{Variable, VariableBlock};
+
+use super::runner::{Failure, Pool, Prepared, Runner};
+
+/// This machine's processor.
+pub struct Processor;
+
+impl Runner for Processor {
+    fn tuning(&self) -> &dyn Tuning {
+        &ProcessorTuning
+    }
+
+    fn prepare(&self, plan: Plan, variables: &[Variable]) -> Result<Box<dyn Prepared>> {
+        let bytes = plan.constants.bytes;
+        let constants = cpu::constants(&plan)
+            .ok_or_else(|| Error::out_of_memory("what a plan holds of constants", bytes))?;
+        Ok(Box::new(PreparedPlan {
+            writes: plan.writes(),
+            plan,
+            constants,
+            variables: variables.to_vec(),
+            binding: Mutex::new(None),
+            idle: Mutex::new(Vec::new()),
+        }))
+    }
+}
+
+/// A plan with what its runs share.
+struct PreparedPlan {
+    plan: Plan,
+    constants: Arc<Memory>,
+    variables: Vec<Variable>,
+    writes: bool,
+    binding: Mutex<Option<Binding>>,
+    idle: Mutex<Vec<Ready>>,
+}
+
+/// What a run needs, and where the variables were in the last one.
+struct Ready {
+    workspace: Workspace,
+    binding: Binding,
+}
+
+#[derive(Clone)]
+struct Binding {
+    block: Arc<VariableBlock>,
+    offsets: Arc<[usize]>,
+}
+
+impl Prepared for PreparedPlan {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn run(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<(), Failure> {
+        let ready = {
+            let mut idle = lock(&self.idle);
+            let fitting =
+                idle.iter().rposition(|ready| ready.workspace.threads() == pool.threads());
+            fitting.map(|index| idle.swap_remove(index))
+        };
+        let mut ready = ready.map_or_else(|| self.ready(pool.threads()), Ok)?;
+        let mut result = self.run_in(&mut ready, inputs, pool);
+        for (index, output) in outputs.iter_mut().enumerate() {
+            result = result.and_then(|()| {
+                let bytes = ready.workspace.output(&self.plan, index);
+                output.try_copy_from_bytes(bytes).map_err(Failure::Error)
+            });
+        }
+        lock(&self.idle).push(ready);
+        result
+    }
+
+    fn lay_out(&self) -> Result<()> {
+        self.bind().map(|_| ())
+    }
+}
+
+impl PreparedPlan {
+    fn ready(&self, threads: usize) -> Result<Ready> {
+        let out_of_memory = || Error::out_of_memory("a run", self.plan.arena_bytes());
+        let workspace = Workspace::try_new(&self.plan, self.constants.clone(), threads)
+            .ok_or_else(out_of_memory)?;
+        Ok(Ready { workspace, binding: self.bind()? })
+    }
+
+    fn run_in(
+        &self,
+        Ready { workspace, binding }: &mut Ready,
+        inputs: &[&Array],
+        pool: &Pool,
+    ) -> Result<(), Failure> {
+        loop {
+            let Binding { block, offsets } = &*binding;
+            if self.writes {
+                let mut content = block.write();
+                if !content.is_retired() {
+                    let variables = VariableMemory::Write(content.bytes_mut());
+                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool)
+                        .map_err(failure);
+                }
+            } else {
+                let content = block.read();
+                if !content.is_retired() {
+                    let variables = VariableMemory::Read(content.bytes());
+                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool)
+                        .map_err(failure);
+                }
+            }
+            *binding = self.bind()?;
+        }
+    }
+
+    /// Where the variables lie now: those of a block that is retired have moved to a larger one.
+    fn bind(&self) -> Result<Binding> {
+        let mut known = lock(&self.binding);
+        known.take_if(|binding| binding.block.read().is_retired());
+        if let Some(binding) = &*known {
+            return Ok(binding.clone());
+        }
+        let order = self.plan.order();
+        let variables: Vec<Variable> =
+            order.iter().map(|&index| self.variables[index].clone()).collect();
+        let (block, placed) = VariableBlock::gather(&variables)?;
+        let mut offsets = vec![0; placed.len()];
+        for (index, offset) in order.into_iter().zip(placed) {
+            offsets[index] = offset;
+        }
+        Ok(known.insert(Binding { block, offsets: offsets.into() }).clone())
+    }
+}
+
+fn failure(failure: cpu::Failure) -> Failure {
+    match failure {
+        cpu::Failure::NotFinite(check) => Failure::NotFinite(check),
+        cpu::Failure::Effect(error) => Failure::Error(error),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
