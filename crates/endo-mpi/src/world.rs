@@ -25,8 +25,10 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How often a rank that waits looks for messages that come unasked.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// How long a rank that waits keeps its core.
-const SPIN: Duration = Duration::from_millis(2);
+/// How long a rank that waits keeps its core, and how long it then leaves it to others that have
+/// something to do, before it sleeps in between.
+const SPIN: Duration = Duration::from_micros(20);
+const YIELD: Duration = Duration::from_millis(2);
 
 /// The processes that `mpirun` or `srun` has started together. MPI ends when it and all models that
 /// are distributed over it are dropped.
@@ -219,7 +221,11 @@ impl Link for MpiLink {
                     }
                 }
             }
-            if now - start < SPIN { thread::yield_now() } else { thread::sleep(LOOK / 20) }
+            match now - start {
+                waited if waited < SPIN => std::hint::spin_loop(),
+                waited if waited < YIELD => thread::yield_now(),
+                _ => thread::sleep(LOOK / 20),
+            }
         }
         Ok(())
     }

@@ -51,8 +51,15 @@ fn numbers(job: &str, ranks: usize) -> String {
     first
 }
 
+/// That numbers of ranks have the same bits; these are written to the folder that `ENDO_MPI_BITS`
+/// names, to be compared with those of another library of MPI.
 fn same_on(job: &str, numbers_of_ranks: &[usize]) {
     let alone = numbers(job, 1);
+    if let Some(folder) = std::env::var_os("ENDO_MPI_BITS") {
+        let folder = std::path::PathBuf::from(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(job), &alone).unwrap();
+    }
     for &ranks in numbers_of_ranks {
         assert!(numbers(job, ranks) == alone, "{job}: {ranks} ranks have other bits than 1");
     }

@@ -33,9 +33,11 @@ impl Drop for Folder {
     }
 }
 
-/// `mpirun` with so many ranks, more than there are cores if need be.
+/// `mpirun` with so many ranks, more than there are cores if need be; the one that `ENDO_MPIRUN`
+/// names, where there are several.
 pub fn mpirun(ranks: usize) -> Command {
-    let mut command = Command::new("mpirun");
+    let launcher = std::env::var("ENDO_MPIRUN").unwrap_or_else(|_| "mpirun".to_string());
+    let mut command = Command::new(launcher);
     command.args(["-n", &ranks.to_string()]);
     for (name, value) in [
         ("OMPI_ALLOW_RUN_AS_ROOT", "1"),

@@ -91,7 +91,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     /// by a plan that writes nothing: in one plan with it, sums would be cut into other parts and
     /// rounded differently.
     pub fn begin(&mut self, due: Vec<ProbeRequest>) {
-        (self.due, self.traced) = (due, false);
+        (self.due, self.traced, self.seen) = (due, false, None);
     }
 
     /// Computes what the next step of such a batch shows, and runs no step.

@@ -19,13 +19,13 @@ use super::{Steps, Terms};
 impl<I: Tree, O: Tree> Steps<I, O> {
     /// What the step of a shard gives out: its divisors, or its terms and what else is summed as
     /// wide numbers, and then its gradients; nothing in the last stage. `totals` are what metrics
-    /// add up in, `states` what layers assign.
+    /// add up in, `states` what layers assign where the shard has so many rows.
     #[track_caller]
     pub(super) fn end_shard(
         &self,
         terms: Terms,
         totals: &[Variable],
-        mut states: Vec<Variable>,
+        (mut states, rows): (Vec<Variable>, usize),
         cx: &mut Context,
         made: &RefCell<StepOutputs>,
     ) -> Vec<Tensor> {
@@ -37,7 +37,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 true
             }
         });
-        self.check_shard(totals, &states, cx);
+        self.check_shard(totals, &states, rows, cx);
         let names = terms.names();
         let count = names.count();
         let Some(shard) = &cx.shard else { return Vec::new() };
@@ -67,7 +67,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     /// Records what cannot be cut into shards, and warns of what then is of each shard.
     #[track_caller]
-    fn check_shard(&self, totals: &[Variable], states: &[Variable], cx: &Context) {
+    fn check_shard(&self, totals: &[Variable], states: &[Variable], rows: usize, cx: &Context) {
         let names = |variables: &[&Variable]| {
             spelling::listed(variables.iter().map(|variable| variable.name()))
         };
@@ -92,6 +92,16 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 names(&states)
             );
             return refuse(message, "test the model without shards");
+        }
+        let is_of_rows =
+            |state: &&Variable| state.shape().rank() > 1 && state.shape().first() == Some(&rows);
+        let of_rows: Vec<&Variable> = states.iter().filter(is_of_rows).collect();
+        if !of_rows.is_empty() {
+            let message = format!(
+                "layers carry {} for each row from batch to batch, and batches are cut into shards",
+                names(&of_rows)
+            );
+            return refuse(message, "train the model without shards");
         }
         let whole: Vec<&Variable> =
             states.iter().filter(|state| !state.dtype().is_float()).collect();

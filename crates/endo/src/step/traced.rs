@@ -139,7 +139,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let totals = self.metric_totals(cx);
         let states = assigned_states(&totals, cx);
         if shard.is_some() {
-            return self.end_shard(terms, &totals, states, cx, made);
+            return self.end_shard(terms, &totals, (states, batch), cx, made);
         }
         if !is_training {
             // What a custom step assigns itself ends with the step.

@@ -80,11 +80,12 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let Some(sharded) = &mut self.sharded else { return Ok(()) };
         let started = self.options.recorder.start();
         let due = self.options.recorder.due();
-        if !due.is_empty() {
+        let reads = !due.is_empty();
+        self.runner.begin(due);
+        if reads {
             // What probes read is computed of the whole batch, on every rank.
             let rows = self.feed.rows().to_vec();
             let whole = self.feed.whole(&steps.pool)?;
-            self.runner.begin(due);
             self.runner.show(Batch { rows: &rows, ..whole.into() })?;
         }
         let mut shards = FeedShards { feed: &mut self.feed, pool: &steps.pool };

@@ -182,3 +182,55 @@ fn two_outputs_have_their_losses_and_metrics() {
     };
     means_the_same("two outputs", make, &data);
 }
+
+#[test]
+fn weights_of_f64_are_trained_by_sums_of_f64() {
+    let data = made_up_data(96);
+    let make = || {
+        let mut model = Model::new(net()).dtype(DType::F64).seed(1);
+        model.compile(Sgd::new(0.05), "mse", ["mae"]);
+        model
+    };
+    means_the_same("f64", make, &data);
+}
+
+#[test]
+fn probes_read_the_whole_batch_at_the_same_steps() {
+    let data = made_up_data(96);
+    let read = |shards: Option<usize>| {
+        let mut model = Model::new(net()).seed(1).threads(1);
+        model.compile(Sgd::new(0.05), "mse", ());
+        if let Some(shards) = shards {
+            model.distribute(Alone, Shards::new(shards));
+        }
+        let probe = Probe::activations("dense*").every(2);
+        let options = Fit::epochs(2).batch_size(32).probe(probe).probe(Probe::terms().every(2));
+        let history = model.fit(&data, options).unwrap();
+        let means: Vec<(usize, f64)> =
+            history.readings.iter().map(|read| (read.step, read.statistics.mean)).collect();
+        (means, history.term_readings.len())
+    };
+    let (whole, shards) = (read(None), read(Some(4)));
+    assert_eq!((whole.1, whole.0.len()), (shards.1, shards.0.len()));
+    for ((step, a), (other, b)) in whole.0.iter().zip(&shards.0) {
+        assert!(step == other && (a - b).abs() < 1e-4, "{step} {a}, {other} {b}");
+    }
+}
+
+#[test]
+fn single_steps_are_cut_as_those_of_fit() {
+    let data = made_up_data(32);
+    let train = |shards: Option<usize>| {
+        let mut model = Model::new(net()).seed(1).threads(1);
+        model.compile(Sgd::new(0.05), "mse", ["mae"]);
+        if let Some(shards) = shards {
+            model.distribute(Alone, Shards::new(shards));
+        }
+        let logs: Vec<_> = (0..3).map(|_| model.train_on_batch(&data).unwrap()).collect();
+        let tested = model.test_on_batch(&data).unwrap();
+        logs.iter().chain([&tested]).flat_map(|logs| logs.0.clone()).collect::<Vec<_>>()
+    };
+    for ((name, a), (other, b)) in train(None).iter().zip(&train(Some(8))) {
+        assert!(name == other && (a - b).abs() < 1e-4 * a.abs().max(0.1), "{name}: {a} {b}");
+    }
+}

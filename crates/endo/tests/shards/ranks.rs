@@ -98,3 +98,23 @@ fn batches_that_are_short_are_the_same_on_any_number_of_ranks() {
         }
     }
 }
+
+#[test]
+fn rows_are_predicted_once_whoever_predicts_them() {
+    let x = Array::from_fn([1300, 5], |i| (0.37 * i as f32).sin());
+    let predict = |link: std::sync::Arc<dyn endo::shards::Link>| {
+        let net = |x: &Tensor, cx: &mut Context| {
+            x.sum_axes(&[-1]) + cx.random().normal([x.batch()], 0.0, 1.0)
+        };
+        let mut model = Model::new(net).seed(4).threads(1);
+        model.distribute(link, Shards::new(8));
+        [model.predict(&x).unwrap(), model.predict(&x).unwrap()]
+    };
+    let alone = predict(Alone.into());
+    assert_ne!(alone[0], alone[1]);
+    for ranks in [2, 3, 8] {
+        for predicted in Threads::run(ranks, |link| predict(link.into())) {
+            assert!(predicted == alone, "{ranks} ranks");
+        }
+    }
+}
