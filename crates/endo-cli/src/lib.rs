@@ -11,6 +11,7 @@ pub mod model_file;
 mod options;
 mod output;
 mod predict;
+pub mod ranks;
 mod recipe;
 mod row_split;
 pub mod run_folder;
@@ -31,14 +32,26 @@ use endo::data::shown_lines;
 use endo::{Error, ErrorKind, Result};
 
 use arguments::Command;
+use ranks::Ranks;
 
 /// Does what the words of a command line ask for, the program's name first.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    run_on(words, None)
+}
+
+/// The same on one of several ranks, all of which are given the same words. A training is shared
+/// among them; all else is done by rank 0. What goes wrong on one rank alone the others are told.
+pub fn run_on(words: impl IntoIterator<Item = OsString>, ranks: Option<Ranks>) -> ExitCode {
+    let ranks = ranks.as_ref();
+    let writes = Ranks::writes(ranks);
     let command = match Command::parse(words) {
         Ok(command) => command,
         Err(refusal) => {
             // Help and refusals are all there is to print here; if that cannot be printed, nothing
             // can.
+            if !writes {
+                return ExitCode::from(if refusal.use_stderr() { 2 } else { 0 });
+            }
             if !refusal.use_stderr() {
                 let _ = refusal.print();
                 return ExitCode::SUCCESS;
@@ -49,19 +62,28 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match act(&command) {
+    if !writes && !matches!(command, Command::Train(_)) {
+        return ExitCode::SUCCESS;
+    }
+    match act(&command, ranks) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // There is nowhere left to report a failure to report.
-            let _ = writeln!(io::stderr(), "error: {error}");
+            let is_shared = matches!(command, Command::Train(_));
+            if let Some(ranks) = ranks.filter(|ranks| is_shared && ranks.link.ranks() > 1) {
+                ranks.link.fail(&error.to_string());
+            }
+            if writes {
+                // There is nowhere left to report a failure to report.
+                let _ = writeln!(io::stderr(), "error: {error}");
+            }
             exit_code(&error)
         }
     }
 }
 
-fn act(command: &Command) -> Result<()> {
+fn act(command: &Command, ranks: Option<&Ranks>) -> Result<()> {
     match command {
-        Command::Train(arguments) => train::train(arguments),
+        Command::Train(arguments) => train::train(arguments, ranks),
         Command::Evaluate(arguments) => evaluate::evaluate(arguments),
         Command::Predict(arguments) => predict::predict(arguments),
         Command::Explain(arguments) => evaluate::explain(arguments),

@@ -21,6 +21,13 @@ impl Output {
     pub fn stdout(quiet: bool) -> Self {
         Self { to: io::stdout(), closed: false, quiet }
     }
+
+    /// Prints nothing at all, if `silent`.
+    #[must_use]
+    pub fn silent(mut self, silent: bool) -> Self {
+        self.closed |= silent;
+        self
+    }
 }
 
 impl<W: Write> Output<W> {

@@ -8,6 +8,7 @@ use endo::prelude::*;
 
 use crate::arguments::{ModelName, Training};
 use crate::definition::Definition;
+use crate::ranks::Ranks;
 use crate::tabular::{self, Encoding, LearnedModel, LearningOptions, Problem, Task};
 
 /// A way to make models.
@@ -62,7 +63,11 @@ impl Recipe {
     ///
     /// # Errors
     /// If the file that lists layers cannot be read or makes no sense.
-    pub fn new(arguments: &Training, class_weight: Option<Vec<f64>>) -> Result<Self> {
+    pub fn new(
+        arguments: &Training,
+        class_weight: Option<Vec<f64>>,
+        ranks: Option<&Ranks>,
+    ) -> Result<Self> {
         let options = LearningOptions {
             threads: arguments.threads,
             epochs: arguments.epochs,
@@ -70,6 +75,7 @@ impl Recipe {
             learning_rate: arguments.learning_rate,
             validation: arguments.validation,
             class_weight,
+            ranks: ranks.cloned(),
             reconstruction: arguments.reconstruction,
             ..LearningOptions::new(arguments.seed)
         };
@@ -170,8 +176,12 @@ impl Recipe {
     }
 }
 
-/// The options of two trainings at once, which share the threads; none where there is but one.
+/// The options of two trainings at once, which share the threads; none where there is but one, or
+/// ranks share each training, which are all at the same one.
 fn halves(options: &LearningOptions) -> Option<[LearningOptions; 2]> {
+    if options.ranks.is_some() {
+        return None;
+    }
     let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = options.threads.unwrap_or_else(available);
     let with = |threads| LearningOptions { threads: Some(threads), ..options.clone() };
@@ -210,6 +220,7 @@ impl Layers<'_> {
         if let (Some(rate), Some(optimizer)) = (self.options.learning_rate, model.optimizer()) {
             optimizer.settings().set_learning_rate(rate)?;
         }
+        Ranks::share(self.options.ranks.as_ref(), &mut model);
         let mut fit = Fit::epochs(epochs.max(1)).batch_size(self.definition.batch_size);
         if let Some(weights) = &self.options.class_weight {
             fit = fit.class_weight(weights.iter().copied().enumerate());

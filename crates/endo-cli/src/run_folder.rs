@@ -61,6 +61,11 @@ impl RunFolder {
         Ok(Self { folder: folder.to_path_buf(), replaced, claim, is_new })
     }
 
+    /// A folder that another process writes to.
+    pub fn of_another(folder: &Path) -> Self {
+        Self { folder: folder.to_path_buf(), replaced: None, claim: None, is_new: false }
+    }
+
     /// The path of a file in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)

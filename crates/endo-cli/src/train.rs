@@ -5,16 +5,18 @@
 //! the same way, unless that is not wanted.
 
 use std::io::{IsTerminal, stderr, stdout};
+use std::path::Path;
 use std::time::Instant;
 
 use endo::data::{ColumnKind, shown};
 use endo::prelude::*;
 use endo::training::Progress;
 
-use crate::arguments::{ModelName, Training};
+use crate::arguments::{ModelName, STANDARD, Training};
 use crate::evaluate::scores;
 use crate::model_file::note;
 use crate::output::{EpochRecords, Output, counted};
+use crate::ranks::Ranks;
 use crate::recipe::{FittedModel, Learnable, Recipe};
 use crate::row_split::RowSplit;
 use crate::run_folder::{MODEL, RunFolder};
@@ -31,9 +33,11 @@ use crate::task::Goal;
 /// # Errors
 /// What is wrong with the data or the folder, before anything is trained; a number that is not
 /// finite, while training or in the test; what cannot be written.
-pub fn train(arguments: &Training) -> Result<()> {
+pub fn train(arguments: &Training, ranks: Option<&Ranks>) -> Result<()> {
     let start = Instant::now();
-    let mut output = Output::stdout(arguments.printing.quiet);
+    let writes = Ranks::writes(ranks);
+    let mut output = Output::stdout(arguments.printing.quiet).silent(!writes);
+    require_files(arguments, ranks)?;
     let source = Source::read(arguments)?;
     let table = &source.table;
     let in_source = |error: Error| crate::output::within(&source.title, error);
@@ -55,14 +59,16 @@ pub fn train(arguments: &Training) -> Result<()> {
         arguments.split_seed,
     )
     .map_err(in_source)?;
-    let recipe = Recipe::new(
-        arguments,
-        class_weight(arguments, &goal, classes.as_deref(), &parts.learnable())?,
-    )?;
+    let class_weight = class_weight(arguments, &goal, classes.as_deref(), &parts.learnable())?;
+    let recipe = Recipe::new(arguments, class_weight, ranks)?;
     let view = View { source: &source, goal: &goal, targets: &targets, arguments };
     let (schema, left_out) = view.schema(&parts.train).map_err(in_source)?;
     let run = run_name(table, &source.targets, arguments);
-    let folder = RunFolder::claim(&arguments.out)?;
+    let folder = if writes {
+        RunFolder::claim(&arguments.out)?
+    } else {
+        RunFolder::of_another(&arguments.out)
+    };
     let summary = Summary {
         source: &source,
         goal: &goal,
@@ -96,6 +102,9 @@ pub fn train(arguments: &Training) -> Result<()> {
     let (schema, left_out) =
         whole.map_or((schema, left_out.clone()), |(_, _, schema, left_out)| (schema, left_out));
     let saved = again.as_ref().unwrap_or(&tested);
+    if !writes {
+        return Ok(());
+    }
     saved.model.export_with_note(folder.path(MODEL), &note(&schema, &goal, &run))?;
     let outcome = Outcome {
         judgement,
@@ -114,6 +123,17 @@ pub fn train(arguments: &Training) -> Result<()> {
         output.line(summary.conclude(&outcome, &folder))?;
     }
     written
+}
+
+/// Fails where the table is on standard input, which one rank alone gets.
+fn require_files(arguments: &Training, ranks: Option<&Ranks>) -> Result<()> {
+    let is_standard = arguments.data.as_deref().is_some_and(|data| data == Path::new(STANDARD));
+    if is_standard && ranks.is_some_and(|ranks| ranks.link.ranks() > 1) {
+        let message = "the table is on standard input, which rank 0 alone can read";
+        let help = "write it to a file that all ranks can read";
+        return Err(Error::new(ErrorKind::Argument, message).help(help));
+    }
+    Ok(())
 }
 
 /// With at least this many rows to learn from, those of the test would change little, and the

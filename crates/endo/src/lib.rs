@@ -92,6 +92,7 @@ pub mod random;
 pub mod regularizers;
 pub mod report;
 pub mod shape;
+pub mod shards;
 mod shown;
 #[doc(hidden)]
 pub mod simd;
@@ -153,6 +154,8 @@ mod pages {
     struct Loops;
     #[doc = include_str!("../../../docs/src/streams.md")]
     struct Streams;
+    #[doc = include_str!("../../../docs/src/machines.md")]
+    struct Machines;
     #[doc = include_str!("../../../docs/src/report.md")]
     struct Report;
     #[doc = include_str!("../../../docs/src/functions.md")]

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 /// Modules from left to right: a module imports from its own group and from groups before it.
 const LEFT_TO_RIGHT: &[&[&str]] = &[
     &[
-        "array", "dtype", "error", "files", "named", "random", "shape", "shown", "simd", "site",
-        "spelling", "variable",
+        "array", "dtype", "error", "files", "named", "random", "shape", "shards", "shown", "simd",
+        "site", "spelling", "variable",
     ],
     &["graph"],
     &["ops"],
@@ -46,6 +46,7 @@ const ONE_THING: &[&[&str]] = &[
         "trace/context",
         "trace/models",
         "trace/record",
+        "trace/sharded",
         "trace/terms",
         "trace/weight",
     ],
@@ -57,6 +58,7 @@ const ONE_THING: &[&[&str]] = &[
         "training/fit",
         "training/functions",
         "training/run",
+        "training/shards",
     ],
 ];
 

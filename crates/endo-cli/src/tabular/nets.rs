@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use endo::prelude::*;
 
+use crate::ranks::Ranks;
+
 use super::ensemble::{Ensemble, Sizes};
 use super::linear::{Base, Rows, add_linear};
 use super::plan::Plan;
@@ -61,6 +63,7 @@ impl NetTraining<'_> {
         let optimizer =
             AdamW::new(CosineDecay::new(plan.learning_rate, steps)).weight_decay(plan.decay);
         model.compile(optimizer.exclude_from_weight_decay(["bias"]), loss(rows.task, nets), ());
+        Ranks::share(self.options.ranks.as_ref(), &mut model);
         let train = Dataset::new(self.masked.clone(), self.targets(self.masked, true)?)?;
         let mask = rows.folds.mask();
         let left_out: Vec<usize> = (0..count)

@@ -3,6 +3,8 @@
 //! A row is one `f64` for each column: numbers and times as they are, `NaN` where they are missing,
 //! categories as codes.
 
+use crate::ranks::Ranks;
+
 /// A column to predict from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Feature {
@@ -86,6 +88,8 @@ pub struct LearningOptions {
     /// The weight of a loss term: the mean squared error with which the nets' last hidden units
     /// reconstruct the encoded inputs.
     pub reconstruction: Option<f64>,
+    /// Who shares the work of a training, if it is shared.
+    pub ranks: Option<Ranks>,
 }
 
 impl LearningOptions {
@@ -102,6 +106,7 @@ impl LearningOptions {
             validation,
             class_weight: None,
             reconstruction: None,
+            ranks: None,
         }
     }
 }

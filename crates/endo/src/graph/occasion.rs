@@ -6,8 +6,8 @@
 
 use crate::array::Array;
 
-/// What random numbers outside training are drawn for. They follow the seed, the place of the draw
-/// and this.
+/// What random numbers are drawn for, outside training and for a shard of a training step. They
+/// follow the seed, the place of the draw and this.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Occasion {
     kind: OccasionKind,
@@ -15,9 +15,11 @@ pub(crate) struct Occasion {
     first_row: u64,
 }
 
-/// Kinds that never share numbers; training steps are of kind 0.
+/// Kinds that never share numbers. Training steps whose batch is not cut have no occasion, and the
+/// numbers of kind 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum OccasionKind {
+    Train = 0,
     Predict = 1,
     Test = 2,
 }
@@ -34,6 +36,11 @@ impl Occasion {
     /// A test after this many epochs of training, from its first row on.
     pub fn test(epochs: u64) -> Self {
         Self { kind: OccasionKind::Test, number: epochs, first_row: 0 }
+    }
+
+    /// The training step of this number, from the first row of its batch on.
+    pub fn train(step: u32) -> Self {
+        Self { kind: OccasionKind::Train, number: u64::from(step), first_row: 0 }
     }
 
     /// The part of it that begins this many rows later.

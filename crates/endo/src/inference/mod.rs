@@ -5,5 +5,6 @@
 pub(crate) mod export;
 pub(crate) mod predict;
 mod predictor;
+mod shared;
 
 pub use predictor::Predictor;

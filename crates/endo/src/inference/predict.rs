@@ -5,6 +5,7 @@
 //! goes from part to part, one after another, and is afterwards what it was before: no variable has
 //! changed when a call is done.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +15,8 @@ use crate::graph::{Occasion, Tree};
 use crate::step::cache::{StepKind, TracedStep};
 use crate::step::{Batch, Runner, Steps};
 use crate::trace::Pool;
+
+use super::shared;
 
 /// Rows that run through the model at a time: enough to keep the processor busy, few enough to stay
 /// in its caches.
@@ -49,7 +52,34 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     ) -> Result<O::Arrays> {
         let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
         let mut part = around(Runner::new(self, StepKind::Predict));
-        structured::<O>(predict(&mut part, &inputs, Occasion::predict(call), &self.pool)?)
+        let occasion = Occasion::predict(call);
+        structured::<O>(self.predict_shared(&mut part, &inputs, occasion)?)
+    }
+
+    /// The outputs for all rows, which several ranks share where each part of them can be computed
+    /// alone.
+    #[track_caller]
+    fn predict_shared(
+        &self,
+        runner: &mut impl RowsRunner,
+        inputs: &[Array],
+        occasion: Occasion,
+    ) -> Result<Vec<Array>> {
+        let sharding = self.sharding.as_ref().filter(|sharding| sharding.link.ranks() > 1);
+        let Some(sharding) = sharding else {
+            return predict(runner, inputs, occasion, &self.pool);
+        };
+        let rows = samples(inputs)?;
+        let part = |range: Range<usize>| -> Vec<Array> {
+            inputs.iter().map(|x| x.rows(range.clone())).collect()
+        };
+        if rows <= ROWS || runner.step(&part(0..ROWS))?.is_none() {
+            return predict(runner, inputs, occasion, &self.pool);
+        }
+        shared::predict(rows, ROWS, sharding, |range| {
+            let first = range.start;
+            predict(runner, &part(range), occasion.later_by(first), &self.pool)
+        })
     }
 
     /// The number of the next call.
@@ -83,13 +113,16 @@ impl<I: Tree, O: Tree> RowsRunner for Runner<'_, I, O> {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         self.occasion = Some(occasion);
-        Runner::run(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
+        Runner::run(self, Batch { inputs, targets: &[], weights: &[], given: &[], rows: &[] })?;
         Ok(self.outputs().1)
     }
 
     #[track_caller]
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>> {
-        let step = Runner::step(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
+        let step = Runner::step(
+            self,
+            Batch { inputs, targets: &[], weights: &[], given: &[], rows: &[] },
+        )?;
         Ok(step.filter(|step| step.made.states.is_empty()))
     }
 }

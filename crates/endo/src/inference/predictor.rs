@@ -310,8 +310,7 @@ impl Predictor {
         let signature = |id: &NodeId| (graph.node(*id).shape.clone(), graph.node(*id).dtype);
         let inputs = graph.inputs.iter().map(signature).collect();
         let counts = BatchCounts::of_inputs(self.inputs.len());
-        let key =
-            StepKey { kind: StepKind::Predict, counts, inputs, due: Vec::new(), unchecked: false };
+        let key = StepKey { inputs, ..StepKey::new(StepKind::Predict, counts, &[], &[]) };
         let states =
             graph.writes.iter().map(|&(variable, _)| graph.variables[variable].clone()).collect();
         Ok(self.steps.keep(TracedStep::new(

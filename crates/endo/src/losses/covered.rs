@@ -22,13 +22,13 @@ pub(crate) fn value_of(
     sample_weight: Option<&Tensor>,
     mask: Option<&Tensor>,
     reduction: Reduction,
-    cx: Option<&mut Context>,
+    mut cx: Option<&mut Context>,
 ) -> Tensor {
     let (y_true, y_pred) = align(y_true, y_pred);
     let axes = loss.hyperparameters().get::<Axes>("axis").unwrap_or(Axes::One(-1));
     let (y_true, y_pred) =
         without_covered(&y_true, &y_pred, counted(sample_weight, mask).as_ref(), axes.as_slice());
-    let values = match cx {
+    let values = match &mut cx {
         Some(cx) => cx.beside_the_model(false, |cx| loss.call_in(&y_true, &y_pred, cx)),
         None => loss.call(&y_true, &y_pred),
     };
@@ -36,7 +36,7 @@ pub(crate) fn value_of(
         (Some(mask), Some(other)) => Some(both(mask, &other)),
         (mask, other) => mask.cloned().or(other),
     };
-    reduction.apply(&values, sample_weight, mask.as_ref())
+    reduction.apply_in(&values, sample_weight, mask.as_ref(), cx)
 }
 
 /// Which samples, or steps of samples, count: those where the mask holds and the weight is not 0.

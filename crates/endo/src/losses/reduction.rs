@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::words;
 use crate::site::Site;
+use crate::trace::Context;
 
 words! {
     /// How the values of a loss become one number. Names as Keras's.
@@ -50,6 +51,19 @@ impl Reduction {
         sample_weight: Option<&Tensor>,
         mask: Option<&Tensor>,
     ) -> Tensor {
+        self.apply_in(values, sample_weight, mask, None)
+    }
+
+    /// The same in a context, where the values may be those of a shard: sums, and what they are
+    /// divided by, are then those over the whole batch.
+    #[track_caller]
+    pub(crate) fn apply_in(
+        self,
+        values: &Tensor,
+        sample_weight: Option<&Tensor>,
+        mask: Option<&Tensor>,
+        mut cx: Option<&mut Context>,
+    ) -> Tensor {
         let site = Site::caller();
         let given = sample_weight.map(|weight| weight.convert(values.dtype(), site));
         let weight = given.as_ref().map(|weight| spread("sample weights", weight, values, site));
@@ -60,26 +74,22 @@ impl Reduction {
             Some(weight) => kept(&weight.not_equal(0.0).where_(values, 0.0)) * kept(weight),
             None => kept(values),
         };
-        let valid = mask.as_ref().map(|mask| mask.convert(values.dtype(), site).sum());
-        match self {
-            Self::None => weighted,
-            Self::Sum => weighted.sum(),
-            Self::SumOverBatchSize | Self::Mean => mean(&weighted, valid),
-            Self::MeanWithSampleWeight => match (given, weight, &mask) {
-                (Some(given), _, None) => weighted.sum().divide_no_nan(given.sum()),
-                (_, Some(weight), Some(_)) => weighted.sum().divide_no_nan(kept(&weight).sum()),
-                (None, _, _) | (_, None, _) => mean(&weighted, valid),
-            },
+        let valid = || mask.as_ref().map(|mask| mask.convert(values.dtype(), site).sum());
+        let divisor = match (self, given, weight, &mask) {
+            (Self::None, ..) => return weighted,
+            (Self::Sum, ..) => {
+                let sum = weighted.sum();
+                return cx.map_or(sum.clone(), |cx| cx.over_shards(sum));
+            }
+            (Self::MeanWithSampleWeight, Some(given), _, None) => Some(given.sum()),
+            (Self::MeanWithSampleWeight, _, Some(weight), Some(_)) => Some(kept(&weight).sum()),
+            (Self::SumOverBatchSize | Self::Mean | Self::MeanWithSampleWeight, ..) => valid(),
+        };
+        match (divisor, &mut cx) {
+            (None, _) => weighted.mean(),
+            (Some(divisor), None) => weighted.sum().divide_no_nan(divisor),
+            (Some(divisor), Some(cx)) => weighted.sum().divide_no_nan(cx.divisor(divisor)),
         }
-    }
-}
-
-/// The mean of the valid values; 0 if there are none.
-#[track_caller]
-fn mean(values: &Tensor, valid: Option<Tensor>) -> Tensor {
-    match valid {
-        Some(valid) => values.sum().divide_no_nan(valid),
-        None => values.mean(),
     }
 }
 
@@ -125,7 +135,7 @@ mod tests {
     use super::*;
     use crate::array::Array;
     use crate::error::Result;
-    use crate::trace::{Context, Function};
+    use crate::trace::Function;
 
     const ALL: [Reduction; 5] = [
         Reduction::None,

@@ -145,7 +145,7 @@ impl Totals {
                 };
                 return cx.trace().record(Error::shape(message, help).at(site));
             }
-            cx.assign_add(variable, value.stop_gradient());
+            cx.add_total(variable, value.stop_gradient());
         }
     }
 

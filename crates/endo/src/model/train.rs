@@ -3,10 +3,12 @@
 //! In: data. Out: histories, logs, predictions, files.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::data::{Dataset, IntoStream};
 use crate::error::Result;
 use crate::graph::{Graph, SavedGraph, Tree};
+use crate::shards::{Link, Shards};
 use crate::step::cache::StepKind;
 use crate::trace::Program;
 use crate::training::{self, Evaluate, Fit, History, Logs, Predict, Run, Stepper};
@@ -38,6 +40,39 @@ impl<I: Tree, O: Tree> Model<I, O> {
     #[track_caller]
     pub fn run<'a>(&'a self, data: impl IntoStream<'a>, options: Fit<'a>) -> Result<Run<'a, I, O>> {
         Run::new(&self.steps, data.into(), options)
+    }
+
+    /// Cuts the batches of training and tests into shards from here on, which the ranks of a link
+    /// share: a number of processes that run the same program, each with all of the data. With the
+    /// same number of shards all numbers are the same, bit by bit, on any number of ranks up to it;
+    /// a run that one number of ranks has saved goes on with another. Rank 0 writes the files of
+    /// callbacks.
+    ///
+    /// The gradient of each shard is that of its share of the batch's loss, computed by one plan;
+    /// shards are added up by a fixed binary tree. Random numbers follow the row of the whole batch.
+    /// What a layer computes over a batch it computes over a shard, as batch normalization does, and
+    /// a loss term that is no mean over samples is the mean of those of the shards; a warning
+    /// says so. See [`shards`](crate::shards).
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// use endo::shards::{Alone, Shards};
+    /// # let data = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+    /// let mut model = Model::new(Dense::new(1));
+    /// model.compile(Sgd::new(0.1), MeanSquaredError, ());
+    /// model.distribute(Alone, Shards::new(8)); // with `endo-mpi`: `&world` instead of `Alone`
+    /// model.fit(&data, Fit::epochs(2))?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Of the next step: if there are more ranks than shards; if the model runs eagerly; if a step
+    /// cannot be cut, since it updates weights several times one after another or assigns what it
+    /// computes of the batch; if a rank has other data, options, weights or plans, or another kind
+    /// of processor. If a rank fails, all have its error.
+    pub fn distribute(&mut self, link: impl Into<Arc<dyn Link>>, shards: Shards) -> &mut Self {
+        self.steps.distribute(link.into(), shards);
+        self
     }
 
     /// The loss, its terms and all metrics on data, in batches of 32. Layers behave as in

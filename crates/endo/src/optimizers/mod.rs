@@ -128,6 +128,10 @@ pub trait Optimizer: Send + Sync {
         if weights.is_empty() {
             return;
         }
+        let gradients = gradients.into_iter().cloned().collect();
+        let Some(gradients) = cx.summed_gradients(&weights, gradients) else {
+            return; // of a shard, whose gradients are summed before anything is updated
+        };
         for (weight, gradient) in weights.iter().zip(&gradients) {
             cx.trace().check(gradient, format!("the gradient of `{}`", weight.name()));
         }
@@ -139,7 +143,7 @@ pub trait Optimizer: Send + Sync {
         let step = UpdateStep::begin(settings, cx);
         let gathered = weights
             .iter()
-            .zip(gradients)
+            .zip(&gradients)
             .map(|(weight, gradient)| step.gather(settings, weight, gradient, cx));
         let gathered = gathered.collect();
         self.begin(&mut Slots::new(settings, &step, None, cx));

@@ -93,6 +93,9 @@ impl Report {
     }
 
     fn write(&mut self, training: &Training) -> Result<()> {
+        if !training.writes_files() {
+            return Ok(());
+        }
         let page = html(&self.title, &training.history(), &training.structure());
         self.written = Instant::now();
         files::write(&self.path, &[page.as_bytes()])
@@ -119,7 +122,8 @@ impl Callback for Report {
 
     fn train_end(&mut self, training: &Training) -> Result<()> {
         self.write(training)?;
-        self.figures.as_ref().map_or(Ok(()), |folder| write_figures(folder, &training.history()))
+        let figures = self.figures.as_ref().filter(|_| training.writes_files());
+        figures.map_or(Ok(()), |folder| write_figures(folder, &training.history()))
     }
 }
 

@@ -80,6 +80,12 @@ impl BalancedTerms {
     #[track_caller]
     pub fn update(&self, balancing: &BalanceState, weights: &[Variable], cx: &mut Context) {
         let Balance::GradNorm { alpha, .. } = balancing.rule else { return };
+        if cx.shard_stage().is_some() {
+            let message =
+                "GradNorm compares gradients of the whole batch, which is cut into shards";
+            let help = "balance by `Balance::Uncertainty`, or train without shards";
+            return cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+        }
         let Some(norms) = self.shared_norms(weights, cx) else { return };
         let count = self.entries.len() as f64;
         let mut ratios = Vec::new();

@@ -16,6 +16,8 @@ pub(crate) struct Batch<'a> {
     pub inputs: &'a [Array],
     pub targets: &'a [Array],
     pub weights: &'a [Array],
+    /// What the step of a shard is given besides.
+    pub given: &'a [Array],
     /// Which rows of the data they are, for errors; empty where that is not known.
     pub rows: &'a [usize],
 }
@@ -26,6 +28,7 @@ impl<'a> From<&'a Dataset> for Batch<'a> {
             inputs: data.all_inputs(),
             targets: data.all_targets(),
             weights: data.all_sample_weights(),
+            given: &[],
             rows: &[],
         }
     }
@@ -33,7 +36,7 @@ impl<'a> From<&'a Dataset> for Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub fn arrays(&self) -> impl Iterator<Item = &'a Array> {
-        self.inputs.iter().chain(self.targets).chain(self.weights)
+        self.inputs.iter().chain(self.targets).chain(self.weights).chain(self.given)
     }
 
     pub fn counts(&self) -> BatchCounts {
@@ -41,6 +44,7 @@ impl<'a> Batch<'a> {
             inputs: self.inputs.len(),
             targets: self.targets.len(),
             weights: self.weights.len(),
+            given: self.given.len(),
         }
     }
 }
@@ -56,16 +60,22 @@ pub(crate) struct BatchCounts {
     pub inputs: usize,
     pub targets: usize,
     pub weights: usize,
+    pub given: usize,
 }
 
 impl BatchCounts {
     /// Of a batch of inputs alone.
     pub fn of_inputs(inputs: usize) -> Self {
-        Self { inputs, targets: 0, weights: 0 }
+        Self { inputs, targets: 0, weights: 0, given: 0 }
     }
 
     /// Of all kinds together.
     pub fn total(self) -> usize {
+        self.of_data() + self.given
+    }
+
+    /// Of the kinds that data have.
+    pub fn of_data(self) -> usize {
         self.inputs + self.targets + self.weights
     }
 }

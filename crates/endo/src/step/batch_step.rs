@@ -14,6 +14,7 @@ use crate::graph::{NodeId, Tensor, Tree};
 use crate::optimizers::Optimizer;
 use crate::site::Site;
 use crate::spelling;
+use crate::trace::sharded::ShardStage;
 use crate::trace::{Context, Gradients, Mark, Term};
 use crate::variable::Variable;
 
@@ -295,8 +296,10 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         if !cx.updates() {
             return;
         }
-        for Term { name, value, .. } in terms.trained().iter() {
-            cx.trace().check(value, format!("the loss term `{name}`"));
+        if cx.shard_stage() != Some(ShardStage::Update) {
+            for Term { name, value, .. } in terms.trained().iter() {
+                cx.trace().check(value, format!("the loss term `{name}`"));
+            }
         }
         let Some(optimizer) = &self.compiled.optimizer else {
             return cx.trace().record(without_optimizer());
@@ -315,12 +318,12 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
                 .record(Error::new(ErrorKind::Usage, message).help(help).at(Site::caller()));
         }
         let learned = reached.iter().chain(&terms.balanced.learned);
-        let loss = optimizer.settings().scale_loss(terms.total());
+        let loss = optimizer.settings().scale_loss(&cx.times_share(terms.total()));
         let gradients = cx.gradients(&loss, learned);
         if let Some(balancing) = &self.compiled.balance {
             terms.balanced.update(balancing, &reached, cx);
         }
-        optimizer.apply(&gradients, cx);
+        cx.with_scaled_gradients(|cx| optimizer.apply(&gradients, cx));
     }
 
     /// Warns of what a training step of the user's own, given at `site`, leaves as it is: all

@@ -11,6 +11,7 @@ use crate::graph::{Graph, NodeId};
 use crate::net::WeightState;
 use crate::shape::Shape;
 use crate::trace::Program;
+use crate::trace::sharded::{self, ShardStage, SumLayout};
 use crate::variable::Variable;
 
 use super::batch::BatchCounts;
@@ -35,6 +36,8 @@ pub(crate) struct StepKey {
     pub due: Vec<ProbeRequest>,
     /// Whether it trains on what is not finite.
     pub unchecked: bool,
+    /// Which stage of the step of a shard it is, if it is one.
+    pub stage: Option<ShardStage>,
 }
 
 impl StepKey {
@@ -46,7 +49,7 @@ impl StepKey {
         due: &[ProbeRequest],
     ) -> Self {
         let inputs = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
-        Self { kind, counts, inputs, due: due.to_vec(), unchecked: false }
+        Self { kind, counts, inputs, due: due.to_vec(), unchecked: false, stage: None }
     }
 
     /// Whether the step shows this, and can be run on such arrays.
@@ -90,6 +93,9 @@ impl TracedStep {
             // What layers count or average is of training and evaluation, each step once.
             graph.writes.clear();
             graph.checks.clear(); // so that weights are read without a pass through the model
+        }
+        if let Some(stage) = key.stage {
+            sharded::limit(&mut graph, stage, key.counts.of_data())?;
         }
         let output = |&id: &NodeId| Array::try_zeros(&graph.node(id).shape, graph.node(id).dtype);
         let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
@@ -137,6 +143,8 @@ pub(crate) struct StepOutputs {
     pub weights: Vec<(Variable, WeightState)>,
     /// Run node by node those after the reported ones; planned all that there are.
     pub shown: Vec<ProbeOutput>,
+    /// What it gives to the sums, if it is the step of a shard.
+    pub layout: SumLayout,
 }
 
 /// The names of a step's outputs after the total.

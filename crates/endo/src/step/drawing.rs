@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::array::Array;
 use crate::error::Result;
@@ -14,6 +15,7 @@ use crate::ops::draws::{Draw, DrawLog};
 use crate::trace::Context;
 use crate::trace::follow::{Closure, TraceOptions};
 use crate::trace::replay::InputNames;
+use crate::trace::sharded::{ShardStage, SumLayout};
 use crate::variable::Variable;
 
 use super::Steps;
@@ -34,6 +36,8 @@ pub(super) struct StepRequest<'a> {
     pub deny_warnings: bool,
     /// Whether numbers that are not finite are trained on.
     pub unchecked: bool,
+    /// Which stage of the step of a shard it is, with what its sums are where these are known.
+    pub shard: Option<(ShardStage, &'a Arc<SumLayout>)>,
 }
 
 /// A traced step: its graph, its warnings, and what its outputs are.
@@ -134,15 +138,15 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     ) -> Vec<Draw> {
         let (rows, others) = (rows(inputs), if rows(inputs) == 2 { 3 } else { 2 });
         let indices: Vec<usize> = (0..others).map(|row| row % rows).collect();
-        let other = |&input: &&Array| -> Result<Array> {
-            if input.shape().first() != Some(&rows) {
+        let other = |(index, &input): (usize, &&Array)| -> Result<Array> {
+            if index >= request.counts.of_data() || input.shape().first() != Some(&rows) {
                 return Ok(input.clone());
             }
             let mut other = Array::try_zeros(&input.shape().with(0, others), input.dtype())?;
             other.copy_rows(input, &indices);
             Ok(other)
         };
-        let traced = inputs.iter().map(other).collect::<Result<Vec<Array>>>();
+        let traced = inputs.iter().enumerate().map(other).collect::<Result<Vec<Array>>>();
         let traced =
             traced.and_then(|arrays| self.draws(request, &arrays.iter().collect::<Vec<_>>()));
         traced.map_or_else(|_| Vec::new(), |other| log.shared(&other))
@@ -171,7 +175,10 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let occasion = request.occasion.unwrap_or(Occasion::test(0));
         let log = Rc::new(DrawLog::new(rows(inputs), occasion, shared));
         let tracing = match request.occasion {
-            Some(_) => self.net.tracing_on_occasion(&log),
+            Some(_) => TraceOptions {
+                training: request.kind == StepKind::Train,
+                ..self.net.tracing_on_occasion(&log)
+            },
             None => self.net.tracing(),
         };
         let made = Rc::new(RefCell::new(StepOutputs::default()));

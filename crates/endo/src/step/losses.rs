@@ -80,8 +80,9 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
             outputs.first().and_then(|output| cx.mask(output)).filter(|mask| mask.rank() == 1);
         for (term, name) in added.iter_mut().zip(names) {
             if term.per_sample {
-                term.value =
-                    Reduction::SumOverBatchSize.apply(&term.value, weights.first(), mask.as_ref());
+                let reduction = Reduction::SumOverBatchSize;
+                let (weights, mask) = (weights.first(), mask.as_ref());
+                term.value = reduction.apply_in(&term.value, weights, mask, Some(cx));
                 term.per_sample = false;
             }
             let is_taken = terms.iter().any(|known| known.name == name);

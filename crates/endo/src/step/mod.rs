@@ -21,11 +21,14 @@ pub(crate) mod probe_request;
 mod runner;
 mod saturation;
 mod saved;
+mod shard_step;
+mod sharded;
 pub(crate) mod show;
 mod states;
 mod targets;
 mod term_products;
 mod terms;
+mod traced;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -35,6 +38,7 @@ use crate::graph::{Occasion, Tree};
 use crate::net::Net;
 use crate::net::saved::SavedPart;
 use crate::optimizers::Optimizer;
+use crate::shards::{Link, Sharding, Shards};
 use crate::trace::Pool;
 
 use batch_step::CustomSteps;
@@ -50,6 +54,7 @@ pub use into::{IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLo
 pub(crate) use output::ClassWeights;
 pub use output::{Output, OutputLosses};
 pub(crate) use runner::Runner;
+pub(crate) use sharded::{ShardSource, ShardedRunner};
 pub(crate) use states::{CarriedStates, CarryLock};
 pub use terms::Terms;
 
@@ -64,6 +69,8 @@ pub(crate) struct Steps<I: Tree, O: Tree> {
     /// Whether steps are run node by node.
     pub eager: bool,
     pub pool: Pool,
+    /// How batches are cut into shards, if they are.
+    pub sharding: Option<Sharding>,
     /// Held while a prediction carries on what `call` assigns.
     pub carrying: CarryLock,
     /// The epochs that `fit` has run: what the order of the next one follows.
@@ -83,6 +90,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             cache: StepCache::default(),
             eager: false,
             pool: Pool::default(),
+            sharding: None,
             carrying: CarryLock::default(),
             epochs: AtomicUsize::new(0),
             predict_calls: AtomicU64::new(0),
@@ -103,6 +111,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             }
             Err(error) => self.misuse = Some(error),
         }
+        self.cache.clear();
+    }
+
+    /// Cuts batches into shards from here on, which the ranks of a link share.
+    pub fn distribute(&mut self, link: Arc<dyn Link>, shards: Shards) {
+        let sharding = Sharding::new(link, shards);
+        self.net.prints_warnings &= sharding.is_first();
+        self.sharding = Some(sharding);
         self.cache.clear();
     }
 

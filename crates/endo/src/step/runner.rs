@@ -3,27 +3,22 @@
 //! In: a batch. Out: the total loss and each of its terms. Steps are traced once for every shape of
 //! batch.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::array::Array;
-use crate::data::Dataset;
-use crate::dtype::DType;
-use crate::error::{Error, Result};
-use crate::graph::{Graph, Occasion, Tensor, Tree};
-use crate::net::WeightState;
+use crate::error::Result;
+use crate::graph::{Occasion, Tree};
 use crate::trace::Failure;
-use crate::trace::replay::{InputNames, Replay};
-use crate::trace::{Context, Program};
+use crate::trace::replay::InputNames;
+use crate::trace::sharded::{ShardStage, SumLayout};
 use crate::variable::Variable;
 
 use super::batch::BatchCounts;
-use super::batch_step::{BatchStep, PredictStep};
-use super::cache::{OutputNames, StepKey, StepKind, StepOutputs, TracedStep};
+use super::cache::{OutputNames, StepKind, StepOutputs, TracedStep};
 use super::drawing::{DrawsSeen, StepRequest};
-use super::probe_request::{ProbeOutput, ProbeRequest, UnmatchedProbe};
-use super::show::{ProbeView, ProbedStep};
-use super::{Batch, CarriedStates, Steps, lints};
+use super::probe_request::{ProbeOutput, ProbeRequest};
+use super::show::ProbeView;
+use super::{Batch, CarriedStates, Steps};
 
 /// The steps of one kind that a loop runs, with the arrays that they write to: after the first step
 /// of a shape nothing is allocated.
@@ -39,6 +34,8 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     due: Vec<ProbeRequest>,
     /// Which of the steps used has shown it, in the last run.
     seen: Option<usize>,
+    /// Which stage of the step of a shard it runs, if it does, with what is summed.
+    pub shard: Option<(ShardStage, Arc<SumLayout>)>,
     /// What random numbers of the next run are drawn for; none in training.
     pub occasion: Option<Occasion>,
     /// How steps that draw are told of it, once one has been.
@@ -77,6 +74,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             last: None,
             due: Vec::new(),
             seen: None,
+            shard: None,
             occasion,
             told: None,
             draws_seen: DrawsSeen::default(),
@@ -93,7 +91,20 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     /// by a plan that writes nothing: in one plan with it, sums would be cut into other parts and
     /// rounded differently.
     pub fn begin(&mut self, due: Vec<ProbeRequest>) {
-        (self.due, self.traced) = (due, false);
+        (self.due, self.traced, self.seen) = (due, false, None);
+    }
+
+    /// Computes what the next step of such a batch shows, and runs no step.
+    #[track_caller]
+    pub fn show(&mut self, batch: Batch<'_>) -> Result<()> {
+        let (due, inputs) = (std::mem::take(&mut self.due), batch.arrays().collect::<Vec<_>>());
+        let index = self.find(&due, batch.counts(), &inputs);
+        self.due = due;
+        let index = index?;
+        let (step, outputs) = &mut self.used[index];
+        step.program.run(&inputs, outputs, &self.steps.pool)?;
+        self.seen = Some(index);
+        Ok(())
     }
 
     /// What the last run showed.
@@ -121,6 +132,25 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             *slot = array;
         }
         self.run_arrays(counts, &arrays[..count], batch.rows)
+    }
+
+    /// Runs a batch, and hands the bytes of its outputs on.
+    #[track_caller]
+    pub fn run_into(
+        &mut self,
+        batch: Batch<'_>,
+        take: &mut dyn FnMut(usize, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let inputs: Vec<&Array> = batch.arrays().collect();
+        let main = self.find(&[], batch.counts(), &inputs)?;
+        let Self { steps, used, occasion, told, .. } = self;
+        let (step, outputs) = &mut used[main];
+        let told = tell(occasion.filter(|_| step.draws), told);
+        let ran =
+            with_last(&inputs, told, |inputs| step.program.attempt(inputs, outputs, &steps.pool));
+        self.conclude(ran, main, batch.counts(), &inputs, batch.rows)?;
+        let outputs = self.used[main].1.iter().enumerate();
+        outputs.into_iter().try_for_each(|(index, output)| take(index, output.bytes()))
     }
 
     /// The names of the last run's outputs and the outputs: for training and testing the total, the
@@ -166,7 +196,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
                 self.carried.keep(&made.states, &self.steps.carrying)?;
                 self.looked = true;
             }
-            let called = InputNames { input: &|index| name(counts, index), rows };
+            let data = Some(counts.of_data());
+            let called = InputNames { input: &|index| name(counts, index), rows, data };
             let mut seen = std::mem::take(&mut self.draws_seen);
             let result =
                 self.steps.run_nodes(self.request(&self.due, counts), inputs, called, &mut seen);
@@ -193,19 +224,32 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             step.program.run(inputs, outputs, &self.steps.pool)?;
             self.seen = Some(index);
         }
-        let (request, replays) = (self.request(&[], counts), self.replays);
         let Self { steps, used, occasion, told, .. } = self;
         let (step, outputs) = &mut used[main];
-        let told = occasion.filter(|_| step.draws).map(|occasion| {
-            let told = told.get_or_insert_with(|| occasion.array());
-            occasion.write(told);
-            &*told
-        });
-        match with_last(inputs, told, |inputs| step.program.attempt(inputs, outputs, &steps.pool)) {
+        let told = tell(occasion.filter(|_| step.draws), told);
+        let ran =
+            with_last(inputs, told, |inputs| step.program.attempt(inputs, outputs, &steps.pool));
+        self.conclude(ran, main, counts, inputs, rows)
+    }
+
+    /// The result of a run of one of the steps used.
+    #[track_caller]
+    fn conclude(
+        &self,
+        ran: std::result::Result<(), Failure>,
+        main: usize,
+        counts: BatchCounts,
+        inputs: &[&Array],
+        rows: &[usize],
+    ) -> Result<()> {
+        let step = &self.used[main].0;
+        match ran {
             Ok(()) => Ok(()),
-            Err(Failure::NotFinite(check)) if replays => {
+            Err(Failure::NotFinite(check)) if self.replays => {
+                let told = self.told.as_ref().filter(|_| self.occasion.is_some() && step.draws);
                 let inputs: Vec<&Array> = inputs.iter().copied().chain(told).collect();
-                Err(steps.explain(step, request, check, &inputs, rows))
+                let request = self.request(&[], counts);
+                Err(self.steps.explain(step, request, check, &inputs, rows))
             }
             Err(Failure::NotFinite(check)) => Err(step.program.failure(check)),
             Err(Failure::Error(error)) => Err(error),
@@ -213,9 +257,14 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     }
 
     /// What is traced for such a batch, to show this.
-    fn request<'a>(&self, due: &'a [ProbeRequest], counts: BatchCounts) -> StepRequest<'a> {
+    pub(super) fn request<'a>(
+        &'a self,
+        due: &'a [ProbeRequest],
+        counts: BatchCounts,
+    ) -> StepRequest<'a> {
         let Self { kind, occasion, deny_warnings, unchecked, .. } = *self;
-        StepRequest { kind, counts, due, occasion, deny_warnings, unchecked }
+        let shard = self.shard.as_ref().map(|(stage, layout)| (*stage, layout));
+        StepRequest { kind, counts, due, occasion, deny_warnings, unchecked, shard }
     }
 
     /// The place among the steps used of the one for such a batch that shows this, traced if there
@@ -278,7 +327,10 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         inputs: impl Iterator<Item = &'b Array>,
     ) -> bool {
         let key = &step.key;
-        key.kind == self.kind && key.unchecked == self.unchecked && key.fits(counts, inputs, due)
+        key.kind == self.kind
+            && key.unchecked == self.unchecked
+            && key.stage == self.shard.as_ref().map(|(stage, _)| *stage)
+            && key.fits(counts, inputs, due)
     }
 }
 
@@ -301,164 +353,26 @@ fn with_last<R>(inputs: &[&Array], last: Option<&Array>, run: impl FnOnce(&[&Arr
     }
 }
 
+/// What a run is told of what its random numbers are drawn for, if they are for anything.
+fn tell(occasion: Option<Occasion>, told: &mut Option<Array>) -> Option<&Array> {
+    occasion.map(|occasion| {
+        let told = told.get_or_insert_with(|| occasion.array());
+        occasion.write(told);
+        &*told
+    })
+}
+
 /// What an array of a batch is called.
-fn name(counts: BatchCounts, index: usize) -> String {
-    let kinds =
-        [("inputs", counts.inputs), ("targets", counts.targets), ("sample_weight", counts.weights)];
+pub(super) fn name(counts: BatchCounts, index: usize) -> String {
+    let kinds = [
+        ("inputs", counts.inputs),
+        ("targets", counts.targets),
+        ("sample_weight", counts.weights),
+        ("sums of shards", counts.given),
+    ];
     let mut names = kinds.into_iter().flat_map(|(kind, count)| {
         (0..count)
             .map(move |place| if count == 1 { kind.to_string() } else { format!("{kind} {place}") })
     });
     names.nth(index).unwrap_or_default()
-}
-
-impl<I: Tree, O: Tree> Steps<I, O> {
-    /// The program of the training step for a batch like this one, traced and planned now.
-    #[track_caller]
-    pub fn training_program(&self, batch: &Dataset) -> Result<Program> {
-        self.compiled()?;
-        Program::new(&self.training_graph(batch)?)
-    }
-
-    /// The graph of the training step for a batch like this one.
-    #[track_caller]
-    pub fn training_graph(&self, batch: &Dataset) -> Result<Graph> {
-        let batch = Batch::from(batch);
-        let arrays: Vec<&Array> = batch.arrays().collect();
-        let request = Runner::new(self, StepKind::Train).request(&[], batch.counts());
-        Ok(self.trace(request, &arrays)?.0)
-    }
-
-    #[track_caller]
-    fn trace_step(&self, request: StepRequest<'_>, inputs: &[&Array]) -> Result<Arc<TracedStep>> {
-        let (graph, warnings, made) = self.trace(request, inputs)?;
-        let warned = !warnings.is_empty();
-        self.net.warn(warnings);
-        let StepRequest { kind, counts, due, unchecked, .. } = request;
-        let key = StepKey { unchecked, ..StepKey::new(kind, counts, inputs, due) };
-        Ok(self.cache.keep(TracedStep::new(key, graph, made, warned)?))
-    }
-
-    /// The error of a step whose check of this index failed on these arrays, of which the last may
-    /// be the occasion.
-    #[track_caller]
-    fn explain(
-        &self,
-        step: &TracedStep,
-        request: StepRequest<'_>,
-        check: usize,
-        inputs: &[&Array],
-        rows: &[usize],
-    ) -> Error {
-        let counts = request.counts;
-        let retraced = self.trace(request, &inputs[..counts.total()]);
-        let called = InputNames { input: &|index| name(counts, index), rows };
-        let replay = Replay { inputs, called, pool: &self.pool };
-        step.program.explain(check, retraced.map(|(graph, ..)| graph), &replay)
-    }
-
-    /// What a step computes, while traced.
-    #[track_caller]
-    pub(super) fn step(
-        &self,
-        StepRequest { kind, counts, due, .. }: StepRequest<'_>,
-        tensors: &[Tensor],
-        cx: &mut Context,
-        made: &RefCell<StepOutputs>,
-    ) -> Vec<Tensor> {
-        let (inputs, rest) = tensors.split_at(counts.inputs);
-        let (targets, weights) = rest.split_at(counts.targets);
-        let Some(x) = crate::net::structure::<I>(inputs, cx) else { return Vec::new() };
-        if kind == StepKind::Predict {
-            let (outputs, states) = self.predict_step(x, cx);
-            *made.borrow_mut() =
-                StepOutputs { states, weights: self.weight_states(cx), ..StepOutputs::default() };
-            return outputs.tensors().into_iter().cloned().collect();
-        }
-        let Some(compiled) = &self.compiled else { return Vec::new() };
-        let is_training = kind == StepKind::Train;
-        cx.begin_step(is_training);
-        let batch = x.tensors().first().map_or(1, |inputs| inputs.batch());
-        let mark = cx.mark();
-        let step = BatchStep::new(self, compiled, x, [targets, weights], mark);
-        let terms = match self.custom.loss_step(is_training) {
-            Some(custom) => {
-                let terms = (custom.closure)(&step, cx);
-                if is_training {
-                    step.warn_of_what_is_left_out(custom.site, cx);
-                }
-                self.net.update_metrics(mark, batch, true, cx);
-                terms
-            }
-            None => {
-                let outputs = step.apply(step.inputs(), cx);
-                let terms = step.losses(&outputs, cx);
-                step.minimize(&terms, cx);
-                step.update_metrics(&outputs, cx);
-                terms
-            }
-        };
-        if is_training {
-            lints::unmatched_attachments(&self.net.attached, cx);
-            if step.inputs().tensors().iter().any(|input| input.dtype() == DType::F64) {
-                lints::widened_weights(&terms, &self.net.trainable_weights(), cx);
-            }
-        }
-        // Planned, what is shown is all that the plan beside the step computes.
-        let first = if self.eager { terms.names().count() } else { 0 };
-        let (shown, missing, values) = match due {
-            [] => Default::default(),
-            due => ProbedStep { first, terms: &terms.terms, weights: &self.net.weights() }
-                .show(due, cx),
-        };
-        for UnmatchedProbe { watch, names } in missing {
-            cx.trace().warn_at(None, lints::unmatched_probe(&due[watch], &names));
-        }
-        let totals = self.metric_totals(cx);
-        let states = assigned_states(&totals, cx);
-        if !is_training {
-            // What a custom step assigns itself ends with the step.
-            cx.trace().keep_writes(&totals.iter().chain(&states).collect::<Vec<_>>());
-        }
-        *made.borrow_mut() =
-            StepOutputs { names: terms.names(), shown, states, weights: self.weight_states(cx) };
-        let reported = if due.is_empty() || self.eager { terms.into_tensors() } else { Vec::new() };
-        reported.into_iter().chain(values).collect()
-    }
-
-    /// What metrics add up in: those of the model, and those that layers hold in this trace.
-    fn metric_totals(&self, cx: &Context) -> Vec<Variable> {
-        let held = cx.held_metrics().iter().flat_map(|metric| (metric.variables)());
-        let known = self.metrics().into_iter().flat_map(|(_, metric)| metric.variables());
-        held.chain(known).collect()
-    }
-
-    /// What may change the model's weights, and those of other models that the trace has used.
-    fn weight_states(&self, cx: &Context) -> Vec<(Variable, WeightState)> {
-        let mut weights = self.net.weights();
-        for used in cx.used_weights() {
-            if !weights.contains(&used.variable) {
-                weights.push(used.variable.clone());
-            }
-        }
-        weights.into_iter().map(|weight| (weight.clone(), WeightState::of(&weight))).collect()
-    }
-
-    /// What a prediction computes, while traced, and the variables that `call` assigns in it: the
-    /// ones that a run writes.
-    #[track_caller]
-    pub fn predict_step(&self, inputs: I, cx: &mut Context) -> (O, Vec<Variable>) {
-        let outputs = match &self.custom.predict {
-            Some(custom) => custom(&PredictStep { steps: self, inputs }, cx),
-            None => self.net.forward(&inputs, cx),
-        };
-        let states = assigned_states(&self.metric_totals(cx), cx);
-        cx.trace().keep_writes(&states.iter().collect::<Vec<_>>());
-        (outputs, states)
-    }
-}
-
-/// What layers have assigned, other than what metrics add up in.
-fn assigned_states(totals: &[Variable], cx: &Context) -> Vec<Variable> {
-    cx.assigned_by_layers().iter().filter(|state| !totals.contains(state)).cloned().collect()
 }

@@ -24,6 +24,7 @@ use super::record::{
     FirstValues, GivenGradient, HeldMetric, LayerRecord, MetricTerm, UsedWeight, Visit,
 };
 use super::scope::Scopes;
+use super::sharded::ShardTrace;
 use super::terms::{Steps, Term};
 use super::weight::stream;
 
@@ -88,6 +89,8 @@ pub struct Context {
     pub(super) makers: HashMap<NodeId, String>,
     /// Which positions of a value count, where some do not.
     pub(super) masks: HashMap<NodeId, Tensor>,
+    /// The shard of a batch that is traced, where one is.
+    pub(crate) shard: Option<ShardTrace>,
 }
 
 impl Context {
@@ -124,6 +127,7 @@ impl Context {
             attached: Vec::new(),
             makers: HashMap::new(),
             masks: HashMap::new(),
+            shard: None,
         }
     }
 

@@ -26,6 +26,7 @@ pub(crate) mod replay;
 pub mod runner;
 pub mod scope;
 mod session;
+pub(crate) mod sharded;
 pub mod signature;
 mod terms;
 mod traced;

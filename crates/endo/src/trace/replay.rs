@@ -49,11 +49,14 @@ pub(crate) struct InputNames<'a> {
     pub input: &'a dyn Fn(usize) -> String,
     /// Which row of the data each row of the batch is; empty where the batch is all that is known.
     pub rows: &'a [usize],
+    /// How many of the inputs, the first ones, are the batch's; all unless a number is given.
+    pub data: Option<usize>,
 }
 
 impl InputNames<'_> {
     /// Inputs by number, rows as they are in the batch.
-    pub const NUMBERED: Self = Self { input: &|index| format!("input {index}"), rows: &[] };
+    pub const NUMBERED: Self =
+        Self { input: &|index| format!("input {index}"), rows: &[], data: None };
 }
 
 /// What made a number that is not finite.
@@ -157,7 +160,8 @@ impl Replay<'_> {
 
     /// The size of the inputs' first axis, if they have one in common.
     fn batch(&self, graph: &Graph) -> Option<usize> {
-        let data = self.inputs.len() - usize::from(graph.occasion.is_some());
+        let all = self.inputs.len() - usize::from(graph.occasion.is_some());
+        let data = self.called.data.unwrap_or(all);
         let mut sizes =
             self.inputs[..data].iter().filter_map(|input| input.shape().first().copied());
         let first = sizes.next()?;

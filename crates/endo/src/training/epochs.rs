@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::error::Result;
 use crate::graph::{Occasion, Tree};
 use crate::net::{distinct, first};
+use crate::step::ShardedRunner;
 
 use super::callbacks::tell;
 use super::evaluate::test;
@@ -27,6 +28,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             metric.reset();
         }
         self.runner.refresh();
+        self.sharded.iter_mut().for_each(ShardedRunner::refresh);
         self.answer()
     }
 

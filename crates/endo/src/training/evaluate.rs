@@ -15,6 +15,7 @@ use super::callbacks::{Callback, Training, tell};
 use super::data::to_test;
 use super::feed::{Feed, nothing};
 use super::history::{Logs, Sums};
+use super::shards::{self, TestRunner};
 
 /// How to evaluate: what Keras's `evaluate` takes besides the data.
 ///
@@ -82,17 +83,13 @@ pub(crate) fn test<I: Tree, O: Tree>(
     steps.reset_metrics();
     feed.restart()?;
     tell(callbacks, |callback| callback.test_begin(training))?;
-    let mut runner = Runner::new(steps, StepKind::Test);
+    let mut runner = TestRunner::new(steps)?;
     let mut sums = Sums::default();
     let mut done = 0;
     while batches.is_none_or(|batches| done < batches) && feed.next(steps)? {
         tell(callbacks, |callback| callback.test_batch_begin(done, training))?;
-        let batch = feed.batch();
-        runner.occasion = Some(occasion);
-        occasion = occasion.later_by(batch.len());
-        runner.run(batch.into())?;
-        let (names, outputs) = runner.outputs();
-        sums.add(names, outputs.iter().map(|output| output.get(0)), batch.len());
+        runner.run(feed, Some(occasion), &mut sums)?;
+        occasion = occasion.later_by(feed.batch_len());
         tell(callbacks, |callback| callback.test_batch_end(done, &|| sums.ledger(), training))?;
         done += 1;
     }
@@ -125,17 +122,15 @@ pub(crate) fn evaluate<I: Tree, O: Tree>(
         "the data to evaluate on is a stream without end",
         "`Evaluate::new().steps(50)`",
     )?;
-    if let Some(data) = feed.in_memory() {
-        steps.check_finite(data)?;
-        steps.check_targets(data)?;
-    }
-    let (_, logs) = test(
-        steps,
-        &mut feed,
-        batches,
-        steps.test_occasion(),
-        (&Training::of(steps), &mut callbacks),
-    )?;
+    let evaluate = || {
+        if let Some(data) = feed.in_memory() {
+            steps.check_finite(data)?;
+            steps.check_targets(data)?;
+        }
+        let told = (&Training::of(steps), &mut callbacks[..]);
+        test(steps, &mut feed, batches, steps.test_occasion(), told)
+    };
+    let (_, logs) = shards::told(steps, evaluate)?;
     Ok(Logs(logs))
 }
 
@@ -148,8 +143,12 @@ pub(crate) fn run_batch<I: Tree, O: Tree>(
 ) -> Result<Logs> {
     let batch = &*steps.arranged(Cow::Borrowed(batch))?;
     steps.check_targets(batch)?;
-    let mut runner = Runner::new(steps, kind);
     let mut sums = Sums::default();
+    if steps.sharding.is_some() {
+        shards::told(steps, || shards::run_batch(steps, batch, kind, &mut sums))?;
+        return Ok(Logs(sums.logs(steps.metric_results()?)));
+    }
+    let mut runner = Runner::new(steps, kind);
     if kind == StepKind::Test {
         runner.occasion = Some(steps.test_occasion());
     }

@@ -9,7 +9,8 @@ use std::ops::Range;
 use crate::data::{BatchAt, BatchSource, Dataset, Length, Order, Sampling};
 use crate::error::{Error, ErrorKind, Result, not_zero};
 use crate::graph::Tree;
-use crate::step::{BatchBuffers, ClassWeights, Steps};
+use crate::step::{Batch, BatchBuffers, ClassWeights, ShardSource, Steps};
+use crate::trace::Pool;
 
 /// Batches to train on or to test with.
 pub(crate) enum Feed<'a> {
@@ -29,6 +30,10 @@ pub(crate) struct MemoryFeed<'a> {
     /// The places in the order of the batch that was given out.
     given: Range<usize>,
     buffers: BatchBuffers,
+    /// Whether batches are not gathered whole, since they are taken in parts.
+    in_parts: bool,
+    /// Where the parts of batches are gathered.
+    parts: BatchBuffers,
 }
 
 /// The batches of a stream. Each is arranged and checked before it is given out.
@@ -43,6 +48,8 @@ pub(crate) struct StreamFeed<'a> {
     /// The next batch, where it was looked at before its turn.
     ahead: Option<Dataset>,
     given: Option<Dataset>,
+    /// The part of it that was taken last.
+    part: Option<Dataset>,
 }
 
 impl<'a> Feed<'a> {
@@ -57,6 +64,8 @@ impl<'a> Feed<'a> {
             next: BatchAt::default(),
             given: 0..0,
             buffers: BatchBuffers::default(),
+            in_parts: false,
+            parts: BatchBuffers::default(),
         }))
     }
 
@@ -75,6 +84,7 @@ impl<'a> Feed<'a> {
             is_there: false,
             ahead: None,
             given: None,
+            part: None,
         }))
     }
 
@@ -181,6 +191,32 @@ impl<'a> Feed<'a> {
         }
     }
 
+    /// Has batches be gathered in parts alone.
+    pub fn take_in_parts(&mut self) {
+        if let Self::Memory(memory) = self {
+            memory.in_parts = true;
+        }
+    }
+
+    /// How many samples the batch has that was given out last.
+    pub fn batch_len(&self) -> usize {
+        match self {
+            Self::Memory(memory) => memory.given.len(),
+            Self::Stream(stream) => stream.given.as_ref().map_or(0, Dataset::len),
+        }
+    }
+
+    /// The batch that was given out last, gathered if it was not yet.
+    pub fn whole(&mut self, pool: &Pool) -> Result<&Dataset> {
+        if let Self::Memory(memory) = self
+            && memory.in_parts
+        {
+            let rows = &memory.order.indices()[memory.given.clone()];
+            memory.buffers.gather(&memory.data, rows, pool)?;
+        }
+        Ok(self.batch())
+    }
+
     /// Which samples of the data it is made of; none where they have no numbers.
     pub fn rows(&self) -> &[usize] {
         match self {
@@ -205,7 +241,10 @@ impl MemoryFeed<'_> {
             self.next = self.next.next_pass();
             return Ok(false);
         }
-        self.buffers.gather(&self.data, &self.order.indices()[self.given.clone()], &steps.pool)?;
+        if !self.in_parts {
+            let rows = &self.order.indices()[self.given.clone()];
+            self.buffers.gather(&self.data, rows, &steps.pool)?;
+        }
         self.next = self.next.next();
         Ok(true)
     }
@@ -269,6 +308,36 @@ impl StreamFeed<'_> {
         };
         check().map_err(|error| at(self.next, error))?;
         Ok(batch)
+    }
+}
+
+/// The shards of the batch that a feed has given out.
+pub(crate) struct FeedShards<'f, 'a> {
+    pub feed: &'f mut Feed<'a>,
+    pub pool: &'f Pool,
+}
+
+impl ShardSource for FeedShards<'_, '_> {
+    fn rows(&self) -> usize {
+        self.feed.batch_len()
+    }
+
+    fn shard(&mut self, rows: Range<usize>) -> Result<Batch<'_>> {
+        match self.feed {
+            Feed::Memory(memory) => {
+                let given = &memory.order.indices()[memory.given.clone()];
+                let rows = &given[rows];
+                let part = memory.parts.gather(&memory.data, rows, self.pool)?;
+                Ok(Batch { rows, ..part.into() })
+            }
+            Feed::Stream(stream) => {
+                let all = stream.source.rows();
+                let indices = all.get(rows.clone()).unwrap_or_default();
+                let given = stream.given.as_ref().ok_or_else(nothing)?;
+                let part = stream.part.insert(given.rows(rows)?);
+                Ok(Batch { rows: indices, ..(&*part).into() })
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::history::History;
 use super::ledgers::StepLog;
 use super::probes::{Probe, Recorder};
 use super::run::Run;
+use super::shards;
 
 /// What `fit` does at a batch whose loss or gradient is not finite.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -357,9 +358,13 @@ pub(crate) fn fit<'a, I: Tree, O: Tree>(
     options: Fit<'a>,
 ) -> Result<History> {
     steps.compiled()?;
-    let mut run = Run::new(steps, data, options)?;
-    while run.next_batch()? {
-        run.train_on_batch()?;
-    }
-    run.finish()
+    let train = || {
+        let mut run = Run::new(steps, data, options)?;
+        run.take_in_parts();
+        while run.next_batch()? {
+            run.train_on_batch()?;
+        }
+        run.finish()
+    };
+    shards::told(steps, train)
 }

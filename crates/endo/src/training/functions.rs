@@ -49,6 +49,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         function: &mut Function<'_, N, M>,
     ) -> Result<[Array; M]> {
         self.batch()?;
+        self.require_whole()?;
         if self.functions.site.replace(Site::caller()).is_none() {
             self.require_unbalanced()?;
         }

@@ -31,9 +31,10 @@ const DATA: &str = "data";
 
 const STEPS: &str = "steps_per_epoch";
 const INITIAL_EPOCH: &str = "initial_epoch";
+const SHARDS: &str = "shards";
 
 /// The entries that files of before do not have, with what they would say.
-const LATER: [(&str, &str); 2] = [(STEPS, "none"), (INITIAL_EPOCH, "0")];
+const LATER: [(&str, &str); 3] = [(STEPS, "none"), (INITIAL_EPOCH, "0"), (SHARDS, "none")];
 
 /// Something that a saved run and the one that goes on from it have in common.
 struct Common {
@@ -45,6 +46,11 @@ struct Common {
 }
 
 impl<I: Tree, O: Tree> Run<'_, I, O> {
+    /// The shards of a batch, as text.
+    fn shards(&self) -> String {
+        text_or("none", self.steps.sharding.as_ref().map(|sharding| sharding.shards))
+    }
+
     fn identity(&mut self, checksum: Checksum) -> Vec<Common> {
         let contents =
             self.contents.take().filter(|(known, _)| *known == checksum).unwrap_or_else(|| {
@@ -64,6 +70,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             ("shuffle", "as `shuffle`", options.shuffle.to_string()),
             (STEPS, "as `steps_per_epoch`", text_or("none", options.steps_per_epoch)),
             (INITIAL_EPOCH, "as `initial_epoch`", options.initial_epoch.to_string()),
+            (SHARDS, "as its number of shards", self.shards()),
             ("seed", "as the seed of the model", self.steps.net.seed().to_string()),
             ("record_steps", "as `record_steps`", options.steps.every.unwrap_or(0).to_string()),
             ("callbacks", "callbacks", options.callbacks.len().to_string()),
@@ -82,6 +89,12 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             value: probe.to_string(),
         });
         entries.chain(probes).collect()
+    }
+
+    /// The same, as what it is and its value.
+    pub(super) fn said_of_identity(&mut self) -> Vec<(String, String)> {
+        let identity = self.identity(Checksum::Xxh3).into_iter();
+        identity.map(|common| (common.what, common.value)).collect()
     }
 
     /// The same, to be saved.

@@ -22,6 +22,7 @@ mod resume;
 mod run;
 mod saved_history;
 mod saved_variables;
+mod shards;
 pub(crate) mod state;
 mod stepper;
 

@@ -41,7 +41,9 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         if let Some(state) = requests.resume {
             self.resume(&state)?;
         }
-        let Some(path) = requests.save else { return Ok(()) };
+        let Some(path) = requests.save.filter(|_| self.training.writes_files()) else {
+            return Ok(());
+        };
         self.training.claims.add(&path)?;
         // What is saved has the weights in their place, also where averages are there now.
         let steps = self.steps;

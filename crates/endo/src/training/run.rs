@@ -15,7 +15,7 @@ use crate::metrics::Metric;
 use crate::net::checksum::Checksum;
 use crate::net::{distinct, first};
 use crate::step::cache::{OutputNames, StepKind};
-use crate::step::{Batch, Runner, Steps};
+use crate::step::{Batch, Runner, ShardedRunner, Steps};
 
 use super::callbacks::{Training, tell};
 use super::data::TrainingData;
@@ -26,6 +26,7 @@ use super::history::{History, Sums};
 use super::ledger::Ledger;
 use super::ledgers::StepAt;
 use super::saved_variables::SavedVariables;
+use super::shards;
 
 /// Epochs and batches of a training, for a custom loop: everything that
 /// [`fit`](crate::model::Model::fit) does but the step.
@@ -63,6 +64,10 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) options: Fit<'a>,
     pub(super) training: Training<'a>,
     pub(super) runner: Runner<'a, I, O>,
+    /// What runs the steps, where batches are cut into shards.
+    pub(super) sharded: Option<ShardedRunner<'a, I, O>>,
+    /// Whether the ranks of a distributed run have compared what they are started with.
+    pub(super) is_agreed: bool,
     pub(super) kept: SavedVariables,
     pub(super) metrics: Vec<&'a dyn Metric>,
     /// What was run of the user's own functions.
@@ -132,6 +137,20 @@ impl CurrentEpoch {
         }
     }
 
+    /// Takes in the terms of the batch.
+    pub fn take(
+        &mut self,
+        names: &OutputNames,
+        values: impl ExactSizeIterator<Item = f64> + Clone,
+        samples: usize,
+        training: &Training<'_>,
+    ) {
+        self.batch = Some(BatchProgress::Recorded);
+        self.non_finite += usize::from(values.clone().next().is_some_and(|v| !v.is_finite()));
+        training.batch.borrow_mut().set(&names.terms, values.clone());
+        self.sums.add(names, values, samples);
+    }
+
     /// How long it has taken.
     pub fn seconds(&self) -> f64 {
         self.before + self.start.elapsed().as_secs_f64()
@@ -160,6 +179,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let mut runner = Runner::new(steps, StepKind::Train);
         runner.deny_warnings = options.deny_warnings;
         runner.unchecked = options.non_finite == NonFinite::Continue;
+        let sharded = shards::runner(steps, &options)?;
         tell(&mut options.callbacks, |callback| callback.train_begin(&training))?;
         let mut run = Self {
             steps,
@@ -168,6 +188,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             options,
             training,
             runner,
+            sharded,
+            is_agreed: false,
             kept: SavedVariables::default(),
             metrics: Vec::new(),
             functions: Functions::default(),
@@ -227,8 +249,13 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     /// # Errors
     /// If there is none: before the first [`next_batch`](Self::next_batch), or after the last.
     pub fn batch(&self) -> Result<&Dataset> {
+        self.require_batch().map(|()| self.feed.batch())
+    }
+
+    /// That there is a batch.
+    fn require_batch(&self) -> Result<()> {
         match self.current.batch {
-            Some(_) => Ok(self.feed.batch()),
+            Some(_) => Ok(()),
             None => Err(Error::new(ErrorKind::Usage, "the run has no batch now")
                 .help("loop with `while run.next_batch()? { .. }`")),
         }
@@ -272,20 +299,20 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     /// As those of [`fit`](crate::model::Model::fit) for a batch.
     #[track_caller]
     pub fn train_on_batch(&mut self) -> Result<()> {
-        self.batch()?;
+        self.require_batch()?;
         self.require_unrecorded()?;
         self.steps.compiled()?;
         self.usual = true;
+        if self.sharded.is_some() {
+            return self.train_on_shards();
+        }
         let (buffer, rows) = (self.feed.batch(), self.feed.rows());
         let started = self.options.recorder.start();
         self.runner.begin(self.options.recorder.due());
         match run_saved(&mut self.runner, Batch { rows, ..buffer.into() }, &mut self.kept) {
             Ok((names, values)) => {
-                self.current.batch = Some(BatchProgress::Recorded);
-                self.current.non_finite += usize::from(!values[0].is_finite());
                 let values = values.iter().map(|value| value.get(0));
-                self.training.batch.borrow_mut().set(&names.terms, values.clone());
-                self.current.sums.add(names, values, buffer.len());
+                self.current.take(names, values, buffer.len(), &self.training);
                 let Fit { recorder, callbacks, .. } = &mut self.options;
                 recorder.read(self.runner.shown(), (started, self.runner.traced), callbacks)?;
                 let id = self.steps.net.counter.id();
@@ -333,6 +360,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         }
         self.current.skipped += 1;
         self.runner.replays = false; // one is explained; the others are counted
+        self.sharded.iter_mut().for_each(|sharded| sharded.replay(false));
         self.current.error.get_or_insert(error);
         Ok(())
     }

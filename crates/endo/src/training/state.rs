@@ -224,6 +224,28 @@ impl State {
             .help("delete the file of the run to begin anew, or put a whole one in its place")
     }
 
+    /// The bytes of its file.
+    pub(crate) fn to_bytes(&self, path: &Path) -> Result<Vec<u8>> {
+        SEAL.put(self.iter(), "").map_err(|error| failure("cannot write", path, &error))
+    }
+
+    /// What the bytes of a file are.
+    pub(crate) fn from_bytes(bytes: &[u8], path: &Path) -> Result<State> {
+        SEAL.open(bytes).map(|(arrays, _)| Self::of_arrays(arrays)).map_err(|what| {
+            let help = "delete the file to begin anew, or put a whole one in its place";
+            Error::new(ErrorKind::Data, format!("{} is no whole saved run: {what}", path.display()))
+                .help(help)
+        })
+    }
+
+    fn of_arrays(arrays: BTreeMap<String, Array>) -> State {
+        let is_old = arrays.contains_key("model epochs");
+        let arrays =
+            arrays.into_iter().map(|(entry, array)| (current_name(&entry), array)).collect();
+        let state = State { arrays, ..State::default() };
+        if is_old { state.with(LAYER_IN_NAMES, true) } else { state }
+    }
+
     /// Writes the file. The one that was there is kept beside it, under its name with `.previous`
     /// added, so that at any moment one of the two is whole. Nobody else writes to a run that is
     /// claimed, so the temporary file has the same name each time: a process that is killed again
@@ -231,7 +253,7 @@ impl State {
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let fail = |error: &dyn std::fmt::Display| failure("cannot write", path, error);
         let rename = |from: &Path, to: &Path| fs::rename(from, to).map_err(|error| fail(&error));
-        let bytes = SEAL.put(self.iter(), "").map_err(|error| fail(&error))?;
+        let bytes = self.to_bytes(path)?;
         files::write_temporary(&unfinished(path), &bytes)?;
         rename(&unfinished(path), &fresh(path))?;
         if path.exists() {
@@ -270,18 +292,7 @@ impl State {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failure("cannot read", path, &error)),
         };
-        let state = |arrays: BTreeMap<String, Array>| {
-            let is_old = arrays.contains_key("model epochs");
-            let arrays =
-                arrays.into_iter().map(|(entry, array)| (current_name(&entry), array)).collect();
-            let state = State { arrays, ..State::default() };
-            if is_old { state.with(LAYER_IN_NAMES, true) } else { state }
-        };
-        SEAL.open(&bytes).map(|(arrays, _)| Some(state(arrays))).map_err(|what| {
-            let help = "delete the file to begin anew, or put a whole one in its place";
-            Error::new(ErrorKind::Data, format!("{} is no whole saved run: {what}", path.display()))
-                .help(help)
-        })
+        Self::from_bytes(&bytes, path).map(Some)
     }
 }
 

@@ -3,7 +3,7 @@
 //! In: indices of rows. Out: the loss of each step.
 
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::step::cache::StepKind;
 use crate::step::{Batch, BatchBuffers, Runner, Steps};
@@ -38,6 +38,12 @@ impl<'m, I: Tree, O: Tree> Stepper<'m, I, O> {
         batch_size: usize,
     ) -> Result<Self> {
         steps.compiled()?;
+        if steps.sharding.is_some() {
+            let message = "a `Stepper` runs batches as they are, and those of this model are cut \
+                into shards";
+            let help = "use `fit` or `train_on_batch`, or train without shards";
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
+        }
         data.rows(0..batch_size)?;
         Ok(Self {
             steps,

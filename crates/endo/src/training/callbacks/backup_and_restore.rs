@@ -108,7 +108,7 @@ impl Callback for BackupAndRestore {
 
     fn train_end(&mut self, training: &Training) -> Result<()> {
         // What a custom loop has left early can be gone on with.
-        if self.delete_checkpoint && training.is_done() {
+        if self.delete_checkpoint && training.is_done() && training.writes_files() {
             State::remove(&self.path)
         } else {
             Ok(())

@@ -51,6 +51,8 @@ pub struct CsvLogger {
     rows: Option<usize>,
     /// While training lasts, nobody else adds rows.
     claim: Option<Claim>,
+    /// Whether another process writes the file.
+    is_silent: bool,
 }
 
 /// What stands where an epoch has no number.
@@ -69,6 +71,7 @@ impl CsvLogger {
             columns: Vec::new(),
             rows: None,
             claim: None,
+            is_silent: false,
         }
     }
 
@@ -115,6 +118,9 @@ impl CsvLogger {
 
     /// Adds a row of these cells, each under its column, to the file.
     fn add(&mut self, cells: &[(&str, String)]) -> Result<()> {
+        if self.is_silent {
+            return Ok(());
+        }
         if self.rows.is_none() {
             self.begin(if self.append { usize::MAX } else { 0 })?;
         }
@@ -161,6 +167,9 @@ impl CsvLogger {
 
     /// Cuts the file down to its first `rows` rows, if it has more.
     fn begin(&mut self, kept: usize) -> Result<()> {
+        if self.is_silent {
+            return Ok(());
+        }
         let mut rows = if kept > 0 && self.path.exists() {
             self.rows()?.into_iter()
         } else {
@@ -194,7 +203,7 @@ impl CsvLogger {
 }
 
 impl Callback for CsvLogger {
-    fn train_begin(&mut self, _: &Training) -> Result<()> {
+    fn train_begin(&mut self, training: &Training) -> Result<()> {
         if self.separator == 0 || !self.separator.is_ascii() || b"\"\r\n".contains(&self.separator)
         {
             let message = "the separator of `CsvLogger` is no single ASCII character that can \
@@ -204,6 +213,10 @@ impl Callback for CsvLogger {
         let help = "steps count from 1: `.every(1)` writes each of them";
         not_zero(self.every, "`CsvLogger` is to write a row every 0 steps", help)?;
         (self.rows, self.claim) = (None, None);
+        self.is_silent = !training.writes_files();
+        if self.is_silent {
+            return Ok(());
+        }
         self.claim = Claim::on(&self.path)?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let made = folder.map_or(Ok(()), std::fs::create_dir_all);

@@ -78,7 +78,7 @@ impl Callback for Progress {
         ledger: &dyn Fn() -> Ledger,
         training: &Training,
     ) -> Result<()> {
-        if self.bar && self.drawn.elapsed() >= PAUSE {
+        if self.bar && training.writes_files() && self.drawn.elapsed() >= PAUSE {
             self.drawn = Instant::now();
             let bar = bar(batch + 1, self.batches);
             let line =
@@ -89,7 +89,10 @@ impl Callback for Progress {
         Ok(())
     }
 
-    fn epoch_end(&mut self, epoch: usize, report: &Epoch, _: &Training) -> Result<()> {
+    fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
+        if !training.writes_files() {
+            return Ok(());
+        }
         let clear = if self.bar { "\r\x1b[K" } else { "" };
         Self::write(&format!("{clear}{}\n", line(epoch, self.epochs, report)));
         Ok(())

@@ -89,8 +89,11 @@ impl TensorBoard {
 
 impl Callback for TensorBoard {
     fn train_begin(&mut self, training: &Training) -> Result<()> {
+        (self.train, self.validation, self.described) = (None, None, false);
+        if !training.writes_files() {
+            return Ok(());
+        }
         self.train = Some(EventFile::create(&self.folder.join("train"))?);
-        (self.validation, self.described) = (None, false);
         training.keep_graphs();
         Ok(())
     }
@@ -140,6 +143,9 @@ impl Callback for TensorBoard {
     }
 
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
+        if self.train.is_none() {
+            return Ok(());
+        }
         let (mut train, mut validation) = (Vec::new(), Vec::new());
         for (name, value) in report.logs.iter() {
             let (values, name) = match name.strip_prefix("val_") {

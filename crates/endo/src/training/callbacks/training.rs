@@ -14,9 +14,11 @@ use crate::files::Claims;
 use crate::graph::{Graph, Tree};
 use crate::net::Structure;
 use crate::optimizers::{Averages, Optimizer};
+use crate::shards::Sharding;
 use crate::step::Steps;
 use crate::training::evaluate::{Evaluate, evaluate};
 use crate::training::ledgers::BatchLedger;
+use crate::training::shards;
 use crate::training::state::previous;
 use crate::training::{Epoch, Fit, History, Ledger, Logs, State};
 use crate::variable::Variable;
@@ -96,6 +98,7 @@ pub(crate) trait TrainedModel {
     fn save_weights(&self, path: &Path) -> Result<()>;
     fn predict(&self, inputs: &[Array]) -> Result<Vec<Array>>;
     fn evaluate(&self, data: Stream<'_>) -> Result<Logs>;
+    fn sharding(&self) -> Option<&Sharding>;
 }
 
 impl<I: Tree, O: Tree> TrainedModel for Steps<I, O> {
@@ -123,6 +126,10 @@ impl<I: Tree, O: Tree> TrainedModel for Steps<I, O> {
         self.predict_all(inputs)
     }
 
+    fn sharding(&self) -> Option<&Sharding> {
+        self.sharding.as_ref()
+    }
+
     fn evaluate(&self, data: Stream<'_>) -> Result<Logs> {
         let totals: Vec<Variable> =
             self.metrics().iter().flat_map(|(_, metric)| metric.variables()).collect();
@@ -136,6 +143,12 @@ impl<I: Tree, O: Tree> TrainedModel for Steps<I, O> {
 }
 
 impl<'a> Training<'a> {
+    /// Whether this process writes files and shows progress: not on ranks other than 0 of a model
+    /// that is [distributed](crate::model::Model::distribute).
+    pub fn writes_files(&self) -> bool {
+        self.model.sharding().is_none_or(Sharding::is_first)
+    }
+
     pub(crate) fn new(options: &Fit<'_>, validates: bool, model: &'a dyn TrainedModel) -> Self {
         Self {
             epochs: options.epochs,
@@ -341,20 +354,22 @@ impl<'a> Training<'a> {
         self.model.evaluate(data.into())
     }
 
-    /// Saves the model as [`Model::save`](crate::model::Model::save) does.
+    /// Saves the model as [`Model::save`](crate::model::Model::save) does, unless another rank
+    /// [writes files](Self::writes_files).
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.model.save(path.as_ref())
+        if self.writes_files() { self.model.save(path.as_ref()) } else { Ok(()) }
     }
 
-    /// Saves the weights as [`Model::save_weights`](crate::model::Model::save_weights) does.
+    /// Saves the weights as [`Model::save_weights`](crate::model::Model::save_weights) does, unless
+    /// another rank [writes files](Self::writes_files).
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.model.save_weights(path.as_ref())
+        if self.writes_files() { self.model.save_weights(path.as_ref()) } else { Ok(()) }
     }
 
     /// Adds a number to the logs of this epoch: the history, other callbacks and files get it under
@@ -396,19 +411,25 @@ impl<'a> Training<'a> {
     /// If another run uses the file; if both are damaged, or one cannot be read.
     pub fn resume(&self, path: impl AsRef<Path>) -> Result<bool> {
         let path = path.as_ref();
+        let state = match self.model.sharding() {
+            Some(sharding) => shards::read_state(sharding, path, &|| self.read_run(path))?,
+            None => self.read_run(path)?,
+        };
+        let is_there = state.is_some();
+        self.requests.borrow_mut().resume = state;
+        Ok(is_there)
+    }
+
+    /// Claims the file of a saved run, and reads it if there is one.
+    fn read_run(&self, path: &Path) -> Result<Option<State>> {
         self.claims.add(path)?;
-        let Some((state, damage)) = State::read(path)? else { return Ok(false) };
-        let mut requests = self.requests.borrow_mut();
+        let Some((state, damage)) = State::read(path)? else { return Ok(None) };
         if let Some(damage) = damage {
             let previous = previous(path);
-            requests.warnings.push(format!(
-                "{}; going on from {}",
-                damage.message(),
-                previous.display()
-            ));
+            let warning = format!("{}; going on from {}", damage.message(), previous.display());
+            self.requests.borrow_mut().warnings.push(warning);
         }
-        requests.resume = Some(state);
-        Ok(true)
+        Ok(Some(state))
     }
 
     /// Saves a variable with the run that no step of the model reads or writes, such as one that a

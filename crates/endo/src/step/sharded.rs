@@ -1,0 +1,411 @@
+//! Steps on batches that are cut into shards: the shards of this process one after the other, the
+//! sums over those of all, and one update from the sums, which is the same on every rank.
+//!
+//! In: the rows of each shard. Out: the terms of the loss of the whole batch, with weights and
+//! metrics updated; or an error that all ranks have, with nothing changed.
+
+use std::ops::{AddAssign, Range};
+use std::sync::Arc;
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Occasion, Tree};
+use crate::shards::{Block, ShardSum, Sharding, Taking};
+use crate::trace::Pool;
+use crate::trace::sharded::{DIVISORS, ShardStage, SumLayout};
+
+use super::cache::{OutputNames, StepKind};
+use super::{Batch, Runner, Steps};
+
+/// Where the rows of a batch come from.
+pub(crate) trait ShardSource {
+    /// How many rows the batch has.
+    fn rows(&self) -> usize;
+
+    /// Some of them.
+    fn shard(&mut self, rows: Range<usize>) -> Result<Batch<'_>>;
+}
+
+/// Arrays of the shapes and types of a shard's: inputs, targets, sample weights.
+struct SampleBatch([Vec<Array>; 3]);
+
+impl SampleBatch {
+    fn of(batch: Batch<'_>) -> Self {
+        Self([batch.inputs.to_vec(), batch.targets.to_vec(), batch.weights.to_vec()])
+    }
+
+    /// A batch of them, given sums over shards.
+    fn with<'a>(&'a self, given: &'a [Array]) -> Batch<'a> {
+        let [inputs, targets, weights] = &self.0;
+        Batch { inputs, targets, weights, given, rows: &[] }
+    }
+}
+
+/// The steps of one kind of a loop, on batches that are cut into shards.
+pub(crate) struct ShardedRunner<'m, I: Tree, O: Tree> {
+    steps: &'m Steps<I, O>,
+    sharding: &'m Sharding,
+    kind: StepKind,
+    divisors: Runner<'m, I, O>,
+    parts: Runner<'m, I, O>,
+    update: Runner<'m, I, O>,
+    /// The arrays of a shard with which the update is traced; their numbers play no part.
+    sample: Option<SampleBatch>,
+    layout: Option<Arc<SumLayout>>,
+    names: OutputNames,
+    /// The share of a shard, and after it the divisors of the batch.
+    given: [Array; 1],
+    sum: ShardSum,
+    divisor_sum: ShardSum,
+    values: Vec<f64>,
+    /// Whether the terms of a whole batch were compared with those by shards.
+    compared: bool,
+    deny_warnings: bool,
+    /// Whether the last run traced a step.
+    pub traced: bool,
+    /// What random numbers of the next run are drawn for; those of a training step if none.
+    pub occasion: Option<Occasion>,
+}
+
+impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
+    /// Fails for what cannot be cut into shards.
+    pub fn new(steps: &'m Steps<I, O>, sharding: &'m Sharding, kind: StepKind) -> Result<Self> {
+        sharding.shards.check(sharding.link.ranks())?;
+        if steps.eager {
+            let message = "a model that runs eagerly cannot have its batches cut into shards";
+            let help = "leave out `run_eagerly`, or train without shards";
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
+        }
+        let runner = |stage: ShardStage| {
+            let mut runner = Runner::new(steps, kind);
+            runner.shard = Some((stage, Arc::default()));
+            runner
+        };
+        Ok(Self {
+            steps,
+            sharding,
+            kind,
+            divisors: runner(ShardStage::Divisors),
+            parts: runner(ShardStage::Parts),
+            update: runner(ShardStage::Update),
+            sample: None,
+            layout: None,
+            names: OutputNames::default(),
+            given: [Array::zeros([1 + DIVISORS], DType::F64)],
+            sum: ShardSum::default(),
+            divisor_sum: ShardSum::default(),
+            values: Vec::new(),
+            compared: false,
+            deny_warnings: false,
+            traced: false,
+            occasion: None,
+        })
+    }
+
+    /// Whether a warning is an error, and whether numbers that are not finite are trained on.
+    pub fn configure(&mut self, deny_warnings: bool, unchecked: bool) {
+        for runner in [&mut self.divisors, &mut self.parts, &mut self.update] {
+            (runner.deny_warnings, runner.unchecked) = (deny_warnings, unchecked);
+        }
+        // What is not finite in the sums was looked for in the shards.
+        self.update.replays = false;
+        self.deny_warnings = deny_warnings;
+    }
+
+    /// Whether a step that fails at a number that is not finite is computed again.
+    pub fn replay(&mut self, replays: bool) {
+        self.parts.replays = replays;
+    }
+
+    /// The threads of the model.
+    pub fn pool(&self) -> &'m Pool {
+        &self.steps.pool
+    }
+
+    /// Looks anew at which weights may change.
+    pub fn refresh(&mut self) {
+        let before = self.parts.replays;
+        for runner in [&mut self.divisors, &mut self.parts, &mut self.update] {
+            runner.refresh();
+        }
+        (self.parts.replays, self.update.replays) = (before, false);
+        self.layout = None;
+    }
+
+    /// The names of the last batch's terms and what else is reported, and the values, the total
+    /// first.
+    pub fn outputs(&self) -> (&OutputNames, &[f64]) {
+        (&self.names, &self.values)
+    }
+
+    /// The plans of a shard and of the update, as text: what all ranks have to have in common.
+    #[track_caller]
+    pub fn plans(&mut self, source: &mut dyn ShardSource) -> Result<String> {
+        let layout = self.prepare(source)?;
+        let rows = source.rows();
+        let first = self.first_rows(rows);
+        let Self { parts, given, .. } = self;
+        let part = parts.step(Batch { given: &given[..], ..source.shard(first)? })?;
+        let mut text = part.map_or_else(String::new, |step| step.program.plan().to_string());
+        if self.kind == StepKind::Train {
+            let sums = Block::try_new(layout.sizes)?;
+            let Some(sample) = &self.sample else { return Ok(text) };
+            let step = self.update.step(sample.with(&[sums.wide, sums.narrow]))?;
+            text += &step.map_or_else(String::new, |step| step.program.plan().to_string());
+        }
+        Ok(text)
+    }
+
+    /// Runs a batch.
+    #[track_caller]
+    pub fn run(&mut self, source: &mut dyn ShardSource) -> Result<()> {
+        self.traced = false;
+        let layout = self.prepare(source)?;
+        let rows = source.rows();
+        let (shards, link) = (self.sharding.shards, &*self.sharding.link);
+        let is_present = |shard: usize| !shards.rows(shard, rows).is_empty();
+        let occasion = self.occasion.unwrap_or_else(|| self.training_occasion());
+        let mut failure: Option<Error> = None;
+        if layout.divisors > 0 {
+            let Self { divisors, given, divisor_sum, .. } = self;
+            let sizes = [layout.divisors + 1, 0];
+            let mut leaf = |shard: usize, block: &mut Block, taking: Taking| {
+                let range = shards.rows(shard, rows);
+                let batch = part(divisors, source, range, occasion, given, rows);
+                take_part(divisors, batch, block, taking, &mut failure);
+            };
+            let sums = divisor_sum.run(link, shards, &is_present, sizes, &mut leaf);
+            let sums = sums.map_err(|error| self.sharding.shared(error))?.wide();
+            if sums[0] > 0.0 {
+                return self.fail(failure);
+            }
+            let places = &mut self.given[0].as_mut_slice::<f64>().expect("it was made of f64")[1..];
+            places[..layout.divisors].copy_from_slice(&sums[1..]);
+        }
+        let Self { parts, given, sum, .. } = self;
+        let mut leaf = |shard: usize, block: &mut Block, taking: Taking| {
+            let range = shards.rows(shard, rows);
+            let batch = part(parts, source, range, occasion, given, rows);
+            take_part(parts, batch, block, taking, &mut failure);
+        };
+        let sums = sum.run(link, shards, &is_present, layout.sizes, &mut leaf);
+        let sums = sums.map_err(|error| self.sharding.shared(error))?;
+        if sums.wide()[0] > 0.0 {
+            return self.fail(failure);
+        }
+        self.traced |= self.parts.traced;
+        self.values.clear();
+        self.values.extend_from_slice(&sums.wide()[1..=self.names.count()]);
+        if !std::mem::replace(&mut self.compared, true) {
+            self.compare(source, occasion)?;
+        }
+        let Some((sums, sample)) = self.sum.last().zip(self.sample.as_ref()) else {
+            return Ok(());
+        };
+        if self.kind == StepKind::Train {
+            self.update.run(sample.with(&[sums.wide.clone(), sums.narrow.clone()]))
+        } else {
+            add_totals(&layout, sums.wide.as_slice::<f64>().unwrap_or_default())
+        }
+    }
+
+    /// The error that one rank has, on all of them.
+    fn fail(&mut self, failure: Option<Error>) -> Result<()> {
+        self.sharding.require_success(failure)?;
+        let message = "a shard of a batch has failed, and no rank says why";
+        Err(Error::new(ErrorKind::Usage, message).help("run the program again with one rank"))
+    }
+
+    /// What the random numbers of the next training step are drawn for: those of the step that an
+    /// ordinary training would draw.
+    fn training_occasion(&self) -> Occasion {
+        let counter = self.steps.net.counter.value();
+        Occasion::train(counter.as_slice::<i32>().map_or(0, |words| words[1] as u32))
+    }
+
+    /// The rows of the first shard that has any.
+    fn first_rows(&self, rows: usize) -> Range<usize> {
+        let shards = self.sharding.shards;
+        let all = (0..shards.count()).map(|shard| shards.rows(shard, rows));
+        all.into_iter().find(|range| !range.is_empty()).unwrap_or(0..rows)
+    }
+
+    /// Traces the step, unless it is known what it sums.
+    #[track_caller]
+    fn prepare(&mut self, source: &mut dyn ShardSource) -> Result<Arc<SumLayout>> {
+        if let Some(layout) = &self.layout {
+            return Ok(layout.clone());
+        }
+        let first = self.first_rows(source.rows());
+        self.parts.occasion = Some(self.occasion.unwrap_or_else(|| self.training_occasion()));
+        let Self { parts, given, sample, .. } = self;
+        let batch = Batch { given: &given[..], ..source.shard(first)? };
+        let step = parts.step(batch)?;
+        let made = step.as_ref().map(|step| &step.made);
+        let layout = Arc::new(made.map(|made| made.layout.clone()).unwrap_or_default());
+        self.names = made.map(|made| made.names.clone()).unwrap_or_default();
+        sample.get_or_insert_with(|| SampleBatch::of(batch));
+        self.update.shard = Some((ShardStage::Update, layout.clone()));
+        self.traced = true;
+        Ok(self.layout.insert(layout).clone())
+    }
+
+    /// Compares the terms of a batch by shards with those of the batch as one, and warns where they
+    /// differ: of terms that are no means over samples, and layers that look at the whole batch.
+    #[track_caller]
+    fn compare(&mut self, source: &mut dyn ShardSource, occasion: Occasion) -> Result<()> {
+        if self.kind != StepKind::Train || self.sharding.shards.count() == 1 {
+            return Ok(());
+        }
+        let mut whole = Runner::new(self.steps, self.kind);
+        whole.shard = Some((ShardStage::Parts, Arc::default()));
+        (whole.replays, whole.unchecked) = (false, true);
+        let rows = source.rows();
+        let batch = part(&mut whole, source, 0..rows, occasion, &mut self.given, rows)?;
+        let mut terms = Vec::new();
+        let ran = whole.run_into(batch, &mut |index, bytes| {
+            if index == 0 {
+                terms = bytemuck::cast_slice::<u8, f64>(bytes).to_vec();
+            }
+            Ok(())
+        });
+        if ran.is_err() {
+            return Ok(()); // it is a lint alone
+        }
+        let differs = |(&by_shards, &at_once): (&f64, &f64)| {
+            let size = f64::max(by_shards.abs(), at_once.abs());
+            (by_shards - at_once).abs() > TOLERANCE * size.max(f64::from(f32::MIN_POSITIVE))
+        };
+        let pairs = self.names.terms.iter().zip(self.values[1..].iter().zip(&terms[1..]));
+        let other = pairs.filter(|(_, pair)| differs(*pair));
+        let warnings: Vec<String> = other
+            .map(|(name, (by_shards, at_once))| {
+                format!(
+                    "the loss term `{name}` is {by_shards:.6} as the mean over the {} shards of \
+                     the first batch, and {at_once:.6} of the batch as one: it is no mean over \
+                     samples, or a layer looks at the whole batch, and so it is trained on by \
+                     shards",
+                    self.sharding.shards
+                )
+            })
+            .collect();
+        match warnings.first() {
+            Some(warning) if self.deny_warnings => {
+                let help = "make the term a mean over samples, or train without shards";
+                Err(Error::new(ErrorKind::Usage, warning).help(help))
+            }
+            _ => {
+                self.steps.net.warn(warnings);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// How much the terms of a batch by shards may differ from those of the batch as one, by rounding.
+const TOLERANCE: f64 = 1e-3;
+
+/// Runs the step of a shard, whose numbers go into its block after one that says that it has not
+/// failed, or are added there. Nothing is run after a failure.
+#[track_caller]
+fn take_part<I: Tree, O: Tree>(
+    runner: &mut Runner<'_, I, O>,
+    batch: Result<Batch<'_>>,
+    block: &mut Block,
+    taking: Taking,
+    failure: &mut Option<Error>,
+) {
+    let [wide, narrow] = [block.wide.len(), block.narrow.len()];
+    let mut start = 0;
+    let mut take = |index: usize, bytes: &[u8]| {
+        if index == 0 {
+            let numbers: &[f64] = bytemuck::cast_slice(bytes);
+            if numbers.len() + 1 != wide {
+                return Err(other_terms());
+            }
+            put(&mut block.wide()[1..], numbers, taking);
+        } else {
+            let numbers: &[f32] = bytemuck::cast_slice(bytes);
+            let places = start..start + numbers.len();
+            start = places.end;
+            put(block.narrow().get_mut(places).ok_or_else(other_terms)?, numbers, taking);
+        }
+        Ok(())
+    };
+    let ran = match failure {
+        None => batch.and_then(|batch| runner.run_into(batch, &mut take)),
+        Some(_) => Ok(()),
+    };
+    match ran {
+        Ok(()) if failure.is_none() && start == narrow => {
+            if taking == Taking::Replace {
+                block.wide()[0] = 0.0;
+            }
+        }
+        Ok(()) if failure.is_none() => refuse(other_terms(), failure, block),
+        Ok(()) => mark_failed(block),
+        Err(error) => refuse(error, failure, block),
+    }
+}
+
+/// Writes numbers to places, or adds them.
+fn put<T: Copy + AddAssign>(places: &mut [T], numbers: &[T], taking: Taking) {
+    match taking {
+        Taking::Replace => places.copy_from_slice(numbers),
+        Taking::Add => {
+            for (place, &number) in places.iter_mut().zip(numbers) {
+                *place += number;
+            }
+        }
+    }
+}
+
+/// The batch of a shard, with what its step is given besides.
+fn part<'b, I: Tree, O: Tree>(
+    runner: &mut Runner<'_, I, O>,
+    source: &'b mut dyn ShardSource,
+    range: Range<usize>,
+    occasion: Occasion,
+    given: &'b mut [Array; 1],
+    rows: usize,
+) -> Result<Batch<'b>> {
+    let share = range.len() as f64 / rows as f64;
+    given[0].as_mut_slice::<f64>().expect("it was made of f64")[0] = share;
+    runner.occasion = Some(occasion.later_by(range.start));
+    Ok(Batch { given: &given[..], ..source.shard(range)? })
+}
+
+/// Notes why a shard has failed.
+fn refuse(error: Error, failure: &mut Option<Error>, block: &mut Block) {
+    failure.get_or_insert(error);
+    mark_failed(block);
+}
+
+fn mark_failed(block: &mut Block) {
+    block.wide().fill(0.0);
+    block.narrow().fill(0.0);
+    block.wide()[0] = 1.0;
+}
+
+fn other_terms() -> Error {
+    let message = "shards of different numbers of rows have different terms, metrics or gradients";
+    let help = "let what the model computes not depend on the number of rows";
+    Error::new(ErrorKind::Usage, message).help(help)
+}
+
+/// Adds sums over shards to the totals of metrics.
+fn add_totals(layout: &SumLayout, sums: &[f64]) -> Result<()> {
+    for place in &layout.additions {
+        let before = place.variable.value();
+        let sums = &sums[place.start..place.start + before.len()];
+        let after: Vec<f32> = before
+            .to_vec::<f32>()
+            .iter()
+            .zip(sums)
+            .map(|(before, sum)| before + *sum as f32)
+            .collect();
+        place.variable.set(&Array::new(before.shape().clone(), after)?.cast(before.dtype()))?;
+    }
+    Ok(())
+}
