@@ -26,10 +26,14 @@ impl ExpressionNode {
     }
 }
 
+/// Up to so many nodes are looked through; more are found by their hashes.
+const FEW: usize = 24;
+
 /// The nodes of expressions, operands before what is made of them.
 #[derive(Default)]
 pub struct Expressions {
     nodes: RefCell<Vec<ExpressionNode>>,
+    /// The numbers of the nodes, once there are more than a few.
     known: RefCell<HashMap<ExpressionNode, u32>>,
 }
 
@@ -47,10 +51,19 @@ impl Expressions {
     fn node(&self, symbol: Symbol, operands: [u32; 3]) -> Expression<'_> {
         let node = ExpressionNode { symbol, operands };
         let mut nodes = self.nodes.borrow_mut();
-        let number = *self.known.borrow_mut().entry(node).or_insert_with(|| {
+        let next = nodes.len() as u32;
+        let number = if nodes.len() < FEW {
+            nodes.iter().position(|known| *known == node).map_or(next, |known| known as u32)
+        } else {
+            let mut known = self.known.borrow_mut();
+            for number in known.len()..nodes.len() {
+                known.insert(nodes[number], number as u32);
+            }
+            known.get(&node).copied().unwrap_or(next)
+        };
+        if number == next {
             nodes.push(node);
-            nodes.len() as u32 - 1
-        });
+        }
         Expression::Node(self, number)
     }
 }
