@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(folder.join("main.c"), MAIN)?;
 
     println!("{:<10} {:>12} {:>12} {:>12} {:>12}", "", "1 row, us", "256 rows, us", "code", "data");
-    for level in ["-O2", "-O3"] {
+    for level in ["-O2", "-O3", "-Os"] {
         for name in ["emitted", "hand"] {
             let program = build(&folder, name, level)?;
             let output = Command::new(&program).output()?;
