@@ -109,8 +109,8 @@ fn sizes(folder: &Path, name: &str) -> Result<[String; 2], Box<dyn Error>> {
     Ok([of(".text"), of(".rodata")])
 }
 
-/// Prints the microseconds of the processor for a row, the best of several tries: one at a time, and
-/// 256.
+/// Prints the microseconds of the processor for a row, the best of several tries: one row a call,
+/// and 256.
 const MAIN: &str = r#"
 #include <math.h>
 #include <stdio.h>
