@@ -3,6 +3,8 @@
 
 #[path = "support/jobs.rs"]
 mod jobs;
+#[path = "support/started.rs"]
+mod started;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -11,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use endo::random::Random;
 use endo_mpi::World;
-use support::{FOLDER, Folder, JOB, errors, pids, run, start, written};
+use started::{FOLDER, JOB, pids, run, start, written};
+use support::{Folder, errors};
 
 /// What a rank does that `mpirun` has started; nothing where no job is named.
 #[test]

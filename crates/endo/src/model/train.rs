@@ -49,10 +49,10 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// callbacks.
     ///
     /// The gradient of each shard is that of its share of the batch's loss, computed by one plan;
-    /// shards are added up by a fixed binary tree. Random numbers follow the row of the whole batch.
-    /// What a layer computes over a batch it computes over a shard, as batch normalization does, and
-    /// a loss term that is no mean over samples is the mean of those of the shards; a warning
-    /// says so. See [`shards`](crate::shards).
+    /// shards are added up by a fixed binary tree. Random numbers follow the row of the whole
+    /// batch. What a layer computes over a batch it computes over a shard, as batch normalization
+    /// does, and a loss term that is no mean over samples is the mean of those of the shards; a
+    /// warning says so. See [`shards`](crate::shards).
     ///
     /// ```
     /// use endo::prelude::*;

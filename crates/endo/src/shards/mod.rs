@@ -126,14 +126,17 @@ impl Sharding {
         error
     }
 
-    /// Does something that all ranks do, and tells the others of an error that this one alone may
-    /// have.
-    pub fn together<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Begins something that all ranks do; says whether nothing of the kind is around it.
+    pub fn begin(&self) -> bool {
         let is_outermost = self.depth.fetch_add(1, Ordering::Relaxed) == 0;
         if is_outermost {
             self.is_shared.store(false, Ordering::Relaxed);
         }
-        let result = act();
+        is_outermost
+    }
+
+    /// Ends it, and tells the others of an error that this rank alone may have.
+    pub fn end<T>(&self, is_outermost: bool, result: Result<T>) -> Result<T> {
         self.depth.fetch_sub(1, Ordering::Relaxed);
         if let Err(error) = &result
             && is_outermost

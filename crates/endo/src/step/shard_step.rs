@@ -1,7 +1,8 @@
 //! The step of a shard: what it gives to the sums over all shards, in one array of wide numbers and
 //! in gradients; and the step that goes on from the sums.
 //!
-//! In: the trace of a step. Out: its outputs by stage, and errors of what cannot be cut into shards.
+//! In: the trace of a step. Out: its outputs by stage, and errors of what cannot be cut into
+//! shards.
 
 use std::cell::RefCell;
 

@@ -122,15 +122,14 @@ pub(crate) fn evaluate<I: Tree, O: Tree>(
         "the data to evaluate on is a stream without end",
         "`Evaluate::new().steps(50)`",
     )?;
-    let evaluate = || {
-        if let Some(data) = feed.in_memory() {
-            steps.check_finite(data)?;
-            steps.check_targets(data)?;
-        }
-        let told = (&Training::of(steps), &mut callbacks[..]);
-        test(steps, &mut feed, batches, steps.test_occasion(), told)
-    };
-    let (_, logs) = shards::told(steps, evaluate)?;
+    if let Some(data) = feed.in_memory() {
+        steps.check_finite(data)?;
+        steps.check_targets(data)?;
+    }
+    let is_outermost = shards::begin(steps);
+    let told = (&Training::of(steps), &mut callbacks[..]);
+    let result = test(steps, &mut feed, batches, steps.test_occasion(), told);
+    let (_, logs) = shards::end(steps, is_outermost, result)?;
     Ok(Logs(logs))
 }
 
@@ -145,7 +144,9 @@ pub(crate) fn run_batch<I: Tree, O: Tree>(
     steps.check_targets(batch)?;
     let mut sums = Sums::default();
     if steps.sharding.is_some() {
-        shards::told(steps, || shards::run_batch(steps, batch, kind, &mut sums))?;
+        let is_outermost = shards::begin(steps);
+        let result = shards::run_batch(steps, batch, kind, &mut sums);
+        shards::end(steps, is_outermost, result)?;
         return Ok(Logs(sums.logs(steps.metric_results()?)));
     }
     let mut runner = Runner::new(steps, kind);

@@ -358,13 +358,21 @@ pub(crate) fn fit<'a, I: Tree, O: Tree>(
     options: Fit<'a>,
 ) -> Result<History> {
     steps.compiled()?;
-    let train = || {
-        let mut run = Run::new(steps, data, options)?;
-        run.take_in_parts();
-        while run.next_batch()? {
-            run.train_on_batch()?;
-        }
-        run.finish()
-    };
-    shards::told(steps, train)
+    let is_outermost = shards::begin(steps);
+    let result = train(steps, data, options);
+    shards::end(steps, is_outermost, result)
+}
+
+#[track_caller]
+fn train<'a, I: Tree, O: Tree>(
+    steps: &'a Steps<I, O>,
+    data: Stream<'a>,
+    options: Fit<'a>,
+) -> Result<History> {
+    let mut run = Run::new(steps, data, options)?;
+    run.take_in_parts();
+    while run.next_batch()? {
+        run.train_on_batch()?;
+    }
+    run.finish()
 }

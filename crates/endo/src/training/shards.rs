@@ -33,14 +33,20 @@ pub(super) fn runner<'a, I: Tree, O: Tree>(
     Ok(Some(runner))
 }
 
-/// Does something that all ranks do, and tells the others if it fails here.
-pub(super) fn told<I: Tree, O: Tree, T>(
+/// Begins something that all ranks do. No closure does it, so that errors have the user's line.
+pub(super) fn begin<I: Tree, O: Tree>(steps: &Steps<I, O>) -> bool {
+    steps.sharding.as_ref().is_some_and(Sharding::begin)
+}
+
+/// Ends it, and tells the others if it failed here.
+pub(super) fn end<I: Tree, O: Tree, T>(
     steps: &Steps<I, O>,
-    act: impl FnOnce() -> Result<T>,
+    is_outermost: bool,
+    result: Result<T>,
 ) -> Result<T> {
     match &steps.sharding {
-        Some(sharding) => sharding.together(act),
-        None => act(),
+        Some(sharding) => sharding.end(is_outermost, result),
+        None => result,
     }
 }
 
