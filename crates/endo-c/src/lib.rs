@@ -52,6 +52,7 @@
 //! its like are those of the C library.
 
 mod export;
+mod file;
 mod formula;
 mod guard;
 mod helpers;
