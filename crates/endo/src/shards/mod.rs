@@ -175,20 +175,19 @@ impl Sharding {
         }
         let text = said.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join("\n");
         let all = share_texts(&*self.link, &text).map_err(|error| self.shared(error))?;
-        for (rank, other) in all.iter().enumerate().skip(1).filter(|(_, other)| **other != all[0]) {
-            let pairs = all[0].lines().zip(other.lines());
-            let differs = said.iter().zip(pairs).find(|(_, (first, other))| first != other);
-            let message = match differs {
-                Some(((what, _), (first, other))) => {
-                    format!("rank {rank} has {other} {what}, and rank 0 has {first}")
-                }
-                None => format!("rank {rank} runs another version of the program than rank 0"),
-            };
-            let help = "start the same program with the same data and options on all ranks, on \
-                        processors of one kind";
-            return Err(self.shared(Error::new(ErrorKind::Usage, message).help(help)));
-        }
-        Ok(())
+        let other = all.iter().enumerate().find(|(_, other)| **other != all[0]);
+        let Some((rank, other)) = other else { return Ok(()) };
+        let pairs = all[0].lines().zip(other.lines());
+        let differs = said.iter().zip(pairs).find(|(_, (first, other))| first != other);
+        let message = match differs {
+            Some(((what, _), (first, other))) => {
+                format!("rank {rank} has {other} {what}, and rank 0 has {first}")
+            }
+            None => format!("rank {rank} runs another version of the program than rank 0"),
+        };
+        let help = "start the same program with the same data and options on all ranks, on \
+                    processors of one kind";
+        Err(self.shared(Error::new(ErrorKind::Usage, message).help(help)))
     }
 
     /// The first error of any rank, on all ranks, where one has any.

@@ -177,7 +177,7 @@ pub(super) fn run_batch<I: Tree, O: Tree>(
 
 /// What runs the batches of a test.
 pub(super) enum TestRunner<'m, I: Tree, O: Tree> {
-    Whole(Runner<'m, I, O>),
+    Whole(Box<Runner<'m, I, O>>),
     Sharded(Box<ShardedRunner<'m, I, O>>),
 }
 
@@ -188,7 +188,7 @@ impl<'m, I: Tree, O: Tree> TestRunner<'m, I, O> {
 
     fn of_kind(steps: &'m Steps<I, O>, kind: StepKind) -> Result<Self> {
         let Some(sharding) = &steps.sharding else {
-            return Ok(Self::Whole(Runner::new(steps, kind)));
+            return Ok(Self::Whole(Box::new(Runner::new(steps, kind))));
         };
         ShardedRunner::new(steps, sharding, kind).map(Box::new).map(Self::Sharded)
     }
