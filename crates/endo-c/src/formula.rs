@@ -8,7 +8,7 @@ use endo::plan::{FusedLoop, LoopFunction};
 use endo::simd::{Expression, ExpressionNode, Expressions, Symbol};
 use endo::{DType, Result};
 
-use super::helpers::Helpers;
+use super::file_functions::Helpers;
 use super::text::{c_type, number};
 use super::unit::cannot;
 

@@ -53,9 +53,9 @@
 
 mod export;
 mod file;
+mod file_functions;
 mod formula;
 mod guard;
-mod helpers;
 mod kernels;
 mod loops;
 mod memory;

@@ -10,8 +10,8 @@ use endo::plan::{FusedLoop, Layout, Reduce};
 use endo::simd::Reduction;
 use endo::{DType, Result};
 
+use super::file_functions::Helpers;
 use super::formula::{self, Line, Value};
-use super::helpers::Helpers;
 use super::nest::Nest;
 use super::text::{c_type, double, float, integer};
 use super::unit::{Parameters, Unit, Writing, cannot};

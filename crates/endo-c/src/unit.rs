@@ -9,7 +9,7 @@ use endo::DType;
 use endo::plan::{Action, Plan, PlanStep};
 use endo::{Error, ErrorKind, Result};
 
-use super::helpers::Helpers;
+use super::file_functions::Helpers;
 use super::memory::{Layout, Memory, Place};
 use super::text::{Names, c_type, short};
 use super::{guard, kernels, loops, product, text};

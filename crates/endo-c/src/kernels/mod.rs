@@ -14,7 +14,7 @@ mod window;
 use endo::plan::{Argument, Call};
 use endo::{DType, Result, Shape};
 
-use super::helpers::Helpers;
+use super::file_functions::Helpers;
 use super::text::c_type;
 use super::unit::{Parameters, Unit, Writing, cannot};
 
