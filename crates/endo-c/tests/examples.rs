@@ -139,7 +139,7 @@ const EXAMPLES: &[Case] = &[
     }),
     ("probes", |session, name| both(session, name, &probes::model(), &made_up())),
     ("reconstructing_regressor", |session, name| {
-        let mut model = Model::new(reconstructing_regressor::ReconstructingRegressor::new(1));
+        let mut model = reconstructing_regressor::model();
         model.compile(Nadam::default(), MeanSquaredError, [MeanAbsoluteError::new()]);
         both(session, name, &model, &made_up());
     }),

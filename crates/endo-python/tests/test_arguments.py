@@ -43,6 +43,8 @@ _GIVEN = {
     "Dot": (1,),
     "EinsumDense": ("ab,bc->ac", 2),
     "Lambda": (abs,),
+    "RNN": (keras.layers.GRUCell(2),),
+    "StackedRNNCells": ([keras.layers.GRUCell(2)],),
     "TimeDistributed": (keras.layers.Dense(2),),
     **dict.fromkeys(
         "add subtract multiply average maximum minimum concatenate dot".split(), ([X, X],)

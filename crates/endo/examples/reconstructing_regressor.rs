@@ -10,14 +10,14 @@ use std::sync::OnceLock;
 use endo::prelude::*;
 
 // ANCHOR: model
-pub(crate) struct ReconstructingRegressor {
+struct ReconstructingRegressor {
     hidden: Vec<Dense>,
     reconstruct: OnceLock<Dense>, // sized by the first input: what Keras does in build()
     out: Dense,
 }
 
 impl ReconstructingRegressor {
-    pub(crate) fn new(output_dim: usize) -> Self {
+    fn new(output_dim: usize) -> Self {
         let hidden = || Dense::new(30).activation(Selu).kernel_initializer(LecunNormal);
         let (reconstruct, out) = (OnceLock::new(), Dense::new(output_dim));
         Self { hidden: (0..5).map(|_| hidden()).collect(), reconstruct, out }
@@ -36,11 +36,16 @@ impl Layer for ReconstructingRegressor {
 }
 // ANCHOR_END: model
 
+/// The book's model with one output.
+pub(crate) fn model() -> Model {
+    Model::new(ReconstructingRegressor::new(1))
+}
+
 fn main() -> Result<()> {
     let (rest, test) = data::made_up(2000)?.split(0.25, 42)?;
     let (train, valid) = rest.split(0.25, 42)?;
 
-    let mut model = Model::new(ReconstructingRegressor::new(1));
+    let mut model = model();
     model.compile(Nadam::default(), MeanSquaredError, [MeanAbsoluteError::new()]);
     let print =
         |epoch: usize, report: &Epoch| println!("epoch {:>2}  {}", epoch + 1, report.ledger);

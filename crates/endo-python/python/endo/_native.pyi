@@ -182,6 +182,10 @@ class ShapeError(EndoError, ValueError):
     """Sizes or ranks that do not fit."""
 
 
+class StepTerms:
+    """The recurrence around one whose steps have begun, until it ends."""
+
+
 class Tape:
     """A tape: opened, computed in, closed, and asked for gradients."""
     def __init__(self) -> None:
@@ -470,6 +474,8 @@ def argmin(x: Any, axis: Any) -> Tensor:
     ...
 def argsort(x: Any, axis: Any, descending: Any) -> Tensor:
     ...
+def begin_steps() -> Tensor:
+    """Begins the steps of a recurrence: what each of them adds to the loss under one name is one term, the sum."""
 def broadcast_to(x: Any, shape: list[int] | None) -> Tensor:
     ...
 def cast(x: Any, dtype: Any) -> Tensor:
@@ -502,6 +508,8 @@ def einsum(equation: str, operands: Any) -> Tensor:
     ...
 def elu(x: Any) -> Tensor:
     ...
+def end_steps(around: Any) -> Tensor:
+    """Ends the steps that `begin_steps` has begun, which returned `around`."""
 def erf(x: Any) -> Tensor:
     ...
 def erfinv(x: Any) -> Tensor:

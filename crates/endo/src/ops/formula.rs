@@ -72,7 +72,7 @@ impl Arithmetic for TracedValue<'_> {
     }
     #[track_caller]
     fn maximum(self, other: Self) -> Self {
-        self.all.value(self.tensor().maximum(&other.tensor()))
+        self.all.value(self.tensor().maximum(other.tensor()))
     }
     #[track_caller]
     fn square(self) -> Self {

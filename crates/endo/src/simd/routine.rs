@@ -101,8 +101,9 @@ impl<F: UpdateFormula> Work<*const u8> for Pass<F> {
         // SAFETY: by the contract above.
         unsafe {
             let mut numbers = [0.0_f32; MOST_VALUES];
-            for number in F::SEQUENCES..F::VALUES {
-                numbers[number] = (*table.add(number)).cast::<f32>().read_unaligned();
+            let singles = numbers.iter_mut().enumerate().take(F::VALUES).skip(F::SEQUENCES);
+            for (number, single) in singles {
+                *single = (*table.add(number)).cast::<f32>().read_unaligned();
             }
             let mut start = 0;
             while n - start >= WIDTH {

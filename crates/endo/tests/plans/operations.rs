@@ -389,7 +389,7 @@ fn what_relu_lets_through_is_one_operation() {
     .unwrap();
     let plan = model.training_program(&data).unwrap().plan().to_string();
     assert!(
-        plan.contains("x.where_above(y, z)")
+        plan.contains("select(y.greater(z), x, z)")
             && !plan.contains("= greater(")
             && !plan.contains("= where("),
         "{plan}"

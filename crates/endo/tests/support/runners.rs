@@ -121,7 +121,7 @@ fn compare(what: &str, got: &Array, expected: &Array, bounds: Bounds) {
 
 fn numbers(shape: &[usize], dtype: DType, seed: u64) -> Array {
     let mut random = Random::new(seed, 0);
-    Array::from_fn(shape.to_vec(), |_| (random.uniform() * 6.0 - 3.0) as f32).cast(dtype)
+    Array::from_fn(shape.to_vec(), |_| random.uniform() * 6.0 - 3.0).cast(dtype)
 }
 
 /// All programs.
@@ -246,7 +246,7 @@ fn swapped() -> Case {
         cx.assign(&b, &old_a);
         vec![old_a * old_b]
     };
-    let graph = graph(&[x.clone()], &closure);
+    let graph = graph(std::slice::from_ref(&x), &closure);
     Case {
         name: "variables that change places".into(),
         graph,

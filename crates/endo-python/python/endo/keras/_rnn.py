@@ -3,6 +3,7 @@
 from .. import _native, tf
 from .._structure import flatten, pack
 from ._layer import Layer
+from ._named import with_names
 from ._recurrent import GRU, LSTM, SimpleRNN, is_state, reset
 
 
@@ -194,12 +195,18 @@ class _LayerCell(Layer):
     _layer_type = None
     _states = 1
 
-    def __init__(self, units, **options):
-        name = options.pop("name", None)
-        super().__init__(name=name)
-        self.units = units
-        self._options = {**options, "units": units}
-        self.layer = self._layer_type(return_state=True, **self._options)
+    def __init__(self, *arguments, **options):
+        options = with_names(type(self), arguments, options)
+        super().__init__(name=options.pop("name", None))
+        for rate in ("dropout", "recurrent_dropout"):
+            if options.get(rate):
+                raise NotImplementedError(
+                    f"{type(self).__name__}({rate}=..): masks would differ from step to step\n"
+                    f"  help: use `{rate}` of a keras.layers.{self._layer_type.__name__}"
+                )
+        self._options = options
+        self.layer = self._layer_type(return_state=True, **options)
+        self.units = options["units"]
 
     @property
     def state_size(self):
@@ -220,9 +227,23 @@ class _LayerCell(Layer):
         return {**super().get_config(), **self._options}
 
 
+_WEIGHTS = "use_bias kernel_initializer recurrent_initializer bias_initializer"
+_PENALTIES = (
+    "kernel_regularizer recurrent_regularizer bias_regularizer kernel_constraint"
+    " recurrent_constraint bias_constraint dropout recurrent_dropout"
+)
+
+
+def _names(*words):
+    return tuple(" ".join(words).split())
+
+
 class LSTMCell(_LayerCell):
     """A step of an `LSTM`."""
 
+    _positional = _names(
+        "units activation recurrent_activation", _WEIGHTS, "unit_forget_bias", _PENALTIES, "seed"
+    )
     _layer_type = LSTM
     _states = 2
 
@@ -230,10 +251,14 @@ class LSTMCell(_LayerCell):
 class GRUCell(_LayerCell):
     """A step of a `GRU`."""
 
+    _positional = _names(
+        "units activation recurrent_activation", _WEIGHTS, _PENALTIES, "reset_after seed"
+    )
     _layer_type = GRU
 
 
 class SimpleRNNCell(_LayerCell):
     """A step of a `SimpleRNN`."""
 
+    _positional = _names("units activation", _WEIGHTS, _PENALTIES, "seed")
     _layer_type = SimpleRNN

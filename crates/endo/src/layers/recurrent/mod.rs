@@ -150,7 +150,7 @@ impl<C: Cell, O> Recurrent<C, O> {
     #[track_caller]
     fn check_rates(&self, cx: &Context) -> Result<()> {
         let rates = [self.dropout.0, self.recurrent_dropout.0];
-        rates.into_iter().try_for_each(|rate| rate_error(&cx.path(), rate).map_or(Ok(()), Err))
+        rates.into_iter().try_for_each(|rate| rate_error(cx.path(), rate).map_or(Ok(()), Err))
     }
 
     /// One step of it as a [`RnnCell`] of a [`Rnn`], with its kernels and their options. What it

@@ -408,7 +408,7 @@ mod tests {
         let x = Array::from_fn([2, 5, 3], |i| (i as f32 * 0.7).sin());
         for model in [&mut whole, &mut stepped] {
             model.compile(Sgd::new(0.1), MeanSquaredError, ());
-            model.build_on(&[x.clone()]).unwrap();
+            model.build_on(std::slice::from_ref(&x)).unwrap();
         }
         assert_eq!(whole.weights().len(), 2 * names.len());
         for (from, to) in whole.weights().iter().zip(stepped.weights()) {
