@@ -107,7 +107,7 @@ fn terms_penalties_constraints_and_metrics_from_inside_are_those_of_the_batch() 
         let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
             let z = hidden.apply(x, cx);
             cx.add_loss("size", 0.1 * z.square().mean());
-            cx.add_sample_loss("sample", 0.05 * z.abs().mean_axes(&[-1]));
+            cx.add_sample_loss("sample", 0.05 * z.abs().mean_axes([-1]));
             cx.add_metric("active", z.greater(0.0).cast(DType::F32).mean());
             out.apply(&z, cx)
         })

@@ -104,7 +104,7 @@ fn rows_are_predicted_once_whoever_predicts_them() {
     let x = Array::from_fn([1300, 5], |i| (0.37 * i as f32).sin());
     let predict = |link: std::sync::Arc<dyn endo::shards::Link>| {
         let net = |x: &Tensor, cx: &mut Context| {
-            x.sum_axes(&[-1]) + cx.random().normal([x.batch()], 0.0, 1.0)
+            x.sum_axes([-1]) + cx.random().normal([x.batch()], 0.0, 1.0)
         };
         let mut model = Model::new(net).seed(4).threads(1);
         model.distribute(link, Shards::new(8));
