@@ -154,7 +154,8 @@ impl<C: Cell, O> Recurrent<C, O> {
     }
 
     /// One step of it as a [`RnnCell`] of a [`Rnn`], with its kernels and their options. What it
-    /// says of sequences has no meaning there. Keras's `LSTMCell` and its like.
+    /// says of sequences has no meaning there, and what its `dropout` leaves out differs from step
+    /// to step. Keras's `LSTMCell` and its like.
     #[must_use]
     pub fn into_step(self) -> RecurrentStep<C> {
         RecurrentStep::new(Recurrent { return_state: true, ..self }.with_outputs())
