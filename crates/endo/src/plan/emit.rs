@@ -19,11 +19,11 @@ use super::{PlanStep, Product, Reduce, Signature, Store};
 
 /// A plan in the making.
 pub struct Draft {
-    /// The steps; from [`super::schedule`] on in order.
+    /// The steps; from `schedule` on in order.
     pub steps: Vec<PlanStep>,
     /// For each step the last of its operations in the traced order: ties are broken by it.
     pub positions: Vec<usize>,
-    /// What steps read and write; from [`super::place`] on with their places.
+    /// What steps read and write; from `place` on with their places.
     pub buffers: Vec<Buffer>,
     /// The values that a run returns.
     pub outputs: Vec<Output>,
