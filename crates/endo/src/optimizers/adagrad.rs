@@ -145,6 +145,7 @@ optimizer! {
 
 impl UpdateRule<1, 4> for RmsProp {
     const NAME: &'static str = "rmsprop";
+    const WITH_PRODUCTS: bool = true;
 
     #[inline(always)]
     fn update<A: Arithmetic>(

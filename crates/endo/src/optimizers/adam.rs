@@ -38,6 +38,8 @@ fn moved<A: Arithmetic>(mean: A, value: A, share: A) -> A {
 
 impl UpdateRule<2, 4> for Adam {
     const NAME: &'static str = "adam";
+    const WITH_PRODUCTS: bool = true;
+    const DECAYED_WITH_PRODUCTS: bool = true;
 
     #[inline(always)]
     fn update<A: Arithmetic>(
@@ -245,6 +247,7 @@ optimizer! {
 
 impl UpdateRule<2, 6> for Nadam {
     const NAME: &'static str = "nadam";
+    const WITH_PRODUCTS: bool = true;
 
     #[inline(always)]
     fn update<A: Arithmetic>(

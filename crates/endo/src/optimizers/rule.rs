@@ -17,8 +17,7 @@ use super::Slots;
 /// that are the same for all elements: rates and shares.
 ///
 /// A rule is traced as any formula of tensors is. Besides, plans find it among the operations of a
-/// step, and run it as one pass that reads and writes weight and slots once; for large weights the
-/// gradient is used as it is computed, and never in memory. So it is worth writing an update as a
+/// step, and run it as one pass that reads and writes weight and slots once. So it is worth writing an update as a
 /// rule, which needs no more than `+ - * /` and the functions of [`Arithmetic`]. What does not
 /// depend on the element is computed before and given as a number: a rule that computes with
 /// numbers alone is right, but not found.
@@ -56,6 +55,12 @@ use super::Slots;
 pub trait UpdateRule<const SLOTS: usize, const NUMBERS: usize>: 'static {
     /// What a printed plan calls it.
     const NAME: &'static str;
+    /// Whether there is machine code, too, that updates a large weight by its gradient while that
+    /// is still in registers. It saves a few hundredths of a step of such a net, and takes a second
+    /// or two to compile. False unless said.
+    const WITH_PRODUCTS: bool = false;
+    /// The same after weight decay. False unless said.
+    const DECAYED_WITH_PRODUCTS: bool = false;
 
     /// The new weight and slots.
     fn update<A: Arithmetic>(
@@ -75,7 +80,8 @@ struct Decayed<R, const SLOTS: usize, const NUMBERS: usize>(PhantomData<R>);
 impl<R: UpdateRule<SLOTS, NUMBERS>, const SLOTS: usize, const NUMBERS: usize>
     Plain<R, SLOTS, NUMBERS>
 {
-    const ROUTINE: &'static Routine = &routine::<Self>();
+    const ROUTINE: &'static Routine =
+        &if R::WITH_PRODUCTS { routine::<Self>() } else { Routine::new::<Self>(None) };
 
     #[inline(always)]
     fn after<A: Arithmetic>(weight: A, values: [A; MOST_VALUES]) -> [A; MOST_RESULTS] {
@@ -90,7 +96,8 @@ impl<R: UpdateRule<SLOTS, NUMBERS>, const SLOTS: usize, const NUMBERS: usize>
 impl<R: UpdateRule<SLOTS, NUMBERS>, const SLOTS: usize, const NUMBERS: usize>
     Decayed<R, SLOTS, NUMBERS>
 {
-    const ROUTINE: &'static Routine = &routine::<Self>();
+    const ROUTINE: &'static Routine =
+        &if R::DECAYED_WITH_PRODUCTS { routine::<Self>() } else { Routine::new::<Self>(None) };
 }
 
 impl<R: UpdateRule<SLOTS, NUMBERS>, const SLOTS: usize, const NUMBERS: usize> UpdateFormula
@@ -195,6 +202,7 @@ mod tests {
 
     impl UpdateRule<1, 1> for Own {
         const NAME: &'static str = "own";
+        const WITH_PRODUCTS: bool = true;
 
         fn update<A: Arithmetic>(
             weight: A,

@@ -57,6 +57,7 @@ optimizer! {
 
 impl UpdateRule<0, 1> for Sgd {
     const NAME: &'static str = "sgd";
+    const WITH_PRODUCTS: bool = true;
 
     #[inline(always)]
     fn update<A: Arithmetic>(
@@ -74,6 +75,7 @@ struct Momentum;
 
 impl UpdateRule<1, 2> for Momentum {
     const NAME: &'static str = "momentum";
+    const WITH_PRODUCTS: bool = true;
 
     #[inline(always)]
     fn update<A: Arithmetic>(
