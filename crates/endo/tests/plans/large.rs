@@ -120,7 +120,8 @@ fn weights_that_are_updated_while_their_gradients_are_computed() {
         ("nadam", |model| {
             model.compile(Nadam::default().epsilon(0.01), "mse", ());
         }),
-        ("adamw", |model| {
+        // The same rule, after weight decay.
+        ("adam", |model| {
             model.compile(AdamW::default().epsilon(0.01), "mse", ());
         }),
         ("rmsprop", |model| {
