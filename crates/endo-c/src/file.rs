@@ -256,7 +256,7 @@ impl<'a> File<'a> {
         }
     }
 
-    /// A call with arrays of so many rows.
+    /// A call with arrays of `rows` rows.
     fn example(&self, function: &str, rows: usize, mut last: Vec<&str>) -> String {
         let name = self.name;
         let arguments = self.inputs.iter().chain(&self.outputs);

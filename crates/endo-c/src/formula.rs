@@ -26,7 +26,7 @@ pub struct Value {
     pub level: usize,
 }
 
-/// A line that declares a value within so many loops.
+/// A line that declares a value within a number of loops.
 pub struct Line {
     /// The number of loops around it.
     pub level: usize,

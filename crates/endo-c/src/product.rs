@@ -17,7 +17,7 @@ pub fn calls(unit: &mut Unit, writing: &Writing<'_>, product: &Product) -> Resul
     let name = unit.helpers.name("product", dtype).ok_or_else(|| cannot("a matrix product"))?;
     let counters = ["i", "j", "k", "l", "m", "n", "o", "p"];
     if product.batch.len() > counters.len() {
-        return Err(cannot("a product of matrices with so many axes"));
+        return Err(cannot("a product of matrices with more axes than C loops are written for"));
     }
     let moved = |address: String, strides: &[isize]| {
         let terms = strides.iter().zip(counters).filter(|(stride, _)| **stride != 0);

@@ -101,7 +101,7 @@ fn step(workload: &Workload, mut model: Model) -> Result<f64> {
     Ok(fastest * 1e6 / data.len().div_ceil(workload.batch) as f64)
 }
 
-/// The microseconds of an exchange of so many bytes both ways between ranks 0 and 1: of 20 the
+/// The microseconds of an exchange of a number of bytes both ways between ranks 0 and 1: of 20 the
 /// fastest.
 fn exchange(link: &dyn Link, bytes: usize) -> Result<f64> {
     let (sent, mut received) = (vec![1_u8; bytes], vec![0_u8; bytes]);

@@ -186,7 +186,7 @@ impl Session {
         }
     }
 
-    /// Adds steps of a compiled model on batches of so many rows.
+    /// Adds steps of a compiled model on batches of a number of rows.
     pub fn fit<I: Tree, O: Tree>(
         &mut self,
         what: &str,

@@ -26,8 +26,8 @@ impl Drop for Folder {
     }
 }
 
-/// `mpirun` with so many ranks, more than there are cores if need be; the one that `ENDO_MPIRUN`
-/// names, where there are several.
+/// `mpirun` with a number of ranks, more than there are cores if need be; the one that
+/// `ENDO_MPIRUN` names, where there are several.
 pub fn mpirun(ranks: usize) -> Command {
     let launcher = std::env::var("ENDO_MPIRUN").unwrap_or_else(|_| "mpirun".to_string());
     let mut command = Command::new(launcher);

@@ -14,7 +14,7 @@ pub trait Tuning {
     /// The bytes that the places of values and constants are multiples of.
     fn line(&self) -> usize;
 
-    /// The room in the arena of a value of so many bytes: whole lines.
+    /// The room in the arena of a value of `bytes` bytes: whole lines.
     fn room(&self, bytes: usize) -> usize;
 }
 

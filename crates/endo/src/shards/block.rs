@@ -22,7 +22,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Zeros of so many numbers of each kind.
+    /// Zeros of a number of elements of each kind.
     pub fn try_new([wide, narrow]: [usize; 2]) -> Result<Self> {
         Ok(Self {
             wide: Array::try_zeros(&Shape::from([wide]), DType::F64)?,
