@@ -17,10 +17,10 @@ use super::Slots;
 /// that are the same for all elements: rates and shares.
 ///
 /// A rule is traced as any formula of tensors is. Besides, plans find it among the operations of a
-/// step, and run it as one pass that reads and writes weight and slots once. So it is worth writing an update as a
-/// rule, which needs no more than `+ - * /` and the functions of [`Arithmetic`]. What does not
-/// depend on the element is computed before and given as a number: a rule that computes with
-/// numbers alone is right, but not found.
+/// step, and run it as one pass that reads and writes weight and slots once. So it is worth writing
+/// an update as a rule, which needs no more than `+ - * /` and the functions of [`Arithmetic`].
+/// What does not depend on the element is computed before and given as a number: a rule that
+/// computes with numbers alone is right, but not found.
 ///
 /// ```
 /// use endo::optimizers::{Arithmetic, Settings, Slots, UpdateRule};

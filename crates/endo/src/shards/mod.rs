@@ -54,18 +54,18 @@ impl Shards {
         self.0
     }
 
-    /// The rows of a shard in a batch of so many: consecutive ones, as many as in any other shard
+    /// The rows of a shard in a batch of `rows`: consecutive ones, as many as in any other shard
     /// or one more. Of a batch with fewer rows than shards some shards have none.
     pub fn rows(self, shard: usize, rows: usize) -> Range<usize> {
         part(shard, self.0, rows)
     }
 
-    /// The shards that a process computes, of so many processes.
+    /// The shards that the process of this rank computes, of `ranks` processes.
     pub fn of_rank(self, rank: usize, ranks: usize) -> Range<usize> {
         part(rank, ranks, self.0)
     }
 
-    /// Fails for a number that makes no sense, alone or for so many processes.
+    /// Fails for a number that makes no sense, alone or for `ranks` processes.
     pub(crate) fn check(self, ranks: usize) -> Result<()> {
         if self.0 == 0 {
             return Err(Error::new(ErrorKind::Argument, "a batch cannot be cut into 0 shards")

@@ -103,7 +103,7 @@ impl Link for Threads {
                 Err(RecvTimeoutError::Disconnected) => format!("rank {rank} has ended"),
                 Err(RecvTimeoutError::Timeout) => format!("rank {rank} does not answer"),
             };
-            let help = "mend what has stopped that rank, and resume the run";
+            let help = "fix what has stopped that rank, and resume the run";
             return Err(Error::new(ErrorKind::Usage, failure).help(help));
         }
         Ok(())

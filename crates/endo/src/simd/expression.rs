@@ -26,7 +26,7 @@ impl ExpressionNode {
     }
 }
 
-/// Up to so many nodes are looked through; more are found by their hashes.
+/// The most nodes that are looked through; more are found by their hashes.
 const FEW: usize = 24;
 
 /// The nodes of expressions, operands before what is made of them.

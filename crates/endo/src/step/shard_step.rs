@@ -20,7 +20,7 @@ use super::{Steps, Terms};
 impl<I: Tree, O: Tree> Steps<I, O> {
     /// What the step of a shard gives out: its divisors, or its terms and what else is summed as
     /// wide numbers, and then its gradients; nothing in the last stage. `totals` are what metrics
-    /// add up in, `states` what layers assign where the shard has so many rows.
+    /// add up in, `states` what layers assign where the shard has enough rows.
     #[track_caller]
     pub(super) fn end_shard(
         &self,

@@ -236,7 +236,7 @@ impl Context {
 }
 
 impl SumLayout {
-    /// The places of the sums of a step with so many terms, of what its trace was given; `states`
+    /// The places of the sums of a step with `terms` terms, of what its trace was given; `states`
     /// are what its layers assign.
     pub fn new(shard: &ShardTrace, states: &[Variable], terms: usize) -> Self {
         let mut layout = Self { sizes: [terms, 0], ..Self::default() };

@@ -14,7 +14,7 @@ use crate::variable::Variable;
 
 use super::super::declare::name_option;
 use super::Layer;
-use super::states::States;
+use super::states::{MOST, States};
 
 /// A layer that is one step of a [`Rnn`]: of the inputs of a step, `[batch, ..]` each, and the
 /// states before it, it makes an output and the states after it. It may have weights, other layers,
@@ -168,6 +168,16 @@ impl<C: RnnCell, O> Rnn<C, O> {
             return Err(Error::new(ErrorKind::Argument, message).help(help));
         };
         let (inputs, states) = (count::<C::Inputs>(first), self.cell.state_shapes().len());
+        let of_type = count::<C::States>(first);
+        if of_type != states || states > MOST {
+            let message = format!(
+                "`{path}` has a cell with the shapes of {states} states and a type of {of_type}"
+            );
+            let help = format!(
+                "`state_shapes` returns one shape for each tensor of `States`, {MOST} at most"
+            );
+            return Err(Error::new(ErrorKind::Argument, message).help(help));
+        }
         if given.len() != inputs && given.len() != inputs + states {
             let message = format!(
                 "`{path}` takes {inputs} inputs and begins with {states} states, and is given {} \
@@ -298,7 +308,8 @@ impl<C: RnnCell, I: Tree, O: Tree> Layer<I, O> for Rnn<C, O> {
                     .first()
                     .map_or((Shape::scalar(), cx.dtype()), |x| (x.shape().clone(), x.dtype()));
                 let failed = cx.trace().fail(error.at(Site::caller()), shape, dtype);
-                vec![failed; 1 + self.cell.state_shapes().len()]
+                let states = count::<C::States>(&failed);
+                vec![failed; 1 + states]
             }
         };
         O::from_tensors(&mut outputs.into_iter()).expect("as many states as the type says")
@@ -425,6 +436,38 @@ mod tests {
         }
         let [a, b] = losses.map(|(_, predicted)| predicted.to_vec::<f32>());
         assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-6), "{a:?} {b:?}");
+    }
+
+    #[test]
+    fn a_cell_whose_shapes_are_not_those_of_its_states_is_refused() {
+        struct Short;
+
+        impl Layer<(Tensor, (Tensor, Tensor)), (Tensor, (Tensor, Tensor))> for Short {
+            fn call(
+                &self,
+                (x, (h, c)): &(Tensor, (Tensor, Tensor)),
+                _: &mut Context,
+            ) -> (Tensor, (Tensor, Tensor)) {
+                (x.clone(), (h.clone(), c.clone()))
+            }
+        }
+
+        impl RnnCell for Short {
+            type Inputs = Tensor;
+            type States = (Tensor, Tensor);
+
+            fn state_shapes(&self) -> Vec<Shape> {
+                vec![[1].into()]
+            }
+        }
+
+        let rnn = Rnn::new(Short).return_state();
+        let mut f = Function::new(|[x], cx| {
+            let (y, (h, _)): (Tensor, (Tensor, Tensor)) = rnn.apply(&x, cx);
+            [y, h]
+        });
+        let error = f.run([&Array::zeros([2, 3, 1], DType::F32)]).unwrap_err();
+        assert_eq!(error.message(), "`rnn` has a cell with the shapes of 1 states and a type of 2");
     }
 
     #[test]

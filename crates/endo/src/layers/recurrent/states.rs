@@ -11,7 +11,7 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 /// The most states that a layer keeps.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
 
 /// The states of a layer, zeros of the first call's batch size until written.
 pub struct States(Vec<Weight>);
