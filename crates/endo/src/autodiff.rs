@@ -4,11 +4,15 @@
 //! fused, printed, and differentiated again (reverse-mode differentiation, Griewank and Walther
 //! 2008, chapter 3).
 
+mod scan;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Node, NodeId, Op, Tensor};
+use crate::graph::{Node, NodeId, Op, Tensor, View};
 use crate::ops;
+use crate::shape::Shape;
 use crate::site::Site;
 
 /// The gradients of a scalar with respect to each target; `None` where it does not depend on the
@@ -50,28 +54,55 @@ pub(crate) fn pulled_back(
     targets: &[Tensor],
     ways: Range<usize>,
 ) -> Vec<Option<Tensor>> {
-    let trace = value.trace().clone();
-    // Nodes on a path from a target to the value: the others need no gradient.
-    let count = value.id().index() + 1;
+    pulled_back_all(&[(value.clone(), dy.clone())], targets, &|position| ways.contains(&position))
+}
+
+/// As [`pulled_back`], of several values of one trace, each with its gradient.
+#[track_caller]
+fn pulled_back_all(
+    values: &[(Tensor, Tensor)],
+    targets: &[Tensor],
+    ways: &dyn Fn(usize) -> bool,
+) -> Vec<Option<Tensor>> {
+    let Some((first, _)) = values.first() else { return vec![None; targets.len()] };
+    let trace = first.trace().clone();
+    // Nodes on a path from a target to a value: the others need no gradient.
+    let count = values.iter().map(|(value, _)| value.id().index() + 1).max().unwrap_or(0);
     let nodes: Vec<Node> = (0..count as u32).map(|id| trace.node(NodeId(id))).collect();
-    let varies = varying(&nodes, targets, &ways);
-    let mut sums: Vec<Option<Tensor>> = vec![None; count];
-    if varies[count - 1] {
-        sums[count - 1] = Some(dy.clone());
+    let varies = varying(&nodes, targets, ways);
+    let mut shares: Vec<Vec<Share>> = vec![Vec::new(); count];
+    for (value, dy) in values.iter().filter(|(value, _)| varies[value.id().index()]) {
+        shares[value.id().index()].push(Share::whole(dy.clone()));
     }
+    let mut sums: Vec<Option<Tensor>> = vec![None; count];
     for position in (0..count).rev() {
         let node = &nodes[position];
-        if !ways.contains(&position) || !varies[position] || node.inputs.is_empty() {
+        sums[position] = sum(std::mem::take(&mut shares[position]), &node.shape);
+        if !ways(position) || !varies[position] || node.inputs.is_empty() {
             continue;
         }
-        let Some(dy) = sums[position].clone() else { continue };
         let handle = |id: NodeId| {
             Tensor::new(trace.clone(), id, nodes[id.index()].shape.clone(), nodes[id.index()].dtype)
         };
-        let inputs: Vec<Tensor> = node.inputs.iter().map(|&id| handle(id)).collect();
         let scope = trace.reenter(node);
-        let shares = input_gradients(node, &inputs, &handle(NodeId(position as u32)), &dy);
-        for (id, share) in node.inputs.iter().zip(shares) {
+        let y = handle(NodeId(position as u32));
+        let own = match (&node.op, sums[position].clone()) {
+            (Op::Scan(scan), _) => {
+                scan::gradients(&y, node, scan, parts(&nodes, position, &sums))
+            }
+            (_, None) => Vec::new(),
+            (Op::View(View::Slice(parts)), Some(dy))
+                if let Some(share) = Share::slice(parts, &nodes[node.inputs[0].index()], &dy) =>
+            {
+                shares[node.inputs[0].index()].push(share);
+                Vec::new()
+            }
+            (_, Some(dy)) => {
+                let inputs: Vec<Tensor> = node.inputs.iter().map(|&id| handle(id)).collect();
+                input_gradients(node, &inputs, &y, &dy)
+            }
+        };
+        for (id, share) in node.inputs.iter().zip(own) {
             let Some(share) = share.filter(|_| varies[id.index()]) else { continue };
             if (share.shape(), share.dtype()) != (&nodes[id.index()].shape, nodes[id.index()].dtype)
             {
@@ -86,31 +117,110 @@ pub(crate) fn pulled_back(
                 trace.record(Error::new(ErrorKind::Shape, message).help(help).at(node.site));
                 continue;
             }
-            let sum = &mut sums[id.index()];
-            *sum = Some(match sum.take() {
-                Some(sum) => sum + share,
-                None => share,
-            });
+            shares[id.index()].push(Share::whole(share));
         }
         trace.leave(scope);
     }
     targets.iter().map(|target| sums.get(target.id().index()).cloned().flatten()).collect()
 }
 
+/// A part of a gradient.
+#[derive(Clone)]
+struct Share {
+    gradient: Tensor,
+    /// Where it begins along an axis, if it is that of a stretch of the value along one axis.
+    stretch: Option<(usize, usize)>,
+}
+
+impl Share {
+    fn whole(gradient: Tensor) -> Self {
+        Self { gradient, stretch: None }
+    }
+
+    /// As large as the value, 0 outside of the stretch.
+    #[track_caller]
+    fn extended(self, shape: &Shape) -> Self {
+        let Some((axis, start)) = self.stretch else { return self };
+        let parts: Vec<(usize, isize)> =
+            (0..shape.rank()).map(|of| (if of == axis { start } else { 0 }, 1)).collect();
+        Self::whole(self.gradient.unslice(shape, &parts))
+    }
+
+    /// The share of a view of a stretch along one axis.
+    fn slice(parts: &[(usize, isize)], value: &Node, dy: &Tensor) -> Option<Self> {
+        let mut cut = (0..parts.len()).filter(|&axis| dy.shape()[axis] != value.shape[axis]);
+        let (axis, None) = (cut.next()?, cut.next()) else { return None };
+        let is_plain = parts.iter().all(|&(_, step)| step == 1);
+        is_plain.then(|| Self { gradient: dy.clone(), stretch: Some((axis, parts[axis].0)) })
+    }
+}
+
+/// The sum of shares. Those of stretches that make up the whole value are put side by side.
+#[track_caller]
+fn sum(mut shares: Vec<Share>, shape: &Shape) -> Option<Tensor> {
+    let first = shares.iter().position(|share| share.stretch.is_some());
+    if let Some(first) = first {
+        let (apart, whole): (Vec<Share>, Vec<Share>) =
+            shares.into_iter().partition(|share| share.stretch.is_some());
+        shares = whole;
+        let joined = side_by_side(&apart, shape).map_or_else(
+            || apart.into_iter().map(|share| share.extended(shape)).collect(),
+            |joined| vec![Share::whole(joined)],
+        );
+        shares.splice(first.min(shares.len())..first.min(shares.len()), joined);
+    }
+    shares.into_iter().map(|share| share.gradient).reduce(|sum, share| sum + share)
+}
+
+/// The stretches as one value, if they are all of it and none is of the same elements as another.
+#[track_caller]
+fn side_by_side(stretches: &[Share], shape: &Shape) -> Option<Tensor> {
+    let mut places: Vec<(usize, usize, &Tensor)> = stretches
+        .iter()
+        .filter_map(|share| share.stretch.map(|(axis, start)| (axis, start, &share.gradient)))
+        .collect();
+    places.sort_by_key(|&(axis, start, _)| (axis, start));
+    let &(axis, ..) = places.first()?;
+    let mut end = 0;
+    for &(along, start, gradient) in &places {
+        if along != axis || start != end {
+            return None;
+        }
+        end += gradient.shape()[axis];
+    }
+    let parts: Vec<Tensor> = places.into_iter().map(|(.., gradient)| gradient.clone()).collect();
+    (end == shape[axis]).then(|| Tensor::concatenate(&parts, axis as isize))
+}
+
+/// The gradients of the parts of a loop's results, by part.
+#[track_caller]
+fn parts(nodes: &[Node], scan: usize, sums: &[Option<Tensor>]) -> BTreeMap<usize, Tensor> {
+    let mut parts: BTreeMap<usize, Tensor> = BTreeMap::new();
+    for (node, sum) in nodes.iter().zip(sums).skip(scan) {
+        if let (Op::Part(part), Some(sum)) = (&node.op, sum)
+            && node.inputs[0].index() == scan
+        {
+            let both = parts.get(part).map_or_else(|| sum.clone(), |known| known + sum);
+            parts.insert(*part, both);
+        }
+    }
+    parts
+}
+
 /// Whether a value depends on one of some others by nodes among `ways`, so that it has a gradient.
 pub(crate) fn depends(value: &Tensor, others: &[Tensor], ways: &Range<usize>) -> bool {
     let last = value.id();
     let nodes: Vec<Node> = (0..=last.0).map(|id| value.trace().node(NodeId(id))).collect();
-    varying(&nodes, others, ways)[last.index()]
+    varying(&nodes, others, &|position| ways.contains(&position))[last.index()]
 }
 
 /// Which nodes are targets, or depend on them by nodes among `ways`.
-fn varying(nodes: &[Node], targets: &[Tensor], ways: &Range<usize>) -> Vec<bool> {
+fn varying(nodes: &[Node], targets: &[Tensor], ways: &dyn Fn(usize) -> bool) -> Vec<bool> {
     let mut varies = vec![false; nodes.len()];
     for target in targets.iter().filter(|target| target.id().index() < nodes.len()) {
         varies[target.id().index()] = true;
     }
-    for (position, node) in nodes.iter().enumerate().take(ways.end).skip(ways.start) {
+    for (position, node) in nodes.iter().enumerate().filter(|&(position, _)| ways(position)) {
         let inputs = differentiable_inputs(node);
         varies[position] |= node.dtype.is_float() && inputs.iter().any(|id| varies[id.index()]);
     }
@@ -169,7 +279,7 @@ pub(crate) fn reached(values: &[Tensor]) -> Vec<Vec<bool>> {
 /// The inputs through which gradients can flow.
 fn differentiable_inputs(node: &Node) -> &[NodeId] {
     match &node.op {
-        Op::Input(_) | Op::Variable(_) | Op::Constant(_) => &[],
+        Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Parameter => &[],
         Op::Elementwise(operation) if operation.gradient.is_none() => &[],
         Op::Identity(_) => &node.inputs[1..],
         Op::Elementwise(_)
@@ -177,13 +287,17 @@ fn differentiable_inputs(node: &Node) -> &[NodeId] {
         | Op::Reduce(..)
         | Op::Matmul { .. }
         | Op::View(_)
-        | Op::Kernel(_) => &node.inputs,
+        | Op::Kernel(_)
+        | Op::Scan(_)
+        | Op::Part(_) => &node.inputs,
     }
 }
 
 fn input_gradients(node: &Node, inputs: &[Tensor], y: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
     match &node.op {
-        Op::Input(_) | Op::Variable(_) | Op::Constant(_) => Vec::new(),
+        Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Parameter => Vec::new(),
+        // The loop takes the gradients of its parts itself.
+        Op::Scan(_) | Op::Part(_) => Vec::new(),
         Op::Elementwise(operation) => {
             operation.gradient.map_or_else(Vec::new, |rule| rule(inputs, y, dy))
         }

@@ -60,17 +60,24 @@ pub struct Bases {
     /// Where the memory of the variables starts, how long it is, and where in it each of them lies.
     variables: [usize; 2],
     offsets: Vec<usize>,
+    /// Whether any lies elsewhere than when this was last asked.
+    moved: bool,
 }
 
 impl Bases {
     /// Room for the memories of a plan.
     pub fn new(plan: &Plan) -> Self {
         let starts = vec![0; FIRST_VARIABLE as usize + plan.variables.len() + plan.inputs.len()];
-        Self { starts, variables: [0; 2], offsets: vec![usize::MAX; plan.variables.len()] }
+        let offsets = vec![usize::MAX; plan.variables.len()];
+        Self { starts, variables: [0; 2], offsets, moved: true }
     }
 
-    /// Takes the memories that a run is given, and tells whether any lies elsewhere than those of
-    /// the run before.
+    /// Whether any memory lies elsewhere than when this was last asked.
+    pub fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// Takes the memories that a run is given.
     ///
     /// # Panics
     /// If one is not as large as the plan says.
@@ -80,7 +87,7 @@ impl Bases {
         inputs: &[&Array],
         variables: VariableMemory<'_>,
         offsets: &[usize],
-    ) -> bool {
+    ) {
         assert_eq!(inputs.len(), plan.inputs.len(), "inputs of the plan");
         assert_eq!(offsets.len(), plan.variables.len(), "variables of the plan");
         // Without writes nothing is written through the address.
@@ -91,10 +98,9 @@ impl Bases {
             }
             VariableMemory::Write(bytes) => [bytes.as_mut_ptr().expose_provenance(), bytes.len()],
         };
-        let mut moved = false;
         let first = FIRST_VARIABLE as usize;
         if memory != self.variables || offsets != self.offsets {
-            moved = true;
+            self.moved = true;
             for ((base, &offset), variable) in
                 self.starts[first..].iter_mut().zip(offsets).zip(&plan.variables)
             {
@@ -115,23 +121,24 @@ impl Bases {
                 input.shape() == &signature.shape && input.dtype() == signature.dtype,
                 "expected {signature:?}, got {input:?}"
             );
-            moved |= self
-                .replace(first + offsets.len() + index, input.bytes().as_ptr().expose_provenance());
+            self.replace(first + offsets.len() + index, input.bytes().as_ptr().expose_provenance());
         }
-        moved
     }
 
-    /// Takes the memories of the workspace, and tells whether they lie elsewhere than before.
-    pub fn set_own(&mut self, arena: &mut Memory, tiles: &mut Memory, constants: &Memory) -> bool {
-        let arena = arena.bytes_mut().as_mut_ptr().expose_provenance();
-        let moved = self.replace(ARENA as usize, arena);
-        let constants = constants.bytes().as_ptr().expose_provenance();
-        let moved = self.replace(CONSTANTS as usize, constants) | moved;
-        self.replace(TILES as usize, tiles.bytes_mut().as_mut_ptr().expose_provenance()) | moved
+    /// Takes the place of an input, of a plan that is run within another.
+    pub fn set_input(&mut self, index: usize, start: *mut u8) {
+        self.replace(FIRST_VARIABLE as usize + self.offsets.len() + index, start.expose_provenance());
     }
 
-    fn replace(&mut self, base: usize, start: usize) -> bool {
-        std::mem::replace(&mut self.starts[base], start) != start
+    /// Takes the memories of the workspace.
+    pub fn set_own(&mut self, arena: &mut Memory, tiles: &mut Memory, constants: &Memory) {
+        self.replace(ARENA as usize, arena.bytes_mut().as_mut_ptr().expose_provenance());
+        self.replace(CONSTANTS as usize, constants.bytes().as_ptr().expose_provenance());
+        self.replace(TILES as usize, tiles.bytes_mut().as_mut_ptr().expose_provenance());
+    }
+
+    fn replace(&mut self, base: usize, start: usize) {
+        self.moved |= std::mem::replace(&mut self.starts[base], start) != start;
     }
 
     /// Where an address that is no register lies.

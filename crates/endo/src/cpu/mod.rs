@@ -15,6 +15,7 @@ pub mod matmul;
 mod passes;
 pub mod pool;
 mod product;
+mod scan;
 mod update;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use guard::Guard;
 pub use passes::ProcessorTuning;
 use pool::Pool;
 use product::Batch;
+use scan::Scan;
 use update::Update;
 
 /// What runs of a plan work with: the memory of intermediate values and outputs, and the steps
@@ -68,6 +70,7 @@ enum ResolvedStep {
     Call(call::Call, usize),
     Guard(Guard),
     Update(Box<Update>),
+    Scan(Box<Scan>),
 }
 
 /// The bytes of the memory that holds the variables.
@@ -116,6 +119,7 @@ impl Workspace {
                     let body = lowered(&update.body);
                     ResolvedStep::Update(Box::new(Update::new(plan, update, body)?))
                 }
+                Action::Scan(scan) => ResolvedStep::Scan(Box::new(Scan::new(plan, scan, threads)?)),
             };
             steps.push(resolved);
         }
@@ -124,7 +128,8 @@ impl Workspace {
             ResolvedStep::Product(batch) => batch.scratch_bytes(),
             ResolvedStep::Guard(guard) => guard.scratch_bytes(),
             ResolvedStep::Update(update) => update.scratch_bytes(),
-            ResolvedStep::Spread(_) | ResolvedStep::Copy(_) | ResolvedStep::Call(..) => 0,
+            ResolvedStep::Spread(_) | ResolvedStep::Copy(_) => 0,
+            ResolvedStep::Call(..) | ResolvedStep::Scan(_) => 0,
         };
         let partials = |step: &ResolvedStep| {
             if let ResolvedStep::Loop(body) = step { body.partial_bytes() } else { 0 }
@@ -198,13 +203,31 @@ pub fn run(
     pool: &Pool,
 ) -> Result<(), Failure> {
     assert_eq!(plan.steps.len(), workspace.planned, "a workspace of another plan");
+    let threads = pool.threads().min(workspace.threads);
+    workspace.bases.set(plan, inputs, variables, offsets);
+    // SAFETY: `set` has checked that inputs and variables are as large as the plan says, and the
+    // plan's places lie within them and the arena; no size, offset or stride among them has
+    // wrapped, since `Plan::build` demands possible shapes and an arena whose bytes would not fit
+    // has not been given. Whoever holds `VariableMemory` and the workspace holds them alone, or
+    // only to read.
+    unsafe { run_steps(plan, workspace, pool, threads) }
+}
+
+/// Runs the steps of a plan on inputs and variables that the workspace knows the places of.
+///
+/// # Safety
+/// They are as large as the plan says, and nobody else writes what is read or touches what is
+/// written meanwhile.
+unsafe fn run_steps(
+    plan: &Plan,
+    workspace: &mut Workspace,
+    pool: &Pool,
+    threads: usize,
+) -> Result<(), Failure> {
+    workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles, &workspace.constants);
     // Not so if what follows panics.
     let bound = std::mem::take(&mut workspace.bound);
-    let moved = workspace.bases.set(plan, inputs, variables, offsets);
-    let moved =
-        workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles, &workspace.constants)
-            | moved;
-    let threads = pool.threads().min(workspace.threads);
+    let moved = workspace.bases.take_moved();
     let scratch = Scratch {
         start: workspace.scratch.bytes_mut().as_mut_ptr(),
         stride: workspace.stride,
@@ -221,7 +244,8 @@ pub fn run(
                 | ResolvedStep::Copy(_)
                 | ResolvedStep::Product(_)
                 | ResolvedStep::Call(..)
-                | ResolvedStep::Guard(_) => {}
+                | ResolvedStep::Guard(_)
+                | ResolvedStep::Scan(_) => {}
             }
         }
     }
@@ -230,12 +254,8 @@ pub fn run(
     let run = Run { bases, scratch, level, threads, pool, alone };
     // Whether the guard has computed the products of updates.
     let mut computed = false;
-    for step in &workspace.steps {
-        // SAFETY: `set` has checked that inputs and variables are as large as the plan says, and
-        // the plan's places lie within them and the arena; no size, offset or stride among them has
-        // wrapped, since `Plan::build` demands possible shapes and an arena whose bytes would not
-        // fit has not been given. Whoever holds `VariableMemory` and the workspace holds them
-        // alone, or only to read.
+    for step in &mut workspace.steps {
+        // SAFETY: as the caller promises.
         unsafe {
             match step {
                 ResolvedStep::Spread(spread) => spread.run(bases),
@@ -249,6 +269,7 @@ pub fn run(
                     computed = guard.run(&run).map_err(Failure::NotFinite)?
                 }
                 ResolvedStep::Update(update) => update.run(&run, computed),
+                ResolvedStep::Scan(scan) => scan.run(&run)?,
             }
         }
     }

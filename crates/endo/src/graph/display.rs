@@ -53,6 +53,9 @@ impl Graph {
             Op::View(view) => write!(f, "{}", format!("{view:?}").to_lowercase())?,
             Op::Kernel(kernel) => f.write_str(kernel.name())?,
             Op::Identity(rule) => f.write_str(rule.name)?,
+            Op::Scan(scan) => write!(f, "scan {}", scan.steps)?,
+            Op::Part(index) => write!(f, "part {index}")?,
+            Op::Parameter => f.write_str("parameter")?,
         }
         if !node.inputs.is_empty() {
             let inputs: Vec<String> = node.inputs.iter().map(|id| Id(id).to_string()).collect();

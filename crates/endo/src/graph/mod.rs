@@ -9,6 +9,7 @@ pub mod notation;
 mod occasion;
 pub mod operation;
 pub mod saved;
+pub mod scan;
 pub mod tensor;
 pub mod trace;
 pub mod tree;
@@ -30,6 +31,7 @@ pub use operation::{
     Transposed, Values, ValuesMut, View,
 };
 pub use saved::SavedGraph;
+pub use scan::{Body, Scan};
 pub use tensor::Tensor;
 pub use trace::{Evaluate, Trace};
 pub use tree::Tree;
@@ -91,6 +93,12 @@ pub enum Op {
     Kernel(Arc<dyn Kernel>),
     /// The value of the first input, with a gradient of its own.
     Identity(Arc<Rule>),
+    /// What is done once for each step of a loop; its values are its parts.
+    Scan(Arc<Scan>),
+    /// The part with this index of the results of the input, which is a loop.
+    Part(usize),
+    /// What a step of a loop is given, while the loop is traced.
+    Parameter,
 }
 
 impl Op {
@@ -151,17 +159,22 @@ impl Graph {
 
     /// The nodes that outputs, writes and checks depend on, by position.
     pub fn needed(&self) -> Vec<bool> {
-        let mut needed = vec![false; self.nodes.len()];
-        for id in self.roots() {
-            needed[id.index()] = true;
-        }
-        for position in (0..self.nodes.len()).rev() {
-            if needed[position] {
-                for id in &self.nodes[position].inputs {
-                    needed[id.index()] = true;
-                }
+        reached(&self.nodes, self.roots())
+    }
+}
+
+/// The nodes that some depend on, and these, by position.
+pub fn reached(nodes: &[Node], from: impl IntoIterator<Item = NodeId>) -> Vec<bool> {
+    let mut reached = vec![false; nodes.len()];
+    for id in from {
+        reached[id.index()] = true;
+    }
+    for (position, node) in nodes.iter().enumerate().rev() {
+        if reached[position] {
+            for id in &node.inputs {
+                reached[id.index()] = true;
             }
         }
-        needed
     }
+    reached
 }

@@ -12,7 +12,7 @@ use crate::array::Array;
 use crate::dtype::{DType, Element};
 use crate::error::Result;
 use crate::shape::Shape;
-use crate::simd::{Expression, Loops};
+use crate::simd::{Expression, Expressions, Loops, Symbol};
 
 use super::Tensor;
 
@@ -56,6 +56,13 @@ impl Elementwise {
     /// The loops for a type of the last input.
     pub fn loops_for(&self, dtype: DType) -> Option<Loops> {
         self.loops[DType::ALL.iter().position(|&known| known == dtype)?]
+    }
+
+    /// Whether it is the sum of its two operands.
+    pub fn is_sum(&self) -> bool {
+        let all = Expressions::default();
+        let operands = [0, 1].map(|number| all.value(number));
+        self.arity == 2 && (self.formula)(&operands, DType::F32).symbol() == Symbol::Add
     }
 
     /// The element type of the result for a type of the last input.

@@ -4,6 +4,7 @@
 //! In: nodes pushed by tensors' methods. Out: the finished graph, or the first error. In eager mode
 //! every node is computed as it is pushed, so that values can be looked at.
 
+mod loops;
 mod messages;
 
 use std::cell::RefCell;
@@ -22,7 +23,7 @@ use crate::variable::Variable;
 
 use messages::Warning;
 
-use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, Tensor};
+use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, Tensor, scan};
 
 /// Computes one node from the values of its inputs: the node-by-node reference.
 pub type Evaluate = fn(node: &Node, inputs: &[&Array]) -> Result<Array>;
@@ -49,6 +50,8 @@ struct TraceState {
     /// Values that stand for variables' own.
     stand_ins: Vec<StandIn>,
     eager: Option<Eager>,
+    /// Whether loops are traced step by step.
+    unrolls: bool,
 }
 
 /// A value that stands for a variable's own.
@@ -95,6 +98,7 @@ impl Trace {
             current: HashMap::new(),
             beside: Vec::new(),
             stand_ins: Vec::new(),
+            unrolls: eager.is_some(),
             eager,
         };
         Rc::new(Self { state: RefCell::new(state) })
@@ -468,6 +472,12 @@ impl Trace {
             .map(|c| (c.index, c.value.id()))
             .collect();
         graph.writes.sort();
+        scan::outline(&mut graph);
+        if let Some(error) = graph.leaked() {
+            drop(state);
+            drop((current, graph));
+            return Err(error);
+        }
         let warnings = std::mem::take(&mut state.warnings).into_iter().map(Warning::line).collect();
         drop(state);
         drop(current);

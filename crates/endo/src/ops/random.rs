@@ -99,6 +99,19 @@ impl RandomState {
         self
     }
 
+    /// The same place at a step of a loop, whose position is `i32[]`.
+    #[track_caller]
+    pub(crate) fn at_step(mut self, position: &Tensor) -> Self {
+        // Odd, and far from small multiples of itself: 2^32 over the golden ratio.
+        const STRIDE: i32 = 0x9E37_79B9_u32 as i32;
+        let site = Site::caller();
+        let number = |number: i32| self.counter.trace().constant(Array::from([number]), site);
+        let moved = (position.reshape([1]) + number(1)) * number(STRIDE);
+        let seed = self.counter.slice(0, 0..1) + moved;
+        self.counter = Tensor::concatenate(&[seed, self.counter.slice(0, 1..)], 0);
+        self
+    }
+
     /// Uniform between `low` and `high`.
     #[track_caller]
     pub fn uniform(&self, shape: impl Into<Shape>, low: f64, high: f64) -> Tensor {

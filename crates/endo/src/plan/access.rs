@@ -30,6 +30,11 @@ impl PlanStep {
             Action::Update(update) => {
                 update.product.reads().into_iter().chain(update.body.reads()).collect()
             }
+            Action::Scan(scan) => {
+                let first = scan.states.iter().map(|state| &state.first);
+                let all = scan.count.iter().chain(first).chain(&scan.sequences);
+                all.chain(&scan.captured).map(|argument| argument.buffer).collect()
+            }
         }
     }
 
@@ -44,6 +49,10 @@ impl PlanStep {
             Action::Update(update) => {
                 let own = (!update.checked).then_some(update.product.output);
                 update.body.writes().into_iter().chain(own).collect()
+            }
+            Action::Scan(scan) => {
+                let last = scan.states.iter().map(|state| state.last);
+                last.chain(scan.stacked.iter().copied()).chain(scan.done).collect()
             }
         }
     }

@@ -1,9 +1,9 @@
 //! What plans know of elementwise operations by their formulas: those that return one of their
-//! operands bit by bit, and sums.
+//! operands bit by bit.
 
 use crate::dtype::DType;
 use crate::graph::Elementwise;
-use crate::simd::{Expression, Expressions, Symbol};
+use crate::simd::{Expression, Expressions};
 
 /// The index of the operand that the operation returns unchanged, given the operands that are known
 /// numbers.
@@ -25,11 +25,4 @@ pub fn neutral(operation: &Elementwise, operands: &[(Option<f64>, DType)]) -> Op
         (operation.formula)(&operands, dtype).as_value()
     };
     returned(0.0).or_else(|| if dtype.is_float() { None } else { returned(-0.0) })
-}
-
-/// Whether the operation is the sum of its two operands.
-pub fn is_sum(operation: &Elementwise) -> bool {
-    let all = Expressions::default();
-    let operands = [0, 1].map(|number| all.value(number));
-    operation.arity == 2 && (operation.formula)(&operands, DType::F32).symbol() == Symbol::Add
 }

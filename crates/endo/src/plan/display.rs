@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::{
-    Action, Argument, BufferPlace, FusedLoop, Instruction, Layout, LoopFunction, Matrix, Plan,
-    PlanStep, Product,
+    Action, Argument, BufferPlace, FusedLoop, Instruction, Layout, LoopFunction, LoopOverSteps,
+    Matrix, Plan, PlanStep, Product,
 };
 
 impl fmt::Display for Plan {
@@ -68,11 +68,39 @@ impl Plan {
                 };
                 writeln!(f, "check that {checks} are finite{bounded}{scope}")
             }
+            Action::Scan(scan) => self.write_scan(f, scan, &scope),
             Action::Update(update) => {
                 writeln!(f, "{}, and with each part of it{scope}", self.product(&update.product))?;
                 self.write_loop(f, &update.body)
             }
         }
+    }
+
+    fn write_scan(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        scan: &LoopOverSteps,
+        scope: &str,
+    ) -> fmt::Result {
+        let steps = match (&scan.count, scan.conditional) {
+            (Some(count), _) => format!("{} of {} steps", self.argument(count), scan.steps),
+            (None, true) => format!("up to {} steps", scan.steps),
+            (None, false) => format!("{} steps", scan.steps),
+        };
+        let order = if scan.backwards { ", the last one first" } else { "" };
+        let states = scan.states.iter().map(|state| {
+            format!("{} from {}", self.buffer(state.last), self.argument(&state.first))
+        });
+        let given = listed(scan.sequences.iter().map(|sequence| self.argument(sequence)));
+        let read = listed(scan.captured.iter().map(|argument| self.argument(argument)));
+        let made = listed(scan.stacked.iter().map(|&buffer| self.buffer(buffer).to_string()));
+        writeln!(f, "{steps}{order}: states {}{scope}", listed(states))?;
+        writeln!(f, "       elements of {given}; {read}")?;
+        writeln!(f, "       stacked in {made}; each step:")?;
+        for line in scan.body.to_string().lines() {
+            writeln!(f, "     | {line}")?;
+        }
+        Ok(())
     }
 
     fn product(&self, product: &Product) -> String {

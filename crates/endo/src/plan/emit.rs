@@ -4,16 +4,17 @@
 //! without places in the arena.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, NodeId, Op, Scan};
 
 use super::fuse::{Group, Groups};
 use super::read::{Read, Reads};
 use super::{
     Action, Argument, Buffer, BufferPlace, Call, CheckedValue, Constants, FusedLoop, Guard,
-    Instruction, Load, LoopFunction, Matrix, Output,
+    Instruction, Load, LoopFunction, LoopOverSteps, LoopState, Matrix, Output, Plan,
 };
 use super::{PlanStep, Product, Reduce, Signature, Store};
 
@@ -29,6 +30,8 @@ pub struct Draft {
     pub outputs: Vec<Output>,
     /// Numbers known beforehand.
     pub constants: Constants,
+    /// The plans of the steps of loops.
+    bodies: HashMap<NodeId, Arc<Plan>>,
     /// The bytes that the places of constants are multiples of.
     line: usize,
     /// The buffer of each operation that has one.
@@ -39,14 +42,21 @@ pub struct Draft {
 
 impl Draft {
     /// Writes the steps of all groups, the outputs and the guard; constants start at
-    /// multiples of `line` bytes.
-    pub fn new(graph: &Graph, reads: &Reads, groups: &Groups<'_>, line: usize) -> Self {
+    /// multiples of `line` bytes. `bodies` are the plans of the steps of loops.
+    pub fn new(
+        graph: &Graph,
+        reads: &Reads,
+        groups: &Groups<'_>,
+        bodies: HashMap<NodeId, Arc<Plan>>,
+        line: usize,
+    ) -> Self {
         let mut draft = Self {
             steps: Vec::new(),
             positions: Vec::new(),
             buffers: Vec::new(),
             outputs: Vec::new(),
             constants: Constants::default(),
+            bodies,
             line,
             of: vec![None; graph.nodes.len()],
             variables: vec![None; graph.variables.len()],
@@ -111,7 +121,10 @@ impl Draft {
             | Op::Matmul { .. }
             | Op::View(_)
             | Op::Kernel(_)
-            | Op::Identity(_) => BufferPlace::Arena(0),
+            | Op::Identity(_)
+            | Op::Scan(_)
+            | Op::Part(_)
+            | Op::Parameter => BufferPlace::Arena(0),
         };
         let buffer = self.buffer(node.dtype, node.shape.len(), place);
         self.of[id.index()] = Some(buffer);
@@ -230,7 +243,10 @@ impl Draft {
                 | Op::Constant(_)
                 | Op::Matmul { .. }
                 | Op::Kernel(_)
-                | Op::Identity(_) => {
+                | Op::Identity(_)
+                | Op::Scan(_)
+                | Op::Part(_)
+                | Op::Parameter => {
                     unreachable!("not computed in loops")
                 }
             };
@@ -244,6 +260,9 @@ impl Draft {
 
     fn whole(&mut self, groups: &Groups<'_>, id: NodeId) -> Action {
         let graph = groups.graph;
+        if let Op::Scan(scan) = &graph.node(id).op {
+            return Action::Scan(self.scan(graph, id, scan, groups.reads(id)));
+        }
         let output = self.buffer_of(graph, id);
         let node = graph.node(groups.biased(id).map_or(id, |biased| biased.product));
         let inputs = groups.reads(id);
@@ -287,6 +306,49 @@ impl Draft {
             Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Identity(_) => {
                 unreachable!("not computed")
             }
+            Op::Scan(_) | Op::Part(_) | Op::Parameter => unreachable!("not computed so"),
+        }
+    }
+
+    fn scan(&mut self, graph: &Graph, id: NodeId, scan: &Scan, reads: &[Read]) -> LoopOverSteps {
+        let argument = |(read, id): (&Read, &NodeId)| {
+            let shape = graph.node(*id).shape.clone();
+            Argument { buffer: self.buffer_of(graph, read.base), offset: read.layout.offset, shape }
+        };
+        let mut inputs = reads.iter().zip(&graph.node(id).inputs).map(argument);
+        let count = inputs.by_ref().take(scan.first_input()).next();
+        let first: Vec<Argument> = inputs.by_ref().take(scan.states).collect();
+        let sequences = inputs.by_ref().take(scan.sequences).collect();
+        let captured = inputs.collect();
+        let mut parts: Vec<Option<usize>> = vec![None; 1 + scan.graph().outputs.len()];
+        for (position, node) in graph.nodes.iter().enumerate().skip(id.index()) {
+            if let Op::Part(part) = node.op
+                && node.inputs[0] == id
+            {
+                parts[part] = Some(self.buffer_of(graph, NodeId(position as u32)));
+            }
+        }
+        let body = self.bodies[&id].clone();
+        // A state that nobody wants in the end needs a place all the same.
+        let states = first.into_iter().enumerate().map(|(state, first)| {
+            let dtype = self.buffers[first.buffer].dtype;
+            let own = |draft: &mut Self| {
+                draft.buffer(dtype, first.shape.len(), BufferPlace::Arena(0))
+            };
+            let last = parts[1 + state].unwrap_or_else(|| own(self));
+            LoopState { first, last }
+        });
+        LoopOverSteps {
+            states: states.collect(),
+            body,
+            steps: scan.steps,
+            backwards: scan.backwards,
+            conditional: scan.conditional,
+            count,
+            sequences,
+            captured,
+            stacked: parts[1 + scan.states..].iter().copied().flatten().collect(),
+            done: parts[0],
         }
     }
 

@@ -8,7 +8,6 @@
 
 use crate::graph::{Graph, NodeId, Op};
 
-use super::algebra;
 use super::read::{Read, Reads};
 
 /// Loops with more operations than this keep too many values at once.
@@ -78,6 +77,9 @@ impl<'a> Groups<'a> {
         let after = if fused { groups.updates() } else { vec![false; count] };
         for (position, &after) in after.iter().enumerate() {
             let id = NodeId(position as u32);
+            if let Op::Part(_) = graph.node(id).op {
+                groups.of[position] = groups.of(graph.node(id).inputs[0]);
+            }
             if let Some(kind) = groups.kind(id) {
                 if fused && let Some(biased) = groups.bias(id, &uses) {
                     groups.absorb(id, biased, after);
@@ -150,11 +152,12 @@ impl<'a> Groups<'a> {
     fn kind(&self, id: NodeId) -> Option<Execution> {
         match &self.graph.node(id).op {
             Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Identity(_) => None,
+            Op::Part(_) | Op::Parameter => None,
             Op::View(_) if self.reads.is_turned(id) => Some(Execution::Whole),
             Op::View(_) => self.reads.copied[id.index()].then_some(Execution::Elementwise),
             Op::Elementwise(_) | Op::Cast => Some(Execution::Elementwise),
             Op::Reduce(..) => Some(Execution::Reduce),
-            Op::Matmul { .. } | Op::Kernel(_) => Some(Execution::Whole),
+            Op::Matmul { .. } | Op::Kernel(_) | Op::Scan(_) => Some(Execution::Whole),
         }
     }
 
@@ -259,7 +262,7 @@ impl<'a> Groups<'a> {
             (is_product && only && is_row)
                 .then_some(BiasedProduct { product: product.base, reads: both })
         };
-        if !algebra::is_sum(operation) {
+        if !operation.is_sum() {
             return None;
         }
         product_and_row(left, right).or_else(|| product_and_row(right, left))

@@ -15,6 +15,7 @@ mod algebra;
 mod emit;
 mod fuse;
 mod place;
+mod pruned;
 mod read;
 mod regroup;
 mod schedule;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::graph::{Elementwise, Graph, Kernel};
+use crate::graph::{Elementwise, Graph, Kernel, Node, NodeId, Op};
 use crate::shape::Shape;
 use crate::simd::{CombinedFormula, Reduction, Routine};
 
@@ -39,6 +40,7 @@ pub use schedule::Users;
 pub use tuning::{Tuning, Untuned};
 
 /// A function from (inputs, variables) to (outputs, new variables), as a list of steps.
+#[derive(Debug)]
 pub struct Plan {
     /// What is done, in order.
     pub steps: Vec<PlanStep>,
@@ -172,6 +174,8 @@ pub enum Action {
     Guard(Guard),
     /// A product that is computed for an update, and the update.
     Update(Update),
+    /// What a plan of its own does, once for each step.
+    Scan(LoopOverSteps),
 }
 
 /// Elementwise operations on the elements of row-major sequences of one length.
@@ -325,6 +329,44 @@ pub struct Argument {
     pub shape: Shape,
 }
 
+/// A plan that is run once for each step of a loop.
+///
+/// Its inputs are the position of the step, `i32[]`, the states, the elements at the position of
+/// the sequences, and whatever else it reads. Its outputs are whether there is a next step if the
+/// loop is conditional, the next states, and what the step gives.
+#[derive(Clone, Debug)]
+pub struct LoopOverSteps {
+    /// What a step does.
+    pub body: Arc<Plan>,
+    /// The number of steps; the largest possible one where it is counted or conditional.
+    pub steps: usize,
+    /// Whether it begins with the last step.
+    pub backwards: bool,
+    /// Whether the first output of a step says if there is a next one.
+    pub conditional: bool,
+    /// How many of the steps, from the first position on, are done, `i32[]`; all unless given.
+    pub count: Option<Argument>,
+    /// What goes from step to step.
+    pub states: Vec<LoopState>,
+    /// What a step is given the element at its position of.
+    pub sequences: Vec<Argument>,
+    /// What every step reads besides.
+    pub captured: Vec<Argument>,
+    /// The buffers for what each step gives, one after the other; 0 for those that are not done.
+    pub stacked: Vec<usize>,
+    /// The buffer for the number of steps that were done.
+    pub done: Option<usize>,
+}
+
+/// A state of a loop over steps.
+#[derive(Clone, Debug)]
+pub struct LoopState {
+    /// What the first step is given.
+    pub first: Argument,
+    /// The buffer of what the last step makes; while the loop runs, of what the step before made.
+    pub last: usize,
+}
+
 /// What has to be finite before a variable is written.
 #[derive(Clone, Debug)]
 pub struct Guard {
@@ -381,7 +423,14 @@ impl Plan {
         }
         let reads = read::Reads::new(simplified);
         let groups = fuse::Groups::new(simplified, &reads, fused);
-        let mut draft = Draft::new(simplified, &reads, &groups, tuning.line());
+        let planned = |(position, node): (usize, &Node)| {
+            let Op::Scan(scan) = &node.op else { return None };
+            let body = scan.graph();
+            let plan = if fused { Plan::new(body, tuning) } else { Plan::unfused(body, tuning) };
+            Some((NodeId(position as u32), Arc::new(plan)))
+        };
+        let bodies = simplified.nodes.iter().enumerate().filter_map(planned).collect();
+        let mut draft = Draft::new(simplified, &reads, &groups, bodies, tuning.line());
         let written = write::write(&mut draft, simplified, &reads, fused);
         schedule::order(&mut draft, &written);
         if fused {

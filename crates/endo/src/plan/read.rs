@@ -85,9 +85,11 @@ impl ReadWalk<'_> {
             Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => {
                 inputs.map(|input| self.near(input)).collect()
             }
-            Op::Kernel(_) => inputs.map(|input| self.contiguous(input)).collect(),
+            Op::Kernel(_) | Op::Scan(_) => inputs.map(|input| self.contiguous(input)).collect(),
+            Op::Part(_) => vec![self.own(node.inputs[0])],
             Op::Matmul { .. } => inputs.map(|input| self.matrix(input)).collect(),
             Op::Identity(_) => unreachable!("identities have been removed"),
+            Op::Parameter => unreachable!("loops have graphs of their own"),
         };
         let behind = match &node.op {
             Op::View(view) => self.view(view, node.inputs[0], &node.shape),

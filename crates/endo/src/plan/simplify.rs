@@ -5,14 +5,16 @@
 //! one group of neighbouring axes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::graph::{Graph, Node, NodeId, Op, Transposed, View};
+use crate::graph::{Graph, Node, NodeId, Op, Scan, Transposed, View};
 use crate::shape::Shape;
 use crate::simd::Reduction;
 
 use super::algebra;
+use super::pruned::{Pruned, pruned};
 
 /// The graph with every rewrite that leaves the numbers as they are, up to the order of summation.
 pub fn simplify(graph: &Graph) -> Graph {
@@ -50,6 +52,7 @@ enum Form {
     Matmul(Transposed),
     View(View),
     Kernel(&'static str, Vec<i64>),
+    Part(usize),
 }
 
 struct Rewriter<'a> {
@@ -59,6 +62,8 @@ struct Rewriter<'a> {
     rewrites: bool,
     result: Graph,
     known: HashMap<Key, NodeId>,
+    /// The new places of the parts of each loop.
+    parts: HashMap<NodeId, Vec<Option<usize>>>,
     /// The node being rewritten: where its replacements come from.
     origin: usize,
 }
@@ -83,7 +88,8 @@ impl<'a> Rewriter<'a> {
             checks: source.checks.clone(),
             ..Graph::default()
         };
-        Self { source, uses, rewrites, result, known: HashMap::new(), origin: 0 }
+        let (known, parts) = (HashMap::new(), HashMap::new());
+        Self { source, uses, rewrites, result, known, parts, origin: 0 }
     }
 
     fn run(mut self) -> Graph {
@@ -127,8 +133,34 @@ impl<'a> Rewriter<'a> {
             | Op::Cast
             | Op::Matmul { .. }
             | Op::View(_)
-            | Op::Kernel(_) => self.push(node.op.clone(), inputs, node.shape.clone(), node.dtype),
+            | Op::Kernel(_)
+            | Op::Parameter => {
+                self.push(node.op.clone(), inputs, node.shape.clone(), node.dtype)
+            }
+            Op::Scan(scan) => self.scan(scan, &inputs, node),
+            Op::Part(part) => {
+                let part = self.parts[&inputs[0]][*part].expect("wanted parts are kept");
+                self.push(Op::Part(part), inputs, node.shape.clone(), node.dtype)
+            }
         }
+    }
+
+    /// A loop without what nothing depends on.
+    fn scan(&mut self, scan: &Scan, inputs: &[NodeId], node: &Node) -> NodeId {
+        let wanted = |node: &Node| match node.op {
+            Op::Part(part) if node.inputs[0].index() == self.origin => Some(part),
+            _ => None,
+        };
+        let nodes = self.source.nodes.iter().zip(&self.uses);
+        let wanted: Vec<usize> =
+            nodes.filter(|&(_, &uses)| uses > 0).filter_map(|(node, _)| wanted(node)).collect();
+        let Pruned { scan, inputs: kept, parts } = pruned(scan, &wanted);
+        let inputs = kept.into_iter().map(|place| inputs[place]).collect();
+        #[allow(clippy::arc_with_non_send_sync)]
+        let op = Op::Scan(Arc::new(scan));
+        let id = self.push(op, inputs, node.shape.clone(), node.dtype);
+        self.parts.insert(id, parts);
+        id
     }
 
     /// The node with this operation: an equal one if there is one already.
@@ -147,10 +179,13 @@ impl<'a> Rewriter<'a> {
             Op::View(view) => Some(Form::View(view.clone())),
             Op::Kernel(_) if op.is_effect() => None,
             Op::Kernel(kernel) => Some(Form::Kernel(kernel.name(), kernel.attributes())),
-            Op::Identity(_) => None,
+            Op::Identity(_) | Op::Scan(_) | Op::Parameter => None,
+            Op::Part(index) => Some(Form::Part(*index)),
         };
         let next = NodeId(self.result.nodes.len() as u32);
-        if let Some(form) = form.filter(|_| self.rewrites) {
+        // A loop has each part once.
+        let shared = |form: &Form| self.rewrites || matches!(form, Form::Part(_));
+        if let Some(form) = form.filter(shared) {
             let key = Key { form, inputs: inputs.clone(), shape: shape.clone(), dtype };
             let id = *self.known.entry(key).or_insert(next);
             if id != next {
@@ -310,6 +345,7 @@ impl<'a> Rewriter<'a> {
             Op::View(View::Reshape) => self.known(node.inputs[0]),
             Op::Input(_) | Op::Variable(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => None,
             Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_) => None,
+            Op::Scan(_) | Op::Part(_) | Op::Parameter => None,
         }
     }
 

@@ -185,6 +185,21 @@ impl Context {
         &self.visits
     }
 
+    /// Makes the outputs of the calls since the first `before` of them, in the steps of a loop,
+    /// those of all steps, stacked.
+    pub(super) fn stack_visits(&mut self, before: usize, scan: &Tensor) {
+        for visit in &mut self.visits[before..] {
+            for output in &mut visit.outputs {
+                *output = self.trace.stacked(scan.id(), output.id(), Site::caller());
+            }
+        }
+    }
+
+    /// Leaves out the calls since the first `before` of them.
+    pub(super) fn drop_visits(&mut self, before: usize) {
+        self.visits.truncate(before);
+    }
+
     /// Whether the innermost layer being applied is this one.
     pub(crate) fn is_applying<O: ?Sized>(&self, owner: &O) -> bool {
         self.scopes.innermost().is_some_and(|frame| frame.identity == identity(owner))

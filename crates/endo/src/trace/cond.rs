@@ -133,7 +133,7 @@ impl Context {
 
     /// Runs a case, and returns with its result the variables that it assigned, with the values
     /// that they had before.
-    fn collect_assigned<T>(&mut self, case: impl FnOnce(&mut Self) -> T) -> (T, Vec<Change>) {
+    pub(super) fn collect_assigned<T>(&mut self, case: impl FnOnce(&mut Self) -> T) -> (T, Vec<Change>) {
         let outside = std::mem::take(&mut self.assigned);
         let result = case(self);
         let assigned = std::mem::replace(&mut self.assigned, outside);
@@ -153,10 +153,10 @@ impl Context {
     }
 }
 
-/// A variable that a case of a choice assigned, and its value before.
-struct Change {
-    variable: Variable,
-    before: Tensor,
+/// A variable that a case of a choice or a step of a loop assigned, and its value before.
+pub(super) struct Change {
+    pub variable: Variable,
+    pub before: Tensor,
 }
 
 #[cfg(test)]

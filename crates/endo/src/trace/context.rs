@@ -52,6 +52,8 @@ pub struct Context {
     /// What random numbers follow instead of the counter, outside training.
     pub(super) occasion: Option<OccasionDraws>,
     draws: u32,
+    /// The positions of the steps of the loops that are traced, outermost first.
+    pub(super) positions: Vec<Tensor>,
     pub(super) scopes: Scopes,
     pub(super) batch: usize,
     /// The variables assigned, once for each assignment, and those of them that layers assigned.
@@ -105,6 +107,7 @@ impl Context {
             counters: Vec::new(),
             occasion: None,
             draws: 0,
+            positions: Vec::new(),
             scopes: Scopes::default(),
             batch: 1,
             assigned: Vec::new(),
@@ -258,6 +261,12 @@ impl Context {
     pub fn random(&mut self) -> RandomState {
         self.draws += 1;
         let place = stream(&format!("{}#{}", self.scopes.path(), self.draws)) as u32;
+        let random = self.random_at(place);
+        self.positions.iter().fold(random, RandomState::at_step)
+    }
+
+    #[track_caller]
+    fn random_at(&mut self, place: u32) -> RandomState {
         if let Some(occasion) = &mut self.occasion {
             return occasion.random(&self.trace, place);
         }
@@ -269,6 +278,16 @@ impl Context {
             .first_read(&self.counter)
             .unwrap_or_else(|| self.trace.read(&self.counter, Site::caller()));
         RandomState::new(counter, place)
+    }
+
+    /// How many sources of random numbers there are so far.
+    pub(super) fn draws(&self) -> u32 {
+        self.draws
+    }
+
+    /// Lets the next sources be those after so many: each step of a loop has the same.
+    pub(super) fn set_draws(&mut self, draws: u32) {
+        self.draws = draws;
     }
 
     /// Something that is not wrong but probably not meant: reported when the trace ends.

@@ -237,6 +237,7 @@ impl Replay<'_> {
                 None => gave(format!("`{}`", kernel.name())),
             },
             Op::Identity(rule) => gave(format!("`{}`", rule.name)),
+            Op::Scan(_) | Op::Part(_) | Op::Parameter => gave("a loop".to_string()),
         };
         let (layer, site) = (graph.scopes[node.scope as usize].clone(), node.site);
         let constant = matches!(node.op, Op::Constant(_));
@@ -253,6 +254,7 @@ fn is_of_batch(node: &Node, batch: usize, of_batch: &[bool]) -> bool {
         && match &node.op {
             Op::Input(_) => true,
             Op::Variable(_) | Op::Constant(_) => false,
+            Op::Scan(_) | Op::Part(_) | Op::Parameter => false,
             Op::Cast | Op::Identity(_) | Op::View(View::Reshape | View::Broadcast) => {
                 inputs.next() == Some(true)
             }

@@ -39,6 +39,9 @@ fn described(op: &Op) -> (&str, Vec<i64>) {
         }
         Op::Kernel(kernel) => (kernel.name(), kernel.attributes()),
         Op::Identity(_) => ("identity", Vec::new()),
+        Op::Scan(_) => ("scan", Vec::new()),
+        Op::Part(index) => ("part", numbers(&[*index])),
+        Op::Parameter => ("parameter", Vec::new()),
     }
 }
 

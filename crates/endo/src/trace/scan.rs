@@ -1,0 +1,522 @@
+//! Loops over steps, whose length costs no tracing and no plan: `scan` and `while_loop`.
+//!
+//! In: first states, sequences, and a closure for one step. Out: the last states, and what the steps
+//! give. What a step adds to a loss is summed over the steps, and its metrics are averaged; what it
+//! assigns goes on to the next step.
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Body, Scan, Tensor, Tree};
+use crate::shape::Shape;
+use crate::site::Site;
+
+use super::cond::Change;
+use super::{Context, Mark, MetricTerm};
+
+/// How a [`Context::scan_with`] goes through its steps.
+#[derive(Clone, Default)]
+pub struct ScanOptions {
+    reverse: bool,
+    steps: Option<usize>,
+    count: Option<Tensor>,
+}
+
+impl ScanOptions {
+    /// From the first step to the last one, as many as the sequences have.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether it begins with the last step; what the steps give stays at their positions. False
+    /// unless set.
+    #[must_use]
+    pub fn reverse(self, reverse: bool) -> Self {
+        Self { reverse, ..self }
+    }
+
+    /// The number of steps: needed where there are no sequences that have as many elements.
+    #[must_use]
+    pub fn steps(self, steps: usize) -> Self {
+        Self { steps: Some(steps), ..self }
+    }
+
+    /// How many of the steps, from the first position on, are done: a whole number known when the
+    /// plan runs, `i32[]`. States are then those after that many steps, and what the others would
+    /// give is 0. One plan serves all numbers up to that of the steps.
+    #[must_use]
+    pub fn count(self, count: &Tensor) -> Self {
+        Self { count: Some(count.clone()), ..self }
+    }
+}
+
+/// What a step is traced with and makes.
+struct TracedStep<S, Y> {
+    next: S,
+    gives: Y,
+    goes_on: Option<Tensor>,
+}
+
+impl Context {
+    /// Goes through sequences step by step: `step` is given the states after the step before, and
+    /// the elements of `xs` along their first axis, and returns the next states and what the step
+    /// gives. Out: the last states, and what all steps give, stacked along a first axis.
+    ///
+    /// `step` is traced once, whatever the number of steps, and the plan holds it once; with
+    /// `run_eagerly` it is called for each. Gradients, also those of gradients, go through it the
+    /// other way, with what they need of the forward steps kept. Terms of a loss that a step adds
+    /// are summed over the steps, metrics averaged, and random numbers differ from step to step.
+    /// JAX's `lax.scan`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// // Compound interest: the balance after each year.
+    /// let mut f = Function::new(|[rates], cx| {
+    ///     let start = cx.constant(100.0_f32);
+    ///     let (_, balances) = cx.scan(start, &rates, |balance: Tensor, rate: Tensor, _| {
+    ///         let next = balance * (1.0 + rate);
+    ///         (next.clone(), next)
+    ///     });
+    ///     let gradient = cx.gradients(&balances.sum(), [&rates]).into_tensors().remove(0);
+    ///     [balances, gradient.expect("balances depend on rates")]
+    /// });
+    /// let [balances, gradient] = f.run([&[0.5_f32, 1.0].into()])?;
+    /// assert_eq!(balances, Array::from([150.0_f32, 300.0]));
+    /// assert_eq!(gradient, Array::from([300.0_f32, 150.0])); // 100 + 100 * 2, 100 * 1.5
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The trace's: if sequences have no first axis or differ in its size, there is nothing that
+    /// says how many steps there are, or the next states have other shapes or types than the states.
+    #[track_caller]
+    pub fn scan<S: Tree, X: Tree, Y: Tree>(
+        &mut self,
+        first: S,
+        xs: &X,
+        step: impl FnMut(S, X, &mut Self) -> (S, Y),
+    ) -> (S, Y) {
+        self.scan_with(&ScanOptions::new(), first, xs, step)
+    }
+
+    /// As [`scan`](Self::scan), with options.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// // The first Fibonacci numbers, as many as are asked for: one plan for all numbers up to 40.
+    /// let mut f = Function::new(|[count], cx| {
+    ///     let options = ScanOptions::new().steps(40).count(&count);
+    ///     let first = (cx.constant(0_i32), cx.constant(1_i32));
+    ///     let step = |(a, b): (Tensor, Tensor), (): (), _: &mut Context| ((b.clone(), a + b), ());
+    ///     let ((a, _), ()) = cx.scan_with(&options, first, &(), step);
+    ///     [a]
+    /// });
+    /// assert_eq!(f.run([&10_i32.into()])?[0], Array::from(55_i32));
+    /// assert_eq!(f.run([&20_i32.into()])?[0], Array::from(6765_i32));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The trace's, as for `scan`; and if the count is not one whole number.
+    #[track_caller]
+    pub fn scan_with<S: Tree, X: Tree, Y: Tree>(
+        &mut self,
+        options: &ScanOptions,
+        first: S,
+        xs: &X,
+        mut step: impl FnMut(S, X, &mut Self) -> (S, Y),
+    ) -> (S, Y) {
+        let site = Site::caller();
+        let steps = match steps(options, &xs.tensors()) {
+            Ok(steps) => steps,
+            Err(error) => {
+                self.trace().record(error.at(site));
+                1
+            }
+        };
+        let whole = Loop { steps, reverse: options.reverse, count: options.count.clone(), site };
+        let step = |states: S, x: X, cx: &mut Self| {
+            let (next, gives) = step(states, x, cx);
+            TracedStep { next, gives, goes_on: None }
+        };
+        self.run_loop(&whole, first, xs, step)
+    }
+
+    /// Computes next states by `step` for as long as `condition` holds of the states, and at most
+    /// `maximum_iterations` times if that is given; gradients need it. TensorFlow's and JAX's
+    /// `while_loop`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// // The square root of x by Newton's method, and its gradient through the iterations.
+    /// let mut f = Function::new(|[x], cx| {
+    ///     let far = |root: &Tensor, _: &mut Context| (root.square() - &x).abs().greater(1e-4);
+    ///     let next = |root: Tensor, _: &mut Context| 0.5 * (&root + &x / &root);
+    ///     let root = cx.while_loop(x.clone(), Some(50), far, next);
+    ///     let slope = cx.gradients(&root, [&x]).into_tensors().remove(0);
+    ///     [root, slope.expect("the root depends on x")]
+    /// });
+    /// let [root, slope] = f.run([&9.0_f32.into()])?;
+    /// assert!((root.item()? - 3.0).abs() < 1e-4 && (slope.item()? - 1.0 / 6.0).abs() < 1e-3);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The trace's: if the condition is not one truth value, or the next states have other shapes
+    /// or types than the states.
+    #[track_caller]
+    pub fn while_loop<S: Tree + Clone>(
+        &mut self,
+        first: S,
+        maximum_iterations: Option<usize>,
+        mut condition: impl FnMut(&S, &mut Self) -> Tensor,
+        mut step: impl FnMut(S, &mut Self) -> S,
+    ) -> S {
+        let site = Site::caller();
+        let steps = maximum_iterations.unwrap_or(Scan::UNBOUNDED).min(Scan::UNBOUNDED);
+        let begins = condition(&first, self);
+        let begins = self.truth(begins, site);
+        let count = begins.where_(
+            self.trace().constant(Array::scalar(steps as i32), site),
+            self.trace().constant(Array::scalar(0_i32), site),
+        );
+        let whole = Loop { steps, reverse: false, count: Some(count), site };
+        let step = |states: S, (): (), cx: &mut Self| {
+            let next = step(states, cx);
+            let goes_on = condition(&next, cx);
+            let goes_on = Some(cx.truth(goes_on, site));
+            TracedStep { next, gives: (), goes_on }
+        };
+        self.run_loop(&whole, first, &(), step).0
+    }
+
+    /// The value of a condition, which has to be one truth value.
+    fn truth(&self, value: Tensor, site: Site) -> Tensor {
+        if value.dtype() == DType::Bool && value.shape().is_scalar() {
+            return value;
+        }
+        let message = format!(
+            "the condition of `while_loop` is one truth value, got {}{}",
+            value.dtype(),
+            value.shape()
+        );
+        let help = "compare and reduce first: `x.sum().greater(0.0)`, `mask.any()`";
+        let error = Error::new(ErrorKind::Shape, message).help(help);
+        self.trace().fail(error.at(site), Shape::scalar(), DType::Bool)
+    }
+
+    #[track_caller]
+    fn run_loop<S: Tree, X: Tree, Y: Tree>(
+        &mut self,
+        whole: &Loop,
+        first: S,
+        xs: &X,
+        step: impl FnMut(S, X, &mut Self) -> TracedStep<S, Y>,
+    ) -> (S, Y) {
+        if self.trace().unrolls() {
+            self.unrolled(whole, first, xs, step)
+        } else {
+            self.looped(whole, first, xs, step)
+        }
+    }
+
+    /// Traces one step, and the loop.
+    #[track_caller]
+    fn looped<S: Tree, X: Tree, Y: Tree>(
+        &mut self,
+        whole: &Loop,
+        first: S,
+        xs: &X,
+        mut step: impl FnMut(S, X, &mut Self) -> TracedStep<S, Y>,
+    ) -> (S, Y) {
+        let (trace, site) = (self.trace().clone(), whole.site);
+        let position = trace.parameter(Shape::scalar(), DType::I32, site);
+        let given = |x: &Tensor, shape: Shape| trace.parameter(shape, x.dtype(), site);
+        let states: Vec<Tensor> =
+            first.tensors().into_iter().map(|x| given(x, x.shape().clone())).collect();
+        let elements: Vec<Tensor> =
+            xs.tensors().into_iter().map(|x| given(x, x.shape().without(&[0]))).collect();
+        let (mark, visits) = (self.mark(), self.visits().len());
+        let around = self.begin_steps();
+        self.positions.push(position.clone());
+        let (made, changed) = self.collect_assigned(|cx| {
+            let (states, elements) = (structure::<S>(&states), structure::<X>(&elements));
+            step(states, elements, cx)
+        });
+        self.positions.pop();
+        self.end_steps(around);
+        self.check_states(&first, &made.next, site);
+        // Variables that a step assigns are states too: their values before the loop are what the
+        // first step is given, and what others read.
+        let mut all_first: Vec<Tensor> = first.tensors().into_iter().cloned().collect();
+        let mut given = vec![position];
+        given.extend(states);
+        let mut next: Vec<Tensor> = made.next.tensors().into_iter().cloned().collect();
+        let own = next.len();
+        for Change { variable, before } in &changed {
+            all_first.push(before.clone());
+            given.push(before.clone());
+            next.push(self.read(variable));
+        }
+        given.extend(elements);
+        let gives: Vec<Tensor> = made.gives.tensors().into_iter().cloned().collect();
+        let added = self.added_since(mark);
+        let mut results: Vec<&Tensor> = made.goes_on.iter().collect();
+        results.extend(&next);
+        results.extend(&gives);
+        results.extend(&added);
+        if whole.steps == Scan::UNBOUNDED && !(gives.is_empty() && added.is_empty()) {
+            let message = "a loop without a largest number of steps adds to a loss or to metrics";
+            let help = "say how many steps there are at most: `maximum_iterations`";
+            self.trace().refuse(ErrorKind::Usage, message.to_string(), help, site);
+            return (first, structure(&gives));
+        }
+        let mut inputs: Vec<&Tensor> = whole.count.iter().collect();
+        inputs.extend(&all_first);
+        inputs.extend(xs.tensors());
+        let op = Scan {
+            steps: whole.steps,
+            backwards: whole.reverse,
+            counted: whole.count.is_some(),
+            conditional: made.goes_on.is_some(),
+            states: next.len(),
+            sequences: xs.tensors().len(),
+            body: Body::Traced { parameters: Vec::new(), results: Vec::new() },
+        };
+        let parameters: Vec<&Tensor> = given.iter().collect();
+        let scan = trace.scan(op, &inputs, &parameters, &results, site);
+        let part = |index: usize| trace.part(&scan, 1 + index, site);
+        for (index, Change { variable, .. }) in changed.iter().enumerate() {
+            self.assign_at(variable, &part(own + index), site);
+        }
+        let last: Vec<Tensor> = (0..own).map(part).collect();
+        let stacked: Vec<Tensor> =
+            (next.len()..next.len() + gives.len()).map(part).collect();
+        let added: Vec<Tensor> =
+            (0..added.len()).map(|index| part(next.len() + gives.len() + index)).collect();
+        let done = trace.part(&scan, 0, site);
+        self.replace_added(mark, &added, &done);
+        if whole.steps == Scan::UNBOUNDED {
+            self.drop_visits(visits);
+        } else {
+            self.stack_visits(visits, &scan);
+        }
+        (structure(&last), structure(&stacked))
+    }
+
+    /// Calls the step for each position.
+    #[track_caller]
+    fn unrolled<S: Tree, X: Tree, Y: Tree>(
+        &mut self,
+        whole: &Loop,
+        first: S,
+        xs: &X,
+        mut step: impl FnMut(S, X, &mut Self) -> TracedStep<S, Y>,
+    ) -> (S, Y) {
+        let (trace, site) = (self.trace().clone(), whole.site);
+        let known = |value: &Tensor| trace.value(value.id()).map(|value| value.get(0));
+        // Steps that are not done are left out where values are known; elsewhere what they make is.
+        let count = whole.count.as_ref().map(|count| (count, known(count)));
+        let steps = match &count {
+            Some((_, Some(count))) => whole.steps.min(count.max(0.0) as usize),
+            _ => whole.steps,
+        };
+        if steps == Scan::UNBOUNDED && known(&self.constant(0.0_f32)).is_none() {
+            let message = "a loop without a largest number of steps cannot be traced step by step";
+            let help = "say how many steps there are at most: `maximum_iterations`";
+            self.trace().refuse(ErrorKind::Usage, message.to_string(), help, site);
+            return (first, structure(&vec![self.constant(0.0_f32); 64]));
+        }
+        let element = |x: &Tensor, at: usize| {
+            let rest = x.shape().without(&[0]);
+            if x.shape()[0] == 0 {
+                return x.constant_like(0.0).expand(&rest, site); // seen by no step that counts
+            }
+            x.slice(0, at..at + 1).reshape(rest)
+        };
+        let (around, draws) = (self.begin_steps(), self.draws());
+        let mut states: Vec<Tensor> = first.tensors().into_iter().cloned().collect();
+        let mut goes_on: Option<Tensor> = None;
+        let mut gives: Vec<Vec<Tensor>> = Vec::new();
+        let mut metrics = Vec::new();
+        let mark = self.mark();
+        // What a loop without steps would give is as large as what one step gives.
+        for index in 0..steps.max(1) {
+            let at = if whole.reverse { steps.max(1) - 1 - index } else { index };
+            let elements: Vec<Tensor> =
+                xs.tensors().into_iter().map(|x| element(x, at)).collect();
+            self.set_draws(draws);
+            self.positions.push(trace.constant(Array::scalar(at as i32), site));
+            let (made, changed) = self
+                .collect_assigned(|cx| step(structure(&states), structure(&elements), cx));
+            self.positions.pop();
+            metrics.push(self.metrics.split_off(mark.metrics));
+            self.check_states(&structure::<S>(&states), &made.next, site);
+            let holds = if steps == 0 {
+                Some(trace.constant(Array::scalar(false), site))
+            } else {
+                let within = count.as_ref().filter(|(_, known)| known.is_none());
+                let within = within.map(|(count, _)| count.greater(at as i32));
+                match (within, &goes_on) {
+                    (Some(within), Some(goes_on)) => Some(within.logical_and(goes_on)),
+                    (within, goes_on) => within.or(goes_on.clone()),
+                }
+            };
+            if let Some(holds) = &holds {
+                for Change { variable, before } in &changed {
+                    let kept = holds.where_(self.read(variable), before);
+                    self.assign_at(variable, &kept, site);
+                }
+            }
+            let chosen = |new: &Tensor, old: &Tensor| match &holds {
+                Some(holds) => holds.where_(new, old),
+                None => new.clone(),
+            };
+            let next = made.next.tensors().into_iter().zip(&states);
+            states = next.map(|(new, old)| chosen(new, old)).collect();
+            gives.push(
+                made.gives.tensors().into_iter().map(|y| chosen(y, &y.zeros_like())).collect(),
+            );
+            if let Some(next) = made.goes_on {
+                if known(&next) == Some(0.0) {
+                    break;
+                }
+                if known(&next).is_none() {
+                    goes_on = Some(holds.map_or(next.clone(), |holds| holds.logical_and(next)));
+                }
+            }
+        }
+        self.end_steps(around);
+        if steps == 0 {
+            for term in &mut self.losses[mark.losses..] {
+                term.value = term.value.zeros_like();
+            }
+        }
+        self.put_mean_metrics(metrics);
+        if whole.reverse {
+            gives.reverse();
+        }
+        let stacked: Vec<Tensor> = (0..gives[0].len())
+            .map(|place| {
+                let of_steps: Vec<Tensor> =
+                    gives.iter().take(steps).map(|step| step[place].clone()).collect();
+                let none = || gives[0][place].expand_dims(0).slice(0, 0..0);
+                let done = if steps == 0 { none() } else { Tensor::stack(&of_steps, 0) };
+                padded(&done, whole.steps, site)
+            })
+            .collect();
+        (structure(&states), structure(&stacked))
+    }
+
+    /// Records an error unless the next states are as large as those before, and of their types.
+    fn check_states<S: Tree>(&self, before: &S, after: &S, site: Site) {
+        let (before, after) = (before.tensors(), after.tensors());
+        let form = |x: &Tensor| format!("{}{}", x.dtype(), x.shape());
+        let differs = |(a, b): &(&&Tensor, &&Tensor)| (a.shape(), a.dtype()) != (b.shape(), b.dtype());
+        let message = if before.len() == after.len() {
+            let Some((a, b)) = before.iter().zip(&after).find(differs) else { return };
+            format!("a state of a loop is {} before a step and {} after it", form(a), form(b))
+        } else {
+            format!("a step of a loop is given {} states and makes {}", before.len(), after.len())
+        };
+        let help = "states keep their number, shapes and types from step to step: reshape or cast \
+            the first ones, or the next ones";
+        self.trace().refuse(ErrorKind::Shape, message, help, site);
+    }
+
+    /// The values of the loss terms and metrics since a mark.
+    fn added_since(&self, mark: Mark) -> Vec<Tensor> {
+        let terms = self.losses[mark.losses..].iter().map(|term| term.value.clone());
+        terms.chain(self.metrics[mark.metrics..].iter().map(|metric| metric.value.clone())).collect()
+    }
+
+    /// Gives the loss terms since a mark the sums over steps of the values that are stacked here,
+    /// and the metrics their means over the steps that were done.
+    #[track_caller]
+    fn replace_added(&mut self, mark: Mark, stacked: &[Tensor], done: &Tensor) {
+        let mut sums = stacked.iter().map(|values| values.sum_axes([0]));
+        for (term, sum) in self.losses[mark.losses..].iter_mut().zip(&mut sums) {
+            term.value = sum;
+        }
+        for (metric, sum) in self.metrics[mark.metrics..].iter_mut().zip(sums) {
+            metric.value = &sum / done.maximum(1).cast(sum.dtype());
+        }
+    }
+
+    /// Adds the metrics of steps, each as the mean over the steps.
+    #[track_caller]
+    fn put_mean_metrics(&mut self, of_steps: Vec<Vec<MetricTerm>>) {
+        let count = of_steps.len() as f64;
+        let mut steps = of_steps.into_iter();
+        let Some(mut means) = steps.next() else { return };
+        for step in steps {
+            for (mean, metric) in means.iter_mut().zip(step) {
+                mean.value = &mean.value + &metric.value;
+            }
+        }
+        for mean in &mut means {
+            mean.value = &mean.value / count;
+        }
+        self.metrics.extend(means);
+    }
+}
+
+/// A loop, whatever its steps do.
+struct Loop {
+    steps: usize,
+    reverse: bool,
+    count: Option<Tensor>,
+    site: Site,
+}
+
+/// How many steps there are.
+fn steps(options: &ScanOptions, xs: &[&Tensor]) -> Result<usize> {
+    let sizes: Option<Vec<usize>> = xs.iter().map(|x| x.shape().first().copied()).collect();
+    let help = "all sequences have as many elements along their first axis as there are steps";
+    let shapes = || {
+        let shapes: Vec<String> = xs.iter().map(|x| x.shape().to_string()).collect();
+        shapes.join(" and ")
+    };
+    let Some(sizes) = sizes else {
+        let message = format!("`scan` goes along the first axis of sequences, got shapes {}", shapes());
+        return Err(Error::new(ErrorKind::Shape, message).help(help));
+    };
+    if let Some(count) = &options.count
+        && (count.dtype() != DType::I32 || !count.shape().is_scalar())
+    {
+        let message =
+            format!("the count of `scan` is one i32, got {}{}", count.dtype(), count.shape());
+        let help = "reduce it to one number and cast it to `DType::I32`";
+        return Err(Error::new(ErrorKind::DType, message).help(help));
+    }
+    let mut all = options.steps.iter().chain(&sizes);
+    match all.next() {
+        None => {
+            let message = "`scan` has no sequences, and nothing says how many steps there are";
+            let help = "say it: `ScanOptions::new().steps(10)`";
+            Err(Error::new(ErrorKind::Argument, message).help(help))
+        }
+        Some(&steps) if all.any(|&other| other != steps) => {
+            let asked = options.steps.map_or(String::new(), |steps| format!("{steps} steps and "));
+            let message = format!("`scan` has {asked}sequences of shapes {}", shapes());
+            Err(Error::new(ErrorKind::Shape, message).help(help))
+        }
+        Some(&steps) => Ok(steps),
+    }
+}
+
+/// A structure of these tensors, which are as many as it has.
+fn structure<T: Tree>(tensors: &[Tensor]) -> T {
+    T::from_tensors(&mut tensors.iter().cloned()).expect("as many tensors as the structure has")
+}
+
+/// With zeros at the end of the first axis, up to a size.
+#[track_caller]
+fn padded(stacked: &Tensor, steps: usize, site: Site) -> Tensor {
+    let missing = steps - stacked.shape()[0];
+    if missing == 0 {
+        return stacked.clone();
+    }
+    let zeros = stacked.constant_like(0.0).expand(&stacked.shape().with(0, missing), site);
+    Tensor::concatenate(&[stacked.clone(), zeros], 0)
+}
