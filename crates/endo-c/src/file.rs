@@ -117,10 +117,10 @@ impl<'a> File<'a> {
     pub fn block(&mut self, kind: &str, plan: &Plan, inputs: &[String], draws: bool) -> Result<()> {
         let outputs = names(&self.outputs);
         let layout = Layout::new(plan);
-        for (most, count) in self.work.iter_mut().zip(layout.work) {
+        for (most, count) in self.work.iter_mut().zip(layout.most(plan)) {
             *most = (*most).max(count);
         }
-        let writing = Writing { plan, layout, inputs, outputs: &outputs };
+        let writing = Writing { plan, layout, inputs, outputs: &outputs, depth: 0 };
         let lines = self.unit.lines(&writing)?;
         self.checked |= plan.steps.iter().any(|step| matches!(step.action, Action::Guard(_)));
         let mut arguments = vec![format!("{}_memory *work", self.name)];

@@ -63,6 +63,7 @@ mod nest;
 mod options;
 mod product;
 mod rows;
+mod scan;
 pub mod source;
 mod text;
 mod unit;

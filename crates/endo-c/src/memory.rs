@@ -96,6 +96,35 @@ impl Layout {
         }
         Self { places, work }
     }
+
+    /// The same behind the working memory of another plan, which runs this one.
+    pub fn after(mut self, other: &Layout) -> Self {
+        for place in &mut self.places {
+            if let Memory::Work(dtype) = place.memory
+                && let Some(index) = DTYPES.iter().position(|&known| known == dtype)
+            {
+                place.start += other.work[index];
+            }
+        }
+        for (own, before) in self.work.iter_mut().zip(other.work) {
+            *own += before;
+        }
+        self
+    }
+
+    /// The working memory of a plan with the loops in it.
+    pub fn most(&self, plan: &Plan) -> [usize; 4] {
+        let mut most = self.work;
+        for step in &plan.steps {
+            if let Action::Scan(scan) = &step.action {
+                let inner = Layout::new(&scan.body).after(self).most(&scan.body);
+                for (most, inner) in most.iter_mut().zip(inner) {
+                    *most = (*most).max(inner);
+                }
+            }
+        }
+        most
+    }
 }
 
 /// The type by whose memory a type is stored.

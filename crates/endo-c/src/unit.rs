@@ -12,7 +12,7 @@ use endo::{Error, ErrorKind, Result};
 use super::file_functions::Helpers;
 use super::memory::{Layout, Memory, Place};
 use super::text::{Names, c_type, short};
-use super::{guard, kernels, loops, product, text};
+use super::{guard, kernels, loops, product, scan, text};
 
 /// A C file in the making.
 pub struct Unit {
@@ -44,6 +44,8 @@ pub struct Writing<'a> {
     pub inputs: &'a [String],
     /// The same for each output.
     pub outputs: &'a [String],
+    /// The number of loops over steps that it is in.
+    pub depth: usize,
 }
 
 /// The pointers that a function takes.
@@ -146,6 +148,7 @@ impl Unit {
             Action::Call(call) => kernels::call(self, writing, call),
             Action::Guard(guard) => guard::lines(self, writing, guard),
             Action::Update(_) => Err(cannot("an update with a product inside")),
+            Action::Scan(scan) => scan::lines(self, writing, scan),
         };
         let mut lines = written.map_err(|error| error.in_layer(scope))?;
         if let (Some(first), false) = (lines.first_mut(), scope.is_empty()) {

@@ -87,9 +87,7 @@ fn pulled_back_all(
         let scope = trace.reenter(node);
         let y = handle(NodeId(position as u32));
         let own = match (&node.op, sums[position].clone()) {
-            (Op::Scan(scan), _) => {
-                scan::gradients(&y, node, scan, parts(&nodes, position, &sums))
-            }
+            (Op::Scan(scan), _) => scan::gradients(&y, node, scan, parts(&nodes, position, &sums)),
             (_, None) => Vec::new(),
             (Op::View(View::Slice(parts)), Some(dy))
                 if let Some(share) = Share::slice(parts, &nodes[node.inputs[0].index()], &dy) =>
@@ -225,33 +223,6 @@ fn varying(nodes: &[Node], targets: &[Tensor], ways: &dyn Fn(usize) -> bool) -> 
         varies[position] |= node.dtype.is_float() && inputs.iter().any(|id| varies[id.index()]);
     }
     varies
-}
-
-/// What the nodes from `since` on take for a value from outside of them, but for what is `known`:
-/// nodes before them, and variables.
-pub(crate) fn taken_from_outside(value: &Tensor, known: &[&Tensor], since: usize) -> Vec<Tensor> {
-    let trace = value.trace();
-    let mut reached = vec![false; value.id().index() + 1];
-    reached[value.id().index()] = true;
-    let mut taken = Vec::new();
-    for position in (0..reached.len())
-        .rev()
-        .filter(|&position| known.iter().all(|known| known.id().index() != position))
-    {
-        if !std::mem::take(&mut reached[position]) {
-            continue;
-        }
-        let id = NodeId(position as u32);
-        let node = trace.node(id);
-        if position >= since && !node.inputs.is_empty() {
-            for id in differentiable_inputs(&node) {
-                reached[id.index()] = true;
-            }
-        } else if node.dtype.is_float() && !matches!(node.op, Op::Constant(_)) {
-            taken.push(Tensor::new(trace.clone(), id, node.shape, node.dtype));
-        }
-    }
-    taken
 }
 
 /// For each of some values of a trace, which of its nodes it depends on in a way that gradients can

@@ -45,9 +45,7 @@ pub use crate::optimizers::{
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer, Vectors};
 pub use crate::report::Report;
 pub use crate::shape::Shape;
-pub use crate::trace::{
-    Context, Function, Gradients, ScanOptions, TensorSpec, Weight, compute,
-};
+pub use crate::trace::{Context, Function, Gradients, ScanOptions, TensorSpec, Weight, compute};
 pub use crate::training::{
     BackupAndRestore, Callback, CsvLogger, EarlyStopping, Epoch, Evaluate, Fit, History,
     LambdaCallback, LearningRateScheduler, Ledger, Logs, ModelCheckpoint, NonFinite, Predict,

@@ -89,10 +89,11 @@ fn gradients_of_gradients_are_those_of_the_steps_one_by_one() {
     both(&inputs, |inputs, cx| {
         let value = recurrence(inputs, cx);
         let first = cx.gradients(&value, inputs.clone()).into_tensors();
-        let size: Tensor = first.iter().flatten().map(|gradient| gradient.square().sum()).fold(
-            value.zeros_like(),
-            |sum, term| sum + term,
-        );
+        let size: Tensor = first
+            .iter()
+            .flatten()
+            .map(|gradient| gradient.square().sum())
+            .fold(value.zeros_like(), |sum, term| sum + term);
         let second = cx.gradients(&size, inputs.clone()).into_tensors();
         let [x, kernel, bias, scale] = second.try_into().expect("one for each of the four inputs");
         [size, x.unwrap(), kernel.unwrap(), bias.unwrap(), scale.unwrap()]
@@ -167,11 +168,7 @@ fn one_plan_serves_all_counts_up_to_the_number_of_steps() {
     let mut run = |count: i32| f.run([&x, &count.into()]).unwrap();
     assert_eq!(
         run(2),
-        [
-            Array::from(6.0_f32),
-            Array::from([2.0_f32, 6.0, 0.0]),
-            Array::from([3.0_f32, 2.0, 0.0])
-        ]
+        [Array::from(6.0_f32), Array::from([2.0_f32, 6.0, 0.0]), Array::from([3.0_f32, 2.0, 0.0])]
     );
     assert_eq!(run(9)[0], Array::from(30.0_f32));
     assert_eq!(run(0), [1.0_f32.into(), [0.0_f32; 3].into(), [0.0_f32; 3].into()]);
@@ -282,7 +279,8 @@ fn terms_metrics_random_numbers_and_assignments_of_steps() {
 
 #[test]
 fn threads_make_no_difference() {
-    let inputs = [wave(&[9, 64, 96], 0.7), wave(&[96, 96], 1.3), wave(&[96], 0.9), wave(&[96], 2.1)];
+    let inputs =
+        [wave(&[9, 64, 96], 0.7), wave(&[96, 96], 1.3), wave(&[96], 0.9), wave(&[96], 2.1)];
     let run = |threads: usize| {
         let mut f = Function::new(|inputs: [Tensor; 4], cx| {
             let value = recurrence(&inputs, cx);
@@ -324,9 +322,8 @@ fn what_does_not_fit_is_an_error_with_the_line() {
         inner.unwrap() + 1.0
     });
     assert_eq!(leaked, "what a step of a loop computes is used outside of the loop");
-    let vector = message(|x, cx| {
-        cx.while_loop(x.clone(), Some(3), |x, _| x.greater(0.0), |x, _| x - 1.0)
-    });
+    let vector =
+        message(|x, cx| cx.while_loop(x.clone(), Some(3), |x, _| x.greater(0.0), |x, _| x - 1.0));
     assert_eq!(vector, "the condition of `while_loop` is one truth value, got bool[2, 2]");
 }
 

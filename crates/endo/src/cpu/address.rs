@@ -127,7 +127,10 @@ impl Bases {
 
     /// Takes the place of an input, of a plan that is run within another.
     pub fn set_input(&mut self, index: usize, start: *mut u8) {
-        self.replace(FIRST_VARIABLE as usize + self.offsets.len() + index, start.expose_provenance());
+        self.replace(
+            FIRST_VARIABLE as usize + self.offsets.len() + index,
+            start.expose_provenance(),
+        );
     }
 
     /// Takes the memories of the workspace.

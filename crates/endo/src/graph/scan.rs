@@ -229,8 +229,8 @@ impl Graph {
         let needed = self.needed();
         let mut leaked = vec![false; self.nodes.len()];
         for (position, node) in self.nodes.iter().enumerate() {
-            leaked[position] = matches!(node.op, Op::Parameter)
-                || node.inputs.iter().any(|id| leaked[id.index()]);
+            leaked[position] =
+                matches!(node.op, Op::Parameter) || node.inputs.iter().any(|id| leaked[id.index()]);
         }
         let place = (0..self.nodes.len()).rfind(|&place| leaked[place] && needed[place])?;
         let node = &self.nodes[place];

@@ -20,6 +20,7 @@ use crate::ops::draws::{Draw, DrawLog};
 use crate::shape::Shape;
 use crate::step::Steps;
 use crate::trace::Context;
+use crate::trace::follow::TraceOptions;
 use crate::variable::Variable;
 
 use super::predict;
@@ -71,7 +72,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 outputs.tensors().into_iter().cloned().collect()
             });
             let inputs: Vec<&Array> = arrays.iter().collect();
-            let (graph, _) = self.net.tracing_on_occasion(&log).graph(&inputs, closure)?;
+            // Files hold no loops.
+            let tracing = TraceOptions { unrolled: true, ..self.net.tracing_on_occasion(&log) };
+            let (graph, _) = tracing.graph(&inputs, closure)?;
             Ok(((rows, graph), log))
         };
         let traced = |rows: usize| graph(rows, Vec::new());

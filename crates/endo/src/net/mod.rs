@@ -374,6 +374,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             dtype: self.dtype.unwrap_or(DType::F32),
             counter: self.counter.clone(),
             occasion: None,
+            unrolled: false,
         }
     }
 

@@ -332,9 +332,8 @@ impl Draft {
         // A state that nobody wants in the end needs a place all the same.
         let states = first.into_iter().enumerate().map(|(state, first)| {
             let dtype = self.buffers[first.buffer].dtype;
-            let own = |draft: &mut Self| {
-                draft.buffer(dtype, first.shape.len(), BufferPlace::Arena(0))
-            };
+            let own =
+                |draft: &mut Self| draft.buffer(dtype, first.shape.len(), BufferPlace::Arena(0));
             let last = parts[1 + state].unwrap_or_else(|| own(self));
             LoopState { first, last }
         });

@@ -42,7 +42,8 @@ pub fn pruned(scan: &Scan, wanted: &[usize]) -> Pruned {
     let places: Vec<usize> = (0..body.inputs.len()).filter(|&place| is_kept_input(place)).collect();
     let of_loop = places.iter().filter(|&&place| place > 0).map(|place| place - 1);
     let inputs = of_loop.map(|place| place + scan.first_input());
-    let count = |range: std::ops::Range<usize>| places.iter().filter(|at| range.contains(at)).count();
+    let count =
+        |range: std::ops::Range<usize>| places.iter().filter(|at| range.contains(at)).count();
     let mut next = 0;
     let parts = (0..=body.outputs.len() - first).map(|part| {
         let is_kept = scan.result_of(part).is_none_or(|place| kept[place]);

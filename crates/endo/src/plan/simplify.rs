@@ -134,9 +134,7 @@ impl<'a> Rewriter<'a> {
             | Op::Matmul { .. }
             | Op::View(_)
             | Op::Kernel(_)
-            | Op::Parameter => {
-                self.push(node.op.clone(), inputs, node.shape.clone(), node.dtype)
-            }
+            | Op::Parameter => self.push(node.op.clone(), inputs, node.shape.clone(), node.dtype),
             Op::Scan(scan) => self.scan(scan, &inputs, node),
             Op::Part(part) => {
                 let part = self.parts[&inputs[0]][*part].expect("wanted parts are kept");

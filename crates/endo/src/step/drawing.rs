@@ -38,6 +38,8 @@ pub(super) struct StepRequest<'a> {
     pub unchecked: bool,
     /// Which stage of the step of a shard it is, with what its sums are where these are known.
     pub shard: Option<(ShardStage, &'a Arc<SumLayout>)>,
+    /// Whether loops are traced step by step.
+    pub unrolled: bool,
 }
 
 /// A traced step: its graph, its warnings, and what its outputs are.
@@ -181,6 +183,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             },
             None => self.net.tracing(),
         };
+        let tracing = TraceOptions { unrolled: request.unrolled, ..tracing };
         let made = Rc::new(RefCell::new(StepOutputs::default()));
         let noted = made.clone();
         let closure: Closure<'a> = Box::new(move |tensors: &[Tensor], cx: &mut Context| {

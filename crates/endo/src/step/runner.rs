@@ -264,7 +264,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     ) -> StepRequest<'a> {
         let Self { kind, occasion, deny_warnings, unchecked, .. } = *self;
         let shard = self.shard.as_ref().map(|(stage, layout)| (*stage, layout));
-        StepRequest { kind, counts, due, occasion, deny_warnings, unchecked, shard }
+        let unrolled = false;
+        StepRequest { kind, counts, due, occasion, deny_warnings, unchecked, shard, unrolled }
     }
 
     /// The place among the steps used of the one for such a batch that shows this, traced if there

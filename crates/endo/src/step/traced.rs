@@ -69,7 +69,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         rows: &[usize],
     ) -> Error {
         let counts = request.counts;
-        let retraced = self.trace(request, &inputs[..counts.total()]);
+        let retraced = StepRequest { unrolled: true, ..request };
+        let retraced = self.trace(retraced, &inputs[..counts.total()]);
         let data = Some(counts.of_data());
         let called = InputNames { input: &|index| name(counts, index), rows, data };
         let replay = Replay { inputs, called, pool: &self.pool };

@@ -133,7 +133,10 @@ impl Context {
 
     /// Runs a case, and returns with its result the variables that it assigned, with the values
     /// that they had before.
-    pub(super) fn collect_assigned<T>(&mut self, case: impl FnOnce(&mut Self) -> T) -> (T, Vec<Change>) {
+    pub(super) fn collect_assigned<T>(
+        &mut self,
+        case: impl FnOnce(&mut Self) -> T,
+    ) -> (T, Vec<Change>) {
         let outside = std::mem::take(&mut self.assigned);
         let result = case(self);
         let assigned = std::mem::replace(&mut self.assigned, outside);

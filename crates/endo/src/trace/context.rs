@@ -23,6 +23,7 @@ use super::models::ModelFrame;
 use super::record::{
     FirstValues, GivenGradient, HeldMetric, LayerRecord, MetricTerm, UsedWeight, Visit,
 };
+use super::scan::Carried;
 use super::scope::Scopes;
 use super::sharded::ShardTrace;
 use super::terms::{Steps, Term};
@@ -54,6 +55,9 @@ pub struct Context {
     draws: u32,
     /// The positions of the steps of the loops that are traced, outermost first.
     pub(super) positions: Vec<Tensor>,
+    /// The further states of each of these loops, and of the last one that has ended.
+    pub(super) carried: Vec<Vec<Carried>>,
+    pub(super) last_carried: Vec<Tensor>,
     pub(super) scopes: Scopes,
     pub(super) batch: usize,
     /// The variables assigned, once for each assignment, and those of them that layers assigned.
@@ -108,6 +112,8 @@ impl Context {
             occasion: None,
             draws: 0,
             positions: Vec::new(),
+            carried: Vec::new(),
+            last_carried: Vec::new(),
             scopes: Scopes::default(),
             batch: 1,
             assigned: Vec::new(),

@@ -34,18 +34,30 @@ pub(crate) struct TraceOptions {
     pub counter: Variable,
     /// What all random numbers follow instead, in tests and predictions.
     pub occasion: Option<OccasionDraws>,
+    /// Whether loops are traced step by step.
+    pub unrolled: bool,
 }
 
 impl TraceOptions {
     /// `f32`, and random numbers of a seed.
     pub fn new(training: bool, seed: u64) -> Self {
-        Self { training, dtype: DType::F32, counter: new_counter(seed), occasion: None }
+        Self {
+            training,
+            dtype: DType::F32,
+            counter: new_counter(seed),
+            occasion: None,
+            unrolled: false,
+        }
     }
 
     /// The graph of a closure on inputs of the shapes and types of these, and its warnings.
     #[track_caller]
     pub fn graph(&self, inputs: &[&Array], closure: Closure<'_>) -> Result<(Graph, Vec<String>)> {
-        let (graph, warnings, _) = self.follow(&Trace::new(), inputs, closure)?;
+        let trace = Trace::new();
+        if self.unrolled {
+            trace.unroll();
+        }
+        let (graph, warnings, _) = self.follow(&trace, inputs, closure)?;
         Ok((graph, warnings))
     }
 

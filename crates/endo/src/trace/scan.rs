@@ -190,6 +190,39 @@ impl Context {
         self.run_loop(&whole, first, &(), step).0
     }
 
+    /// A further state of the loop that is traced, for a layer that only knows within a step how
+    /// large it is: `next` makes its value after the step, which is returned, of that before it,
+    /// which is `first` before the first step.
+    pub(crate) fn carried(
+        &mut self,
+        first: &Tensor,
+        next: impl FnOnce(&Tensor) -> Tensor,
+    ) -> Tensor {
+        let before =
+            match self.carried.last().and_then(|carried| carried.iter().find(|c| !c.is_set)) {
+                Some(known) => known.given.clone(),
+                None if self.trace().unrolls() => first.clone(),
+                None => {
+                    self.trace().parameter(first.shape().clone(), first.dtype(), Site::caller())
+                }
+            };
+        let next = next(&before);
+        let carried =
+            Carried { first: first.clone(), given: before, next: next.clone(), is_set: true };
+        if let Some(of_loop) = self.carried.last_mut() {
+            match of_loop.iter_mut().find(|carried| !carried.is_set) {
+                Some(known) => *known = carried,
+                None => of_loop.push(carried),
+            }
+        }
+        next
+    }
+
+    /// The values of these states after the last step of the loop that has ended last.
+    pub(crate) fn take_carried(&mut self) -> Vec<Tensor> {
+        std::mem::take(&mut self.last_carried)
+    }
+
     /// The value of a condition, which has to be one truth value.
     fn truth(&self, value: Tensor, site: Site) -> Tensor {
         if value.dtype() == DType::Bool && value.shape().is_scalar() {
@@ -239,11 +272,13 @@ impl Context {
         let (mark, visits) = (self.mark(), self.visits().len());
         let around = self.begin_steps();
         self.positions.push(position.clone());
+        self.carried.push(Vec::new());
         let (made, changed) = self.collect_assigned(|cx| {
             let (states, elements) = (structure::<S>(&states), structure::<X>(&elements));
             step(states, elements, cx)
         });
         self.positions.pop();
+        let carried = self.carried.pop().unwrap_or_default();
         self.end_steps(around);
         self.check_states(&first, &made.next, site);
         // Variables that a step assigns are states too: their values before the loop are what the
@@ -257,6 +292,11 @@ impl Context {
             all_first.push(before.clone());
             given.push(before.clone());
             next.push(self.read(variable));
+        }
+        for Carried { first, given: before, next: after, .. } in &carried {
+            all_first.push(first.clone());
+            given.push(before.clone());
+            next.push(after.clone());
         }
         given.extend(elements);
         let gives: Vec<Tensor> = made.gives.tensors().into_iter().cloned().collect();
@@ -290,8 +330,8 @@ impl Context {
             self.assign_at(variable, &part(own + index), site);
         }
         let last: Vec<Tensor> = (0..own).map(part).collect();
-        let stacked: Vec<Tensor> =
-            (next.len()..next.len() + gives.len()).map(part).collect();
+        self.last_carried = (own + changed.len()..next.len()).map(part).collect();
+        let stacked: Vec<Tensor> = (next.len()..next.len() + gives.len()).map(part).collect();
         let added: Vec<Tensor> =
             (0..added.len()).map(|index| part(next.len() + gives.len() + index)).collect();
         let done = trace.part(&scan, 0, site);
@@ -340,15 +380,15 @@ impl Context {
         let mut gives: Vec<Vec<Tensor>> = Vec::new();
         let mut metrics = Vec::new();
         let mark = self.mark();
+        self.carried.push(Vec::new());
         // What a loop without steps would give is as large as what one step gives.
         for index in 0..steps.max(1) {
             let at = if whole.reverse { steps.max(1) - 1 - index } else { index };
-            let elements: Vec<Tensor> =
-                xs.tensors().into_iter().map(|x| element(x, at)).collect();
+            let elements: Vec<Tensor> = xs.tensors().into_iter().map(|x| element(x, at)).collect();
             self.set_draws(draws);
             self.positions.push(trace.constant(Array::scalar(at as i32), site));
-            let (made, changed) = self
-                .collect_assigned(|cx| step(structure(&states), structure(&elements), cx));
+            let (made, changed) =
+                self.collect_assigned(|cx| step(structure(&states), structure(&elements), cx));
             self.positions.pop();
             metrics.push(self.metrics.split_off(mark.metrics));
             self.check_states(&structure::<S>(&states), &made.next, site);
@@ -372,6 +412,10 @@ impl Context {
                 Some(holds) => holds.where_(new, old),
                 None => new.clone(),
             };
+            for carried in self.carried.last_mut().into_iter().flatten() {
+                carried.given = chosen(&carried.next, &carried.given);
+                carried.is_set = false;
+            }
             let next = made.next.tensors().into_iter().zip(&states);
             states = next.map(|(new, old)| chosen(new, old)).collect();
             gives.push(
@@ -387,6 +431,8 @@ impl Context {
             }
         }
         self.end_steps(around);
+        let carried = self.carried.pop().unwrap_or_default();
+        self.last_carried = carried.into_iter().map(|carried| carried.given).collect();
         if steps == 0 {
             for term in &mut self.losses[mark.losses..] {
                 term.value = term.value.zeros_like();
@@ -412,7 +458,8 @@ impl Context {
     fn check_states<S: Tree>(&self, before: &S, after: &S, site: Site) {
         let (before, after) = (before.tensors(), after.tensors());
         let form = |x: &Tensor| format!("{}{}", x.dtype(), x.shape());
-        let differs = |(a, b): &(&&Tensor, &&Tensor)| (a.shape(), a.dtype()) != (b.shape(), b.dtype());
+        let differs =
+            |(a, b): &(&&Tensor, &&Tensor)| (a.shape(), a.dtype()) != (b.shape(), b.dtype());
         let message = if before.len() == after.len() {
             let Some((a, b)) = before.iter().zip(&after).find(differs) else { return };
             format!("a state of a loop is {} before a step and {} after it", form(a), form(b))
@@ -427,7 +474,9 @@ impl Context {
     /// The values of the loss terms and metrics since a mark.
     fn added_since(&self, mark: Mark) -> Vec<Tensor> {
         let terms = self.losses[mark.losses..].iter().map(|term| term.value.clone());
-        terms.chain(self.metrics[mark.metrics..].iter().map(|metric| metric.value.clone())).collect()
+        terms
+            .chain(self.metrics[mark.metrics..].iter().map(|metric| metric.value.clone()))
+            .collect()
     }
 
     /// Gives the loss terms since a mark the sums over steps of the values that are stacked here,
@@ -461,6 +510,15 @@ impl Context {
     }
 }
 
+/// A state that a step has said itself.
+pub(super) struct Carried {
+    first: Tensor,
+    given: Tensor,
+    next: Tensor,
+    /// Whether the step at hand has said its next value.
+    is_set: bool,
+}
+
 /// A loop, whatever its steps do.
 struct Loop {
     steps: usize,
@@ -478,7 +536,8 @@ fn steps(options: &ScanOptions, xs: &[&Tensor]) -> Result<usize> {
         shapes.join(" and ")
     };
     let Some(sizes) = sizes else {
-        let message = format!("`scan` goes along the first axis of sequences, got shapes {}", shapes());
+        let message =
+            format!("`scan` goes along the first axis of sequences, got shapes {}", shapes());
         return Err(Error::new(ErrorKind::Shape, message).help(help));
     };
     if let Some(count) = &options.count

@@ -99,7 +99,7 @@ impl TracedClosure {
 
     fn tracing(&self) -> TraceOptions {
         let (training, dtype, counter) = (self.training, self.dtype, self.counter.clone());
-        TraceOptions { training, dtype, counter, occasion: None }
+        TraceOptions { training, dtype, counter, occasion: None, unrolled: false }
     }
 
     /// Runs on arrays; traces and plans first when their shapes or types are new.
@@ -172,7 +172,9 @@ impl TracedClosure {
         inputs: &[&Array],
         closure: &TensorClosure<'_>,
     ) -> Error {
-        let retraced = self.graph_of(inputs, closure, |outputs, _| outputs).map(|(graph, _)| graph);
+        let unrolled = TraceOptions { unrolled: true, ..self.tracing() };
+        let call = Box::new(|tensors: &[Tensor], cx: &mut Context| self.call(closure, tensors, cx));
+        let retraced = unrolled.graph(inputs, call).map(|(graph, _)| graph);
         let replay = Replay { inputs, called: InputNames::NUMBERED, pool: &self.pool };
         let program = self.traced[index].program.as_ref().expect("it was run");
         program.explain(check, retraced, &replay)

@@ -10,7 +10,7 @@ use crate::graph::{Tensor, Tree};
 use crate::named::Hyperparameters;
 use crate::trace::Context;
 
-use super::unrolled::Recurrence;
+use super::steps::RecurrentKernel;
 
 /// What a [`Recurrent`](super::Recurrent) layer does at each step: the cells of
 /// [`SimpleRnn`](super::SimpleRnn), [`Gru`](super::Gru) and [`Lstm`](super::Lstm), or one of your
@@ -91,7 +91,7 @@ pub trait Cell: Default + Send + Sync + 'static {
 
 /// What a [`Cell`] has at hand in a step besides gates and states.
 pub struct CellContext<'a> {
-    pub(super) recurrence: &'a mut Recurrence,
+    pub(super) kernels: &'a [RecurrentKernel],
     pub(super) activation: &'a dyn ActivationFunction,
     /// The context of the layer, for activations and layers within the cell.
     pub context: &'a mut Context,
@@ -102,7 +102,7 @@ impl CellContext<'_> {
     /// columns of one of the cell's [`products`](Cell::products), counted from 0.
     #[track_caller]
     pub fn product(&mut self, which: usize, state: &Tensor) -> Vec<Tensor> {
-        self.recurrence.product(which, state)
+        self.kernels[which].product(state)
     }
 
     /// The activation of the layer.

@@ -11,7 +11,7 @@ mod lstm;
 mod rnn;
 mod simple_rnn;
 mod states;
-mod unrolled;
+mod steps;
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ use super::declare::{PartedLayer, layer, part_row, parted, parted_options};
 use super::dropout::rate_error;
 use super::{Layer, LayerOfSeveral};
 use states::States;
-use unrolled::{RecurrentKernel, SequenceOptions};
+use steps::{RecurrentKernel, SequenceOptions};
 
 pub use bidirectional::{Bidirectional, MergeMode};
 pub use cell::{Cell, CellContext};
@@ -172,21 +172,18 @@ impl<C: Cell, O> Recurrent<C, O> {
     #[track_caller]
     fn run(&self, inputs: &Tensor, states: Vec<Tensor>, cx: &mut Context) -> Vec<Tensor> {
         let &Self { go_backwards, return_sequences, zero_output_for_mask, .. } = self;
-        let return_state = self.return_state || self.stateful;
-        let passage =
-            SequenceOptions { go_backwards, return_sequences, return_state, zero_output_for_mask };
+        let passage = SequenceOptions { go_backwards, return_sequences, zero_output_for_mask };
         let (count, units) = (states_of::<C>(inputs), self.units.0);
-        let checked = unrolled::check(inputs, &states, count, units, cx)
+        let checked = steps::check(inputs, &states, count, units, cx)
             .and_then(|()| self.check_rates(cx))
             .and_then(|()| self.states.check(inputs.batch(), cx));
         if let Err(error) = checked {
-            let passage = SequenceOptions { return_state: self.return_state, ..passage };
-            return unrolled::refuse(error, inputs, passage, units, count, cx);
+            return steps::refuse(error, inputs, passage, units, count, cx);
         }
         let kept = if self.stateful {
             self.states.read(self, &vec![[inputs.batch(), units].into(); count], cx)
         } else {
-            unrolled::zeros(inputs, units, count)
+            steps::zeros(inputs, units, count)
         };
         let states = if states.is_empty() { kept } else { states };
         let mask = cx.mask(inputs);
@@ -199,24 +196,14 @@ impl<C: Cell, O> Recurrent<C, O> {
         let (projected, kernels) = self.project(inputs, cx);
         let gates = self.cell.products().iter().sum();
         let activation = &*self.activation;
-        let terms = cx.begin_steps();
-        let mut outputs = unrolled::unroll(
-            passage,
-            &projected,
-            gates,
-            mask.as_ref(),
-            states,
-            kernels,
-            |x, states, recurrence| {
-                let mut states = states.to_vec();
-                if let (Some(kept), Some(first)) = (&kept_units, states.first_mut()) {
-                    *first = dropped(first, kept, rate);
-                }
-                let mut cx = CellContext { recurrence, activation, context: cx };
-                self.cell.step(x, &states, &mut cx)
-            },
-        );
-        cx.end_steps(terms);
+        let step = |x: &[Tensor], states: &[Tensor], context: &mut Context| {
+            let mut states = states.to_vec();
+            if let (Some(kept), Some(first)) = (&kept_units, states.first_mut()) {
+                *first = dropped(first, kept, rate);
+            }
+            self.cell.step(x, &states, &mut CellContext { kernels: &kernels, activation, context })
+        };
+        let mut outputs = steps::run(passage, &projected, gates, mask.as_ref(), states, cx, step);
         if self.stateful {
             self.states.write(&outputs[1..], cx);
         }

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Tree};
 use crate::shape::Shape;
 use crate::site::Site;
-use crate::trace::Context;
+use crate::trace::{Context, ScanOptions};
 use crate::variable::Variable;
 
 use super::super::declare::name_option;
@@ -231,45 +231,41 @@ impl<C: RnnCell, O> Rnn<C, O> {
         };
         let states =
             if has_states { states.iter().map(|&state| state.clone()).collect() } else { kept };
-        let mut states = structure::<C::States>(states);
         let mask = cx.mask(first);
-        let mut outputs: Vec<Tensor> = Vec::new();
-        let terms = cx.begin_steps();
-        let steps = first.shape()[1];
-        for position in 0..steps {
-            let at = if self.go_backwards { steps - 1 - position } else { position };
-            let step = |x: &Tensor| {
-                let rest: Vec<usize> =
-                    std::iter::once(x.batch()).chain(x.shape()[2..].iter().copied()).collect();
-                x.slice(1, at..at + 1).reshape(rest)
-            };
-            let of_step = structure::<C::Inputs>(inputs.iter().map(|&x| step(x)).collect());
-            let both = (of_step, states);
-            let (output, next) = self.cell.apply(&both, cx);
-            let (output, next) = match &mask {
-                None => (output, next),
-                Some(mask) => {
-                    let holds = mask.slice(1, at..at + 1).reshape([mask.batch()]);
-                    let before = outputs.last().cloned().unwrap_or_else(|| output.zeros_like());
-                    let next = next.tensors().into_iter().zip(both.1.tensors());
-                    let kept = next.map(|(next, state)| chosen(&holds, next, state)).collect();
-                    (chosen(&holds, &output, &before), structure(kept))
-                }
-            };
-            outputs.push(output);
-            states = next;
-        }
-        cx.end_steps(terms);
-        let states: Vec<Tensor> = states.tensors().into_iter().cloned().collect();
+        let step_first = |x: &Tensor| {
+            let axes: Vec<usize> = [1, 0].into_iter().chain(2..x.rank()).collect();
+            x.permute(&axes)
+        };
+        let sequences: Vec<Tensor> = inputs.iter().copied().chain(&mask).map(step_first).collect();
+        let options = ScanOptions::new().reverse(self.go_backwards);
+        let step = |states: Vec<Tensor>, x: Vec<Tensor>, cx: &mut Context| {
+            let (x, holds) = x.split_at(inputs.len());
+            let both = (structure(x.to_vec()), structure(states.clone()));
+            let (output, next): (Tensor, C::States) = self.cell.apply(&both, cx);
+            let mut next: Vec<Tensor> = next.tensors().into_iter().cloned().collect();
+            // What masked steps return is what the step before did.
+            let output = cx.carried(&output.zeros_like(), |before| match holds.first() {
+                None => output.clone(),
+                Some(holds) => chosen(holds, &output, before),
+            });
+            if let Some(holds) = holds.first() {
+                let kept = next.iter().zip(&states).map(|(next, old)| chosen(holds, next, old));
+                next = kept.collect();
+            }
+            (next, if self.return_sequences { vec![output] } else { Vec::new() })
+        };
+        let (states, outputs) = cx.scan_with(&options, states, &sequences, step);
+        let last = cx.take_carried();
         if self.stateful {
             self.states.write(&states, cx);
         }
-        let output = match outputs.pop() {
-            Some(last) if !self.return_sequences => last,
-            last => {
-                outputs.extend(last);
-                Tensor::stack(&outputs, 1)
+        let output = match (outputs.first(), last.first()) {
+            (Some(all), _) => {
+                // In the order in which the steps are gone through.
+                step_first(&if self.go_backwards { all.flip(0) } else { all.clone() })
             }
+            (None, Some(last)) => last.clone(),
+            (None, None) => unreachable!("a step carries its output"),
         };
         if let Some(mask) = mask.filter(|_| self.return_sequences) {
             cx.set_mask(&output, &if self.go_backwards { mask.flip(1) } else { mask });

@@ -1,0 +1,166 @@
+//! The loop over the steps of a sequence.
+//!
+//! In: the inputs' part of every gate, `[steps, batch, gates]`, recurrent kernels, first states,
+//! and what one step does. Out: the outputs and the last states.
+
+use crate::error::{Error, ErrorKind};
+use crate::graph::Tensor;
+use crate::shape::Shape;
+use crate::site::Site;
+use crate::trace::{Context, ScanOptions};
+
+/// How a recurrent layer goes through a sequence, and what it returns of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SequenceOptions {
+    pub go_backwards: bool,
+    pub return_sequences: bool,
+    pub zero_output_for_mask: bool,
+}
+
+/// A recurrent kernel `[units, gates * units]`, and what is added to its products.
+pub struct RecurrentKernel {
+    pub kernel: Tensor,
+    pub bias: Option<Tensor>,
+    pub gates: usize,
+}
+
+impl RecurrentKernel {
+    /// The product of a state `[batch, units]` with the kernel, gate by gate.
+    #[track_caller]
+    pub fn product(&self, state: &Tensor) -> Vec<Tensor> {
+        let product = state.matmul(&self.kernel);
+        let product = self.bias.as_ref().map_or(product.clone(), |bias| product + bias);
+        columns(&product, self.gates)
+    }
+}
+
+/// The columns of each of a number of gates.
+#[track_caller]
+fn columns(all: &Tensor, gates: usize) -> Vec<Tensor> {
+    let units = all.features() / gates;
+    (0..gates).map(|gate| all.slice(-1, gate * units..(gate + 1) * units)).collect()
+}
+
+/// What is wrong with sequences, or with the states that they begin with, if they are given.
+pub fn check(
+    inputs: &Tensor,
+    states: &[Tensor],
+    count: usize,
+    units: usize,
+    cx: &Context,
+) -> Result<(), Error> {
+    let path = cx.path();
+    if !states.is_empty() && states.len() != count {
+        let message =
+            format!("`{path}` begins with as many states as it has, {count}, got {}", states.len());
+        return Err(Error::new(ErrorKind::Argument, message).help("give all of them or none"));
+    }
+    if inputs.rank() != 3 || inputs.shape()[1] == 0 {
+        let message = format!(
+            "`{path}` takes inputs of shape [batch, steps, features], got {}",
+            inputs.shape()
+        );
+        let help = "there is at least one step; add the axis that is missing: `x.expand_dims(-1)` \
+            for one feature a step";
+        return Err(Error::new(ErrorKind::Shape, message).help(help));
+    }
+    let expected = Shape::from([inputs.batch(), units]);
+    if let Some(state) = states.iter().find(|state| *state.shape() != expected) {
+        let message =
+            format!("`{path}` begins with states of shape {expected}, got {}", state.shape());
+        return Err(Error::new(ErrorKind::Shape, message)
+            .help("a state has `units` numbers for each sample of the inputs"));
+    }
+    match cx.mask(inputs).filter(|mask| mask.shape().sizes() != &inputs.shape()[..2]) {
+        None => Ok(()),
+        Some(mask) => {
+            let message = format!(
+                "`{path}` has inputs of shape {} with a mask of shape {}",
+                inputs.shape(),
+                mask.shape()
+            );
+            Err(Error::new(ErrorKind::Shape, message).help("a mask of sequences is [batch, steps]"))
+        }
+    }
+}
+
+/// Goes through `projected`, `[steps, batch, gates * units]`, by `step`, which makes the next
+/// states of a step's gates and the states; the first state is what the layer returns. Where the
+/// mask `[batch, steps]` does not hold, states stay. Out: the outputs, `[batch, steps, units]` or
+/// the last one, and the states after the last step.
+#[track_caller]
+pub fn run(
+    passage: SequenceOptions,
+    projected: &Tensor,
+    gates: usize,
+    mask: Option<&Tensor>,
+    states: Vec<Tensor>,
+    cx: &mut Context,
+    mut step: impl FnMut(&[Tensor], &[Tensor], &mut Context) -> Vec<Tensor>,
+) -> Vec<Tensor> {
+    let count = states.len();
+    let mut first = states;
+    let mut sequences = vec![projected.clone()];
+    if let Some(mask) = mask {
+        // What masked steps return is what the step before did.
+        first.push(first[0].zeros_like());
+        sequences.push(mask.permute(&[1, 0]));
+    }
+    let options = ScanOptions::new().reverse(passage.go_backwards);
+    let (last, outputs) =
+        cx.scan_with(&options, first, &sequences, |states: Vec<Tensor>, x: Vec<Tensor>, cx| {
+            let next = step(&columns(&x[0], gates), &states[..count], cx);
+            let (next, output) = match x.get(1) {
+                None => (next.clone(), next[0].clone()),
+                Some(holds) => {
+                    let holds = holds.expand_dims(-1);
+                    let before = &states[count];
+                    let before = if passage.zero_output_for_mask {
+                        before.zeros_like()
+                    } else {
+                        before.clone()
+                    };
+                    let output = holds.where_(&next[0], before);
+                    let kept = next.iter().zip(&states).map(|(next, old)| holds.where_(next, old));
+                    (kept.chain([output.clone()]).collect(), output)
+                }
+            };
+            (next, if passage.return_sequences { vec![output] } else { Vec::new() })
+        });
+    let output = match outputs.first() {
+        // In the order in which the steps are gone through.
+        Some(all) => {
+            let all = if passage.go_backwards { all.flip(0) } else { all.clone() };
+            all.permute(&[1, 0, 2])
+        }
+        None => last[if mask.is_some() { count } else { 0 }].clone(),
+    };
+    std::iter::once(output).chain(last.into_iter().take(count)).collect()
+}
+
+/// States of zeros.
+#[track_caller]
+pub fn zeros(inputs: &Tensor, units: usize, count: usize) -> Vec<Tensor> {
+    vec![inputs.constant_like(0.0).expand(&[inputs.batch(), units].into(), Site::caller()); count]
+}
+
+/// What stands in for the outputs of a layer that cannot be applied.
+#[track_caller]
+pub fn refuse(
+    error: Error,
+    inputs: &Tensor,
+    passage: SequenceOptions,
+    units: usize,
+    states: usize,
+    cx: &Context,
+) -> Vec<Tensor> {
+    let steps = inputs.shape().get(1).copied().unwrap_or(1);
+    let state = Shape::from([inputs.batch(), units]);
+    let outputs = if passage.return_sequences {
+        [inputs.batch(), steps, units].into()
+    } else {
+        state.clone()
+    };
+    let outputs = cx.trace().fail(error.at(Site::caller()), outputs, inputs.dtype());
+    std::iter::once(outputs).chain(zeros(inputs, units, states)).collect()
+}
