@@ -64,6 +64,7 @@ impl Layout {
                 BufferPlace::Arena(_) => Memory::Work(stored(buffer.dtype)),
                 BufferPlace::Constant(_) => Memory::Constant(index),
                 BufferPlace::Input(input) => Memory::Input(input),
+                BufferPlace::Output(output) => Memory::Output(output),
                 BufferPlace::Variable(variable) => Memory::Variable(variable),
             };
             Place { memory, start: 0, dtype: buffer.dtype }

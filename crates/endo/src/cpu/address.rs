@@ -44,6 +44,10 @@ impl Address {
             BufferPlace::Input(index) => {
                 Self { base: FIRST_VARIABLE + (plan.variables.len() + index) as u32, offset }
             }
+            BufferPlace::Output(index) => {
+                let before = plan.variables.len() + plan.inputs.len();
+                Self { base: FIRST_VARIABLE + (before + index) as u32, offset }
+            }
         }
     }
 
@@ -67,7 +71,8 @@ pub struct Bases {
 impl Bases {
     /// Room for the memories of a plan.
     pub fn new(plan: &Plan) -> Self {
-        let starts = vec![0; FIRST_VARIABLE as usize + plan.variables.len() + plan.inputs.len()];
+        let memories = plan.variables.len() + plan.inputs.len() + plan.outputs.len();
+        let starts = vec![0; FIRST_VARIABLE as usize + memories];
         let offsets = vec![usize::MAX; plan.variables.len()];
         Self { starts, variables: [0; 2], offsets, moved: true }
     }
@@ -131,6 +136,18 @@ impl Bases {
             FIRST_VARIABLE as usize + self.offsets.len() + index,
             start.expose_provenance(),
         );
+    }
+
+    /// Takes the place of an output, of a plan that is run within another.
+    pub fn set_output(&mut self, plan: &Plan, index: usize, start: *mut u8) {
+        let before = FIRST_VARIABLE as usize + plan.variables.len() + plan.inputs.len();
+        self.replace(before + index, start.expose_provenance());
+    }
+
+    /// The place of an output, of a plan that is run within another.
+    pub fn output(&self, plan: &Plan, index: usize) -> *mut u8 {
+        let before = plan.variables.len() + plan.inputs.len();
+        self.at(Address { base: FIRST_VARIABLE + (before + index) as u32, offset: 0 })
     }
 
     /// Takes the memories of the workspace.

@@ -11,6 +11,7 @@ mod copy;
 mod fused;
 mod guard;
 pub(crate) mod immediate;
+mod laid_out;
 pub mod matmul;
 mod passes;
 pub mod pool;

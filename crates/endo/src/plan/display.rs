@@ -164,6 +164,7 @@ impl Plan {
             BufferPlace::Arena(start) => format!("@{start}"),
             BufferPlace::Constant(start) => format!("constant@{start}"),
             BufferPlace::Input(index) => format!("input {index}"),
+            BufferPlace::Output(index) => format!("output {index}"),
             BufferPlace::Variable(index) => format!("`{}`", self.variables[index].name),
         }
     }

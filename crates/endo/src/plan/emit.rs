@@ -134,6 +134,25 @@ impl Draft {
         buffer
     }
 
+    /// Lets every output lie in a place of its own, which is told when the plan is run.
+    pub fn place_outputs(&mut self) {
+        for index in 0..self.outputs.len() {
+            let Output { buffer, offset, signature } = self.outputs[index].clone();
+            let length = signature.shape.len();
+            let whole = offset == 0 && self.buffers[buffer].length == length;
+            let place = BufferPlace::Output(index);
+            if whole && self.buffers[buffer].place.is_arena() {
+                self.buffers[buffer].place = place;
+                continue;
+            }
+            let own = self.buffer(signature.dtype, length, place);
+            let layout =
+                super::Layout::new(offset, [super::layout::Axis { size: length, stride: 1 }]);
+            self.copy(Load { buffer, layout }, own);
+            self.outputs[index] = Output { buffer: own, offset: 0, signature };
+        }
+    }
+
     /// Adds a step that copies what lies in a buffer, in some layout, to another buffer.
     pub fn copy(&mut self, from: Load, to: usize) -> usize {
         self.push(Action::Loop(copy(from, to)), 0, usize::MAX)
@@ -143,6 +162,7 @@ impl Draft {
         let node = graph.node(id);
         let mut buffer = self.buffer_of(graph, read.base);
         let mut offset = read.layout.offset;
+        // Where outputs have places of their own, they are copied there.
         if !self.buffers[buffer].place.is_arena() {
             buffer = self.buffer(node.dtype, node.shape.len(), BufferPlace::Arena(0));
             offset = 0;

@@ -40,7 +40,7 @@ pub use schedule::Users;
 pub use tuning::{Tuning, Untuned};
 
 /// A function from (inputs, variables) to (outputs, new variables), as a list of steps.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// What is done, in order.
     pub steps: Vec<PlanStep>,
@@ -50,7 +50,8 @@ pub struct Plan {
     pub inputs: Vec<Signature>,
     /// The variables, by index in the graph.
     pub variables: Vec<PlanVariable>,
-    /// The values that a run returns, each in the arena.
+    /// The values that a run returns, each in the arena; of a step of a loop, each where the runner
+    /// says, if it can.
     pub outputs: Vec<Output>,
     /// Numbers known beforehand.
     pub constants: Constants,
@@ -138,6 +139,8 @@ pub enum BufferPlace {
     Input(usize),
     /// In the variable with this index.
     Variable(usize),
+    /// In the output with this index, of a plan for the steps of a loop.
+    Output(usize),
 }
 
 impl BufferPlace {
@@ -402,22 +405,48 @@ pub struct CheckedValue {
     pub length: usize,
 }
 
+/// How a plan is built.
+struct Building {
+    /// Whether operations are fused.
+    fused: bool,
+    /// Whether outputs lie where the runner says.
+    outside: bool,
+}
+
+impl Default for Building {
+    fn default() -> Self {
+        Self { fused: true, outside: false }
+    }
+}
+
 impl Plan {
     /// The fastest plan for a graph, for the runner whose passes are given.
     pub fn new(graph: &Graph, tuning: &dyn Tuning) -> Plan {
-        Self::build(graph, &simplify::simplify(graph), tuning, true)
+        Self::build(graph, &simplify::simplify(graph), tuning, Building::default())
+    }
+
+    /// The same for the steps of a loop, whose outputs lie where the runner says if it can.
+    fn of_step(graph: &Graph, tuning: &dyn Tuning) -> Plan {
+        let outside = tuning.places_outputs();
+        Self::build(graph, &simplify::simplify(graph), tuning, Building { outside, fused: true })
     }
 
     /// A plan that does what the graph says and no more: every elementwise operation is a loop of
     /// its own.
     pub fn unfused(graph: &Graph, tuning: &dyn Tuning) -> Plan {
-        Self::build(graph, &simplify::normalize(graph), tuning, false)
+        let building = Building { fused: false, outside: false };
+        Self::build(graph, &simplify::normalize(graph), tuning, building)
     }
 
     /// # Panics
     /// If no array may have the shape of a node. All that plans and runners multiply of sizes
     /// relies on this: offsets, strides, bytes, the places that unchecked code reads and writes.
-    fn build(graph: &Graph, simplified: &Graph, tuning: &dyn Tuning, fused: bool) -> Plan {
+    fn build(
+        graph: &Graph,
+        simplified: &Graph,
+        tuning: &dyn Tuning,
+        Building { fused, outside }: Building,
+    ) -> Plan {
         for node in graph.nodes.iter().chain(&simplified.nodes) {
             assert!(node.shape.is_possible(), "a node of shape {}", node.shape);
         }
@@ -426,11 +455,15 @@ impl Plan {
         let planned = |(position, node): (usize, &Node)| {
             let Op::Scan(scan) = &node.op else { return None };
             let body = scan.graph();
-            let plan = if fused { Plan::new(body, tuning) } else { Plan::unfused(body, tuning) };
+            let plan =
+                if fused { Plan::of_step(body, tuning) } else { Plan::unfused(body, tuning) };
             Some((NodeId(position as u32), Arc::new(plan)))
         };
         let bodies = simplified.nodes.iter().enumerate().filter_map(planned).collect();
         let mut draft = Draft::new(simplified, &reads, &groups, bodies, tuning.line());
+        if outside {
+            draft.place_outputs();
+        }
         let written = write::write(&mut draft, simplified, &reads, fused);
         schedule::order(&mut draft, &written);
         if fused {

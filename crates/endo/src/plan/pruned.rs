@@ -84,3 +84,20 @@ fn smaller(body: &Graph, kept: &[bool], inputs: &[usize]) -> Graph {
     }
     graph
 }
+
+/// Whether a loop stacks something that nothing in the graph takes.
+pub fn has_unwanted_parts(graph: &Graph) -> bool {
+    let of = |position: usize| {
+        let parts = graph.nodes[position..].iter().filter_map(move |node| match node.op {
+            Op::Part(part) if node.inputs[0].index() == position => Some(part),
+            _ => None,
+        });
+        parts.collect::<Vec<usize>>()
+    };
+    graph.nodes.iter().enumerate().any(|(position, node)| {
+        let Op::Scan(scan) = &node.op else { return false };
+        let wanted = of(position);
+        let stacked = scan.graph().outputs.len() - scan.first_result() - scan.states;
+        wanted.iter().filter(|&&part| scan.is_stacked(part)).count() < stacked
+    })
+}

@@ -14,16 +14,25 @@ use crate::shape::Shape;
 use crate::simd::Reduction;
 
 use super::algebra;
-use super::pruned::{Pruned, pruned};
+use super::pruned::{Pruned, has_unwanted_parts, pruned};
 
 /// The graph with every rewrite that leaves the numbers as they are, up to the order of summation.
 pub fn simplify(graph: &Graph) -> Graph {
-    Rewriter::new(graph, true).run()
+    complete(graph, true)
 }
 
 /// The graph with only those rewrites that the later passes need.
 pub fn normalize(graph: &Graph) -> Graph {
-    Rewriter::new(graph, false).run()
+    complete(graph, false)
+}
+
+/// Rewrites a graph until all that is left of loops is wanted.
+fn complete(graph: &Graph, rewrites: bool) -> Graph {
+    let mut result = Rewriter::new(graph, rewrites).run();
+    while has_unwanted_parts(&result) {
+        result = Rewriter::new(&result, rewrites).run();
+    }
+    result
 }
 
 /// Constants up to this size are compared, so that equal ones are kept once.

@@ -11,6 +11,12 @@ pub trait Tuning {
     /// `routines` are what optimizers say that they do to weights and slots.
     fn tune(&self, draft: &mut Draft, routines: &[&'static Routine]);
 
+    /// Whether a step of a loop can write each of its outputs to a place that is told when it is
+    /// run.
+    fn places_outputs(&self) -> bool {
+        false
+    }
+
     /// The bytes that the places of values and constants are multiples of.
     fn line(&self) -> usize;
 

@@ -142,11 +142,14 @@ impl Lowering<'_> {
         let values = self.body.loads.len() + self.body.instructions.len();
         let narrow = (0..values).all(|value| self.dtype(value).bytes() <= 4);
         let inside = |load: &Load| !load.layout.is_contiguous() || load.layout.offset == 0;
-        let own = |load: &Load| {
-            !matches!(self.plan.buffers[load.buffer].place, BufferPlace::Input(_))
-                || !load.layout.is_contiguous()
+        let given = |buffer: usize| {
+            let place = self.plan.buffers[buffer].place;
+            matches!(place, BufferPlace::Input(_) | BufferPlace::Output(_))
         };
-        narrow && self.body.loads.iter().all(|load| inside(load) && own(load))
+        let own = |load: &Load| !given(load.buffer) || !load.layout.is_contiguous();
+        narrow
+            && self.body.loads.iter().all(|load| inside(load) && own(load))
+            && self.body.stores.iter().all(|store| !given(store.buffer))
     }
 
     /// The routine that does all of the loop, where its sequences are read where they lie.

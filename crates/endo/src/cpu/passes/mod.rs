@@ -21,6 +21,10 @@ impl Tuning for ProcessorTuning {
         defer::defer(draft);
     }
 
+    fn places_outputs(&self) -> bool {
+        true
+    }
+
     fn line(&self) -> usize {
         Memory::LINE
     }
