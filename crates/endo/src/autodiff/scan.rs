@@ -64,10 +64,26 @@ struct Second {
 }
 
 impl Second {
+    /// The place of a value, or of one computed in the same way, if steps give it.
+    fn place(&self, value: &Tensor) -> Option<usize> {
+        let own = value.trace().node(value.id());
+        let is_same = |known: &Tensor| {
+            let node = value.trace().node(known.id());
+            known.id() == value.id()
+                || match (&own.op, &node.op) {
+                    (Op::Kernel(a), Op::Kernel(b)) => {
+                        (a.name(), a.attributes(), &own.inputs)
+                            == (b.name(), b.attributes(), &node.inputs)
+                    }
+                    _ => false,
+                }
+        };
+        self.stacked.iter().position(is_same)
+    }
+
     /// The place of what steps give among its parts.
     fn stack(&mut self, value: &Tensor) -> usize {
-        let known = self.stacked.iter().position(|known| known.id() == value.id());
-        known.unwrap_or_else(|| {
+        self.place(value).unwrap_or_else(|| {
             self.stacked.push(value.clone());
             self.stacked.len() - 1
         })
@@ -195,11 +211,16 @@ impl Walk<'_> {
         let input = |place: usize| self.tensor(node.inputs[place]);
         match &node.op {
             Op::Matmul { transposed } if share.rank() == 2 => {
+                // What it takes to keep the operands of all steps, against adding up in each.
+                let more = [0, 1].map(&input).iter().map(|x| self.kept_elements(x, second)).sum();
+                if share.shape().len() < more {
+                    return None;
+                }
                 let operands = [0, 1].map(|place| self.of_steps(&input(place), second));
                 Some(Total::Product { transposed: *transposed, operands })
             }
             Op::Reduce(Reduction::Sum, axes) => {
-                let known = second.stacked.iter().position(|known| known.id() == node.inputs[0])?;
+                let known = second.place(&input(0))?;
                 Some(Total::Sum { axes: axes.clone(), operand: OfSteps::Second(known) })
             }
             Op::View(view @ (View::Reshape | View::Transpose(_))) => {
@@ -212,6 +233,16 @@ impl Walk<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The elements of each step that have to be kept for a value to be there after all steps.
+    fn kept_elements(&self, value: &Tensor, second: &Second) -> usize {
+        let is_there = if self.is_first(value.id()) {
+            self.parameters.contains(&value.id())
+        } else {
+            second.place(value).is_some()
+        };
+        if is_there { 0 } else { value.shape().len() }
     }
 
     /// What all steps compute at a node.
@@ -278,6 +309,7 @@ impl Walk<'_> {
             backwards: !scan.backwards,
             counted: done.is_some(),
             conditional: false,
+            recomputed: scan.recomputed,
             states: second.states.len(),
             sequences: second.sequences.len(),
             body: Body::Traced { parameters: Vec::new(), results: Vec::new() },
@@ -309,8 +341,8 @@ impl Walk<'_> {
             }
             let node = self.trace.node(id);
             // A view of what a step computes is looked at again, and not kept.
-            let is_parameter = self.parameters.contains(&id);
-            if is_parameter || self.is_first(id) && !matches!(node.op, Op::View(_)) {
+            let is_kept = || !self.scan.recomputed && !matches!(node.op, Op::View(_));
+            if self.parameters.contains(&id) || self.is_first(id) && is_kept() {
                 saved.push(id);
                 continue;
             }

@@ -4,19 +4,22 @@
 //! elements of sequences are read where they lie, and what steps give is written where it stays.
 //! Matrices that all steps multiply by are laid out for that once.
 
-use std::sync::Arc;
+use std::cell::UnsafeCell;
+use std::sync::{Arc, Mutex};
 
 use crate::plan::{Argument, BufferPlace, LoopOverSteps, LoopState, Plan};
 use crate::simd::Memory;
 
 use super::address::{Address, Bases};
 use super::laid_out::{LaidOut, laid_out};
+use super::pool::Pool;
 use super::{Failure, Run, Workspace, constants};
 
 /// A loop with its addresses, and what its steps work with.
 pub struct Scan {
     body: Arc<Plan>,
-    workspace: Workspace,
+    /// One for each thread where steps know nothing of each other; else one.
+    workers: Box<[Worker]>,
     steps: usize,
     backwards: bool,
     /// Whether the first output of a step says if there is a next one.
@@ -30,18 +33,46 @@ pub struct Scan {
     /// Matrices among what is captured, as steps multiply by them.
     matrices: Box<[LaidOut]>,
     stacked: Box<[Stacked]>,
+}
+
+/// What one step at a time works with.
+struct Worker {
+    workspace: Workspace,
     /// Where a step finds its position, and in another line says whether there is a next one.
     own: Memory,
+}
+
+/// Workers of which each thread uses its own.
+struct Workers(*mut Worker);
+
+// SAFETY: as above.
+unsafe impl Sync for Workers {}
+
+impl Workers {
+    fn of(&self, thread: usize) -> *mut Worker {
+        self.0.wrapping_add(thread)
+    }
 }
 
 /// A state, in two places: steps read one and write the other.
 struct State {
     first: Address,
     last: Address,
-    other: Memory,
+    other: UnsafeCell<Memory>,
     bytes: usize,
     /// The output of a step that is the next state.
     next: usize,
+}
+
+// SAFETY: only one step at a time is run of loops that have states.
+unsafe impl Sync for State {}
+
+impl State {
+    /// The second place.
+    fn other(&self) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { (*self.other.get()).bytes_mut().as_mut_ptr() }
+    }
 }
 
 /// What each step gives, one after the other.
@@ -63,7 +94,15 @@ impl Scan {
         let first = usize::from(scan.conditional);
         let captured = 1 + scan.states.len() + scan.sequences.len();
         let (body, matrices) = laid_out(&scan.body, captured, scan.steps)?;
-        let workspace = Workspace::try_new(&body, constants(&body)?, threads)?;
+        let numbers = constants(&body)?;
+        let apart = scan.states.is_empty() && !scan.conditional && scan.steps > 1;
+        let (workers, threads) = if apart { (threads, 1) } else { (1, threads) };
+        let worker = |_| {
+            Some(Worker {
+                workspace: Workspace::try_new(&body, numbers.clone(), threads)?,
+                own: Memory::try_zeroed(2 * Memory::LINE)?,
+            })
+        };
         let output_bytes = |index: usize| {
             let signature = &body.outputs[index].signature;
             signature.shape.len() * signature.dtype.bytes()
@@ -72,7 +111,7 @@ impl Scan {
             Some(State {
                 first: address(&state.first),
                 last: Address::new(plan, state.last, 0),
-                other: Memory::try_zeroed(bytes(&state.first))?,
+                other: UnsafeCell::new(Memory::try_zeroed(bytes(&state.first))?),
                 bytes: bytes(&state.first),
                 next: first + index,
             })
@@ -86,7 +125,7 @@ impl Scan {
             (address(argument), bytes(argument) / steps)
         };
         Some(Self {
-            workspace,
+            workers: (0..workers).map(worker).collect::<Option<_>>()?,
             steps: scan.steps,
             backwards: scan.backwards,
             conditional: scan.conditional,
@@ -97,7 +136,6 @@ impl Scan {
             captured: scan.captured.iter().map(address).collect(),
             matrices,
             stacked: scan.stacked.iter().enumerate().map(stacked).collect(),
-            own: Memory::try_zeroed(2 * Memory::LINE)?,
             body,
         })
     }
@@ -117,21 +155,15 @@ impl Scan {
         }
         // SAFETY: as the caller promises.
         unsafe { self.begin(outer) };
-        let mut done = 0;
-        while done < steps {
-            let position = if self.backwards { steps - 1 - done } else { done };
-            // SAFETY: as the caller promises.
-            unsafe { self.step(run, position, done % 2 == 1)? };
-            done += 1;
-            if self.conditional && self.own.bytes()[Memory::LINE] == 0 {
-                break;
-            }
-        }
+        // SAFETY: as the caller promises.
+        let done = unsafe {
+            if self.workers.len() > 1 { self.share(run, steps)? } else { self.each(run, steps)? }
+        };
         // SAFETY: the buffers are as long as the plan says, and the positions from `done` on have
         // not been written: only loops that go forwards end before their last step.
         unsafe {
             for state in self.states.iter().filter(|_| done % 2 == 1) {
-                let last = state.other.bytes().as_ptr();
+                let last = state.other().cast_const();
                 std::ptr::copy_nonoverlapping(last, outer.at(state.last), state.bytes);
             }
             for &Stacked { to, bytes, .. } in &self.stacked {
@@ -144,45 +176,101 @@ impl Scan {
         Ok(())
     }
 
+    /// Runs one step after the other, and returns how many there were.
+    ///
+    /// # Safety
+    /// As for `run`, after `begin`.
+    unsafe fn each(&mut self, run: &Run, steps: usize) -> Result<usize, Failure> {
+        let mut done = 0;
+        while done < steps {
+            let position = if self.backwards { steps - 1 - done } else { done };
+            let worker = &raw mut self.workers[0];
+            // SAFETY: as the caller promises; there is one step at a time.
+            let goes_on = unsafe {
+                self.step(&mut *worker, run, (run.pool, run.threads), position, done % 2 == 1)?;
+                !self.conditional || (*worker).own.bytes()[Memory::LINE] != 0
+            };
+            done += 1;
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Runs steps that know nothing of each other, shared among threads.
+    ///
+    /// # Safety
+    /// As for `run`, after `begin`.
+    unsafe fn share(&mut self, run: &Run, steps: usize) -> Result<usize, Failure> {
+        let workers = Workers(self.workers.as_mut_ptr());
+        let failed = Mutex::new(None);
+        let this = &*self;
+        run.share(steps, |thread, position| {
+            // SAFETY: each thread has a worker of its own, and steps write apart.
+            let result = unsafe {
+                this.step(&mut *workers.of(thread), run, (run.alone, 1), position, false)
+            };
+            if let Err(failure) = result {
+                failed
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner())
+                    .get_or_insert(failure);
+            }
+        });
+        let failed = failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        failed.map_or(Ok(steps), Err)
+    }
+
     /// Puts the first states where steps find them, and tells the body where all else lies.
     ///
     /// # Safety
     /// As for `run`.
     unsafe fn begin(&mut self, outer: &Bases) {
-        let bases = &mut self.workspace.bases;
-        bases.set_input(0, self.own.bytes_mut().as_mut_ptr());
         for state in &self.states {
             let (first, last) = (outer.at(state.first), outer.at(state.last));
             // SAFETY: both have as many bytes, in places of their own.
             unsafe { std::ptr::copy_nonoverlapping(first.cast_const(), last, state.bytes) };
         }
         let first = 1 + self.states.len() + self.sequences.len();
-        for (index, &address) in self.captured.iter().enumerate() {
-            bases.set_input(first + index, outer.at(address));
+        for Worker { workspace, own } in &mut self.workers {
+            workspace.bases.set_input(0, own.bytes_mut().as_mut_ptr());
+            for (index, &address) in self.captured.iter().enumerate() {
+                workspace.bases.set_input(first + index, outer.at(address));
+            }
         }
         for (index, matrix) in self.matrices.iter_mut().enumerate() {
             let from = outer.at(self.captured[matrix.captured]).cast_const();
             // SAFETY: what is captured is as large as the plan says.
             let matrix = unsafe { matrix.lay_out(from) };
-            bases.set_input(first + self.captured.len() + index, matrix);
+            for Worker { workspace, .. } in &mut self.workers {
+                workspace.bases.set_input(first + self.captured.len() + index, matrix);
+            }
         }
     }
 
     /// Runs one step, which reads its states in the second of their places if `swapped`.
     ///
     /// # Safety
-    /// As for `run`, after `begin`.
-    unsafe fn step(&mut self, run: &Run, position: usize, swapped: bool) -> Result<(), Failure> {
+    /// As for `run`, after `begin`; nobody else uses the worker.
+    unsafe fn step(
+        &self,
+        Worker { workspace, own }: &mut Worker,
+        run: &Run,
+        (pool, threads): (&Pool, usize),
+        position: usize,
+        swapped: bool,
+    ) -> Result<(), Failure> {
         let outer = run.bases;
-        let own = self.own.bytes_mut();
+        let own = own.bytes_mut();
         own[..size_of::<i32>()].copy_from_slice(&(position as i32).to_ne_bytes());
         let goes_on = own[Memory::LINE..].as_mut_ptr();
-        let bases = &mut self.workspace.bases;
+        let bases = &mut workspace.bases;
         if self.conditional {
             bases.set_output(&self.body, 0, goes_on);
         }
-        for (index, state) in self.states.iter_mut().enumerate() {
-            let mut places = [outer.at(state.last), state.other.bytes_mut().as_mut_ptr()];
+        for (index, state) in self.states.iter().enumerate() {
+            let mut places = [outer.at(state.last), state.other()];
             if swapped {
                 places.reverse();
             }
@@ -199,8 +287,8 @@ impl Scan {
         // SAFETY: inputs lie where the plan of the step expects them, and outputs have places of
         // their own, which are as large as the outer plan says.
         unsafe {
-            super::run_steps(&self.body, &mut self.workspace, run.pool, run.threads)?;
-            self.workspace.bring_out(&self.body);
+            super::run_steps(&self.body, workspace, pool, threads)?;
+            workspace.bring_out(&self.body);
         }
         Ok(())
     }

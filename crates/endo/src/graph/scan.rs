@@ -33,6 +33,9 @@ pub struct Scan {
     pub counted: bool,
     /// Whether a step says if there is a next one.
     pub conditional: bool,
+    /// Whether its gradient computes again what the steps compute, and keeps what they are given
+    /// alone.
+    pub recomputed: bool,
     /// The number of states.
     pub states: usize,
     /// The number of sequences.

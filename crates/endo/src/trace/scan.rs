@@ -20,6 +20,7 @@ pub struct ScanOptions {
     reverse: bool,
     steps: Option<usize>,
     count: Option<Tensor>,
+    recompute: bool,
 }
 
 impl ScanOptions {
@@ -39,6 +40,14 @@ impl ScanOptions {
     #[must_use]
     pub fn steps(self, steps: usize) -> Self {
         Self { steps: Some(steps), ..self }
+    }
+
+    /// Whether gradients compute again what the steps compute, instead of keeping it: they take the
+    /// time of the steps once more, and of each step keep only what it was given (Chen et al.
+    /// 2016). False unless set.
+    #[must_use]
+    pub fn recompute(self, recompute: bool) -> Self {
+        Self { recompute, ..self }
     }
 
     /// How many of the steps, from the first position on, are done: a whole number known when the
@@ -134,12 +143,52 @@ impl Context {
                 1
             }
         };
-        let whole = Loop { steps, reverse: options.reverse, count: options.count.clone(), site };
+        let whole = Loop {
+            steps,
+            reverse: options.reverse,
+            count: options.count.clone(),
+            recompute: options.recompute,
+            site,
+        };
         let step = |states: S, x: X, cx: &mut Self| {
             let (next, gives) = step(states, x, cx);
             TracedStep { next, gives, goes_on: None }
         };
         self.run_loop(&whole, first, xs, step)
+    }
+
+    /// What `f` makes of each of the elements of `xs` along their first axis, stacked. Steps know
+    /// nothing of each other, and threads share them. JAX's `lax.map`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// // Distances of all points from each other, a row at a time.
+    /// let mut f = Function::new(|[points], cx| {
+    ///     [cx.map(&points, |point: Tensor, _| {
+    ///         (&points - point.expand_dims(0)).square().sum_axes([-1]).sqrt()
+    ///     })]
+    /// });
+    /// let [distances] = f.run([&[[0.0_f32, 0.0], [3.0, 4.0]].into()])?;
+    /// assert_eq!(distances, Array::from([[0.0_f32, 5.0], [5.0, 0.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The trace's: if sequences have no first axis or differ in its size.
+    #[track_caller]
+    pub fn map<X: Tree, Y: Tree>(&mut self, xs: &X, f: impl FnMut(X, &mut Self) -> Y) -> Y {
+        self.map_with(&ScanOptions::new(), xs, f)
+    }
+
+    /// As [`map`](Self::map), with options.
+    #[track_caller]
+    pub fn map_with<X: Tree, Y: Tree>(
+        &mut self,
+        options: &ScanOptions,
+        xs: &X,
+        mut f: impl FnMut(X, &mut Self) -> Y,
+    ) -> Y {
+        self.scan_with(options, (), xs, |(), x: X, cx| ((), f(x, cx))).1
     }
 
     /// Computes next states by `step` for as long as `condition` holds of the states, and at most
@@ -180,7 +229,7 @@ impl Context {
             self.trace().constant(Array::scalar(steps as i32), site),
             self.trace().constant(Array::scalar(0_i32), site),
         );
-        let whole = Loop { steps, reverse: false, count: Some(count), site };
+        let whole = Loop { steps, reverse: false, count: Some(count), recompute: false, site };
         let step = |states: S, (): (), cx: &mut Self| {
             let next = step(states, cx);
             let goes_on = condition(&next, cx);
@@ -319,6 +368,7 @@ impl Context {
             backwards: whole.reverse,
             counted: whole.count.is_some(),
             conditional: made.goes_on.is_some(),
+            recomputed: whole.recompute,
             states: next.len(),
             sequences: xs.tensors().len(),
             body: Body::Traced { parameters: Vec::new(), results: Vec::new() },
@@ -524,6 +574,7 @@ struct Loop {
     steps: usize,
     reverse: bool,
     count: Option<Tensor>,
+    recompute: bool,
     site: Site,
 }
 

@@ -12,7 +12,8 @@ use crate::variable::Variable;
 
 use super::super::Layer;
 use super::super::declare::{layer, part};
-use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse};
+use super::blocks::{Projected, in_blocks};
+use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse, returns_weights};
 
 words! {
     /// How well a key fits a query.
@@ -91,9 +92,9 @@ impl<S: Score, O> ScoredAttention<S, O> {
         self.scale.variable()
     }
 
-    /// The outputs, and the weights `[batch, queries, values]`.
+    /// The outputs, and the weights `[batch, queries, values]` if they are returned.
     #[track_caller]
-    fn attend(&self, parts: Parts<'_>, cx: &mut Context) -> Vec<Tensor> {
+    fn attend(&self, parts: Parts<'_>, returns_weights: bool, cx: &mut Context) -> Vec<Tensor> {
         let (query, key) = (parts.query.shape(), parts.key.shape());
         let error = parts.check(cx).err().or_else(|| {
             let message =
@@ -106,22 +107,40 @@ impl<S: Score, O> ScoredAttention<S, O> {
         if let Some(error) = error {
             return refuse(error, parts, cx);
         }
-        let scores = S::score(self, parts.query, parts.key, cx);
         let visible = parts.visible(self.use_causal_mask, cx);
-        let weights = masked_softmax(&scores, visible.as_ref());
-        let mut outputs = self.dropout.apply(&weights, cx).matmul(parts.value);
+        let Parts { query, key, value, .. } = parts;
+        let all = Projected { query, key, value, visible: visible.as_ref() };
+        let (mut outputs, weights) = if returns_weights {
+            let [means, weights] = self.means(all, cx);
+            (means, Some(weights))
+        } else {
+            let means = |of: Projected<'_>, cx: &mut Context| {
+                let [means, _] = self.means(of, cx);
+                means
+            };
+            (in_blocks(all, 1, self.dropout.rate > 0.0, cx, &means), None)
+        };
         if let Some(mask) = cx.mask(parts.query) {
             outputs = mask.expand_dims(-1).where_(&outputs, 0.0);
             cx.set_mask(&outputs, &mask);
         }
-        vec![outputs, weights]
+        std::iter::once(outputs).chain(weights).collect()
+    }
+
+    /// The means of the values for each query, and the weights.
+    #[track_caller]
+    fn means(&self, of: Projected<'_>, cx: &mut Context) -> [Tensor; 2] {
+        let scores = S::score(self, of.query, of.key, cx);
+        let weights = masked_softmax(&scores, of.visible);
+        [self.dropout.apply(&weights, cx).matmul(of.value), weights]
     }
 }
 
 impl<S: Score, I: AttentionInputs, O: Tree> Layer<I, O> for ScoredAttention<S, O> {
     #[track_caller]
     fn call(&self, inputs: &I, cx: &mut Context) -> O {
-        let outputs = self.attend(Parts::new(inputs), cx);
+        let parts = Parts::new(inputs);
+        let outputs = self.attend(parts, returns_weights::<O>(parts.query), cx);
         O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
     }
 

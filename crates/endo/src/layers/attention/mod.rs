@@ -3,6 +3,7 @@
 //! In: queries `[batch, steps, features]`, values and keys `[batch, others, features]`, with masks
 //! of steps and of pairs. Out: a mean of the values for each query, and the weights if asked for.
 
+mod blocks;
 mod dot;
 mod multi_head;
 
@@ -163,6 +164,12 @@ fn masked_softmax(x: &Tensor, mask: Option<&Tensor>) -> Tensor {
         None => Softmax.call(x),
         Some(mask) => mask.where_(Softmax.call(&mask.where_(x, EXCLUDED)), 0.0),
     }
+}
+
+/// Whether outputs of this type hold the weights, too.
+fn returns_weights<O: Tree>(sample: &Tensor) -> bool {
+    let two = O::from_tensors(&mut std::iter::repeat_n(sample.clone(), 2));
+    two.is_some_and(|outputs| outputs.tensors().len() == 2)
 }
 
 /// Values in place of what a layer cannot compute, after recording why.

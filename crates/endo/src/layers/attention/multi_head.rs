@@ -16,7 +16,8 @@ use crate::variable::Variable;
 
 use super::super::Layer;
 use super::super::declare::{DeclaredLayer, name_option, part, weight_of_text};
-use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse};
+use super::blocks::{Projected, in_blocks};
+use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse, returns_weights};
 
 /// `concat(head_1, .., head_n) W_o` with `head_i = softmax(Q W_q K^T / sqrt(key_dim)) V W_v`,
 /// where `Q`, `K` and `V` are the projections of that head (Vaswani et al. 2017, section 3.2).
@@ -182,7 +183,7 @@ impl<H: Heads, O> HeadsAttention<H, O> {
         self
     }
 
-    /// Inputs as heads, `[batch, heads, steps, size]`.
+    /// Inputs as heads side by side, `[batch, steps, heads * size]`.
     #[track_caller]
     fn project(
         &self,
@@ -198,37 +199,59 @@ impl<H: Heads, O> HeadsAttention<H, O> {
             let bias = self.biases[which].value(self, [heads, size], cx);
             projected = projected + bias.reshape([columns]);
         }
-        projected.reshape([inputs.batch(), inputs.shape()[1], heads, size]).permute(&[0, 2, 1, 3])
+        projected
     }
 
-    /// The outputs, and the weights `[batch, heads, queries, values]`.
+    /// The means of the values for each query, `[batch, queries, heads * value_dim]`, and the
+    /// weights `[batch, heads, queries, values]`, of projected queries, keys and values.
     #[track_caller]
-    fn attend(&self, parts: Parts<'_>, cx: &mut Context) -> Vec<Tensor> {
-        let HeadSizes { heads, groups, key_dim, value_dim, output_shape } = self.heads.sizes();
-        if let Err(error) = parts.check(cx).and_then(|()| check_heads(heads, groups, cx)) {
-            return refuse(error, parts, cx);
-        }
-        let (batch, queries) = (parts.query.batch(), parts.query.shape()[1]);
-        let values = parts.value.shape()[1];
-        let query = self.project(QUERY, parts.query, [heads, key_dim], cx);
-        let query = query * (key_dim as f64).sqrt().recip();
-        let key = self.project(KEY, parts.key, [groups, key_dim], cx);
-        let value = self.project(VALUE, parts.value, [groups, value_dim], cx);
+    fn means(&self, of: Projected<'_>, cx: &mut Context) -> [Tensor; 2] {
+        let HeadSizes { heads, groups, value_dim, .. } = self.heads.sizes();
+        let (batch, queries, values) = (of.query.batch(), of.query.shape()[1], of.key.shape()[1]);
+        let [query, key, value] =
+            [(of.query, heads), (of.key, groups), (of.value, groups)].map(|(x, parts)| {
+                let size = x.features() / parts.max(1);
+                x.reshape([batch, x.shape()[1], parts, size]).permute(&[0, 2, 1, 3])
+            });
         // The queries of all heads that share a key, one after another.
         let rows = (heads / groups).saturating_mul(queries);
-        let query = query.reshape([batch, groups, rows, key_dim]);
+        let query = query.reshape([batch, groups, rows, query.features()]);
         let scores = query.matmul_transposed(&key, Transposed::RIGHT);
         let scores = scores.reshape([batch, heads, queries, values]);
-        let visible = parts.visible(self.use_causal_mask, cx).map(|mask| mask.expand_dims(1));
+        let visible = of.visible.map(|mask| mask.expand_dims(1));
         let weights = masked_softmax(&scores, visible.as_ref());
         let used = self.dropout.apply(&weights, cx);
         let means = used.reshape([batch, groups, rows, values]).matmul(&value);
         let means = means.reshape([batch, heads, queries, value_dim]).permute(&[0, 2, 1, 3]);
+        [means.reshape([batch, queries, heads.saturating_mul(value_dim)]), weights]
+    }
 
+    /// The outputs, and the weights `[batch, heads, queries, values]` if they are returned.
+    #[track_caller]
+    fn attend(&self, parts: Parts<'_>, returns_weights: bool, cx: &mut Context) -> Vec<Tensor> {
+        let HeadSizes { heads, groups, key_dim, value_dim, output_shape } = self.heads.sizes();
+        if let Err(error) = parts.check(cx).and_then(|()| check_heads(heads, groups, cx)) {
+            return refuse(error, parts, cx);
+        }
+        let query = self.project(QUERY, parts.query, [heads, key_dim], cx);
+        let query = query * (key_dim as f64).sqrt().recip();
+        let key = self.project(KEY, parts.key, [groups, key_dim], cx);
+        let value = self.project(VALUE, parts.value, [groups, value_dim], cx);
+        let visible = parts.visible(self.use_causal_mask, cx);
+        let all = Projected { query: &query, key: &key, value: &value, visible: visible.as_ref() };
+        let (joined, weights) = if returns_weights {
+            let [means, weights] = self.means(all, cx);
+            (means, Some(weights))
+        } else {
+            let means = |of: Projected<'_>, cx: &mut Context| {
+                let [means, _] = self.means(of, cx);
+                means
+            };
+            (in_blocks(all, heads, self.dropout.rate > 0.0, cx, &means), None)
+        };
         let features = output_shape.unwrap_or(parts.query.features());
         let kernel = self.kernels[OUTPUT].value(self, [heads, value_dim, features], cx);
         let joined_size = heads.saturating_mul(value_dim);
-        let joined = means.reshape([batch, queries, joined_size]);
         let mut outputs = joined.matmul(&kernel.reshape([joined_size, features]));
         if self.use_bias {
             outputs = outputs + self.biases[OUTPUT].value(self, [features], cx);
@@ -236,7 +259,7 @@ impl<H: Heads, O> HeadsAttention<H, O> {
         if let Some(mask) = cx.mask(parts.query) {
             cx.set_mask(&outputs, &mask);
         }
-        vec![outputs, weights]
+        std::iter::once(outputs).chain(weights).collect()
     }
 }
 
@@ -279,7 +302,8 @@ impl<H: Heads, O> DeclaredLayer for HeadsAttention<H, O> {
 impl<H: Heads, I: AttentionInputs, O: Tree> Layer<I, O> for HeadsAttention<H, O> {
     #[track_caller]
     fn call(&self, inputs: &I, cx: &mut Context) -> O {
-        let outputs = self.attend(Parts::new(inputs), cx);
+        let parts = Parts::new(inputs);
+        let outputs = self.attend(parts, returns_weights::<O>(parts.query), cx);
         O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
     }
 
