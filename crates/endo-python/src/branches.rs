@@ -1,9 +1,9 @@
-//! Operations that take functions: `tf.cond`, and values with a gradient of one's own.
+//! Operations that take functions: `tf.cond`, loops, and values with a gradient of one's own.
 //!
 //! In: callables of tensors. Out: tensors of the trace at hand.
 
-use endo::Tensor as Inner;
-use endo::trace::Context;
+use endo::trace::{Context, ScanOptions};
+use endo::{DType, Tensor as Inner};
 use pyo3::prelude::*;
 use pyo3::wrap_pyfunction;
 
@@ -22,6 +22,91 @@ fn cond(predicate: &Bound<'_, PyAny>, yes: Py<PyAny>, no: Py<PyAny>) -> PyResult
             |function: Py<PyAny>| move |cx: &mut Context| callables::call_list(&function, cx);
         let values: Vec<Inner> = frame.context().cond(&predicate, branch(yes), branch(no));
         Ok(values.iter().map(|value| Tensor::wrap(value, frame)).collect())
+    })
+}
+
+/// A loop over the first axis of `xs`: `step` takes the states and the elements, both lists, and
+/// returns the next states and what it gives, one list. The last states, and what all steps give,
+/// stacked.
+#[pyfunction]
+#[pyo3(signature = (step, first, xs, steps=None, reverse=false))]
+fn scan(
+    step: Py<PyAny>,
+    first: &Bound<'_, PyAny>,
+    xs: &Bound<'_, PyAny>,
+    steps: Option<usize>,
+    reverse: bool,
+) -> PyResult<Vec<Tensor>> {
+    in_context(first.py(), |frame| {
+        let [first, xs] = [callables::list(first, frame)?, callables::list(xs, frame)?];
+        let options = ScanOptions::new().reverse(reverse);
+        let options = steps.into_iter().fold(options, ScanOptions::steps);
+        let states = first.len();
+        let step = |before: Vec<Inner>, x: Vec<Inner>, cx: &mut Context| {
+            let mut made = callables::call_with_lists(&step, [&before, &x], cx);
+            if made.len() < states {
+                return (before, Vec::new()); // Python has raised
+            }
+            let gives = made.split_off(states);
+            (made, gives)
+        };
+        let (last, stacked) = frame.context().scan_with(&options, first, &xs, step);
+        Ok(last.iter().chain(&stacked).map(|value| Tensor::wrap(value, frame)).collect())
+    })
+}
+
+/// What a further state of the loop at hand is before the step, which is `first` before the first
+/// one.
+#[pyfunction]
+fn carried(first: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    in_context(first.py(), |frame| {
+        let first = operand(first, None, frame)?;
+        Ok(Tensor::wrap(&frame.context().carried(&first), frame))
+    })
+}
+
+/// Says what the state asked for last is after the step.
+#[pyfunction]
+fn carry(next: &Bound<'_, PyAny>) -> PyResult<()> {
+    in_context(next.py(), |frame| {
+        let next = operand(next, None, frame)?;
+        frame.context().carry(&next);
+        Ok(())
+    })
+}
+
+/// These states after the last step of the loop that has ended last.
+#[pyfunction]
+fn take_carried(py: Python<'_>) -> PyResult<Vec<Tensor>> {
+    in_context(py, |frame| {
+        let last = frame.context().take_carried();
+        Ok(last.iter().map(|value| Tensor::wrap(value, frame)).collect())
+    })
+}
+
+/// A loop for as long as `condition` holds of the states, a list, of which `step` makes the next
+/// ones.
+#[pyfunction]
+#[pyo3(signature = (condition, step, first, maximum_iterations=None))]
+fn while_loop(
+    condition: Py<PyAny>,
+    step: Py<PyAny>,
+    first: &Bound<'_, PyAny>,
+    maximum_iterations: Option<usize>,
+) -> PyResult<Vec<Tensor>> {
+    in_context(first.py(), |frame| {
+        let first = callables::list(first, frame)?;
+        let count = first.len();
+        let holds = |states: &Vec<Inner>, cx: &mut Context| {
+            let value = callables::call_with_list(&condition, states, cx).remove(0);
+            if value.dtype() == DType::Bool { value } else { value.cast(DType::Bool) }
+        };
+        let next = |states: Vec<Inner>, cx: &mut Context| {
+            let made = callables::call_with_list(&step, &states, cx);
+            if made.len() == count { made } else { states }
+        };
+        let last = frame.context().while_loop(first, maximum_iterations, holds, next);
+        Ok(last.iter().map(|value| Tensor::wrap(value, frame)).collect())
     })
 }
 
@@ -55,5 +140,14 @@ fn custom_gradient(
 /// Adds the functions of this file to the module.
 pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(cond, module)?)?;
+    for function in [
+        wrap_pyfunction!(scan, module)?,
+        wrap_pyfunction!(carried, module)?,
+        wrap_pyfunction!(carry, module)?,
+        wrap_pyfunction!(take_carried, module)?,
+    ] {
+        module.add_function(function)?;
+    }
+    module.add_function(wrap_pyfunction!(while_loop, module)?)?;
     module.add_function(wrap_pyfunction!(custom_gradient, module)?)
 }

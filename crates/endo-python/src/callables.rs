@@ -91,6 +91,19 @@ pub fn call_with_list(function: &Py<PyAny>, tensors: &[Inner], cx: &mut Context)
     call_python(cx, call, zero)
 }
 
+/// What a callable returns for two lists of tensors: a list.
+pub fn call_with_lists(
+    function: &Py<PyAny>,
+    [first, second]: [&[Inner]; 2],
+    cx: &mut Context,
+) -> Vec<Inner> {
+    let call = |py: Python<'_>, frame: &Frame| {
+        let arguments = (wrapped(first, frame), wrapped(second, frame));
+        list(&function.bind(py).call1(arguments)?, frame)
+    };
+    call_python(cx, call, |_| Vec::new())
+}
+
 /// The tensors of a list.
 pub fn list(values: &Bound<'_, PyAny>, frame: &Frame) -> PyResult<Vec<Inner>> {
     values.try_iter()?.map(|value| operand(&value?, None, frame)).collect()

@@ -478,6 +478,10 @@ def begin_steps() -> Tensor:
     """Begins the steps of a recurrence: what each of them adds to the loss under one name is one term, the sum."""
 def broadcast_to(x: Any, shape: list[int] | None) -> Tensor:
     ...
+def carried(first: Any) -> Tensor:
+    """What a further state of the loop at hand is before the step, which is `first` before the first one."""
+def carry(next: Any) -> Tensor:
+    """Says what the state asked for last is after the step."""
 def cast(x: Any, dtype: Any) -> Tensor:
     ...
 def ceil(x: Any) -> Tensor:
@@ -616,6 +620,8 @@ def round(x: Any) -> Tensor:
     ...
 def rsqrt(x: Any) -> Tensor:
     ...
+def scan(step: Any, first: Any, xs: Any, steps: Any = None, reverse: Any = False) -> Tensor:
+    """A loop over the first axis of `xs`: `step` takes the states and the elements, both lists, and returns the next states and what it gives, one list. The last states, and what all steps give, stacked."""
 def segment_sum(x: Any, segments: Any, count: Any) -> Tensor:
     ...
 def selu(x: Any) -> Tensor:
@@ -650,6 +656,8 @@ def stop_gradient(x: Any) -> Tensor:
     ...
 def take_along_axis(x: Any, indices: Any, axis: Any) -> Tensor:
     ...
+def take_carried() -> Tensor:
+    """These states after the last step of the loop that has ended last."""
 def tanh(x: Any) -> Tensor:
     ...
 def tile(x: Any, repeats: list[int]) -> Tensor:
@@ -664,5 +672,7 @@ def use_weights(layer: LayerHandle, weights: Any) -> None:
     """Says that a Python layer, which is being applied, has these weights: variables, each with its name, a regularizer and a constraint, callables or `None`."""
 def where(condition: Any, yes: Any, no: Any) -> Tensor:
     ...
+def while_loop(condition: Any, step: Any, first: Any, maximum_iterations: Any = None) -> Tensor:
+    """A loop for as long as `condition` holds of the states, a list, of which `step` makes the next ones."""
 def zeros_like(x: Any) -> Tensor:
     ...

@@ -239,36 +239,47 @@ impl Context {
         self.run_loop(&whole, first, &(), step).0
     }
 
-    /// A further state of the loop that is traced, for a layer that only knows within a step how
-    /// large it is: `next` makes its value after the step, which is returned, of that before it,
-    /// which is `first` before the first step.
-    pub(crate) fn carried(
-        &mut self,
-        first: &Tensor,
-        next: impl FnOnce(&Tensor) -> Tensor,
-    ) -> Tensor {
-        let before =
-            match self.carried.last().and_then(|carried| carried.iter().find(|c| !c.is_set)) {
-                Some(known) => known.given.clone(),
-                None if self.trace().unrolls() => first.clone(),
-                None => {
-                    self.trace().parameter(first.shape().clone(), first.dtype(), Site::caller())
-                }
-            };
-        let next = next(&before);
-        let carried =
-            Carried { first: first.clone(), given: before, next: next.clone(), is_set: true };
-        if let Some(of_loop) = self.carried.last_mut() {
-            match of_loop.iter_mut().find(|carried| !carried.is_set) {
-                Some(known) => *known = carried,
-                None => of_loop.push(carried),
-            }
+    /// What a further state of the loop that is traced is before the step: `first` before the first
+    /// one. For layers that only know within a step how large it is; [`carry`](Self::carry) says
+    /// what it is after the step.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn carried(&mut self, first: &Tensor) -> Tensor {
+        let known = self.carried.last().and_then(|of_loop| of_loop.iter().find(|c| !c.is_set));
+        if let Some(known) = known {
+            return known.given.clone();
         }
-        next
+        let given = if self.trace().unrolls() {
+            first.clone()
+        } else {
+            self.trace().parameter(first.shape().clone(), first.dtype(), Site::caller())
+        };
+        let carried = Carried {
+            first: first.clone(),
+            given: given.clone(),
+            next: given.clone(),
+            is_set: false,
+        };
+        if let Some(of_loop) = self.carried.last_mut() {
+            of_loop.push(carried);
+        }
+        given
+    }
+
+    /// Says what the state asked for last is after the step.
+    #[doc(hidden)]
+    pub fn carry(&mut self, next: &Tensor) {
+        let known =
+            self.carried.last_mut().and_then(|of_loop| of_loop.iter_mut().find(|c| !c.is_set));
+        if let Some(known) = known {
+            known.next = next.clone();
+            known.is_set = true;
+        }
     }
 
     /// The values of these states after the last step of the loop that has ended last.
-    pub(crate) fn take_carried(&mut self) -> Vec<Tensor> {
+    #[doc(hidden)]
+    pub fn take_carried(&mut self) -> Vec<Tensor> {
         std::mem::take(&mut self.last_carried)
     }
 

@@ -1,7 +1,7 @@
 """Functions of `keras.ops` that are not there, and what to use instead."""
 
 _BEFORE = "compute it with NumPy before the data goes in, or after it comes out"
-_LOOPS = "use Python's `for` over a known number of steps"
+_LOOPS = "use keras.ops.scan, or Python's `for` over a known number of steps"
 _LAYERS = "call the layer of keras.layers"
 _COMPOSE = "compose it of exp, log, sin, cos, where and their like"
 _WHERE = "replace what is not a number by keras.ops.where first"
@@ -20,8 +20,7 @@ _WORDS = {
         " right_shift searchsorted signbit slogdet solve_triangular stft svd trapezoid tri"
         " unravel_index vander view"
     ),
-    _LOOPS: "associative_scan fori_loop map scan vectorize vectorized_map while_loop jvp select"
-    " switch",
+    _LOOPS: "associative_scan vectorize jvp select switch",
     _LAYERS: (
         "adaptive_average_pool adaptive_max_pool average_pool batch_normalization conv"
         " conv_transpose depthwise_conv dot_product_attention layer_normalization max_pool"

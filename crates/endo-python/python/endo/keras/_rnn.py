@@ -119,27 +119,33 @@ class RNN(Layer):
         size = self.cell.state_size
         structure = list(size) if isinstance(size, (list, tuple)) else [size]
         states = self._first_states(leaves[0], given)
-        steps = range(leaves[0].shape[1])
-        outputs = []
-        around = _native.begin_steps()
-        try:
-            for step in reversed(steps) if self.go_backwards else steps:
-                of_step = pack(sequences, [leaf[:, step] for leaf in leaves])
-                output, after = self._step(of_step, pack(structure, states))
-                if mask is not None:
-                    repeats = outputs and not self.zero_output_for_mask
-                    before = outputs[-1] if repeats else tf.zeros_like(output)
-                    holds = mask[:, step]
-                    after = [_chosen(holds, new, old) for new, old in zip(after, states)]
-                    output = _chosen(holds, output, before)
-                outputs.append(output)
-                states = after
-        finally:
-            _native.end_steps(around)
+        xs = [tf.transpose(leaf, [1, 0, *range(2, len(leaf.shape))]) for leaf in leaves]
+        if mask is not None:
+            xs.append(tf.transpose(mask, [1, 0]))
+
+        def step(before, of_step):
+            holds = of_step[len(leaves)] if mask is not None else None
+            of_step = pack(sequences, of_step[: len(leaves)])
+            output, after = self._step(of_step, pack(structure, before))
+            repeated = _native.carried(tf.zeros_like(output))
+            if holds is not None:
+                if self.zero_output_for_mask:
+                    repeated = tf.zeros_like(output)
+                after = [_chosen(holds, new, old) for new, old in zip(after, before)]
+                output = _chosen(holds, output, repeated)
+            _native.carry(output)
+            return [*after, output] if self.return_sequences else after
+
+        made = _native.scan(step, states, xs, reverse=self.go_backwards)
+        (last,) = _native.take_carried()
+        states, outputs = made[: len(states)], made[len(states) :]
         if self.stateful:
             for variable, state in zip(self.states, states):
                 variable.assign(tf.stop_gradient(state))
-        result = tf.stack(outputs, axis=1) if self.return_sequences else outputs[-1]
+        result = last
+        if self.return_sequences:
+            result = tf.reverse(outputs[0], [0]) if self.go_backwards else outputs[0]
+            result = tf.transpose(result, [1, 0, *range(2, len(result.shape))])
         if self.return_sequences and mask is not None:
             _native.set_mask(result, mask[:, ::-1] if self.go_backwards else mask)
         return (result, *states) if self.return_state else result

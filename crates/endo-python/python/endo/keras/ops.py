@@ -14,6 +14,7 @@ from .._symbolic import take_symbols as _take_symbols
 from . import activations as _activations
 from . import losses as _losses
 from ._ops_absent import ABSENT as _ABSENT
+from ._ops_loops import fori_loop, map, scan, vectorized_map, while_loop
 from ._ops_values import _typed
 from ._ops_values import (
     arange,

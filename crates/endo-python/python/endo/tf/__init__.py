@@ -16,6 +16,7 @@ from .._names import absent
 from .._native import Tensor, Variable
 from . import data, debugging, linalg, math, nn, random
 from ._function import TensorSpec, function
+from ._loops import foldl, foldr, map_fn, scan, vectorized_map, while_loop
 from ._operations import (
     abs,
     add,
@@ -116,10 +117,6 @@ _ABSENT = {
     "device": "plans run on the processor: leave it out",
     "config": "plans run on the processor, and there is nothing to configure: leave it out",
     "compat": "write what TensorFlow 2 has",
-    "map_fn": "compute on all rows at once, or use Python's `for`",
-    "vectorized_map": "compute on all rows at once, or use Python's `for`",
-    "scan": "use Python's `for` over a known number of steps",
-    "while_loop": "use Python's `for` over a known number of steps",
 }
 
 

@@ -244,10 +244,12 @@ impl<C: RnnCell, O> Rnn<C, O> {
             let (output, next): (Tensor, C::States) = self.cell.apply(&both, cx);
             let mut next: Vec<Tensor> = next.tensors().into_iter().cloned().collect();
             // What masked steps return is what the step before did.
-            let output = cx.carried(&output.zeros_like(), |before| match holds.first() {
-                None => output.clone(),
-                Some(holds) => chosen(holds, &output, before),
-            });
+            let before = cx.carried(&output.zeros_like());
+            let output = match holds.first() {
+                None => output,
+                Some(holds) => chosen(holds, &output, &before),
+            };
+            cx.carry(&output);
             if let Some(holds) = holds.first() {
                 let kept = next.iter().zip(&states).map(|(next, old)| chosen(holds, next, old));
                 next = kept.collect();
