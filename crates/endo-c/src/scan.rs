@@ -25,8 +25,10 @@ pub fn lines(unit: &mut Unit, writing: &Writing<'_>, scan: &LoopOverSteps) -> Re
     match &scan.count {
         Some(count) => {
             let count = at(count);
+            lines.push(format!("    const long {step}_most = *({count});"));
             lines.push(format!(
-                "    const long {steps} = *({count}) < 0 ? 0 : *({count}) < {all} ? *({count}) : {all};"
+                "    const long {steps} = {step}_most < 0 ? 0 : \
+                 {step}_most < {all} ? {step}_most : {all};"
             ));
         }
         None => lines.push(format!("    const long {steps} = {all};")),

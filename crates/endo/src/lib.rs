@@ -160,6 +160,8 @@ mod pages {
     struct Report;
     #[doc = include_str!("../../../docs/src/functions.md")]
     struct Functions;
+    #[doc = include_str!("../../../docs/src/steps.md")]
+    struct Steps;
     #[doc = include_str!("../../../docs/src/saving.md")]
     struct Saving;
     #[doc = include_str!("../../../docs/src/deviations.md")]

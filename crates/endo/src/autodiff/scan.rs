@@ -1,8 +1,8 @@
 //! Gradients of loops: a loop that goes through the steps the other way.
 //!
-//! In: a loop, and the gradients of parts of its results. Out: the gradients of its inputs. What the
-//! steps of the second loop need of those of the first, the first one stacks; sums over steps of
-//! products are one product (backpropagation through time, Werbos 1990).
+//! In: a loop, and the gradients of parts of its results. Out: the gradients of its inputs. What
+//! the steps of the second loop need of those of the first, the first one stacks; sums over steps
+//! of products are one product (backpropagation through time, Werbos 1990).
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

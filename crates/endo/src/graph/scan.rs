@@ -1,7 +1,7 @@
 //! Loops of a graph: operations that are done once for each step.
 //!
-//! In: nodes that were traced once, and which of them a step is given and makes. Out: [`Scan`], with
-//! these nodes as a graph of its own once the trace has ended, by [`outline`].
+//! In: nodes that were traced once, and which of them a step is given and makes. Out: [`Scan`],
+//! with these nodes as a graph of its own once the trace has ended, by [`outline`].
 
 use std::collections::HashMap;
 use std::sync::Arc;

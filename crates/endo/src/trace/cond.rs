@@ -7,8 +7,8 @@ use crate::dtype::DType;
 use crate::error::ErrorKind;
 use crate::graph::{Tensor, Tree};
 use crate::site::Site;
-use crate::variable::Variable;
 
+use super::record::Change;
 use super::{Context, Mark};
 
 impl Context {
@@ -154,12 +154,6 @@ impl Context {
         self.assigned.extend(assigned);
         (result, changes)
     }
-}
-
-/// A variable that a case of a choice or a step of a loop assigned, and its value before.
-pub(super) struct Change {
-    pub variable: Variable,
-    pub before: Tensor,
 }
 
 #[cfg(test)]

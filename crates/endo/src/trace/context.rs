@@ -21,9 +21,8 @@ use super::attached::AttachedTerm;
 use super::draws::OccasionDraws;
 use super::models::ModelFrame;
 use super::record::{
-    FirstValues, GivenGradient, HeldMetric, LayerRecord, MetricTerm, UsedWeight, Visit,
+    Carried, FirstValues, GivenGradient, HeldMetric, LayerRecord, MetricTerm, UsedWeight, Visit,
 };
-use super::scan::Carried;
 use super::scope::Scopes;
 use super::sharded::ShardTrace;
 use super::terms::{Steps, Term};

@@ -31,6 +31,7 @@ pub(crate) mod sharded;
 pub mod signature;
 mod terms;
 mod traced;
+mod unrolled;
 mod used_weights;
 pub mod weight;
 mod with_context;

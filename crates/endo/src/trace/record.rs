@@ -109,6 +109,21 @@ pub struct Mark {
     pub(super) held: usize,
 }
 
+/// A variable that a case of a choice or a step of a loop assigned, and its value before.
+pub(super) struct Change {
+    pub variable: Variable,
+    pub before: Tensor,
+}
+
+/// A state that a step has said itself.
+pub(super) struct Carried {
+    pub first: Tensor,
+    pub given: Tensor,
+    pub next: Tensor,
+    /// Whether the step at hand has said its next value.
+    pub is_set: bool,
+}
+
 /// One call of a layer.
 pub(crate) struct Visit {
     /// The layer's path.

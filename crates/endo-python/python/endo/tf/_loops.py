@@ -102,12 +102,28 @@ def vectorized_map(fn, elems, fallback_to_while_loop=True, warn=True):
     return map_fn(fn, elems)
 
 
-def foldl(fn, elems, initializer=None, **options):
+def foldl(
+    fn,
+    elems,
+    initializer=None,
+    parallel_iterations=10,
+    back_prop=True,
+    swap_memory=False,
+    name=None,
+):
     """The last of what `scan` makes, from the first element on."""
     return _folded(fn, elems, initializer, False)
 
 
-def foldr(fn, elems, initializer=None, **options):
+def foldr(
+    fn,
+    elems,
+    initializer=None,
+    parallel_iterations=10,
+    back_prop=True,
+    swap_memory=False,
+    name=None,
+):
     """The last of what `scan` makes, from the last element on."""
     return _folded(fn, elems, initializer, True)
 

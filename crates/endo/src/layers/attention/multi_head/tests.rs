@@ -1,0 +1,114 @@
+//! Attention of several heads on small numbers: shapes, masks, sizes of heads.
+
+use crate::prelude::*;
+
+use super::VALUE;
+
+fn run(x: &[&Array], f: impl Fn(&[Tensor; 2], &mut Context) -> Tensor) -> Result<Array> {
+    let mut f = Function::new(|inputs: [Tensor; 2], cx| [f(&inputs, cx)]);
+    f.run([x[0], x[1]]).map(|[y]| y.clone())
+}
+
+#[test]
+fn shapes_that_do_not_belong_together_are_refused() {
+    let layer = MultiHeadAttention::new(2, 3);
+    let zeros = |sizes: &[usize]| Array::zeros(sizes, DType::F32);
+    let error =
+        run(&[&zeros(&[2, 3, 4]), &zeros(&[1, 3, 4])], |x, cx| layer.apply(x, cx)).unwrap_err();
+    assert!(
+        error.message().contains("`multi_head_attention` of a query [2, 3, 4], a value [1, 3, 4]"),
+        "{error}"
+    );
+    let mask = |x: &[Tensor; 2], cx: &mut Context| layer.apply(&(x[0].clone(), x[1].clone()), cx);
+    let error = run(&[&zeros(&[2, 3, 4]), &zeros(&[2, 3, 2])], mask).unwrap_err();
+    assert!(
+        error.message().contains("with a mask of shape [2, 3, 2] for pairs [2, 3, 3]"),
+        "{error}"
+    );
+    let error = run(&[&zeros(&[2, 3, 4]), &zeros(&[3])], mask).unwrap_err();
+    assert!(error.message().contains("with a mask of shape [3] for pairs [2, 3, 3]"), "{error}");
+    let uneven = GroupQueryAttention::new(2, 3, 2);
+    let error =
+        run(&[&zeros(&[2, 3, 4]), &zeros(&[2, 3, 4])], |x, cx| uneven.apply(x, cx)).unwrap_err();
+    assert!(error.message().contains("has 3 heads of queries and 2 of keys and values"), "{error}");
+}
+
+#[test]
+fn a_mask_of_pairs_alone_holds_for_each_sample_and_head() {
+    // As many heads as queries, which a mask could be taken for.
+    let layer = MultiHeadAttention::new(3, 2).return_attention_scores();
+    let pairs = Array::from([[true, false, false], [true, true, false], [false, true, true]]);
+    let mut f = Function::new(|[x], cx| {
+        let mask = cx.constant(pairs.clone());
+        let (_, alone) = layer.apply(&(x.clone(), mask.clone()), cx);
+        let (_, one) = layer.apply(&(x, mask.expand_dims(0)), cx);
+        [alone, one]
+    });
+    let [alone, one] = f.run([&Array::from_fn([2, 3, 4], |i| (i as f32).sin())]).unwrap();
+    assert_eq!(alone, one);
+    let seen: Vec<bool> = alone.to_vec::<f32>()[..27].iter().map(|&weight| weight != 0.0).collect();
+    assert_eq!(seen, pairs.to_vec::<bool>().repeat(3));
+}
+
+#[test]
+fn masked_values_are_not_seen() {
+    let layer = MultiHeadAttention::new(2, 3);
+    let (x, longer) = (
+        [[[1.0_f32, -1.0], [2.0, 0.5]]].into(),
+        [[[1.0_f32, -1.0], [0.0, 0.0], [2.0, 0.5]]].into(),
+    );
+    let short = run(&[&x, &x], |x, cx| layer.apply(x, cx)).unwrap();
+    let masked = |x: &[Tensor; 2], cx: &mut Context| {
+        cx.set_mask(&x[1], &x[1].any_axes([-1]));
+        layer.apply(x, cx)
+    };
+    let long = run(&[&x, &longer], masked).unwrap();
+    for i in 0..short.len() {
+        assert!((short.get(i) - long.get(i)).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_query_that_sees_nothing_has_means_of_0() {
+    let layer = MultiHeadAttention::new(2, 3);
+    let x = Array::full([1, 2, 4], 1.0, DType::F32);
+    let mask = |x: &[Tensor; 2], cx: &mut Context| {
+        let pairs = cx.constant([[[true, true], [false, false]]]);
+        layer.apply(&(x[0].clone(), pairs), cx)
+    };
+    let y = run(&[&x, &x], mask).unwrap().to_vec::<f32>();
+    assert!(y[..4].iter().any(|&y| y != 0.0) && y[4..] == [0.0; 4], "{y:?}");
+}
+
+#[test]
+fn a_bias_of_one_number_a_head_is_added_head_by_head() {
+    // As many steps as heads.
+    let layer = MultiHeadAttention::new(2, 1);
+    let x = Array::from([[[1.0_f32], [-2.0]]]);
+    run(&[&x, &x], |x, cx| layer.apply(x, cx)).unwrap();
+    let [_, _, value, output] = layer.kernels().map(Option::unwrap);
+    let bias = layer.biases[VALUE].variable().unwrap();
+    value.set(&Array::zeros([1, 2, 1], DType::F32)).unwrap();
+    bias.set(&Array::from([[1.0_f32], [2.0]])).unwrap();
+    output.set(&Array::full([2, 1, 1], 1.0, DType::F32)).unwrap();
+    let y = run(&[&x, &x], |x, cx| layer.apply(x, cx)).unwrap().to_vec::<f32>();
+    assert!(y.iter().all(|y| (y - 3.0).abs() < 1e-6), "{y:?}");
+}
+
+#[test]
+fn weights_are_named_as_in_keras() {
+    let layer =
+        MultiHeadAttention::new(2, 3).value_dim(4).output_shape(5).kernel_regularizer(L2(0.1));
+    let mut f = Function::new(|[x], cx| {
+        let y = layer.apply(&x, cx);
+        assert_eq!(cx.weights().next().unwrap().name(), "multi_head_attention/query/kernel");
+        assert_eq!(cx.losses().len(), 4);
+        [y]
+    });
+    assert_eq!(
+        f.run([&Array::zeros([1, 2, 6], DType::F32)]).unwrap()[0].shape().sizes(),
+        [1, 2, 5]
+    );
+    let shapes = layer.kernels().map(|kernel| kernel.unwrap().shape().sizes().to_vec());
+    assert_eq!(shapes, [[6, 2, 3], [6, 2, 3], [6, 2, 4], [2, 4, 5]]);
+}
