@@ -122,6 +122,17 @@ pub(super) fn finish<L: Declared>(
         let features = outputs.features();
         outputs = outputs + bias.value(layer, [features], cx);
     }
+    activated(outputs, activation, activity_regularizer, cx)
+}
+
+/// The activation of a layer's outputs, with the penalty on what it returns.
+#[track_caller]
+pub(super) fn activated(
+    outputs: Tensor,
+    activation: &Arc<dyn ActivationFunction>,
+    activity_regularizer: &Option<Arc<dyn Regularizer>>,
+    cx: &mut Context,
+) -> Tensor {
     let outputs = activation.call_in(&outputs, cx);
     if let Some(regularizer) = activity_regularizer {
         cx.add_activity_loss(&**regularizer, &outputs);

@@ -13,6 +13,7 @@ mod declare;
 mod dense;
 mod dot;
 mod dropout;
+mod einsum_dense;
 mod embedding;
 mod flatten;
 mod gaussian_noise;
@@ -56,6 +57,7 @@ pub(crate) mod built_in {
     pub use super::convolution::*;
     pub use super::dense::*;
     pub use super::dropout::*;
+    pub use super::einsum_dense::*;
     pub use super::embedding::*;
     pub use super::flatten::*;
     pub use super::gaussian_noise::*;
@@ -273,6 +275,7 @@ table! {
         convolution::transposed::ROWS,
         dense::ROWS,
         dropout::ROWS,
+        einsum_dense::ROWS,
         embedding::ROWS,
         flatten::ROWS,
         gaussian_noise::ROWS,

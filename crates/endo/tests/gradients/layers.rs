@@ -11,8 +11,9 @@ fn layers() {
     let x = [around_zero([4, 3], 0)];
     let chain =
         |layer: Box<dyn Layer>| move |x: &[Tensor], cx: &mut Context| layer.apply(&x[0], cx).sin();
-    let layers: [(&str, Box<dyn Layer>); 12] = [
+    let layers: [(&str, Box<dyn Layer>); 13] = [
         ("Dense", Box::new(Dense::new(2))),
+        ("EinsumDense", Box::new(EinsumDense::new("ab,bcd->acd", [2, 3]).bias_axes("d"))),
         ("Dense with an activation", Box::new(Dense::new(2).activation("tanh").use_bias(false))),
         ("Activation", Box::new(Activation::new("softmax"))),
         ("LayerNormalization", Box::new(LayerNormalization::new())),

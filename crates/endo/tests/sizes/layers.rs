@@ -12,6 +12,7 @@ type SizedLayer = (&'static str, &'static [usize], fn(usize) -> Arc<dyn Layer>);
 
 const LAYERS: &[SizedLayer] = &[
     ("Dense", &[2, 8], |n| Arc::new(Dense::new(n))),
+    ("EinsumDense", &[2, 8], |n| Arc::new(EinsumDense::new("ab,bcd->acd", [n, n]))),
     ("Embedding of many", &[2, 8], |n| Arc::new(Embedding::new(n, 8))),
     ("Embedding of long vectors", &[2, 8], |n| Arc::new(Embedding::new(4, n))),
     ("RepeatVector", &[2, 8], |n| Arc::new(RepeatVector::new(n))),

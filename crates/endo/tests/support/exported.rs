@@ -35,6 +35,10 @@ pub const LAYERS: &[Case] = &[
         });
     }),
     ("Dropout", |name| one(name, Dropout::new(0.5), &[5])),
+    ("EinsumDense", |name| {
+        one(name, EinsumDense::new("abc,cd->abd", [None, Some(4)]).bias_axes("d"), &[3, 2]);
+        one(name, EinsumDense::new("...x,xy->...y", 4).activation("tanh"), &[3, 2, 5]);
+    }),
     ("Embedding", |name| {
         // Some numbers are outside the table, and give NaN.
         let tokens = |rows| vec![numbers([rows, 6], DType::I32, [-2.0, 12.0], 3)];
