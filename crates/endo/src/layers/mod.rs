@@ -30,6 +30,7 @@ mod reshape;
 mod resizing;
 mod sequential;
 mod spatial;
+mod spectral_normalization;
 mod time_distributed;
 mod unit_normalization;
 
@@ -74,6 +75,7 @@ pub(crate) mod built_in {
     pub use super::resizing::*;
     pub use super::sequential::*;
     pub use super::spatial::*;
+    pub use super::spectral_normalization::*;
     pub use super::time_distributed::*;
     pub use super::unit_normalization::*;
 }
@@ -289,6 +291,7 @@ table! {
         recurrent::ROWS,
         reshape::ROWS,
         resizing::ROWS,
+        spectral_normalization::ROWS,
         time_distributed::ROWS,
         unit_normalization::ROWS
 }

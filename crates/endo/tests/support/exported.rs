@@ -91,6 +91,7 @@ pub const LAYERS: &[Case] = &[
             &[5],
         );
     }),
+    ("SpectralNormalization", |name| one(name, SpectralNormalization::new(Dense::new(3)), &[4])),
     ("Subtract", |name| pair(name, Subtract::new())),
     ("AlphaDropout", |name| one(name, AlphaDropout::new(0.5), &[5])),
     ("SpatialDropout1D", |name| one(name, SpatialDropout1D::new(0.5), &[4, 3])),
