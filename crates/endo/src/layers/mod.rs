@@ -18,6 +18,8 @@ mod embedding;
 mod flatten;
 mod gaussian_noise;
 mod group_normalization;
+mod images;
+mod interpolation;
 mod layer_normalization;
 mod masking;
 mod merge;
@@ -63,6 +65,8 @@ pub(crate) mod built_in {
     pub use super::flatten::*;
     pub use super::gaussian_noise::*;
     pub use super::group_normalization::*;
+    pub use super::images::*;
+    pub use super::interpolation::*;
     pub use super::layer_normalization::*;
     pub use super::masking::*;
     pub use super::merge::Concatenate;
@@ -282,6 +286,11 @@ table! {
         flatten::ROWS,
         gaussian_noise::ROWS,
         group_normalization::ROWS,
+        images::color::ROWS,
+        images::crop::ROWS,
+        images::flip::ROWS,
+        images::geometry::ROWS,
+        images::size::ROWS,
         layer_normalization::ROWS,
         masking::ROWS,
         normalization::ROWS,

@@ -5,13 +5,13 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{Named, Setting, words};
+use crate::named::{Named, Setting};
 use crate::shape::product;
-use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
 use super::declare::{about, layer, row};
+use super::interpolation::Interpolation;
 use super::spatial::{Sizes, check_rank, refuse};
 
 /// The rows of this file.
@@ -75,16 +75,6 @@ impl<const N: usize> Setting for Margins<N> {
 
     fn write(&self) -> String {
         self.0.map(<[usize; 2]>::from).concat().write()
-    }
-}
-
-words! {
-    /// What lies between elements that are moved apart.
-    Interpolation, "`nearest` or `bilinear`" {
-        /// The nearest of them.
-        Nearest = "nearest",
-        /// What the line between the two nearest has there.
-        Bilinear = "bilinear",
     }
 }
 
@@ -301,23 +291,16 @@ impl<const N: usize> UpSampling<N> {
         let mut outputs = inputs.clone();
         for (axis, &size) in (1..).zip(&self.size.0).filter(|(_, size)| **size > 1) {
             let length = outputs.shape()[axis];
-            let rest = product(&outputs.shape()[axis + 1..]);
-            let larger = outputs.shape().with(axis, length.saturating_mul(size));
-            let before = product(&outputs.shape()[..axis]);
-            let rows = outputs.reshape([before, length, rest]);
+            let larger = length.saturating_mul(size);
             outputs = match self.interpolation {
                 Interpolation::Nearest => {
-                    let repeated = rows.reshape([before * length, 1, rest]).broadcast_to([
-                        before * length,
-                        size,
-                        rest,
-                    ]);
-                    repeated.reshape(larger)
+                    let rest = product(&outputs.shape()[axis + 1..]);
+                    let rows = product(&outputs.shape()[..axis]).saturating_mul(length);
+                    let shape = outputs.shape().with(axis, larger);
+                    let repeated = outputs.reshape([rows, 1, rest]);
+                    repeated.broadcast_to([rows, size, rest]).reshape(shape)
                 }
-                Interpolation::Bilinear => {
-                    let shares = shares(inputs, length, size).cast(inputs.dtype());
-                    shares.matmul(&rows).reshape(larger)
-                }
+                interpolation => interpolation.resampled(&outputs, axis, larger, false),
             };
         }
         Ok(outputs)
@@ -334,18 +317,6 @@ impl<const N: usize> Layer for UpSampling<N> {
     }
 
     about! {}
-}
-
-/// The shares of `length` elements in `length * size` between their centers:
-/// `[length * size, length]`.
-#[track_caller]
-fn shares(inputs: &Tensor, length: usize, size: usize) -> Tensor {
-    let share = |index: usize| {
-        let (row, column) = (index / length, index % length);
-        let at = ((row as f64 + 0.5) / size as f64 - 0.5).clamp(0.0, length as f64 - 1.0);
-        (1.0 - (at - column as f64).abs()).max(0.0)
-    };
-    inputs.trace().constant_from_fn([length.saturating_mul(size), length], share, Site::caller())
 }
 
 #[cfg(test)]

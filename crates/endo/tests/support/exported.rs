@@ -161,6 +161,25 @@ pub const LAYERS: &[Case] = &[
     ("Cropping1D", |name| one(name, Cropping1D::new(1), &[5, 2])),
     ("Cropping2D", |name| one(name, Cropping2D::new(1), &[4, 5, 2])),
     ("Cropping3D", |name| one(name, Cropping3D::new(1), &[3, 4, 3, 2])),
+    ("CenterCrop", |name| {
+        one(name, CenterCrop::new(2, 3), &[4, 5, 2]);
+        one(name, CenterCrop::new(5, 4), &[4, 5, 2]);
+    }),
+    ("RandomBrightness", |name| one(name, RandomBrightness::new(0.1), &[4, 5, 2])),
+    ("RandomContrast", |name| one(name, RandomContrast::new(0.1), &[4, 5, 2])),
+    ("RandomCrop", |name| one(name, RandomCrop::new(2, 3), &[4, 5, 2])),
+    ("RandomFlip", |name| one(name, RandomFlip::new(), &[4, 5, 2])),
+    ("RandomRotation", |name| one(name, RandomRotation::new(0.1), &[4, 5, 2])),
+    ("RandomTranslation", |name| one(name, RandomTranslation::new(0.1, 0.1), &[4, 5, 2])),
+    ("RandomZoom", |name| one(name, RandomZoom::new(0.1), &[4, 5, 2])),
+    ("Resizing", |name| {
+        for interpolation in
+            [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Lanczos3]
+        {
+            one(name, Resizing::new(3, 6).interpolation(interpolation), &[4, 5, 2]);
+        }
+        one(name, Resizing::new(3, 6).pad_to_aspect_ratio(true), &[4, 5, 2]);
+    }),
     ("UpSampling1D", |name| one(name, UpSampling1D::new(2), &[3, 2])),
     ("UpSampling2D", |name| {
         one(name, UpSampling2D::new(2), &[3, 2, 2]);
