@@ -9,6 +9,7 @@ mod alpha_dropout;
 mod attention;
 mod batch_normalization;
 mod convolution;
+mod data_format;
 mod declare;
 mod dense;
 mod dot;
@@ -58,6 +59,7 @@ pub(crate) mod built_in {
     pub use super::attention::*;
     pub use super::batch_normalization::*;
     pub use super::convolution::*;
+    pub use super::data_format::DataFormat;
     pub use super::dense::*;
     pub use super::dropout::*;
     pub use super::einsum_dense::*;

@@ -10,6 +10,7 @@ use crate::shape::product;
 use crate::trace::Context;
 
 use super::Layer;
+use super::data_format::{ChannelsAt, DataFormat, LAST};
 use super::declare::{about, layer, row};
 use super::interpolation::Interpolation;
 use super::spatial::{Sizes, check_rank, refuse};
@@ -88,7 +89,10 @@ layer! {
         ZeroPadding3D = "zero_padding3d"
     ]
     /// The layer, for one number or one for each axis.
-    (padding: Margins<N> => Margins<N>) {}
+    (padding: Margins<N> => Margins<N>) {
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
+    }
 }
 
 /// Zeros before and after the steps of `[batch, steps, channels]`. Keras's `ZeroPadding1D`.
@@ -130,12 +134,14 @@ pub type ZeroPadding3D = ZeroPadding<3>;
 impl<const N: usize> Layer for ZeroPadding<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        if let Err(error) = check_rank(inputs.shape(), N, cx) {
-            return refuse(error, inputs, N, inputs.features(), cx);
-        }
-        let ends = [(0, 0)];
-        let widths: Vec<_> = ends.iter().chain(&self.padding.0).chain(&ends).copied().collect();
-        inputs.pad(&widths, 0.0)
+        self.data_format.around(inputs, N, cx, |inputs, cx| {
+            if let Err(error) = check_rank(inputs.shape(), N, cx) {
+                return refuse(error, inputs, N, inputs.features(), cx);
+            }
+            let ends = [(0, 0)];
+            let widths: Vec<_> = ends.iter().chain(&self.padding.0).chain(&ends).copied().collect();
+            inputs.pad(&widths, 0.0)
+        })
     }
 
     about! {}
@@ -149,7 +155,10 @@ layer! {
         Cropping1D = "cropping1d", Cropping2D = "cropping2d", Cropping3D = "cropping3d"
     ]
     /// The layer, for one number or one for each axis.
-    (cropping: Margins<N> => Margins<N>) {}
+    (cropping: Margins<N> => Margins<N>) {
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
+    }
 }
 
 /// Steps cut off both ends of `[batch, steps, channels]`. Keras's `Cropping1D`.
@@ -213,10 +222,10 @@ impl<const N: usize> Cropping<N> {
 impl<const N: usize> Layer for Cropping<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        match self.cropped(inputs, cx) {
+        self.data_format.around(inputs, N, cx, |inputs, cx| match self.cropped(inputs, cx) {
             Ok(outputs) => outputs,
             Err(error) => refuse(error, inputs, N, inputs.features(), cx),
-        }
+        })
     }
 
     about! {}
@@ -236,6 +245,8 @@ layer! {
     (size: Sizes<N> => Sizes<N>) {
         /// What lies between elements. `Interpolation::Nearest` unless set.
         interpolation: Interpolation = Interpolation::Nearest,
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
     }
 }
 
@@ -310,10 +321,10 @@ impl<const N: usize> UpSampling<N> {
 impl<const N: usize> Layer for UpSampling<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        match self.enlarged(inputs, cx) {
+        self.data_format.around(inputs, N, cx, |inputs, cx| match self.enlarged(inputs, cx) {
             Ok(outputs) => outputs,
             Err(error) => refuse(error, inputs, N, inputs.features(), cx),
-        }
+        })
     }
 
     about! {}

@@ -117,7 +117,8 @@ pub const LAYERS: &[Case] = &[
             name,
             Conv2D::new(4, 3).strides(2).padding(Padding::Same).activation("relu"),
             &[6, 5, 2],
-        )
+        );
+        one(name, Conv2D::new(4, 3).data_format(DataFormat::ChannelsFirst), &[2, 6, 5]);
     }),
     ("Conv2DTranspose", |name| one(name, Conv2DTranspose::new(2, 2).strides(2), &[3, 4, 2])),
     ("Conv3D", |name| one(name, Conv3D::new(2, 2), &[3, 4, 3, 2])),
