@@ -27,5 +27,4 @@ def value_text(value):
         return value._text()
     if hasattr(value, "name") and not isinstance(value, str):
         return str(value.name)
-    # The commas and arrows of an equation are none of the notation's.
-    return f'"{value}"' if "->" in str(value) else str(value)
+    return str(value)

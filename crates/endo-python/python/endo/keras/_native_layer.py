@@ -220,6 +220,9 @@ class NativeLayer(Layer):
                     self._keep_custom(name, ending, value)
             elif isinstance(value, Layer):
                 texts[name] = self._layer_text(value)
+            elif name == "equation":
+                # Its commas are none of the notation's.
+                texts[name] = f'"{value}"'
             else:
                 texts[name] = value_text(value)
         penalty = regularizers.text_of(options.get("activity_regularizer"))
