@@ -22,8 +22,11 @@ pub(super) type FirstValues = Arc<dyn Fn(&str, &Shape) -> Option<Result<Array>> 
 pub(super) struct KernelChange {
     /// How many layers are being applied while the kernel is asked for.
     pub depth: usize,
-    pub change: Box<dyn FnOnce(&Variable, &mut Context)>,
+    pub change: OnKernel,
 }
+
+/// What is done with the variable of a kernel.
+type OnKernel = Box<dyn FnOnce(&Variable, &mut Context)>;
 
 /// A number to be averaged over an epoch.
 #[derive(Clone, Debug)]

@@ -126,7 +126,9 @@ impl Context {
         if let Some(next) = next {
             (next.change)(kernel, self);
         }
-        inner.into_iter().for_each(|inner| self.scopes.push(inner));
+        if let Some(inner) = inner {
+            self.scopes.push(inner);
+        }
     }
 
     /// The first value that the program says for a weight.
