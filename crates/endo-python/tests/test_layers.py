@@ -458,3 +458,49 @@ def test_a_layer_holds_another_before_super_init_and_uses_its_weights():
     expected = (x @ kernel + bias) @ kernel.T + model.layers[1].shift.numpy()
     np.testing.assert_allclose(model.predict(x), expected, rtol=1e-4, atol=1e-5)
     assert len(model.weights) == 3
+
+
+def test_channels_may_come_first():
+    x = _x(2, 5, 4, 3)
+    first, last = (
+        layers.Conv2D(6, 2, padding="same", data_format=one)
+        for one in ("channels_first", "channels_last")
+    )
+    moved = np.moveaxis(x, -1, 1)
+    first(moved), last(x)
+    first.set_weights(last.get_weights())
+    assert np.allclose(first(moved), np.moveaxis(np.asarray(last(x)), -1, 1), atol=1e-6)
+    pooled = layers.GlobalMaxPooling2D(data_format="channels_first")(moved)
+    assert np.allclose(pooled, moved.max((2, 3)))
+
+
+def test_images_are_resized_and_changed_in_training_alone():
+    x = _x(2, 4, 6, 3)
+    assert layers.Resizing(2, 3, interpolation="nearest")(x).shape == (2, 2, 3, 3)
+    assert np.allclose(layers.CenterCrop(2, 2)(x), x[:, 1:3, 2:4])
+    for layer in (
+        layers.RandomFlip("horizontal_and_vertical", seed=1),
+        layers.RandomRotation((0.1, 0.2), fill_mode="nearest"),
+        layers.RandomTranslation(0.3, (-0.2, 0.1)),
+        layers.RandomZoom(0.5),
+        layers.RandomContrast(0.5, value_range=(-9, 9)),
+        layers.RandomBrightness(0.5, value_range=(-9, 9)),
+    ):
+        assert np.allclose(layer(x, training=False), x), layer
+        assert layer(x, training=True).shape == x.shape
+    assert not np.allclose(layers.RandomZoom((0.5, 0.6))(x, training=True), x)
+    assert layers.RandomCrop(2, 3)(x, training=True).shape == (2, 2, 3, 3)
+    with pytest.raises(NotImplementedError, match="there is 'channels_last' alone"):
+        layers.Resizing(2, 3, data_format="channels_first")
+
+
+def test_a_kernel_is_divided_by_its_largest_singular_value():
+    x = _x(4, 3)
+    layer = layers.SpectralNormalization(layers.Dense(2, use_bias=False), power_iterations=30)
+    layer(x)
+    kernel = next(one for one in layer.weights if one.name == "kernel")
+    before = np.asarray(kernel)
+    layer(x, training=True)
+    expected = before / np.linalg.svd(before)[1][0]
+    assert np.allclose(np.asarray(kernel), expected, atol=1e-5)
+    assert [one.name for one in layer.non_trainable_weights] == ["vector_u"]

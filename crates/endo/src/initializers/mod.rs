@@ -71,6 +71,13 @@ pub trait Initializer: Send + Sync {
     fn hyperparameters(&self) -> Hyperparameters {
         Hyperparameters::new()
     }
+
+    /// The variance scaling that it is, if it is one: a weight whose numbers of inputs and outputs
+    /// are not its last two axes gives them to that.
+    #[doc(hidden)]
+    fn scaling(&self) -> Option<VarianceScaling> {
+        None
+    }
 }
 
 /// The initializer that a text names, with its options in parentheses, by name or in their order.
@@ -119,6 +126,10 @@ impl Initializer for str {
     fn name(&self) -> Option<String> {
         get(self).map_or_else(|_| Some(self.to_string()), |initializer| initializer.name())
     }
+
+    fn scaling(&self) -> Option<VarianceScaling> {
+        get(self).ok()?.scaling()
+    }
 }
 
 /// The values themselves, for a weight of their shape.
@@ -159,6 +170,10 @@ macro_rules! pointers {
 
                 fn hyperparameters(&self) -> Hyperparameters {
                     (**self).hyperparameters()
+                }
+
+                fn scaling(&self) -> Option<VarianceScaling> {
+                    (**self).scaling()
                 }
             }
         )+

@@ -47,28 +47,52 @@ family! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> R
     /// let layer = Dense::new(30).kernel_initializer(GlorotUniform);
     /// ```
     GlorotUniform ["glorot_uniform"] {}
-        => scaled(1.0, Fan::Average, Distribution::Uniform).initialize(shape, random);
+        => scaled(1.0, Fan::Average, Distribution::Uniform).initialize(shape, random), {
+            fn scaling(&self) -> Option<VarianceScaling> {
+                Some(scaled(1.0, Fan::Average, Distribution::Uniform))
+            }
+        };
 
     /// Truncated normal with variance `2 / (fan_in + fan_out)`: Glorot and Bengio 2010,
     /// equation 12.
     GlorotNormal ["glorot_normal"] {}
-        => scaled(1.0, Fan::Average, Distribution::TruncatedNormal).initialize(shape, random);
+        => scaled(1.0, Fan::Average, Distribution::TruncatedNormal).initialize(shape, random), {
+            fn scaling(&self) -> Option<VarianceScaling> {
+                Some(scaled(1.0, Fan::Average, Distribution::TruncatedNormal))
+            }
+        };
 
     /// Uniform with variance `2 / fan_in`: He et al. 2015, equation 10. For rectifiers.
     HeUniform ["he_uniform"] {}
-        => scaled(2.0, Fan::In, Distribution::Uniform).initialize(shape, random);
+        => scaled(2.0, Fan::In, Distribution::Uniform).initialize(shape, random), {
+            fn scaling(&self) -> Option<VarianceScaling> {
+                Some(scaled(2.0, Fan::In, Distribution::Uniform))
+            }
+        };
 
     /// Truncated normal with variance `2 / fan_in`: He et al. 2015, equation 10. For rectifiers.
     HeNormal ["he_normal"] {}
-        => scaled(2.0, Fan::In, Distribution::TruncatedNormal).initialize(shape, random);
+        => scaled(2.0, Fan::In, Distribution::TruncatedNormal).initialize(shape, random), {
+            fn scaling(&self) -> Option<VarianceScaling> {
+                Some(scaled(2.0, Fan::In, Distribution::TruncatedNormal))
+            }
+        };
 
     /// Uniform with variance `1 / fan_in`: LeCun et al. 1998, equation 16.
     LecunUniform ["lecun_uniform"] {}
-        => scaled(1.0, Fan::In, Distribution::Uniform).initialize(shape, random);
+        => scaled(1.0, Fan::In, Distribution::Uniform).initialize(shape, random), {
+            fn scaling(&self) -> Option<VarianceScaling> {
+                Some(scaled(1.0, Fan::In, Distribution::Uniform))
+            }
+        };
 
     /// Truncated normal with variance `1 / fan_in`: LeCun et al. 1998, equation 16. For SELU.
     LecunNormal ["lecun_normal"] {}
-        => scaled(1.0, Fan::In, Distribution::TruncatedNormal).initialize(shape, random);
+        => scaled(1.0, Fan::In, Distribution::TruncatedNormal).initialize(shape, random), {
+            fn scaling(&self) -> Option<VarianceScaling> {
+                Some(scaled(1.0, Fan::In, Distribution::TruncatedNormal))
+            }
+        };
 
     /// Variance `scale / fan`, of which the others in this file are cases.
     ///
@@ -104,6 +128,10 @@ family! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> R
                 let limit = (3.0 * variance).sqrt();
                 uniform(shape, -limit, limit, random)
             }
+        }
+    }, {
+        fn scaling(&self) -> Option<VarianceScaling> {
+            Some(self.clone())
         }
     };
 }

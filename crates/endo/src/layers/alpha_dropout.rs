@@ -10,6 +10,7 @@ use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
+use super::data_format::{ChannelsAt, DataFormat, LAST};
 use super::declare::{about, layer, row};
 use super::dropout::{Seed, rate_error};
 
@@ -79,6 +80,8 @@ layer! {
     (rate: Rate as f64) {
         /// A seed of the layer's own instead of that of the model or function.
         seed: Seed as u64 = Unsaved(None),
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
     }
 }
 
@@ -147,10 +150,11 @@ impl<const N: usize> Layer for SpatialDropout<N> {
         if !cx.training() || rate == 0.0 {
             return inputs.clone();
         }
+        let of_channels = self.data_format.last(inputs).features();
         let ones = std::iter::repeat_n(1, N);
         let channels: Shape =
-            [inputs.batch()].into_iter().chain(ones).chain([inputs.features()]).collect();
-        let kept = self.seed.random(cx).bernoulli(channels, 1.0 - rate);
+            [inputs.batch()].into_iter().chain(ones).chain([of_channels]).collect();
+        let kept = self.data_format.back(self.seed.random(cx).bernoulli(channels, 1.0 - rate));
         kept.where_(inputs / (1.0 - rate), 0.0)
     }
 

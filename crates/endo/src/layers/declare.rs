@@ -414,15 +414,15 @@ mod tests {
         assert!(error("gaussian_noise(inf)").contains("a number of at least 0, got `inf`"));
         assert!(error("dense(0)").contains("a whole number from 1, got `0`"));
         assert!(error("rms_normalization(epsilon=-1)").contains("unless given, it is `1e-6`"));
-        assert!(error("flatten(1, 2)").contains("gives 2 options, but `flatten` has 1"));
+        assert!(error("masking(1, 2, 3)").contains("gives 3 options, but `masking` has 2"));
     }
 
     #[test]
     fn what_stands_without_its_name_is_an_option_and_never_the_name_of_the_layer() {
         let error = |text| crate::layers::get(text).err().unwrap().to_string();
-        let flatten = error("flatten(3)");
-        assert!(flatten.contains("gives 1 options without their names, but `flatten` takes 0 so"));
-        assert!(flatten.contains("give the others by name"), "{flatten}");
+        let masking = error("masking(3, 4)");
+        assert!(masking.contains("gives 2 options without their names, but `masking` takes 1 so"));
+        assert!(masking.contains("give the others by name"), "{masking}");
         assert!(
             error("dense(3, true, relu, none, zeros, none, none, zeros, none, none, false)")
                 .contains("gives 11 options without their names, but `dense` takes 10 so")

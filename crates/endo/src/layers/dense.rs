@@ -100,28 +100,38 @@ impl Layer for Dense {
         }
         let kernel = self.kernel.value(self, [inputs.features(), self.units.0], cx);
         let bias = self.use_bias.then_some(&self.bias);
-        finish(self, inputs.matmul(&kernel), bias, &self.activation, &self.activity_regularizer, cx)
+        let outputs = biased(self, inputs.matmul(&kernel), bias, cx);
+        activated(outputs, &self.activation, &self.activity_regularizer, cx)
     }
 
     about! { supports_masking }
 }
 
-/// The outputs of a layer that multiplies by a kernel, from the products: its bias, if any, its
-/// activation and the penalty on what it returns.
+/// The outputs of a layer that multiplies by a kernel, from the products: with its bias, if any.
 #[track_caller]
-pub(super) fn finish<L: Declared>(
+pub(super) fn biased<L: Declared>(
     layer: &L,
     products: Tensor,
     bias: Option<&Weight>,
+    cx: &mut Context,
+) -> Tensor {
+    match bias {
+        Some(bias) => {
+            let features = products.features();
+            products + bias.value(layer, [features], cx)
+        }
+        None => products,
+    }
+}
+
+/// The outputs of a layer with its activation and the penalty on what it returns.
+#[track_caller]
+pub(super) fn activated(
+    outputs: Tensor,
     activation: &Arc<dyn ActivationFunction>,
     activity_regularizer: &Option<Arc<dyn Regularizer>>,
     cx: &mut Context,
 ) -> Tensor {
-    let mut outputs = products;
-    if let Some(bias) = bias {
-        let features = outputs.features();
-        outputs = outputs + bias.value(layer, [features], cx);
-    }
     let outputs = activation.call_in(&outputs, cx);
     if let Some(regularizer) = activity_regularizer {
         cx.add_activity_loss(&**regularizer, &outputs);

@@ -7,6 +7,7 @@ use crate::named::Named;
 use crate::trace::Context;
 
 use super::Layer;
+use super::data_format::{ChannelsAt, DataFormat, LAST};
 use super::declare::{about, layer, row};
 
 /// The rows of this file.
@@ -26,13 +27,17 @@ layer! {
     #[derive(Clone, Debug)]
     Flatten ["flatten"]
     /// The layer.
-    () {}
+    () {
+        /// Where the channels of the inputs stand: the numbers come in the order that they have
+        /// with the channels last. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
+    }
 }
 
 impl Layer for Flatten {
     #[track_caller]
     fn call(&self, inputs: &Tensor, _cx: &mut Context) -> Tensor {
-        inputs.flatten()
+        self.data_format.last(inputs).flatten()
     }
 
     about! {}

@@ -9,14 +9,18 @@ mod alpha_dropout;
 mod attention;
 mod batch_normalization;
 mod convolution;
+mod data_format;
 mod declare;
 mod dense;
 mod dot;
 mod dropout;
+mod einsum_dense;
 mod embedding;
 mod flatten;
 mod gaussian_noise;
 mod group_normalization;
+mod images;
+mod interpolation;
 mod layer_normalization;
 mod masking;
 mod merge;
@@ -29,6 +33,7 @@ mod reshape;
 mod resizing;
 mod sequential;
 mod spatial;
+mod spectral_normalization;
 mod time_distributed;
 mod unit_normalization;
 
@@ -54,12 +59,16 @@ pub(crate) mod built_in {
     pub use super::attention::*;
     pub use super::batch_normalization::*;
     pub use super::convolution::*;
+    pub use super::data_format::DataFormat;
     pub use super::dense::*;
     pub use super::dropout::*;
+    pub use super::einsum_dense::*;
     pub use super::embedding::*;
     pub use super::flatten::*;
     pub use super::gaussian_noise::*;
     pub use super::group_normalization::*;
+    pub use super::images::*;
+    pub use super::interpolation::*;
     pub use super::layer_normalization::*;
     pub use super::masking::*;
     pub use super::merge::Concatenate;
@@ -72,6 +81,7 @@ pub(crate) mod built_in {
     pub use super::resizing::*;
     pub use super::sequential::*;
     pub use super::spatial::*;
+    pub use super::spectral_normalization::*;
     pub use super::time_distributed::*;
     pub use super::unit_normalization::*;
 }
@@ -273,10 +283,16 @@ table! {
         convolution::transposed::ROWS,
         dense::ROWS,
         dropout::ROWS,
+        einsum_dense::ROWS,
         embedding::ROWS,
         flatten::ROWS,
         gaussian_noise::ROWS,
         group_normalization::ROWS,
+        images::color::ROWS,
+        images::crop::ROWS,
+        images::flip::ROWS,
+        images::geometry::ROWS,
+        images::size::ROWS,
         layer_normalization::ROWS,
         masking::ROWS,
         normalization::ROWS,
@@ -286,6 +302,7 @@ table! {
         recurrent::ROWS,
         reshape::ROWS,
         resizing::ROWS,
+        spectral_normalization::ROWS,
         time_distributed::ROWS,
         unit_normalization::ROWS
 }

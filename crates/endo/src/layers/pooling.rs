@@ -11,6 +11,7 @@ use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
+use super::data_format::{ChannelsAt, DataFormat, LAST};
 use super::declare::{about, layer, row};
 use super::spatial::{Geometry, Padding, Sizes, check_rank, refuse};
 
@@ -46,6 +47,8 @@ layer! {
         /// Whether windows reach over the ends of the inputs: what is outside does not count.
         /// `Padding::Valid` unless set.
         padding: Padding = Padding::Valid,
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
     }
 }
 
@@ -96,10 +99,12 @@ impl<const N: usize> Layer for MaxPooling<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let geometry = Geometry::new(self.pool_size, self.strides, Sizes([1; N]), self.padding);
-        match geometry.windows(inputs.shape(), cx) {
-            Ok(windows) => greatest(inputs, &windows),
-            Err(error) => refuse(error, inputs, N, inputs.features(), cx),
-        }
+        self.data_format.around(inputs, N, cx, |inputs, cx| {
+            match geometry.windows(inputs.shape(), cx) {
+                Ok(windows) => greatest(inputs, &windows),
+                Err(error) => refuse(error, inputs, N, inputs.features(), cx),
+            }
+        })
     }
 
     about! {}
@@ -121,6 +126,8 @@ layer! {
         /// Whether windows reach over the ends of the inputs: what is outside does not count.
         /// `Padding::Valid` unless set.
         padding: Padding = Padding::Valid,
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
     }
 }
 
@@ -172,10 +179,12 @@ impl<const N: usize> Layer for AveragePooling<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let geometry = Geometry::new(self.pool_size, self.strides, Sizes([1; N]), self.padding);
-        match geometry.windows(inputs.shape(), cx) {
-            Ok(windows) => mean(inputs, &windows),
-            Err(error) => refuse(error, inputs, N, inputs.features(), cx),
-        }
+        self.data_format.around(inputs, N, cx, |inputs, cx| {
+            match geometry.windows(inputs.shape(), cx) {
+                Ok(windows) => mean(inputs, &windows),
+                Err(error) => refuse(error, inputs, N, inputs.features(), cx),
+            }
+        })
     }
 
     about! {}
@@ -195,6 +204,8 @@ layer! {
     () {
         /// Whether the axes that were pooled stay, with size 1. False unless set.
         keepdims: bool = false,
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
     }
 }
 
@@ -239,13 +250,15 @@ pub type GlobalMaxPooling3D = GlobalMaxPooling<3>;
 impl<const N: usize> Layer for GlobalMaxPooling<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        if let Err(error) = check_rank(inputs.shape(), N, cx) {
-            let axes = if self.keepdims { N } else { 0 };
-            return refuse(error, inputs, axes, inputs.features(), cx);
-        }
-        let axes: Vec<isize> = (1..=N as isize).collect();
-        let pooled = inputs.max_axes(&axes);
-        if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
+        self.data_format.around(inputs, N, cx, |inputs, cx| {
+            if let Err(error) = check_rank(inputs.shape(), N, cx) {
+                let axes = if self.keepdims { N } else { 0 };
+                return refuse(error, inputs, axes, inputs.features(), cx);
+            }
+            let axes: Vec<isize> = (1..=N as isize).collect();
+            let pooled = inputs.max_axes(&axes);
+            if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
+        })
     }
 
     about! {}
@@ -265,6 +278,8 @@ layer! {
     () {
         /// Whether the axes that were pooled stay, with size 1. False unless set.
         keepdims: bool = false,
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
     }
 }
 
@@ -306,13 +321,15 @@ pub type GlobalAveragePooling3D = GlobalAveragePooling<3>;
 impl<const N: usize> Layer for GlobalAveragePooling<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        if let Err(error) = check_rank(inputs.shape(), N, cx) {
-            let axes = if self.keepdims { N } else { 0 };
-            return refuse(error, inputs, axes, inputs.features(), cx);
-        }
-        let axes: Vec<isize> = (1..=N as isize).collect();
-        let pooled = global_mean(inputs, &axes, cx);
-        if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
+        self.data_format.around(inputs, N, cx, |inputs, cx| {
+            if let Err(error) = check_rank(inputs.shape(), N, cx) {
+                let axes = if self.keepdims { N } else { 0 };
+                return refuse(error, inputs, axes, inputs.features(), cx);
+            }
+            let axes: Vec<isize> = (1..=N as isize).collect();
+            let pooled = global_mean(inputs, &axes, cx);
+            if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
+        })
     }
 
     about! { uses_mask }

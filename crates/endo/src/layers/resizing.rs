@@ -5,13 +5,14 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{Named, Setting, words};
+use crate::named::{Named, Setting};
 use crate::shape::product;
-use crate::site::Site;
 use crate::trace::Context;
 
 use super::Layer;
+use super::data_format::{ChannelsAt, DataFormat, LAST};
 use super::declare::{about, layer, row};
+use super::interpolation::Interpolation;
 use super::spatial::{Sizes, check_rank, refuse};
 
 /// The rows of this file.
@@ -78,16 +79,6 @@ impl<const N: usize> Setting for Margins<N> {
     }
 }
 
-words! {
-    /// What lies between elements that are moved apart.
-    Interpolation, "`nearest` or `bilinear`" {
-        /// The nearest of them.
-        Nearest = "nearest",
-        /// What the line between the two nearest has there.
-        Bilinear = "bilinear",
-    }
-}
-
 layer! {
     /// Zeros around `N` axes, those between the batch and the channels: [`ZeroPadding1D`],
     /// [`ZeroPadding2D`] or [`ZeroPadding3D`].
@@ -98,7 +89,10 @@ layer! {
         ZeroPadding3D = "zero_padding3d"
     ]
     /// The layer, for one number or one for each axis.
-    (padding: Margins<N> => Margins<N>) {}
+    (padding: Margins<N> => Margins<N>) {
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
+    }
 }
 
 /// Zeros before and after the steps of `[batch, steps, channels]`. Keras's `ZeroPadding1D`.
@@ -140,12 +134,14 @@ pub type ZeroPadding3D = ZeroPadding<3>;
 impl<const N: usize> Layer for ZeroPadding<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        if let Err(error) = check_rank(inputs.shape(), N, cx) {
-            return refuse(error, inputs, N, inputs.features(), cx);
-        }
-        let ends = [(0, 0)];
-        let widths: Vec<_> = ends.iter().chain(&self.padding.0).chain(&ends).copied().collect();
-        inputs.pad(&widths, 0.0)
+        self.data_format.around(inputs, N, cx, |inputs, cx| {
+            if let Err(error) = check_rank(inputs.shape(), N, cx) {
+                return refuse(error, inputs, N, inputs.features(), cx);
+            }
+            let ends = [(0, 0)];
+            let widths: Vec<_> = ends.iter().chain(&self.padding.0).chain(&ends).copied().collect();
+            inputs.pad(&widths, 0.0)
+        })
     }
 
     about! {}
@@ -159,7 +155,10 @@ layer! {
         Cropping1D = "cropping1d", Cropping2D = "cropping2d", Cropping3D = "cropping3d"
     ]
     /// The layer, for one number or one for each axis.
-    (cropping: Margins<N> => Margins<N>) {}
+    (cropping: Margins<N> => Margins<N>) {
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
+    }
 }
 
 /// Steps cut off both ends of `[batch, steps, channels]`. Keras's `Cropping1D`.
@@ -223,10 +222,10 @@ impl<const N: usize> Cropping<N> {
 impl<const N: usize> Layer for Cropping<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        match self.cropped(inputs, cx) {
+        self.data_format.around(inputs, N, cx, |inputs, cx| match self.cropped(inputs, cx) {
             Ok(outputs) => outputs,
             Err(error) => refuse(error, inputs, N, inputs.features(), cx),
-        }
+        })
     }
 
     about! {}
@@ -246,6 +245,8 @@ layer! {
     (size: Sizes<N> => Sizes<N>) {
         /// What lies between elements. `Interpolation::Nearest` unless set.
         interpolation: Interpolation = Interpolation::Nearest,
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
     }
 }
 
@@ -301,23 +302,16 @@ impl<const N: usize> UpSampling<N> {
         let mut outputs = inputs.clone();
         for (axis, &size) in (1..).zip(&self.size.0).filter(|(_, size)| **size > 1) {
             let length = outputs.shape()[axis];
-            let rest = product(&outputs.shape()[axis + 1..]);
-            let larger = outputs.shape().with(axis, length.saturating_mul(size));
-            let before = product(&outputs.shape()[..axis]);
-            let rows = outputs.reshape([before, length, rest]);
+            let larger = length.saturating_mul(size);
             outputs = match self.interpolation {
                 Interpolation::Nearest => {
-                    let repeated = rows.reshape([before * length, 1, rest]).broadcast_to([
-                        before * length,
-                        size,
-                        rest,
-                    ]);
-                    repeated.reshape(larger)
+                    let rest = product(&outputs.shape()[axis + 1..]);
+                    let rows = product(&outputs.shape()[..axis]).saturating_mul(length);
+                    let shape = outputs.shape().with(axis, larger);
+                    let repeated = outputs.reshape([rows, 1, rest]);
+                    repeated.broadcast_to([rows, size, rest]).reshape(shape)
                 }
-                Interpolation::Bilinear => {
-                    let shares = shares(inputs, length, size).cast(inputs.dtype());
-                    shares.matmul(&rows).reshape(larger)
-                }
+                interpolation => interpolation.resampled(&outputs, axis, larger, false),
             };
         }
         Ok(outputs)
@@ -327,25 +321,13 @@ impl<const N: usize> UpSampling<N> {
 impl<const N: usize> Layer for UpSampling<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        match self.enlarged(inputs, cx) {
+        self.data_format.around(inputs, N, cx, |inputs, cx| match self.enlarged(inputs, cx) {
             Ok(outputs) => outputs,
             Err(error) => refuse(error, inputs, N, inputs.features(), cx),
-        }
+        })
     }
 
     about! {}
-}
-
-/// The shares of `length` elements in `length * size` between their centers:
-/// `[length * size, length]`.
-#[track_caller]
-fn shares(inputs: &Tensor, length: usize, size: usize) -> Tensor {
-    let share = |index: usize| {
-        let (row, column) = (index / length, index % length);
-        let at = ((row as f64 + 0.5) / size as f64 - 0.5).clamp(0.0, length as f64 - 1.0);
-        (1.0 - (at - column as f64).abs()).max(0.0)
-    };
-    inputs.trace().constant_from_fn([length.saturating_mul(size), length], share, Site::caller())
 }
 
 #[cfg(test)]

@@ -21,6 +21,11 @@ pub(crate) trait OptionValue: Sized {
 
     /// The text that says the value; none of a value without a name, such as a closure.
     fn text(&self) -> Option<String>;
+
+    /// What messages say of an option that has this value unless it is given.
+    fn default_text(&self) -> String {
+        self.text().unwrap_or_else(|| "none".to_string())
+    }
 }
 
 impl<S: Setting> OptionValue for S {

@@ -103,6 +103,7 @@ optional! {
     usize, "a whole number from 0 or `none`";
     Vec<Option<usize>>, "a list of sizes such as `[none, 1]`, or `none`";
     Vec<f64>, "a list such as `[a, b]`, or `none`";
+    String, "a text or `none`";
 }
 
 /// Written in brackets; Keras's tuples, in parentheses, are read, too.

@@ -105,10 +105,7 @@ impl<'a> TextOptions<'a> {
     /// The next option of the row: as given by name or place, or its default.
     pub(crate) fn take<V: OptionValue>(&mut self, option: &str, default: V) -> Result<V> {
         let Some(value) = self.text_of(option)? else { return Ok(default) };
-        self.read(option, value, || {
-            let text = default.text().unwrap_or_else(|| "none".to_string());
-            format!("unless given, it is `{text}`")
-        })
+        self.read(option, value, || format!("unless given, it is `{}`", default.default_text()))
     }
 
     /// The next option of the row, if it is given; `none` is as if it were not.

@@ -38,6 +38,11 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 true
             }
         });
+        // What is the same for all shards is assigned in the last stage as in a step without them:
+        // what is not of the batch, and weights, from whose new values optimizers go on.
+        let updated = cx.shard.iter().flat_map(|shard| &shard.gradients);
+        let updated: Vec<&Variable> = updated.map(|(weight, _)| weight).collect();
+        states.retain(|state| !updated.contains(&state) && cx.is_of_inputs(state));
         self.check_shard(totals, &states, rows, cx);
         let names = terms.names();
         let count = names.count();

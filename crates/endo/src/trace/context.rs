@@ -21,7 +21,8 @@ use super::attached::AttachedTerm;
 use super::draws::OccasionDraws;
 use super::models::ModelFrame;
 use super::record::{
-    Carried, FirstValues, GivenGradient, HeldMetric, LayerRecord, MetricTerm, UsedWeight, Visit,
+    Carried, FirstValues, GivenGradient, HeldMetric, KernelChange, LayerRecord, MetricTerm,
+    UsedWeight, Visit,
 };
 use super::scope::Scopes;
 use super::sharded::ShardTrace;
@@ -79,6 +80,8 @@ pub struct Context {
     pub(super) weights: Vec<UsedWeight>,
     /// What says the first values of weights instead of their initializers, the last one first.
     pub(super) first_values: Vec<FirstValues>,
+    /// What layers do with the kernels of the layers that they apply, the last one first.
+    pub(super) kernel_changes: Vec<KernelChange>,
     /// The gradients that optimizers were given.
     gradients: Vec<GivenGradient>,
     /// The models being applied, outermost first.
@@ -127,6 +130,7 @@ impl Context {
             held: Vec::new(),
             weights: Vec::new(),
             first_values: Vec::new(),
+            kernel_changes: Vec::new(),
             gradients: Vec::new(),
             models: RefCell::default(),
             known_models: Vec::new(),

@@ -18,6 +18,16 @@ use super::Context;
 /// The first value of a weight of a name and shape; none where its initializer says it.
 pub(super) type FirstValues = Arc<dyn Fn(&str, &Shape) -> Option<Result<Array>> + Send + Sync>;
 
+/// What a layer around another does with the kernel of that one before its value is used, once.
+pub(super) struct KernelChange {
+    /// How many layers are being applied while the kernel is asked for.
+    pub depth: usize,
+    pub change: OnKernel,
+}
+
+/// What is done with the variable of a kernel.
+type OnKernel = Box<dyn FnOnce(&Variable, &mut Context)>;
+
 /// A number to be averaged over an epoch.
 #[derive(Clone, Debug)]
 pub struct MetricTerm {

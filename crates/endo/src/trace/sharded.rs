@@ -5,11 +5,12 @@
 //! layers add or assign, as values to be summed; in the last one the same places with the sums in
 //! them, from which optimizers and metrics go on.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Tensor};
+use crate::graph::{Graph, Op, Tensor};
 use crate::site::Site;
 use crate::variable::Variable;
 
@@ -203,6 +204,21 @@ impl Context {
         } else {
             self.assigned.push(variable.clone());
         }
+    }
+
+    /// Whether the value that a variable has now is computed from inputs of the trace, such as
+    /// those of a batch.
+    pub(crate) fn is_of_inputs(&self, variable: &Variable) -> bool {
+        let Some(value) = self.trace.values_of(variable).pop() else { return false };
+        let (mut seen, mut next) = (HashSet::from([value.id()]), vec![value.id()]);
+        while let Some(id) = next.pop() {
+            let node = self.trace.node(id);
+            if matches!(node.op, Op::Input(_)) {
+                return true;
+            }
+            next.extend(node.inputs.into_iter().filter(|input| seen.insert(*input)));
+        }
+        false
     }
 
     /// In the last stage, what layers have assigned becomes the mean over the shards.

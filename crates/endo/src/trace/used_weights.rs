@@ -16,7 +16,7 @@ use crate::site::Site;
 use crate::variable::Variable;
 
 use super::Context;
-use super::record::UsedWeight;
+use super::record::{KernelChange, UsedWeight};
 use super::weight::Weight;
 
 impl Context {
@@ -96,6 +96,39 @@ impl Context {
         let result = f(self);
         self.first_values.pop();
         result
+    }
+
+    /// Runs `f`, which applies a layer, and says whether that has a kernel of its own, a weight
+    /// called `kernel` or `embeddings`. If it has, `change` is run with its variable before its
+    /// value is used, as by the layer that is applied now: what it assigns is the value.
+    pub(crate) fn with_kernel_change<T>(
+        &mut self,
+        change: impl FnOnce(&Variable, &mut Self) + 'static,
+        f: impl FnOnce(&mut Self) -> T,
+    ) -> (T, bool) {
+        let (count, depth) = (self.kernel_changes.len(), self.scopes.depth() + 1);
+        self.kernel_changes.push(KernelChange { depth, change: Box::new(change) });
+        let result = f(self);
+        let was_run = self.kernel_changes.len() == count;
+        self.kernel_changes.truncate(count);
+        (result, was_run)
+    }
+
+    /// Runs what the layer around the innermost one does with the kernel of that, if this weight is
+    /// that kernel.
+    pub(super) fn change_kernel(&mut self, name: &str, kernel: &Variable) {
+        let depth = self.scopes.depth();
+        let is_next = self.kernel_changes.last().is_some_and(|next| next.depth == depth);
+        if !is_next || !["kernel", "embeddings"].contains(&name) {
+            return;
+        }
+        let (next, inner) = (self.kernel_changes.pop(), self.scopes.pop());
+        if let Some(next) = next {
+            (next.change)(kernel, self);
+        }
+        if let Some(inner) = inner {
+            self.scopes.push(inner);
+        }
     }
 
     /// The first value that the program says for a weight.

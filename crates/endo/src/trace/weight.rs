@@ -198,6 +198,13 @@ impl Weight {
         self.get_in(stranger, shape.into(), initializer, cx, Site::caller())
     }
 
+    /// Its value, as of [`value`](Self::value), for the layer that is being applied, which is known
+    /// to be its own.
+    #[track_caller]
+    pub(crate) fn value_of_innermost(&self, shape: impl Into<Shape>, cx: &mut Context) -> Tensor {
+        self.get_in(None, shape.into(), self.first_values(), cx, Site::caller())
+    }
+
     /// Its value, unless it is asked for by a `stranger`, a type of layer that is not being
     /// applied.
     fn get_in(
@@ -261,6 +268,7 @@ impl Weight {
             );
         }
         cx.use_weight(variable, self, initializer);
+        cx.change_kernel(&self.name, variable);
         cx.value_of(variable, site)
     }
 

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use endo::Array;
+use endo::{Array, Setting};
 use serde_json::{Map, Value};
 
 /// What a check finds wrong with a case.
@@ -289,9 +289,12 @@ impl<'a> Object<'a> {
 /// An option as text: lists keep their brackets, words lose their quotes.
 fn option(value: &Value) -> String {
     match value {
-        Value::String(word) => word.clone(),
+        Value::String(word) => word.write(),
         Value::Null => "none".to_string(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(option).collect::<Vec<_>>().join(", "))
+        }
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     }
 }
 

@@ -11,8 +11,9 @@ fn layers() {
     let x = [around_zero([4, 3], 0)];
     let chain =
         |layer: Box<dyn Layer>| move |x: &[Tensor], cx: &mut Context| layer.apply(&x[0], cx).sin();
-    let layers: [(&str, Box<dyn Layer>); 12] = [
+    let layers: [(&str, Box<dyn Layer>); 13] = [
         ("Dense", Box::new(Dense::new(2))),
+        ("EinsumDense", Box::new(EinsumDense::new("ab,bcd->acd", [2, 3]).bias_axes("d"))),
         ("Dense with an activation", Box::new(Dense::new(2).activation("tanh").use_bias(false))),
         ("Activation", Box::new(Activation::new("softmax"))),
         ("LayerNormalization", Box::new(LayerNormalization::new())),
@@ -43,6 +44,9 @@ fn layers() {
     check_in(false, "BatchNormalization outside training", &x, |x, cx| {
         layer.apply(&x[0], cx).sin()
     });
+    // In training the kernel is another one in each run.
+    let layer = SpectralNormalization::new(Dense::new(2));
+    check_in(false, "SpectralNormalization", &x, |x, cx| layer.apply(&x[0], cx).sin());
     let layer = BatchNormalization::new();
     check("BatchNormalization with a mask", &[around_zero([2, 3, 2], 0)], |x, cx| {
         let mask = cx.constant([[true, true, false], [true, false, true]]);
@@ -62,7 +66,7 @@ fn layers() {
 #[test]
 fn convolutions() {
     let x = [around_zero([2, 5, 4, 4], 0)];
-    let layers: [(&str, Box<dyn Layer>); 8] = [
+    let layers: [(&str, Box<dyn Layer>); 12] = [
         ("Conv2D", Box::new(Conv2D::new(3, [3, 2]).strides([2, 1]).activation("tanh"))),
         (
             "Conv2D with dilation",
@@ -77,6 +81,15 @@ fn convolutions() {
         ),
         ("SeparableConv2D", Box::new(SeparableConv2D::new(3, 2))),
         ("Conv2DTranspose", Box::new(Conv2DTranspose::new(3, 3).strides(2).padding(Padding::Same))),
+        (
+            "Conv2D with the channels first",
+            Box::new(
+                Conv2D::new(3, 2).data_format(DataFormat::ChannelsFirst).activation("softmax"),
+            ),
+        ),
+        ("Resizing", Box::new(Resizing::new(3, 6))),
+        ("Resizing of means", Box::new(Resizing::new(2, 6).antialias(true))),
+        ("CenterCrop", Box::new(CenterCrop::new(3, 8))),
     ];
     for (name, layer) in layers {
         check(name, &x, |x, cx| layer.apply(&x[0], cx).sin());

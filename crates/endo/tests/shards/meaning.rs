@@ -95,6 +95,37 @@ fn random_numbers_follow_the_row_of_the_whole_batch() {
 }
 
 #[test]
+fn images_changed_at_random_follow_the_row_of_the_batch() {
+    let data = made_up_data(100);
+    let make = || {
+        let net = Sequential::new()
+            .add(Dense::new(12))
+            .add(Reshape::new([3, 4, 1]))
+            .add(RandomFlip::new())
+            .add(RandomTranslation::new(0.3, 0.3))
+            .add(RandomCrop::new(2, 3))
+            .add(Flatten::new())
+            .add(Dense::new(1));
+        let mut model = Model::new(net).seed(1);
+        model.compile(Sgd::new(0.01), "mse", ());
+        model
+    };
+    means_the_same("images", make, &data);
+}
+
+#[test]
+fn a_kernel_that_its_layer_assigns_is_one_for_all_shards() {
+    let data = made_up_data(100);
+    let make = || {
+        let hidden = SpectralNormalization::new(Dense::new(8).activation("tanh"));
+        let mut model = Model::new(Sequential::new().add(hidden).add(Dense::new(1))).seed(1);
+        model.compile(Sgd::new(0.1), "mse", ());
+        model
+    };
+    means_the_same("spectral normalization", make, &data);
+}
+
+#[test]
 fn terms_penalties_constraints_and_metrics_from_inside_are_those_of_the_batch() {
     let data = made_up_data(96);
     let make = || {

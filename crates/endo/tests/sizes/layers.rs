@@ -12,6 +12,7 @@ type SizedLayer = (&'static str, &'static [usize], fn(usize) -> Arc<dyn Layer>);
 
 const LAYERS: &[SizedLayer] = &[
     ("Dense", &[2, 8], |n| Arc::new(Dense::new(n))),
+    ("EinsumDense", &[2, 8], |n| Arc::new(EinsumDense::new("ab,bcd->acd", [n, n]))),
     ("Embedding of many", &[2, 8], |n| Arc::new(Embedding::new(n, 8))),
     ("Embedding of long vectors", &[2, 8], |n| Arc::new(Embedding::new(4, n))),
     ("RepeatVector", &[2, 8], |n| Arc::new(RepeatVector::new(n))),
@@ -40,6 +41,15 @@ const LAYERS: &[SizedLayer] = &[
     ("UpSampling2D", &[2, 2, 2, 3], |n| {
         Arc::new(UpSampling2D::new(n).interpolation(Interpolation::Bilinear))
     }),
+    ("Resizing", &[2, 2, 2, 3], |n| Arc::new(Resizing::new(n, 2))),
+    ("Resizing to the nearest", &[2, 2, 2, 3], |n| {
+        Arc::new(Resizing::new(2, n).interpolation(Interpolation::Nearest))
+    }),
+    ("Resizing with margins", &[2, 2, 2, 3], |n| {
+        Arc::new(Resizing::new(n, 1).pad_to_aspect_ratio(true))
+    }),
+    ("CenterCrop", &[2, 2, 2, 3], |n| Arc::new(CenterCrop::new(n, n))),
+    ("RandomCrop", &[2, 2, 2, 3], |n| Arc::new(RandomCrop::new(1, n))),
     ("SimpleRnn", &[2, 3, 4], |n| Arc::new(SimpleRnn::new(n))),
     ("Lstm", &[2, 3, 4], |n| Arc::new(Lstm::new(n))),
     ("Gru", &[2, 3, 4], |n| Arc::new(Gru::new(n))),

@@ -35,6 +35,10 @@ pub const LAYERS: &[Case] = &[
         });
     }),
     ("Dropout", |name| one(name, Dropout::new(0.5), &[5])),
+    ("EinsumDense", |name| {
+        one(name, EinsumDense::new("abc,cd->abd", [None, Some(4)]).bias_axes("d"), &[3, 2]);
+        one(name, EinsumDense::new("...x,xy->...y", 4).activation("tanh"), &[3, 2, 5]);
+    }),
     ("Embedding", |name| {
         // Some numbers are outside the table, and give NaN.
         let tokens = |rows| vec![numbers([rows, 6], DType::I32, [-2.0, 12.0], 3)];
@@ -87,6 +91,7 @@ pub const LAYERS: &[Case] = &[
             &[5],
         );
     }),
+    ("SpectralNormalization", |name| one(name, SpectralNormalization::new(Dense::new(3)), &[4])),
     ("Subtract", |name| pair(name, Subtract::new())),
     ("AlphaDropout", |name| one(name, AlphaDropout::new(0.5), &[5])),
     ("SpatialDropout1D", |name| one(name, SpatialDropout1D::new(0.5), &[4, 3])),
@@ -112,7 +117,8 @@ pub const LAYERS: &[Case] = &[
             name,
             Conv2D::new(4, 3).strides(2).padding(Padding::Same).activation("relu"),
             &[6, 5, 2],
-        )
+        );
+        one(name, Conv2D::new(4, 3).data_format(DataFormat::ChannelsFirst), &[2, 6, 5]);
     }),
     ("Conv2DTranspose", |name| one(name, Conv2DTranspose::new(2, 2).strides(2), &[3, 4, 2])),
     ("Conv3D", |name| one(name, Conv3D::new(2, 2), &[3, 4, 3, 2])),
@@ -156,6 +162,25 @@ pub const LAYERS: &[Case] = &[
     ("Cropping1D", |name| one(name, Cropping1D::new(1), &[5, 2])),
     ("Cropping2D", |name| one(name, Cropping2D::new(1), &[4, 5, 2])),
     ("Cropping3D", |name| one(name, Cropping3D::new(1), &[3, 4, 3, 2])),
+    ("CenterCrop", |name| {
+        one(name, CenterCrop::new(2, 3), &[4, 5, 2]);
+        one(name, CenterCrop::new(5, 4), &[4, 5, 2]);
+    }),
+    ("RandomBrightness", |name| one(name, RandomBrightness::new(0.1), &[4, 5, 2])),
+    ("RandomContrast", |name| one(name, RandomContrast::new(0.1), &[4, 5, 2])),
+    ("RandomCrop", |name| one(name, RandomCrop::new(2, 3), &[4, 5, 2])),
+    ("RandomFlip", |name| one(name, RandomFlip::new(), &[4, 5, 2])),
+    ("RandomRotation", |name| one(name, RandomRotation::new(0.1), &[4, 5, 2])),
+    ("RandomTranslation", |name| one(name, RandomTranslation::new(0.1, 0.1), &[4, 5, 2])),
+    ("RandomZoom", |name| one(name, RandomZoom::new(0.1), &[4, 5, 2])),
+    ("Resizing", |name| {
+        for interpolation in
+            [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Lanczos3]
+        {
+            one(name, Resizing::new(3, 6).interpolation(interpolation), &[4, 5, 2]);
+        }
+        one(name, Resizing::new(3, 6).pad_to_aspect_ratio(true), &[4, 5, 2]);
+    }),
     ("UpSampling1D", |name| one(name, UpSampling1D::new(2), &[3, 2])),
     ("UpSampling2D", |name| {
         one(name, UpSampling2D::new(2), &[3, 2, 2]);

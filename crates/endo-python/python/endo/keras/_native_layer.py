@@ -22,7 +22,6 @@ _WEIGHT_OPTIONS = {
 # what is computed.
 _REFUSED = {
     "implementation": None,
-    "data_format": None,
     "time_major": "the axis of the batch is the first",
     "seed": None,
     "synchronized": "a batch is normalized by its own statistics",
@@ -44,6 +43,8 @@ class NativeLayer(Layer):
     _positional = ()
     _defaults = {}
     _refused = {}
+    # Options of Keras that have one value here.
+    _fixed = {}
     # Whether it is called on several tensors or returns them.
     _takes_several = False
     # Whether the native layer adds the penalty on its outputs by itself.
@@ -185,12 +186,15 @@ class NativeLayer(Layer):
                     raise NotImplementedError(
                         f"{type(self).__name__} with {name}={value!r}: {refused[name]}"
                     )
-                if name == "data_format" and value == "channels_first":
-                    raise NotImplementedError(
-                        "data_format='channels_first': channels stand last; use Permute"
-                    )
                 continue
             if value is None:
+                continue
+            if name in self._fixed:
+                if value != self._fixed[name]:
+                    raise NotImplementedError(
+                        f"{type(self).__name__} with {name}={value!r}: there is "
+                        f"{self._fixed[name]!r} alone"
+                    )
                 continue
             ending = next((ending for ending in _WEIGHT_OPTIONS if name.endswith(ending)), None)
             if name == "activation":
@@ -216,6 +220,9 @@ class NativeLayer(Layer):
                     self._keep_custom(name, ending, value)
             elif isinstance(value, Layer):
                 texts[name] = self._layer_text(value)
+            elif name == "equation":
+                # Its commas are none of the notation's.
+                texts[name] = f'"{value}"'
             else:
                 texts[name] = value_text(value)
         penalty = regularizers.text_of(options.get("activity_regularizer"))
@@ -356,6 +363,7 @@ def layer_of(
     base=NativeLayer,
     takes_activity_regularizer=None,
     says_trainable=None,
+    fixed=None,
     **defaults,
 ):
     """A layer of the library by its Keras name."""
@@ -372,6 +380,7 @@ def layer_of(
             "_positional": positional,
             "_takes_activity_regularizer": takes_activity_regularizer,
             "_says_trainable": says_trainable,
+            "_fixed": fixed or {},
             "_defaults": defaults,
             "__doc__": doc,
             "__module__": f"{__package__}.layers",

@@ -3,7 +3,6 @@
 from .._names import absent
 from . import activations
 from ._attention import AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention
-from ._einsum_dense import EinsumDense
 from ._functions import ELU, Identity, Lambda, LeakyReLU, ReLU, Softmax
 from ._inputs import Input, InputLayer
 from ._layer import Layer
@@ -96,6 +95,54 @@ PReLU = layer_of(
     "p_relu",
 )
 TimeDistributed = layer_of("TimeDistributed", "layer", "A layer for each step of a sequence.")
+SpectralNormalization = layer_of(
+    "SpectralNormalization",
+    "layer power_iterations",
+    "A layer whose kernel is divided by its largest singular value.",
+)
+EinsumDense = layer_of(
+    "EinsumDense",
+    "equation output_shape activation bias_axes kernel_initializer bias_initializer"
+    " kernel_regularizer bias_regularizer kernel_constraint bias_constraint lora_rank lora_alpha"
+    " quantization_config",
+    "A linear layer by an equation of Einstein's sums: `activation(einsum(equation, inputs, kernel)"
+    " + bias)`.",
+    takes_activity_regularizer=True,
+)
+
+# Layers that change images, whose channels are last.
+for _name, _options, _doc in (
+    (
+        "Resizing",
+        "height width interpolation crop_to_aspect_ratio pad_to_aspect_ratio fill_mode fill_value"
+        " antialias data_format",
+        "Images of another size.",
+    ),
+    ("CenterCrop", "height width data_format", "The middle of images."),
+    ("RandomCrop", "height width seed data_format name", "Windows of images, anywhere in training."),
+    ("RandomFlip", "mode seed data_format", "Flips images in training."),
+    (
+        "RandomRotation",
+        "factor fill_mode interpolation seed fill_value data_format",
+        "Turns images in training.",
+    ),
+    (
+        "RandomTranslation",
+        "height_factor width_factor fill_mode interpolation seed fill_value data_format",
+        "Moves images in training.",
+    ),
+    (
+        "RandomZoom",
+        "height_factor width_factor fill_mode interpolation seed fill_value data_format",
+        "Shows images smaller or larger in training.",
+    ),
+    ("RandomContrast", "factor value_range seed", "Changes the contrast of images in training."),
+    ("RandomBrightness", "factor value_range seed", "Changes the brightness of images in training."),
+):
+    _fixed = {"data_format": "channels_last"}
+    if _name == "Resizing":
+        _fixed["fill_mode"] = "constant"
+    globals()[_name] = layer_of(_name, _options, _doc, fixed=_fixed)
 
 _CONVOLUTION = (
     "filters kernel_size strides padding data_format dilation_rate groups activation use_bias"
@@ -220,20 +267,17 @@ _ABSENT = {
     "Discretization": "use numpy.digitize",
     "MelSpectrogram": "compute spectrograms with another library first",
     "STFTSpectrogram": "compute spectrograms with another library first",
-    "SpectralNormalization": "constrain kernels with keras.constraints",
     "ReversibleEmbedding": "use Embedding, and tf.matmul with its transposed `embeddings`",
     "Random": _IMAGES,
     "RandAugment": _IMAGES,
     "AugMix": _IMAGES,
     "AutoContrast": _IMAGES,
-    "CenterCrop": "use a Cropping2D",
     "ContrastLimited": _IMAGES,
     "CutMix": _IMAGES,
     "Equalization": _IMAGES,
     "MaxNumBoundingBoxes": _IMAGES,
     "MixUp": _IMAGES,
     "Pipeline": "use a Sequential",
-    "Resizing": "resize images with another library first, or use UpSampling2D and pooling",
     "Solarization": _IMAGES,
     "FlaxLayer": "layers of other libraries do not run here",
     "JaxLayer": "layers of other libraries do not run here",

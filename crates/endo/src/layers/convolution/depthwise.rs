@@ -15,8 +15,9 @@ use crate::shape::{Shape, product};
 use crate::trace::Context;
 
 use super::super::Layer;
+use super::super::data_format::{ChannelsAt, DataFormat, LAST};
 use super::super::declare::{about, layer, row};
-use super::super::dense::finish;
+use super::super::dense::{activated, biased};
 use super::super::spatial::{Geometry, Padding, Sizes, refuse};
 use super::{AnyActivation, AnyRegularizer};
 
@@ -50,6 +51,8 @@ layer! {
         activation: AnyActivation [IntoActivation::into_activation] = Arc::new(Linear),
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
         activity_regularizer: Option<AnyRegularizer> [IntoRegularizer::into_regularizer] = None,
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
     }
     weights {
         /// The kernel `[sizes.., channels, depth_multiplier]`, once the layer was applied.
@@ -93,18 +96,26 @@ pub type DepthwiseConv2D = DepthwiseConv<2>;
 impl<const N: usize> Layer for DepthwiseConv<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let (channels, multiplier) = (inputs.features(), self.depth_multiplier.0);
+        let multiplier = self.depth_multiplier.0;
+        let inputs = match self.data_format.to_last(inputs, N, cx) {
+            Ok(inputs) => inputs,
+            Err(error) => return refuse(error, inputs, N, multiplier, cx),
+        };
+        let channels = inputs.features();
         let windows =
             Geometry::new(self.kernel_size, self.strides, self.dilation_rate, self.padding)
                 .windows(inputs.shape(), cx);
         let windows = match windows {
             Ok(windows) => windows,
-            Err(error) => return refuse(error, inputs, N, channels.saturating_mul(multiplier), cx),
+            Err(error) => {
+                return refuse(error, &inputs, N, channels.saturating_mul(multiplier), cx);
+            }
         };
         let sizes: Shape = self.kernel_size.0.into_iter().chain([channels, multiplier]).collect();
-        let outputs = convolve(inputs, &windows, &self.kernel.value(self, sizes, cx));
+        let outputs = convolve(&inputs, &windows, &self.kernel.value(self, sizes, cx));
         let bias = self.use_bias.then_some(&self.bias);
-        finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
+        let outputs = self.data_format.back(biased(self, outputs, bias, cx));
+        activated(outputs, &self.activation, &self.activity_regularizer, cx)
     }
 
     about! { first "depth_multiplier" }
@@ -132,6 +143,8 @@ layer! {
         activation: AnyActivation [IntoActivation::into_activation] = Arc::new(Linear),
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
         activity_regularizer: Option<AnyRegularizer> [IntoRegularizer::into_regularizer] = None,
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
     }
     weights {
         /// The kernel of each channel, `[sizes.., channels, depth_multiplier]`, once the layer was
@@ -177,12 +190,16 @@ pub type SeparableConv2D = SeparableConv<2>;
 impl<const N: usize> Layer for SeparableConv<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let inputs = match self.data_format.to_last(inputs, N, cx) {
+            Ok(inputs) => inputs,
+            Err(error) => return refuse(error, inputs, N, self.filters.0, cx),
+        };
         let windows =
             Geometry::new(self.kernel_size, self.strides, self.dilation_rate, self.padding)
                 .windows(inputs.shape(), cx);
         let windows = match windows {
             Ok(windows) => windows,
-            Err(error) => return refuse(error, inputs, N, self.filters.0, cx),
+            Err(error) => return refuse(error, &inputs, N, self.filters.0, cx),
         };
         let (channels, multiplier) = (inputs.features(), self.depth_multiplier.0);
         let sizes: Shape = self.kernel_size.0.into_iter().chain([channels, multiplier]).collect();
@@ -190,9 +207,10 @@ impl<const N: usize> Layer for SeparableConv<N> {
         let product = [channels.saturating_mul(multiplier), self.filters.0];
         let sizes: Shape = [1; N].into_iter().chain(product).collect();
         let pointwise = self.pointwise_kernel.value(self, sizes, cx).reshape(product);
-        let outputs = convolve(inputs, &windows, &depthwise).matmul(&pointwise);
+        let outputs = convolve(&inputs, &windows, &depthwise).matmul(&pointwise);
         let bias = self.use_bias.then_some(&self.bias);
-        finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
+        let outputs = self.data_format.back(biased(self, outputs, bias, cx));
+        activated(outputs, &self.activation, &self.activity_regularizer, cx)
     }
 
     about! { first "filters", "depth_multiplier" }

@@ -19,8 +19,9 @@ use crate::shape::{Shape, product};
 use crate::trace::Context;
 
 use super::Layer;
+use super::data_format::{ChannelsAt, DataFormat, LAST};
 use super::declare::{about, layer, row};
-use super::dense::finish;
+use super::dense::{activated, biased};
 use super::spatial::{Geometry, Padding, Sizes, refuse};
 
 pub use depthwise::*;
@@ -54,6 +55,8 @@ layer! {
         activation: AnyActivation [IntoActivation::into_activation] = Arc::new(Linear),
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
         activity_regularizer: Option<AnyRegularizer> [IntoRegularizer::into_regularizer] = None,
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
     }
     weights {
         /// The kernel `[sizes.., channels / groups, filters]`, once the layer was applied.
@@ -134,17 +137,22 @@ impl<const N: usize> Conv<N> {
 impl<const N: usize> Layer for Conv<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let inputs = match self.data_format.to_last(inputs, N, cx) {
+            Ok(inputs) => inputs,
+            Err(error) => return refuse(error, inputs, N, self.filters.0, cx),
+        };
         let windows = match self.windows(inputs.shape(), cx) {
             Ok(windows) => windows,
-            Err(error) => return refuse(error, inputs, N, self.filters.0, cx),
+            Err(error) => return refuse(error, &inputs, N, self.filters.0, cx),
         };
         let channels = inputs.features() / self.groups.0;
         let sizes: Shape =
             self.kernel_size.0.into_iter().chain([channels, self.filters.0]).collect();
         let outputs =
-            convolve(inputs, &windows, &self.kernel.value(self, sizes, cx), self.groups.0);
+            convolve(&inputs, &windows, &self.kernel.value(self, sizes, cx), self.groups.0);
         let bias = self.use_bias.then_some(&self.bias);
-        finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
+        let outputs = self.data_format.back(biased(self, outputs, bias, cx));
+        activated(outputs, &self.activation, &self.activity_regularizer, cx)
     }
 
     about! { first "filters", "groups" }

@@ -16,8 +16,9 @@ use crate::shape::{Shape, product};
 use crate::trace::Context;
 
 use super::super::Layer;
+use super::super::data_format::{ChannelsAt, DataFormat, LAST};
 use super::super::declare::{about, layer, row};
-use super::super::dense::finish;
+use super::super::dense::{activated, biased};
 use super::super::spatial::{Geometry, Padding, Sizes, check_rank, refuse};
 use super::{AnyActivation, AnyRegularizer};
 
@@ -50,6 +51,8 @@ layer! {
         activation: AnyActivation [IntoActivation::into_activation] = Arc::new(Linear),
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
         activity_regularizer: Option<AnyRegularizer> [IntoRegularizer::into_regularizer] = None,
+        /// Where the channels of inputs and outputs stand. `DataFormat::ChannelsLast` unless set.
+        data_format: ChannelsAt as DataFormat = LAST,
     }
     weights {
         /// The kernel `[sizes.., filters, channels]`, once the layer was applied.
@@ -110,17 +113,22 @@ pub type Conv3DTranspose = ConvTranspose<3>;
 impl<const N: usize> Layer for ConvTranspose<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let inputs = match self.data_format.to_last(inputs, N, cx) {
+            Ok(inputs) => inputs,
+            Err(error) => return refuse(error, inputs, N, self.filters.0, cx),
+        };
         let (windows, lengths) = match self.windows(inputs.shape(), cx) {
             Ok(found) => found,
-            Err(error) => return refuse(error, inputs, N, self.filters.0, cx),
+            Err(error) => return refuse(error, &inputs, N, self.filters.0, cx),
         };
         let channels = inputs.features();
         let sizes: Shape =
             self.kernel_size.0.into_iter().chain([self.filters.0, channels]).collect();
         let kernel = self.kernel.value(self, sizes, cx);
-        let outputs = convolve(inputs, &windows, &lengths, &kernel, self.filters.0);
+        let outputs = convolve(&inputs, &windows, &lengths, &kernel, self.filters.0);
         let bias = self.use_bias.then_some(&self.bias);
-        finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
+        let outputs = self.data_format.back(biased(self, outputs, bias, cx));
+        activated(outputs, &self.activation, &self.activity_regularizer, cx)
     }
 
     about! { first "filters", "output_padding" }
