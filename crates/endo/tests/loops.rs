@@ -420,3 +420,130 @@ fn attention_in_parts_holds_no_weights_of_all_pairs() {
     // Those of one of the samples would take 16 MB.
     assert!(arena < 4 << 20, "{arena}");
 }
+
+#[test]
+fn what_was_read_before_a_loop_stays_what_it_was() {
+    let run = |eager: bool| {
+        let v = Variable::new("v", 1.0_f32);
+        let mut f = Function::new(|[x], cx| {
+            let start = cx.read(&v);
+            let scaled = &start * 10.0;
+            let options = ScanOptions::new().steps(3);
+            let first = x.zeros_like();
+            let (sum, seen) = cx.scan_with(&options, first, &(), |sum: Tensor, (): (), cx| {
+                cx.assign_add(&v, cx.constant(1.0_f32));
+                (sum + &scaled + &start, cx.read(&v))
+            });
+            [sum, seen, cx.read(&v)]
+        })
+        .run_eagerly(eager);
+        let outputs = f.run([&0.0_f32.into()]).unwrap().to_vec();
+        (outputs, v.value())
+    };
+    let (outputs, value) = run(false);
+    assert_eq!(outputs[0], Array::from(33.0_f32));
+    assert_eq!(outputs[1], Array::from([2.0_f32, 3.0, 4.0]));
+    assert_eq!([outputs[2].get(0), value.get(0)], [4.0, 4.0]);
+    assert_eq!(run(true), (outputs, value));
+}
+
+#[test]
+fn a_gradient_with_respect_to_what_steps_assign_is_refused() {
+    let v = Variable::new("v", 1.0_f32);
+    let mut f = Function::new(|[x], cx| {
+        let (sum, ()) = cx.scan(x.sum() * 0.0, &x, |sum: Tensor, x: Tensor, cx| {
+            let next = sum + x * cx.read(&v);
+            cx.assign_add(&v, cx.constant(1.0_f32));
+            (next, ())
+        });
+        [cx.gradients(&sum, [&v]).into_tensors().remove(0).unwrap_or(sum)]
+    });
+    let error = f.run([&[1.0_f32, 2.0].into()]).unwrap_err();
+    assert_eq!(
+        error.message(),
+        "the gradient with respect to `v`, which the steps of a loop assign"
+    );
+}
+
+#[test]
+fn random_numbers_of_a_step_within_a_step_are_its_own() {
+    let mut f = Function::new(|[x], cx| {
+        [cx.map(&x, |row: Tensor, cx| {
+            cx.map(&row, |x: Tensor, cx| x + cx.random().uniform([2], 0.0, 1.0))
+        })]
+    });
+    let [draws] = f.run([&Array::zeros([3, 3], DType::F32)]).unwrap().clone();
+    let mut pairs: Vec<[u64; 2]> =
+        (0..9).map(|i| [draws.get(2 * i).to_bits(), draws.get(2 * i + 1).to_bits()]).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    assert_eq!(pairs.len(), 9);
+}
+
+#[test]
+fn a_term_given_to_a_model_from_outside_counts_once() {
+    let weight = Variable::new("w", 3.0_f32);
+    let (net, own) = (Dense::new(2), weight.clone());
+    let mut inner = Model::new(net);
+    inner.add_loss("size", move |cx: &mut Context| cx.read(&own).square());
+    let mut f = Function::new(|[x], cx| {
+        let first = x.slice(0, 0..1).reshape([1, 2]);
+        let (last, ()) =
+            cx.scan(first, &x, |h: Tensor, x: Tensor, cx| (inner.apply(&(h + x), cx).tanh(), ()));
+        let term = cx.losses().remove(0);
+        [last, term]
+    });
+    let [_, term] = f.run([&wave(&[5, 1, 2], 0.7)]).unwrap().clone();
+    assert_eq!(term, Array::from(9.0_f32));
+}
+
+#[test]
+fn what_no_step_is_given_does_not_count() {
+    let mut f = Function::new(|[x, kernel, count], cx| {
+        let options = ScanOptions::new().count(&count);
+        let first = x.slice(0, 0..1).reshape([2, 3]).zeros_like();
+        let step = |h: Tensor, x: Tensor, _: &mut Context| ((h + x.matmul(&kernel)).tanh(), ());
+        let (last, ()) = cx.scan_with(&options, first, &x, step);
+        [cx.gradients(&last.sum(), [&kernel]).into_tensors().remove(0).unwrap()]
+    });
+    let x = Array::from_fn([4, 2, 3], |i| if i < 12 { 0.1 * i as f32 } else { f32::NAN });
+    let [gradient] = f.run([&x, &wave(&[3, 3], 0.5), &2_i32.into()]).unwrap();
+    assert!(gradient.is_finite(), "{gradient:?}");
+}
+
+#[test]
+fn mistakes_in_steps_are_errors_also_where_gradients_are_asked_for() {
+    let mut f = Function::new(|[x], cx| {
+        let first = vec![x.slice(0, 0..1).sum()];
+        let (last, ()) =
+            cx.scan(first, &x, |h: Vec<Tensor>, x: Tensor, _| (vec![&h[0] * &x, x], ()));
+        [cx.gradients(&last[0], [&x]).into_tensors().remove(0).unwrap_or_else(|| x.clone())]
+    });
+    let error = f.run([&[1.0_f32, 2.0].into()]).unwrap_err();
+    assert_eq!(error.message(), "a step of a loop is given 1 states and makes 2");
+    let (weight, sgd) = (Variable::new("w", 1.0_f32), Sgd::new(0.1));
+    let mut f = Function::new(|[x], cx| {
+        let step = |sum: Tensor, x: Tensor, cx: &mut Context| {
+            let loss = (x * cx.read(&weight)).square();
+            let gradients = cx.gradients(&loss, [&weight]);
+            sgd.apply(&gradients, cx);
+            (sum + loss, ())
+        };
+        [cx.scan(x.sum() * 0.0, &x, step).0]
+    });
+    let error = f.run([&[1.0_f32, 2.0].into()]).unwrap_err();
+    assert!(error.message().starts_with("a step of a loop demands that a value be finite"));
+    let long = ScanOptions::new().steps(1 << 40);
+    let mut f =
+        Function::new(|[x], cx| [cx.scan_with(&long, x, &(), |x: Tensor, (), _| (x, ())).0]);
+    let error = f.run([&1.0_f32.into()]).unwrap_err();
+    assert_eq!(error.message(), "`scan` has fewer than 2147483647 steps, got 1099511627776");
+}
+
+#[test]
+fn attention_of_no_samples_has_none() {
+    let layer = Attention::new();
+    let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+    let [y] = f.run([&Array::zeros([0, 4, 8], DType::F32)]).unwrap();
+    assert_eq!(y.shape().sizes(), [0, 4, 8]);
+}

@@ -248,7 +248,11 @@ impl Walk<'_> {
     /// What all steps compute at a node.
     #[track_caller]
     fn of_steps(&self, value: &Tensor, second: &mut Second) -> OfSteps {
-        if self.is_first(value.id()) {
+        // Steps that are not done have elements of sequences too, whatever these are.
+        let place = self.parameters.iter().position(|&known| known == value.id());
+        let is_sequence = place.is_some_and(|place| place > self.scan.states);
+        let all_done = !self.scan.counted && !self.scan.conditional;
+        if self.is_first(value.id()) && (all_done || !is_sequence) {
             OfSteps::First(self.saved(value.id()))
         } else {
             OfSteps::Second(second.stack(value))

@@ -42,10 +42,10 @@ struct Worker {
     own: Memory,
 }
 
-/// Workers of which each thread uses its own.
+/// Workers of which each thread uses its own: there are as many as threads run.
 struct Workers(*mut Worker);
 
-// SAFETY: as above.
+// SAFETY: no two threads use one of them.
 unsafe impl Sync for Workers {}
 
 impl Workers {
@@ -70,7 +70,7 @@ unsafe impl Sync for State {}
 impl State {
     /// The second place.
     fn other(&self) -> *mut u8 {
-        // SAFETY: as above.
+        // SAFETY: only one step at a time is run of loops that have states.
         unsafe { (*self.other.get()).bytes_mut().as_mut_ptr() }
     }
 }
@@ -205,6 +205,7 @@ impl Scan {
     unsafe fn share(&mut self, run: &Run, steps: usize) -> Result<usize, Failure> {
         let workers = Workers(self.workers.as_mut_ptr());
         let failed = Mutex::new(None);
+        debug_assert!(run.threads <= self.workers.len(), "a worker for each thread");
         let this = &*self;
         run.share(steps, |thread, position| {
             // SAFETY: each thread has a worker of its own, and steps write apart.

@@ -107,7 +107,7 @@ impl Scan {
         }
     }
 
-    /// The shape and type of a part, given those of what a step makes for it.
+    /// The shape of a part, given that of what a step makes for it.
     pub fn part_shape(&self, part: usize, of_step: &Shape) -> Shape {
         if self.is_stacked(part) {
             std::iter::once(self.steps).chain(of_step.iter().copied()).collect()
@@ -244,7 +244,7 @@ impl Graph {
     }
 }
 
-/// The shape and type of what a loop's node has itself: its values are its parts.
+/// The shape and type of a loop's node, which stand for nothing: its parts have the values.
 pub fn scan_form() -> (Shape, DType) {
     ([0].into(), DType::F32)
 }

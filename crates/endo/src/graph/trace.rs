@@ -52,6 +52,10 @@ struct TraceState {
     eager: Option<Eager>,
     /// Whether loops are traced step by step.
     unrolls: bool,
+    /// What the steps of the loops that are traced have read of variables, outermost loop first.
+    loop_reads: Vec<Vec<loops::LoopRead>>,
+    /// The variables that steps of loops assign, by their ids.
+    assigned_by_steps: Vec<u64>,
 }
 
 /// A value that stands for a variable's own.
@@ -99,6 +103,8 @@ impl Trace {
             beside: Vec::new(),
             stand_ins: Vec::new(),
             unrolls: eager.is_some(),
+            loop_reads: Vec::new(),
+            assigned_by_steps: Vec::new(),
             eager,
         };
         Rc::new(Self { state: RefCell::new(state) })
@@ -207,6 +213,11 @@ impl Trace {
     /// The value of a variable: what it has when the run starts, or what it was last assigned in
     /// this trace.
     pub fn read(self: &Rc<Self>, variable: &Variable, site: Site) -> Tensor {
+        let value = self.current_value(variable, site);
+        self.read_by_step(variable, value, site)
+    }
+
+    fn current_value(self: &Rc<Self>, variable: &Variable, site: Site) -> Tensor {
         if let Some(current) = self.state.borrow().current.get(&variable.id()) {
             return current.value.clone();
         }

@@ -102,12 +102,14 @@ impl RandomState {
     /// The same place at a step of a loop, whose position is `i32[]`.
     #[track_caller]
     pub(crate) fn at_step(mut self, position: &Tensor) -> Self {
-        // Odd, and far from small multiples of itself: 2^32 over the golden ratio.
+        // Odd, and far from small multiples of themselves: 2^32 over the golden ratio, and a factor
+        // by which a step within a step is none of the steps around it.
         const STRIDE: i32 = 0x9E37_79B9_u32 as i32;
+        const MIX: i32 = 0x85EB_CA6B_u32 as i32;
         let site = Site::caller();
         let number = |number: i32| self.counter.trace().constant(Array::from([number]), site);
         let moved = (position.reshape([1]) + number(1)) * number(STRIDE);
-        let seed = self.counter.slice(0, 0..1) + moved;
+        let seed = self.counter.slice(0, 0..1) * number(MIX) + moved;
         self.counter = Tensor::concatenate(&[seed, self.counter.slice(0, 1..)], 0);
         self
     }

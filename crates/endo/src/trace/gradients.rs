@@ -6,6 +6,7 @@
 use std::ops::Add;
 
 use crate::autodiff;
+use crate::error::ErrorKind;
 use crate::graph::Tensor;
 use crate::site::Site;
 use crate::variable::Variable;
@@ -261,6 +262,19 @@ impl Context {
     ) -> Vec<Option<Tensor>> {
         let values: Vec<Vec<Tensor>> =
             targets.iter().map(|target| self.values_of_target(target)).collect();
+        for target in targets {
+            if let Target::Variable(variable) = target
+                && self.trace().is_assigned_by_steps(variable)
+            {
+                let message = format!(
+                    "the gradient with respect to `{}`, which the steps of a loop assign",
+                    variable.name()
+                );
+                let help = "let its value go from step to step as a state of the loop, and assign \
+                    it after the loop";
+                self.trace().refuse(ErrorKind::Usage, message, help, site);
+            }
+        }
         let tensors: Vec<Tensor> = values.concat();
         let used: Vec<&Tensor> = tensors.iter().chain([value]).collect();
         let mut shares = match self.trace().stranger(&used) {

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Body, Scan, Tensor, Tree};
 use crate::shape::Shape;
 use crate::site::Site;
+use crate::variable::Variable;
 
 use super::record::{Carried, Change};
 use super::{Context, Mark};
@@ -331,7 +332,9 @@ impl Context {
         let elements: Vec<Tensor> =
             xs.tensors().into_iter().map(|x| given(x, x.shape().without(&[0]))).collect();
         let (mark, visits) = (self.mark(), self.visits().len());
+        let checks = trace.check_count();
         let around = self.begin_steps();
+        trace.begin_loop();
         self.positions.push(position.clone());
         self.carried.push(Vec::new());
         let (made, changed) = self.collect_assigned(|cx| {
@@ -341,18 +344,26 @@ impl Context {
         self.positions.pop();
         let carried = self.carried.pop().unwrap_or_default();
         self.end_steps(around);
-        self.check_states(&first, &made.next, site);
-        // Variables that a step assigns are states too: their values before the loop are what the
-        // first step is given, and what others read.
+        if trace.check_count() > checks {
+            let message = "a step of a loop demands that a value be finite, as optimizers do";
+            let help = "apply the optimizer after the loop, to gradients of what the loop returns";
+            trace.refuse(ErrorKind::Usage, message.to_string(), help, site);
+        }
+        let mut next: Vec<Tensor> = if self.check_states(&first, &made.next, site) {
+            made.next.tensors().into_iter().cloned().collect()
+        } else {
+            states.clone()
+        };
         let mut all_first: Vec<Tensor> = first.tensors().into_iter().cloned().collect();
         let mut given = vec![position];
         given.extend(states);
-        let mut next: Vec<Tensor> = made.next.tensors().into_iter().cloned().collect();
         let own = next.len();
-        for Change { variable, before } in &changed {
-            all_first.push(before.clone());
-            given.push(before.clone());
-            next.push(self.read(variable));
+        // Variables that a step assigns are states too.
+        next.extend(changed.iter().map(|change| self.read(&change.variable)));
+        let assigned: Vec<&Variable> = changed.iter().map(|change| &change.variable).collect();
+        for [before, read] in trace.end_loop(&assigned) {
+            all_first.push(before);
+            given.push(read);
         }
         for Carried { first, given: before, next: after, .. } in &carried {
             all_first.push(first.clone());
@@ -391,6 +402,7 @@ impl Context {
         for (index, Change { variable, .. }) in changed.iter().enumerate() {
             self.assign_at(variable, &part(own + index), site);
         }
+        let failed = trace.error().is_some();
         let last: Vec<Tensor> = (0..own).map(part).collect();
         self.last_carried = (own + changed.len()..next.len()).map(part).collect();
         let stacked: Vec<Tensor> = (next.len()..next.len() + gives.len()).map(part).collect();
@@ -398,7 +410,7 @@ impl Context {
             (0..added.len()).map(|index| part(next.len() + gives.len() + index)).collect();
         let done = trace.part(&scan, 0, site);
         self.replace_added(mark, &added, &done);
-        if whole.steps == Scan::UNBOUNDED {
+        if failed || whole.steps == Scan::UNBOUNDED {
             self.drop_visits(visits);
         } else {
             self.stack_visits(visits, &scan);
@@ -406,14 +418,15 @@ impl Context {
         (structure(&last), structure(&stacked))
     }
 
-    /// Records an error unless the next states are as large as those before, and of their types.
-    pub(super) fn check_states<S: Tree>(&self, before: &S, after: &S, site: Site) {
+    /// Whether the next states are as large as those before, and of their types; an error is
+    /// recorded if they are not.
+    pub(super) fn check_states<S: Tree>(&self, before: &S, after: &S, site: Site) -> bool {
         let (before, after) = (before.tensors(), after.tensors());
         let form = |x: &Tensor| format!("{}{}", x.dtype(), x.shape());
         let differs =
             |(a, b): &(&&Tensor, &&Tensor)| (a.shape(), a.dtype()) != (b.shape(), b.dtype());
         let message = if before.len() == after.len() {
-            let Some((a, b)) = before.iter().zip(&after).find(differs) else { return };
+            let Some((a, b)) = before.iter().zip(&after).find(differs) else { return true };
             format!("a state of a loop is {} before a step and {} after it", form(a), form(b))
         } else {
             format!("a step of a loop is given {} states and makes {}", before.len(), after.len())
@@ -421,11 +434,20 @@ impl Context {
         let help = "states keep their number, shapes and types from step to step: reshape or cast \
             the first ones, or the next ones";
         self.trace().refuse(ErrorKind::Shape, message, help, site);
+        false
+    }
+
+    /// The places of the loss terms since a mark that count in each step. Terms that a model was
+    /// given from outside count once.
+    fn terms_of_steps(&self, mark: Mark) -> Vec<usize> {
+        let once = |place: &usize| self.added_once.iter().any(|(_, known)| known == place);
+        (mark.losses..self.losses.len()).filter(|place| !once(place)).collect()
     }
 
     /// The values of the loss terms and metrics since a mark.
     fn added_since(&self, mark: Mark) -> Vec<Tensor> {
-        let terms = self.losses[mark.losses..].iter().map(|term| term.value.clone());
+        let places = self.terms_of_steps(mark);
+        let terms = places.into_iter().map(|place| self.losses[place].value.clone());
         terms
             .chain(self.metrics[mark.metrics..].iter().map(|metric| metric.value.clone()))
             .collect()
@@ -436,8 +458,8 @@ impl Context {
     #[track_caller]
     fn replace_added(&mut self, mark: Mark, stacked: &[Tensor], done: &Tensor) {
         let mut sums = stacked.iter().map(|values| values.sum_axes([0]));
-        for (term, sum) in self.losses[mark.losses..].iter_mut().zip(&mut sums) {
-            term.value = sum;
+        for (place, sum) in self.terms_of_steps(mark).into_iter().zip(&mut sums) {
+            self.losses[place].value = sum;
         }
         for (metric, sum) in self.metrics[mark.metrics..].iter_mut().zip(sums) {
             metric.value = &sum / done.maximum(1).cast(sum.dtype());
@@ -474,6 +496,11 @@ fn steps(options: &ScanOptions, xs: &[&Tensor]) -> Result<usize> {
             format!("the count of `scan` is one i32, got {}{}", count.dtype(), count.shape());
         let help = "reduce it to one number and cast it to `DType::I32`";
         return Err(Error::new(ErrorKind::DType, message).help(help));
+    }
+    if let Some(steps) = options.steps.filter(|&steps| steps >= Scan::UNBOUNDED) {
+        let message = format!("`scan` has fewer than {} steps, got {steps}", Scan::UNBOUNDED);
+        let help = "a loop that ends by a condition is a `while_loop`";
+        return Err(Error::new(ErrorKind::Argument, message).help(help));
     }
     let mut all = options.steps.iter().chain(&sizes);
     match all.next() {

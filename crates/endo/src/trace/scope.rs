@@ -83,6 +83,17 @@ impl Scopes {
         }
     }
 
+    /// How often each layer was called so far.
+    pub fn calls(&self) -> HashMap<String, usize> {
+        self.calls.clone()
+    }
+
+    /// Takes layers to have been called as often as this says: each step of a loop calls them as
+    /// the first one does.
+    pub fn set_calls(&mut self, calls: HashMap<String, usize>) {
+        self.calls = calls;
+    }
+
     pub fn push(&mut self, frame: Frame) {
         self.frames.push(frame);
     }

@@ -34,7 +34,8 @@ impl Context {
             let message = "a loop without a largest number of steps cannot be traced step by step";
             let help = "say how many steps there are at most: `maximum_iterations`";
             self.trace().refuse(ErrorKind::Usage, message.to_string(), help, site);
-            return (first, structure(&vec![self.constant(0.0_f32); 64]));
+            // Only loops that give nothing have no largest number of steps.
+            return (first, structure(&[]));
         }
         let element = |x: &Tensor, at: usize| {
             let rest = x.shape().without(&[0]);
@@ -44,10 +45,11 @@ impl Context {
             x.slice(0, at..at + 1).reshape(rest)
         };
         let (around, draws) = (self.begin_steps(), self.draws());
+        let calls = self.scopes.calls();
         let mut states: Vec<Tensor> = first.tensors().into_iter().cloned().collect();
         let mut goes_on: Option<Tensor> = None;
         let mut gives: Vec<Vec<Tensor>> = Vec::new();
-        let mut metrics = Vec::new();
+        let mut metrics: Vec<Vec<MetricTerm>> = Vec::new();
         let mark = self.mark();
         self.carried.push(Vec::new());
         // What a loop without steps would give is as large as what one step gives.
@@ -55,12 +57,15 @@ impl Context {
             let at = if whole.reverse { steps.max(1) - 1 - index } else { index };
             let elements: Vec<Tensor> = xs.tensors().into_iter().map(|x| element(x, at)).collect();
             self.set_draws(draws);
+            self.scopes.set_calls(calls.clone());
             self.positions.push(trace.constant(Array::scalar(at as i32), site));
-            let (made, changed) =
+            let (mut made, changed) =
                 self.collect_assigned(|cx| step(structure(&states), structure(&elements), cx));
             self.positions.pop();
             metrics.push(self.metrics.split_off(mark.metrics));
-            self.check_states(&structure::<S>(&states), &made.next, site);
+            if !self.check_states(&structure::<S>(&states), &made.next, site) {
+                made.next = structure(&states);
+            }
             let holds = if steps == 0 {
                 Some(trace.constant(Array::scalar(false), site))
             } else {
@@ -105,6 +110,9 @@ impl Context {
         if steps == 0 {
             for term in &mut self.losses[mark.losses..] {
                 term.value = term.value.zeros_like();
+            }
+            for metric in metrics.iter_mut().flatten() {
+                metric.value = metric.value.zeros_like();
             }
         }
         self.put_mean_metrics(metrics);

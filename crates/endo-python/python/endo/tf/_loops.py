@@ -36,7 +36,7 @@ def while_loop(
         None if maximum_iterations is None else int(maximum_iterations),
     )
     made = pack(first, last)
-    return made[0] if is_one else type(loop_vars)(made)
+    return made[0] if is_one else pack(loop_vars, flatten(made))
 
 
 def scan(
@@ -94,6 +94,10 @@ def map_fn(
         return flatten(made)
 
     made = _native.scan(step, [], _tensors(flatten(elems)))
+    wanted = fn_output_signature if fn_output_signature is not None else dtype
+    if wanted is not None:
+        types = [getattr(one, "dtype", one) for one in flatten(wanted)]
+        made = [_native.cast(value, of) for value, of in zip(made, types)]
     return pack(structure, made)
 
 

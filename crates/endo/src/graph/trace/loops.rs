@@ -8,12 +8,83 @@ use std::sync::Arc;
 use crate::dtype::DType;
 use crate::shape::Shape;
 use crate::site::Site;
+use crate::variable::Variable;
 
 use super::super::scan::{self, Body, Scan};
-use super::super::{NodeId, Op, Tensor};
+use super::super::{NodeId, Op, Rule, Tensor};
 use super::Trace;
 
+/// What a variable is to the steps of a loop.
+pub(super) struct LoopRead {
+    variable: Variable,
+    /// Its value before the loop.
+    before: Tensor,
+    /// What steps read: the same, or where a step assigns it what the step before has.
+    given: Tensor,
+}
+
 impl Trace {
+    /// Begins the steps of a loop, which read variables at nodes of their own.
+    pub(crate) fn begin_loop(&self) {
+        self.state.borrow_mut().loop_reads.push(Vec::new());
+    }
+
+    /// Ends the steps of a loop: variables have the values from before it again, but for those that
+    /// it assigned. Returns for each of these its value before, and what steps read.
+    pub(crate) fn end_loop(&self, assigned: &[&Variable]) -> Vec<[Tensor; 2]> {
+        let mut state = self.state.borrow_mut();
+        let reads = state.loop_reads.pop().unwrap_or_default();
+        for read in &reads {
+            if !assigned.contains(&&read.variable)
+                && let Some(current) = state.current.get_mut(&read.variable.id())
+            {
+                current.value = read.before.clone();
+            }
+        }
+        state.assigned_by_steps.extend(assigned.iter().map(|variable| variable.id()));
+        let of = |variable: &&Variable| {
+            let read = reads.iter().find(|read| read.variable == **variable);
+            read.map(|read| [read.before.clone(), read.given.clone()])
+        };
+        assigned.iter().filter_map(of).collect()
+    }
+
+    /// Whether steps of a loop assign a variable, so that it has more values than the trace has
+    /// nodes for.
+    pub(crate) fn is_assigned_by_steps(&self, variable: &Variable) -> bool {
+        self.state.borrow().assigned_by_steps.contains(&variable.id())
+    }
+
+    /// The value of a variable as a step of the innermost loop reads it first.
+    pub(super) fn read_by_step(
+        self: &Rc<Self>,
+        variable: &Variable,
+        before: Tensor,
+        site: Site,
+    ) -> Tensor {
+        let is_known = match self.state.borrow().loop_reads.last() {
+            None => true,
+            Some(reads) => reads.iter().any(|read| read.variable == *variable),
+        };
+        if is_known {
+            return before;
+        }
+        let gradient = Box::new(|dy: &Tensor| vec![Some(dy.clone())]);
+        #[allow(clippy::arc_with_non_send_sync)]
+        let op = Op::Identity(Arc::new(Rule { name: "read_by_step", gradient }));
+        let (shape, dtype) = (before.shape().clone(), before.dtype());
+        let given = self.push(op, &[&before, &before], shape, dtype, site);
+        let mut state = self.state.borrow_mut();
+        if let Some(current) = state.current.get_mut(&variable.id()) {
+            current.value = given.clone();
+        }
+        let read = LoopRead { variable: variable.clone(), before, given: given.clone() };
+        if let Some(reads) = state.loop_reads.last_mut() {
+            reads.push(read);
+        }
+        given
+    }
+
     /// Whether loops are traced step by step, as in eager mode.
     pub fn unrolls(&self) -> bool {
         self.state.borrow().unrolls
@@ -90,7 +161,9 @@ impl Trace {
     /// to what it gives if it is not among that.
     pub(crate) fn stacked(self: &Rc<Self>, scan: NodeId, node: NodeId, site: Site) -> Tensor {
         let mut known = self.node(scan);
-        let Op::Scan(old) = &known.op else { unreachable!("asked of a loop") };
+        let Op::Scan(old) = &known.op else {
+            return Tensor::new(self.clone(), scan, known.shape, known.dtype); // one that failed
+        };
         let Body::Traced { parameters, results } = &old.body else {
             unreachable!("traced with its loop")
         };

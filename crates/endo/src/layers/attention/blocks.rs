@@ -44,11 +44,11 @@ pub(super) fn in_blocks(
     // Node by node the parts are the same where random numbers depend on them. What is traced
     // without loops is saved, for any number of samples.
     let trace = cx.trace();
-    if trace.unrolls() && !(trace.is_eager() && drops) {
+    if trace.unrolls() && !drops {
         return f(all, cx);
     }
     let samples = part(batch, PAIRS / of_sample.max(1), 1);
-    if samples == batch && of_sample <= 2 * PAIRS {
+    if batch == 0 || samples == batch && of_sample <= 2 * PAIRS {
         return f(all, cx);
     }
     let parts = batch / samples;

@@ -118,7 +118,7 @@ impl<S: Score, O> ScoredAttention<S, O> {
                 let [means, _] = self.means(of, cx);
                 means
             };
-            (in_blocks(all, 1, self.dropout.rate > 0.0, cx, &means), None)
+            (in_blocks(all, 1, cx.training() && self.dropout.rate > 0.0, cx, &means), None)
         };
         if let Some(mask) = cx.mask(parts.query) {
             outputs = mask.expand_dims(-1).where_(&outputs, 0.0);

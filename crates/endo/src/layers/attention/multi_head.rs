@@ -247,7 +247,7 @@ impl<H: Heads, O> HeadsAttention<H, O> {
                 let [means, _] = self.means(of, cx);
                 means
             };
-            (in_blocks(all, heads, self.dropout.rate > 0.0, cx, &means), None)
+            (in_blocks(all, heads, cx.training() && self.dropout.rate > 0.0, cx, &means), None)
         };
         let features = output_shape.unwrap_or(parts.query.features());
         let kernel = self.kernels[OUTPUT].value(self, [heads, value_dim, features], cx);
