@@ -1,6 +1,11 @@
 //! Loops over steps, `scan` and `while_loop`, compute what the same steps one after the other do:
 //! values, gradients of any order, terms, metrics, random numbers and assignments.
 
+#[path = "loops/attention.rs"]
+mod attention;
+#[path = "loops/mistakes.rs"]
+mod mistakes;
+
 use endo::prelude::*;
 
 /// Runs a closure as a plan and step by step, and demands the same numbers.
@@ -31,7 +36,8 @@ fn wave(shape: &[usize], pace: f64) -> Array {
 fn sums_of_all_before_and_their_gradient() {
     let x = Array::from([[1.0_f32, 2.0], [3.0, 4.0], [5.0, 6.0]]);
     for reverse in [false, true] {
-        let [last, sums, gradient] = both(&[x.clone()], move |inputs, cx| {
+        let x = [x.clone()];
+        let [last, sums, gradient] = both(&x, move |inputs, cx| {
             let x = &inputs[0];
             let first = x.slice(0, 0..1).reshape([2]).zeros_like();
             let options = ScanOptions::new().reverse(reverse);
@@ -295,39 +301,6 @@ fn threads_make_no_difference() {
 }
 
 #[test]
-fn what_does_not_fit_is_an_error_with_the_line() {
-    let message = |f: fn(&Tensor, &mut Context) -> Tensor| {
-        let mut f = Function::new(move |[x], cx| [f(&x, cx)]);
-        let error = f.run([&[[1.0_f32, 2.0], [3.0, 4.0]].into()]).unwrap_err();
-        assert!(error.to_string().contains("loops.rs"), "{error}");
-        error.message().to_string()
-    };
-    let grown = message(|x, cx| {
-        cx.scan(cx.constant(0.0_f32), x, |sum: Tensor, x: Tensor, _| (sum + x, ())).0
-    });
-    assert_eq!(grown, "a state of a loop is f32[] before a step and f32[2] after it");
-    let unequal = message(|x, cx| {
-        let xs = (x.clone(), x.reshape([4, 1]));
-        cx.scan(cx.constant(0.0_f32), &xs, |sum: Tensor, _: (Tensor, Tensor), _| (sum, ())).0
-    });
-    assert_eq!(unequal, "`scan` has sequences of shapes [2, 2] and [4, 1]");
-    let open = message(|x, cx| cx.scan(x.sum(), &(), |sum: Tensor, (): (), _| (sum, ())).0);
-    assert_eq!(open, "`scan` has no sequences, and nothing says how many steps there are");
-    let leaked = message(|x, cx| {
-        let mut inner = None;
-        cx.scan(x.sum(), x, |sum: Tensor, x: Tensor, _| {
-            inner = Some(&sum + x.sum());
-            (sum, ())
-        });
-        inner.unwrap() + 1.0
-    });
-    assert_eq!(leaked, "what a step of a loop computes is used outside of the loop");
-    let vector =
-        message(|x, cx| cx.while_loop(x.clone(), Some(3), |x, _| x.greater(0.0), |x, _| x - 1.0));
-    assert_eq!(vector, "the condition of `while_loop` is one truth value, got bool[2, 2]");
-}
-
-#[test]
 fn ten_thousand_steps_are_one_step_of_the_plan() {
     let mut f = Function::new(|[x], cx| {
         let first = cx.constant([0.0_f32, 0.0]);
@@ -339,86 +312,6 @@ fn ten_thousand_steps_are_one_step_of_the_plan() {
     assert!(gradient.get(19_999) > 0.1 && gradient.get(0).abs() < 1e-9);
     let plan = f.program([&x]).unwrap().plan().to_string();
     assert!(plan.lines().count() < 60, "{plan}");
-}
-
-/// What attention computes and its gradients, with the weights among its outputs or without.
-fn attended(
-    layer: impl Fn(&([Tensor; 2], Tensor), &mut Context) -> Tensor,
-    eager: bool,
-) -> Vec<Array> {
-    let mut f = Function::new(|[x, values, mask], cx| {
-        let y = layer(&([x.clone(), values.clone()], mask.greater(0.3)), cx);
-        let loss = (y.square() * (1.0 + &y)).sum();
-        let gradients = cx.gradients(&loss, [&x, &values]).into_tensors();
-        let [of_x, of_values] = gradients.try_into().expect("two gradients");
-        [y, of_x.unwrap(), of_values.unwrap()]
-    })
-    .run_eagerly(eager);
-    let mask = Array::from_fn([3, 96, 240], |i| ((i * 7919) % 97) as f32 / 97.0);
-    f.run([&wave(&[3, 96, 12], 0.7), &wave(&[3, 240, 12], 1.1), &mask]).unwrap().to_vec()
-}
-
-fn close(a: &[Array], b: &[Array]) {
-    for (a, b) in a.iter().zip(b) {
-        assert_eq!(a.shape(), b.shape());
-        for i in 0..a.len() {
-            assert!(
-                (a.get(i) - b.get(i)).abs() <= 2e-5 * (1.0 + b.get(i).abs()),
-                "{i}: {a:?} {b:?}"
-            );
-        }
-    }
-}
-
-#[test]
-fn attention_in_parts_is_attention_at_once() {
-    let heads = || MultiHeadAttention::new(4, 5).value_dim(3);
-    let (parts, whole) = (heads(), heads().return_attention_scores());
-    // The weights of both are those of the first.
-    let run = attended(|x, cx| parts.apply(x, cx), false);
-    let again = attended(|x, cx| parts.apply(x, cx), false);
-    assert_eq!(run, again);
-    attended(
-        |x, cx| {
-            let (y, _): (Tensor, Tensor) = whole.apply(x, cx);
-            y
-        },
-        false,
-    );
-    for (from, to) in parts.kernels().iter().zip(whole.kernels()) {
-        to.unwrap().set(&from.unwrap().value()).unwrap();
-    }
-    close(
-        &run,
-        &attended(
-            |x, cx| {
-                let (y, _): (Tensor, Tensor) = whole.apply(x, cx);
-                y
-            },
-            false,
-        ),
-    );
-    close(&run, &attended(|x, cx| parts.apply(x, cx), true));
-    let grouped = GroupQueryAttention::new(4, 6, 2).use_causal_mask(true);
-    let planned = attended(|x, cx| grouped.apply(x, cx), false);
-    close(&planned, &attended(|x, cx| grouped.apply(x, cx), true));
-    let scored = Attention::new().use_scale(true).dropout(0.4);
-    let planned = attended(|x, cx| scored.apply(x, cx), false);
-    close(&planned, &attended(|x, cx| scored.apply(x, cx), true));
-}
-
-#[test]
-fn attention_in_parts_holds_no_weights_of_all_pairs() {
-    let layer = MultiHeadAttention::new(4, 8);
-    let mut f = Function::new(|[x], cx| {
-        let y: Tensor = layer.apply(&x, cx);
-        [cx.gradients(&y.square().sum(), [&x]).into_tensors().remove(0).unwrap()]
-    });
-    let x = wave(&[2, 1024, 16], 0.7);
-    f.run([&x]).unwrap();
-    let arena = f.program([&x]).unwrap().plan().arena_bytes();
-    // Those of one of the samples would take 16 MB.
-    assert!(arena < 4 << 20, "{arena}");
 }
 
 #[test]
@@ -509,41 +402,4 @@ fn what_no_step_is_given_does_not_count() {
     let x = Array::from_fn([4, 2, 3], |i| if i < 12 { 0.1 * i as f32 } else { f32::NAN });
     let [gradient] = f.run([&x, &wave(&[3, 3], 0.5), &2_i32.into()]).unwrap();
     assert!(gradient.is_finite(), "{gradient:?}");
-}
-
-#[test]
-fn mistakes_in_steps_are_errors_also_where_gradients_are_asked_for() {
-    let mut f = Function::new(|[x], cx| {
-        let first = vec![x.slice(0, 0..1).sum()];
-        let (last, ()) =
-            cx.scan(first, &x, |h: Vec<Tensor>, x: Tensor, _| (vec![&h[0] * &x, x], ()));
-        [cx.gradients(&last[0], [&x]).into_tensors().remove(0).unwrap_or_else(|| x.clone())]
-    });
-    let error = f.run([&[1.0_f32, 2.0].into()]).unwrap_err();
-    assert_eq!(error.message(), "a step of a loop is given 1 states and makes 2");
-    let (weight, sgd) = (Variable::new("w", 1.0_f32), Sgd::new(0.1));
-    let mut f = Function::new(|[x], cx| {
-        let step = |sum: Tensor, x: Tensor, cx: &mut Context| {
-            let loss = (x * cx.read(&weight)).square();
-            let gradients = cx.gradients(&loss, [&weight]);
-            sgd.apply(&gradients, cx);
-            (sum + loss, ())
-        };
-        [cx.scan(x.sum() * 0.0, &x, step).0]
-    });
-    let error = f.run([&[1.0_f32, 2.0].into()]).unwrap_err();
-    assert!(error.message().starts_with("a step of a loop demands that a value be finite"));
-    let long = ScanOptions::new().steps(1 << 40);
-    let mut f =
-        Function::new(|[x], cx| [cx.scan_with(&long, x, &(), |x: Tensor, (), _| (x, ())).0]);
-    let error = f.run([&1.0_f32.into()]).unwrap_err();
-    assert_eq!(error.message(), "`scan` has fewer than 2147483647 steps, got 1099511627776");
-}
-
-#[test]
-fn attention_of_no_samples_has_none() {
-    let layer = Attention::new();
-    let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-    let [y] = f.run([&Array::zeros([0, 4, 8], DType::F32)]).unwrap();
-    assert_eq!(y.shape().sizes(), [0, 4, 8]);
 }

@@ -6,6 +6,7 @@
 
 mod loops;
 mod messages;
+mod stand_ins;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use crate::site::Site;
 use crate::variable::Variable;
 
 use messages::Warning;
+use stand_ins::StandIn;
 
 use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, Tensor, scan};
 
@@ -56,13 +58,6 @@ struct TraceState {
     loop_reads: Vec<Vec<loops::LoopRead>>,
     /// The variables that steps of loops assign, by their ids.
     assigned_by_steps: Vec<u64>,
-}
-
-/// A value that stands for a variable's own.
-struct StandIn {
-    variable: Variable,
-    value: Tensor,
-    is_read: bool,
 }
 
 struct CurrentValue {
@@ -239,28 +234,6 @@ impl Trace {
     pub fn read_beside(self: &Rc<Self>, variable: &Variable, site: Site) -> Tensor {
         self.state.borrow_mut().beside.push(variable.clone());
         self.stand_in(variable).unwrap_or_else(|| self.read(variable, site))
-    }
-
-    /// The value that stands for a variable's own, where one does.
-    pub(crate) fn stand_in(&self, variable: &Variable) -> Option<Tensor> {
-        let mut state = self.state.borrow_mut();
-        let known = state.stand_ins.iter_mut().rev().find(|known| known.variable == *variable)?;
-        known.is_read = true;
-        Some(known.value.clone())
-    }
-
-    /// Gives variables other values than their own, until these are taken back.
-    pub(crate) fn push_stand_ins(&self, values: Vec<(Variable, Tensor)>) {
-        let stand_in = |(variable, value)| StandIn { variable, value, is_read: false };
-        self.state.borrow_mut().stand_ins.extend(values.into_iter().map(stand_in));
-    }
-
-    /// Takes back the last `count` of them, and returns the variables whose value nothing has read.
-    pub(crate) fn pop_stand_ins(&self, count: usize) -> Vec<Variable> {
-        let mut state = self.state.borrow_mut();
-        let kept = state.stand_ins.len() - count;
-        let taken = state.stand_ins.split_off(kept);
-        taken.into_iter().filter(|known| !known.is_read).map(|known| known.variable).collect()
     }
 
     /// How many variables were read by formulas so far.

@@ -6,6 +6,7 @@
 
 pub(crate) mod attached;
 mod calls;
+mod carried;
 pub mod compute;
 mod cond;
 mod context;

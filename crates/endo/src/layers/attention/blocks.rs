@@ -103,7 +103,8 @@ fn in_parts(x: &Tensor, parts: usize) -> Tensor {
 /// The largest divisor of a number up to a limit; the number itself if that would be less than
 /// `least`.
 fn part(number: usize, limit: usize, least: usize) -> usize {
-    let divisor = (1..=limit.clamp(1, number.max(1))).rev().find(|size| number % size == 0);
+    let divisor =
+        (1..=limit.clamp(1, number.max(1))).rev().find(|&size| number.is_multiple_of(size));
     divisor.filter(|&size| size >= least).unwrap_or(number)
 }
 
