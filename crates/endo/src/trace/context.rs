@@ -294,7 +294,7 @@ impl Context {
         self.draws
     }
 
-    /// Lets the next sources be those after so many: each step of a loop has the same.
+    /// Goes back to an earlier number of sources, so that each step of a loop draws from the same.
     pub(super) fn set_draws(&mut self, draws: u32) {
         self.draws = draws;
     }
