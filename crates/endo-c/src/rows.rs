@@ -63,6 +63,7 @@ fn keeps_rows_apart(node: &SavedNode, inputs: &[&SavedNode]) -> bool {
         "take_along_axis" | "cumsum" | "cumprod" | "linear_recurrence" => axis_behind(0) && all,
         "argsort" => node.shape.len() > 1,
         "argmax" | "argmin" | "windows" | "overlap_add" => all,
+        "take_greatest" | "add_to_greatest" => all,
         "random_uniform" => node.attributes.len() == 2,
         "variable" | "constant" | "occasion" | "summaries" | "dots" => false,
         // Element by element.

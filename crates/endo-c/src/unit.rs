@@ -148,6 +148,7 @@ impl Unit {
             Action::Call(call) => kernels::call(self, writing, call),
             Action::Guard(guard) => guard::lines(self, writing, guard),
             Action::Update(_) => Err(cannot("an update with a product inside")),
+            Action::Windowed(_) => Err(cannot("windows that are made a part at a time")),
             Action::Scan(scan) => scan::lines(self, writing, scan),
         };
         let mut lines = written.map_err(|error| error.in_layer(scope))?;

@@ -18,3 +18,5 @@ mod running;
 mod special_cases;
 #[path = "plans/threads.rs"]
 mod threads;
+#[path = "plans/windows.rs"]
+mod windows;

@@ -40,6 +40,7 @@ type KernelText = (&'static str, fn(&mut KernelCall<'_>) -> Option<String>);
 
 /// All kernels.
 const KERNELS: &[KernelText] = &[
+    ("add_to_greatest", window::add_to_greatest),
     ("argmax", |call| sort::extreme(call, '>')),
     ("argmin", |call| sort::extreme(call, '<')),
     ("argsort", sort::argsort),
@@ -54,6 +55,7 @@ const KERNELS: &[KernelText] = &[
     ("scatter_add", gather::scatter_add),
     ("summaries", summary::summaries),
     ("take_along_axis", gather::along),
+    ("take_greatest", window::take_greatest),
     ("unslice", concatenate::unslice),
     ("windows", window::windows),
 ];

@@ -71,6 +71,91 @@ pub fn overlap_add(call: &mut KernelCall<'_>) -> Option<String> {
     Some(clear + &walk(&windows, call.output.shape, &inside, None))
 }
 
+/// The elements of the second input where the first one has the greatest of each window.
+pub fn take_greatest(call: &mut KernelCall<'_>) -> Option<String> {
+    let windows = read(&call.attributes)?;
+    let [x, values] = &call.inputs[..] else { return None };
+    let (to, dtype) = (&call.output.pointer, call.output.dtype);
+    let lowest = match dtype {
+        DType::F32 | DType::F64 => number(dtype, f64::NEG_INFINITY),
+        DType::I32 => number(dtype, f64::from(i32::MIN)),
+        _ => number(dtype, 0.0),
+    };
+    let line = format!("{to}[window + k] = at < 0 ? {lowest} : {}[at];", values.pointer);
+    Some(greatest(&windows, x, &line))
+}
+
+/// The elements of the second input, added up where the first one has the greatest of each window.
+pub fn add_to_greatest(call: &mut KernelCall<'_>) -> Option<String> {
+    let windows = read(&call.attributes)?;
+    let [x, values] = &call.inputs[..] else { return None };
+    let (to, count) = (&call.output.pointer, call.output.shape.len());
+    let clear =
+        format!("    for (long i = 0; i < {count}; i++) {{\n        {to}[i] = 0;\n    }}\n");
+    if values.shape.is_empty() {
+        return Some(clear);
+    }
+    let (target, value) = (format!("{to}[at]"), format!("{}[window + k]", values.pointer));
+    let line = match call.output.dtype {
+        DType::F32 | DType::F64 => format!("if (at >= 0) {{ {target} += {value}; }}"),
+        dtype => format!("if (at >= 0) {{ {target} = {}; }}", plus(dtype, &target, &value)),
+    };
+    Some(clear + &greatest(&windows, x, &line))
+}
+
+/// A loop over all windows of an image and their channels, `window + k`, with a line for each:
+/// `at` is where the greatest element is, less than 0 if the window is outside.
+fn greatest(windows: &[Window], x: &super::Operand<'_>, line: &str) -> String {
+    let image = x.shape;
+    let channels = image[windows.len() + 1];
+    let mut text = String::new();
+    let mut depth = 1;
+    let begin = |text: &mut String, depth: &mut usize, counter: &str, size: usize| {
+        let indent = "    ".repeat(*depth);
+        let _ =
+            writeln!(text, "{indent}for (long {counter} = 0; {counter} < {size}; {counter}++) {{");
+        *depth += 1;
+    };
+    begin(&mut text, &mut depth, "n", image[0]);
+    let mut column = "n".to_string();
+    for (axis, window) in windows.iter().enumerate() {
+        begin(&mut text, &mut depth, &format!("c{axis}"), window.count);
+        column = format!("({column}) * {} + c{axis}", window.count);
+    }
+    begin(&mut text, &mut depth, "k", channels);
+    let indent = "    ".repeat(depth);
+    let _ = writeln!(text, "{indent}const long window = ({column}) * {channels};");
+    let _ = writeln!(text, "{indent}long at = -1;");
+    let outer = depth;
+    let mut row = "n".to_string();
+    let mut conditions = Vec::new();
+    for (axis, window) in windows.iter().enumerate() {
+        begin(&mut text, &mut depth, &format!("s{axis}"), window.size);
+        let Window { stride, dilation, before, .. } = window;
+        let (length, indent) = (image[axis + 1], "    ".repeat(depth));
+        let _ = writeln!(
+            text,
+            "{indent}const long p{axis} = {stride} * c{axis} + {dilation} * s{axis} - {before};"
+        );
+        conditions.push(format!("p{axis} >= 0 && p{axis} < {length}"));
+        row = format!("({row}) * {length} + p{axis}");
+    }
+    let (indent, x) = ("    ".repeat(depth), &x.pointer);
+    let _ = writeln!(text, "{indent}if ({}) {{", conditions.join(" && "));
+    let _ = writeln!(text, "{indent}    const long i = ({row}) * {channels} + k;");
+    let more = format!("at < 0 || {x}[i] > {x}[at] || ({x}[i] != {x}[i] && {x}[at] == {x}[at])");
+    let _ = writeln!(text, "{indent}    at = {more} ? i : at;");
+    let _ = writeln!(text, "{indent}}}");
+    for depth in (outer..depth).rev() {
+        let _ = writeln!(text, "{}}}", "    ".repeat(depth));
+    }
+    let _ = writeln!(text, "{}{line}", "    ".repeat(outer));
+    for depth in (1..outer).rev() {
+        let _ = writeln!(text, "{}}}", "    ".repeat(depth));
+    }
+    text
+}
+
 /// Loops over all elements of windows of an image: `k` is the channel, `image` and `window` where
 /// the channels begin.
 fn walk(windows: &[Window], image: &Shape, inside: &str, outside: Option<&str>) -> String {

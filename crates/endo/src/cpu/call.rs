@@ -1,6 +1,7 @@
-//! Runs operations with code of their own on whole arrays.
+//! Runs operations with code of their own on whole arrays, or on some samples at a time.
 //!
-//! In: a call of the plan. Out: its output, written by the kernel.
+//! In: a call of the plan. Out: its output, written by the kernel. Samples are shared among threads
+//! where the kernel treats each by itself.
 
 use std::mem::MaybeUninit;
 
@@ -8,16 +9,26 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Kernel, Operand, OperandMut, Values, ValuesMut};
 use crate::plan::{Action, Argument, Plan};
+use crate::shape::Shape;
 
+use super::Run;
 use super::address::{Address, Bases};
 
 /// Kernels with up to this many inputs find their operands on the stack; more need a list.
 const ON_STACK: usize = 16;
+/// The bytes of all operands from which on samples are shared among threads.
+const SHARED_BYTES: usize = 1 << 17;
+/// The most tasks that samples are shared out in.
+const MOST_TASKS: usize = 32;
 
 /// A call with its addresses.
 pub struct Call {
     inputs: Box<[Bytes]>,
     output: Bytes,
+    /// The samples, if tasks can share them.
+    samples: Option<usize>,
+    /// The samples of a task.
+    task: usize,
 }
 
 /// An argument's memory.
@@ -25,17 +36,34 @@ struct Bytes {
     address: Address,
     length: usize,
     dtype: DType,
+    /// The shapes of the samples of a task, and of those of the last task.
+    parts: [Shape; 2],
 }
 
 impl Call {
     /// Resolves a call of the plan.
     pub fn new(plan: &Plan, call: &crate::plan::Call) -> Self {
+        let size = |argument: &Argument| {
+            argument.shape.len() * plan.buffers[argument.buffer].dtype.bytes()
+        };
+        let total: usize = call.inputs.iter().chain([&call.output]).map(size).sum();
+        let samples = (call.kernel.by_samples() && total >= SHARED_BYTES)
+            .then(|| call.output.shape.batch())
+            .filter(|&samples| samples > 1);
+        let task = samples.map_or(1, |samples| samples.div_ceil(MOST_TASKS));
+        let last = samples.map_or(1, |samples| samples - (samples - 1) / task * task);
         let bytes = |argument: &Argument| {
             let dtype = plan.buffers[argument.buffer].dtype;
             let address = Address::new(plan, argument.buffer, argument.offset);
-            Bytes { address, length: argument.shape.len() * dtype.bytes(), dtype }
+            let part = |count: usize| match samples {
+                Some(_) => [count].iter().chain(&argument.shape[1..]).copied().collect(),
+                None => argument.shape.clone(),
+            };
+            let parts = [part(task), part(last)];
+            Bytes { address, length: argument.shape.len() * dtype.bytes(), dtype, parts }
         };
-        Self { inputs: call.inputs.iter().map(bytes).collect(), output: bytes(&call.output) }
+        let inputs = call.inputs.iter().map(bytes).collect();
+        Self { inputs, output: bytes(&call.output), samples, task }
     }
 
     /// Runs the kernel, which can fail if it is an effect.
@@ -43,22 +71,48 @@ impl Call {
     /// # Safety
     /// The addresses hold what the plan says; nobody else writes the inputs or touches the output
     /// meanwhile.
-    pub unsafe fn run(&self, bases: &Bases, action: &Action) -> Result<()> {
+    pub unsafe fn run(&self, run: &Run, action: &Action) -> Result<()> {
         let Action::Call(call) = action else { unreachable!("resolved from a call") };
+        let Some(samples) = self.samples.filter(|_| run.threads > 1) else {
+            // SAFETY: as the caller promises.
+            return unsafe { self.part(run.bases, call, None) };
+        };
+        run.share(samples.div_ceil(self.task), |_, task| {
+            // SAFETY: as the caller promises; tasks write samples of their own.
+            let done = unsafe { self.part(run.bases, call, Some(task)) };
+            debug_assert!(done.is_ok(), "effects have no samples");
+        });
+        Ok(())
+    }
+
+    /// Runs the kernel on the samples of a task, or on all.
+    ///
+    /// # Safety
+    /// As for `run`, for these samples.
+    unsafe fn part(
+        &self,
+        bases: &Bases,
+        call: &crate::plan::Call,
+        task: Option<usize>,
+    ) -> Result<()> {
+        let output = self.output.part(&call.output, task.map(|task| (task, self)));
         // SAFETY: as the caller promises.
         let values = unsafe {
-            std::slice::from_raw_parts_mut(bases.at(self.output.address), self.output.length)
+            let start = bases.at(self.output.address).wrapping_add(output.start);
+            std::slice::from_raw_parts_mut(start, output.length)
         };
         let output = OperandMut {
-            shape: &call.output.shape,
+            shape: output.shape,
             values: ValuesMut::from_bytes(self.output.dtype, values),
         };
         let operands = self.inputs.iter().zip(&call.inputs).map(|(bytes, argument)| {
+            let part = bytes.part(argument, task.map(|task| (task, self)));
             // SAFETY: as the caller promises.
             let values = unsafe {
-                std::slice::from_raw_parts(bases.at(bytes.address).cast_const(), bytes.length)
+                let start = bases.at(bytes.address).cast_const().wrapping_add(part.start);
+                std::slice::from_raw_parts(start, part.length)
             };
-            Operand { shape: &argument.shape, values: Values::from_bytes(bytes.dtype, values) }
+            Operand { shape: part.shape, values: Values::from_bytes(bytes.dtype, values) }
         });
         if self.inputs.len() > ON_STACK {
             return run(&*call.kernel, &operands.collect::<Vec<_>>(), output);
@@ -72,6 +126,27 @@ impl Call {
             std::slice::from_raw_parts(list.as_ptr().cast::<Operand<'_>>(), self.inputs.len())
         };
         run(&*call.kernel, operands, output)
+    }
+}
+
+/// The samples of a task, or all.
+struct Part<'a> {
+    shape: &'a Shape,
+    /// The first byte, and how many.
+    start: usize,
+    length: usize,
+}
+
+impl Bytes {
+    /// The part of an argument that a task of a call has; all of it if there are no tasks.
+    fn part<'a>(&'a self, argument: &'a Argument, task: Option<(usize, &Call)>) -> Part<'a> {
+        let Some((task, call)) = task else {
+            return Part { shape: &argument.shape, start: 0, length: self.length };
+        };
+        let samples = argument.shape.batch();
+        let (sample, first) = (self.length / samples, task * call.task);
+        let shape = &self.parts[usize::from(first + call.task >= samples)];
+        Part { shape, start: first * sample, length: shape.batch() * sample }
     }
 }
 

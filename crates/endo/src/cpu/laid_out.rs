@@ -4,6 +4,7 @@
 //!
 //! In: the plan of a step. Out: the same with further inputs, and how these are made of others.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::plan::{Action, Buffer, BufferPlace, Plan, Product, Signature};
@@ -36,30 +37,40 @@ impl LaidOut {
     /// All its elements lie in memory from `from` on.
     pub unsafe fn lay_out(&mut self, from: *const u8) -> *mut u8 {
         let to = self.memory.bytes_mut().as_mut_ptr();
+        let (rows, columns) = ([self.rows, self.row], 0..self.columns);
         // SAFETY: as the caller promises, and the memory has room for all rows.
         unsafe {
             match self.size {
-                4 => self.copy(from.cast::<u32>(), to.cast()),
-                _ => self.copy(from.cast::<u64>(), to.cast()),
+                4 => lay_out(from.cast::<u32>(), self.strides, rows, columns, to.cast()),
+                _ => lay_out(from.cast::<u64>(), self.strides, rows, columns, to.cast()),
             }
         }
         to
     }
+}
 
-    /// # Safety
-    /// As for `lay_out`.
-    unsafe fn copy<T: Copy>(&self, from: *const T, to: *mut T) {
-        /// Columns that are copied at a time: those of a cache line.
-        const BLOCK: usize = 16;
-        for first in (0..self.columns).step_by(BLOCK) {
-            let columns = first..self.columns.min(first + BLOCK);
-            for row in 0..self.rows {
-                for column in columns.clone() {
-                    // SAFETY: as the caller promises.
-                    unsafe {
-                        let value = from.add(row * self.strides[0] + column * self.strides[1]);
-                        *to.add(row * self.row + column) = *value;
-                    }
+/// Copies columns of a matrix, whose rows and columns are `strides` apart, to where its columns lie
+/// side by side and its rows, the second number's distance apart.
+///
+/// # Safety
+/// Its elements lie in memory from `from` on, and there is room for `rows` rows at `to`.
+pub unsafe fn lay_out<T: Copy>(
+    from: *const T,
+    strides: [usize; 2],
+    [rows, row]: [usize; 2],
+    columns: Range<usize>,
+    to: *mut T,
+) {
+    /// Columns that are copied at a time: those of a cache line.
+    const BLOCK: usize = 16;
+    for first in columns.clone().step_by(BLOCK) {
+        let columns = first..columns.end.min(first + BLOCK);
+        for at in 0..rows {
+            for column in columns.clone() {
+                // SAFETY: as the caller promises.
+                unsafe {
+                    let value = from.add(at * strides[0] + column * strides[1]);
+                    *to.add(at * row + column) = *value;
                 }
             }
         }

@@ -18,6 +18,7 @@ pub mod pool;
 mod product;
 mod scan;
 mod update;
+mod windowed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,6 +37,7 @@ use pool::Pool;
 use product::Batch;
 use scan::Scan;
 use update::Update;
+use windowed::Windowed;
 
 /// What runs of a plan work with: the memory of intermediate values and outputs, and the steps
 /// resolved for this processor.
@@ -71,6 +73,7 @@ enum ResolvedStep {
     Call(call::Call, usize),
     Guard(Guard),
     Update(Box<Update>),
+    Windowed(Box<Windowed>),
     Scan(Box<Scan>),
 }
 
@@ -120,6 +123,9 @@ impl Workspace {
                     let body = lowered(&update.body);
                     ResolvedStep::Update(Box::new(Update::new(plan, update, body)?))
                 }
+                Action::Windowed(windowed) => {
+                    ResolvedStep::Windowed(Box::new(Windowed::new(plan, windowed)))
+                }
                 Action::Scan(scan) => ResolvedStep::Scan(Box::new(Scan::new(plan, scan, threads)?)),
             };
             steps.push(resolved);
@@ -129,11 +135,14 @@ impl Workspace {
             ResolvedStep::Product(batch) => batch.scratch_bytes(),
             ResolvedStep::Guard(guard) => guard.scratch_bytes(),
             ResolvedStep::Update(update) => update.scratch_bytes(),
+            ResolvedStep::Windowed(windowed) => windowed.scratch_bytes(),
             ResolvedStep::Spread(_) | ResolvedStep::Copy(_) => 0,
             ResolvedStep::Call(..) | ResolvedStep::Scan(_) => 0,
         };
-        let partials = |step: &ResolvedStep| {
-            if let ResolvedStep::Loop(body) = step { body.partial_bytes() } else { 0 }
+        let partials = |step: &ResolvedStep| match step {
+            ResolvedStep::Loop(body) => body.partial_bytes(),
+            ResolvedStep::Windowed(windowed) => windowed.partial_bytes(),
+            _ => 0,
         };
         let stride = Memory::round_up(steps.iter().map(needed).max().unwrap_or(0));
         let partials = steps.iter().map(partials).max().unwrap_or(0);
@@ -246,6 +255,7 @@ unsafe fn run_steps(
                 | ResolvedStep::Product(_)
                 | ResolvedStep::Call(..)
                 | ResolvedStep::Guard(_)
+                | ResolvedStep::Windowed(_)
                 | ResolvedStep::Scan(_) => {}
             }
         }
@@ -264,12 +274,13 @@ unsafe fn run_steps(
                 ResolvedStep::Loop(body) => body.run(&run),
                 ResolvedStep::Product(batch) => batch.run(&run),
                 ResolvedStep::Call(call, index) => {
-                    call.run(bases, &plan.steps[*index].action).map_err(Failure::Effect)?;
+                    call.run(&run, &plan.steps[*index].action).map_err(Failure::Effect)?;
                 }
                 ResolvedStep::Guard(guard) => {
                     computed = guard.run(&run).map_err(Failure::NotFinite)?
                 }
                 ResolvedStep::Update(update) => update.run(&run, computed),
+                ResolvedStep::Windowed(windowed) => windowed.run(&run),
                 ResolvedStep::Scan(scan) => scan.run(&run)?,
             }
         }

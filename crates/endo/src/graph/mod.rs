@@ -14,6 +14,7 @@ pub mod tensor;
 pub mod trace;
 pub mod tree;
 mod validity;
+pub(crate) mod windows;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub use tensor::Tensor;
 pub use trace::{Evaluate, Trace};
 pub use tree::Tree;
 pub use validity::looks;
+pub use windows::{Window, Windowing};
 
 /// The position of a node in its graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

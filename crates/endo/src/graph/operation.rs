@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::shape::Shape;
 use crate::simd::{Expression, Expressions, Loops, Symbol};
 
-use super::Tensor;
+use super::{Tensor, Windowing};
 
 /// Gradients for each input, given the inputs, the output and the gradient of the loss with respect
 /// to the output.
@@ -163,6 +163,17 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     /// What it does besides computing, if it is an effect; then this is run in place of
     /// [`run`](Self::run).
     fn effect(&self) -> Option<&dyn Effect> {
+        None
+    }
+
+    /// Whether each sample of the output, an element of its first axis, is made of that sample of
+    /// every input alone: runners may share samples among threads.
+    fn by_samples(&self) -> bool {
+        false
+    }
+
+    /// What it does with windows, if it takes or adds them: runners can do that a part at a time.
+    fn windowing(&self) -> Option<Windowing<'_>> {
         None
     }
 

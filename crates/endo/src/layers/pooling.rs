@@ -101,7 +101,7 @@ impl<const N: usize> Layer for MaxPooling<N> {
         let geometry = Geometry::new(self.pool_size, self.strides, Sizes([1; N]), self.padding);
         self.data_format.around(inputs, N, cx, |inputs, cx| {
             match geometry.windows(inputs.shape(), cx) {
-                Ok(windows) => greatest(inputs, &windows),
+                Ok(windows) => inputs.max_windows(&windows),
                 Err(error) => refuse(error, inputs, N, inputs.features(), cx),
             }
         })
@@ -335,37 +335,15 @@ impl<const N: usize> Layer for GlobalAveragePooling<N> {
     about! { uses_mask }
 }
 
-/// Windows as `[positions, size, channels]`, and the shape of one number for each.
+/// The mean of each window over the positions that lie within the inputs.
 #[track_caller]
-fn seen(inputs: &Tensor, windows: &[Window], fill: f64) -> (Tensor, Shape) {
+fn mean(inputs: &Tensor, windows: &[Window]) -> Tensor {
     let counts = windows.iter().map(|window| window.count);
     let outputs: Shape =
         [inputs.batch()].into_iter().chain(counts).chain([inputs.features()]).collect();
     let positions = product(&outputs[..outputs.rank() - 1]);
     let size = product(windows.iter().map(|window| &window.size));
-    (inputs.windows(windows, fill).reshape([positions, size, inputs.features()]), outputs)
-}
-
-/// The greatest number of each window; at ties the gradient goes to the first, as in TensorFlow.
-#[track_caller]
-fn greatest(inputs: &Tensor, windows: &[Window]) -> Tensor {
-    let (seen, outputs) = seen(inputs, windows, f64::NEG_INFINITY);
-    let greatest = seen.max_axes([1]);
-    let size = seen.shape()[1];
-    let (within, site) = (seen.clone(), Site::caller());
-    let routed = Tensor::custom_gradient(&greatest.clone(), &[&seen], move |dy| {
-        let places = within.trace().constant_from_fn([size, 1], |place| place as i32, site);
-        let holds = within.equal(greatest.expand_dims(1));
-        let first = holds.where_(&places, size as i32).min_axes([1]).expand_dims(1);
-        vec![places.equal(first).where_(dy.expand_dims(1), 0.0)]
-    });
-    routed.reshape(outputs)
-}
-
-/// The mean of each window over the positions that lie within the inputs.
-#[track_caller]
-fn mean(inputs: &Tensor, windows: &[Window]) -> Tensor {
-    let (seen, outputs) = seen(inputs, windows, 0.0);
+    let seen = inputs.windows(windows, 0.0).reshape([positions, size, inputs.features()]);
     let inside = |window: &Window, length: usize, n: usize| {
         let start = n.saturating_mul(window.stride);
         let before = |position: usize| {

@@ -20,6 +20,7 @@ pub mod evaluate;
 pub mod exponential;
 pub mod formula;
 pub mod gather;
+pub mod greatest;
 pub mod identity;
 pub mod indexing;
 pub mod logical;
@@ -32,7 +33,6 @@ pub mod saved;
 pub mod scan;
 pub mod scatter;
 pub mod sort;
-mod stretches;
 pub mod summary;
 pub mod trigonometric;
 pub mod view;
@@ -40,13 +40,13 @@ pub mod window;
 
 use crate::graph::Elementwise;
 
+pub use crate::graph::Window;
 pub use argument::Argument;
 pub use axes::{AxisList, AxisNumber};
 pub use evaluate::evaluate;
 pub use random::RandomState;
 pub use summary::SUMMARY;
 pub use view::{NewShape, NewSize};
-pub use window::Window;
 
 /// Every table of elementwise operations.
 pub fn tables() -> [&'static [&'static Elementwise]; 9] {

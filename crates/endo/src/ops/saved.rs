@@ -5,7 +5,7 @@
 
 use crate::graph::{KernelReader, Op};
 
-use super::{concatenate, gather, random, scan, sort, summary, tables, window};
+use super::{concatenate, gather, greatest, random, scan, sort, summary, tables, window};
 
 /// The readers of every file with kernels.
 fn readers() -> impl Iterator<Item = &'static KernelReader> {
@@ -16,6 +16,7 @@ fn readers() -> impl Iterator<Item = &'static KernelReader> {
         scan::READERS,
         sort::READERS,
         summary::READERS,
+        greatest::READERS,
         window::READERS,
     ];
     files.into_iter().flatten()

@@ -7,15 +7,13 @@
 use std::sync::Arc;
 
 use crate::error::Error;
+use crate::graph::windows::{counts_and_sizes, each, lie, stretch};
 use crate::graph::{
-    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut,
+    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, Window,
+    Windowing,
 };
 use crate::shape::Shape;
 use crate::site::Site;
-
-use super::stretches::{counts_and_sizes, each, lie, stretch};
-
-pub use super::stretches::Window;
 
 /// The elements of every window, and `fill` where a window is outside.
 #[derive(Clone, Debug)]
@@ -121,7 +119,12 @@ impl Tensor {
 }
 
 /// What is wrong with windows for a tensor that should have the given number of axes.
-fn misfit(operation: &str, windows: &[Window], rank: usize, shape: &Shape) -> Option<Error> {
+pub(super) fn misfit(
+    operation: &str,
+    windows: &[Window],
+    rank: usize,
+    shape: &Shape,
+) -> Option<Error> {
     if windows.is_empty() || shape.rank() != rank {
         let message =
             format!("`{operation}` of {} windows for a tensor of shape {shape}", windows.len());
@@ -137,7 +140,7 @@ fn misfit(operation: &str, windows: &[Window], rank: usize, shape: &Shape) -> Op
 }
 
 /// The error for windows that reach further than positions can be numbered.
-fn too_far(operation: &str, windows: &[Window]) -> Error {
+pub(super) fn too_far(operation: &str, windows: &[Window]) -> Error {
     let message = format!("`{operation}` by {windows:?} reaches further than any axis");
     Error::argument(message, "check the sizes, strides, dilations and paddings that were given")
 }
@@ -181,6 +184,14 @@ impl Kernel for Windows {
         std::iter::once(fill).chain(numbers(&self.windows)).collect()
     }
 
+    fn by_samples(&self) -> bool {
+        true
+    }
+
+    fn windowing(&self) -> Option<Windowing<'_>> {
+        (self.fill.to_bits() == 0).then_some(Windowing::Take(&self.windows))
+    }
+
     fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
         let &[(image, of)] = inputs else { return false };
         of == dtype && lie(&self.windows, image, shape)
@@ -220,6 +231,14 @@ impl Kernel for OverlapAdd {
         numbers(&self.windows).collect()
     }
 
+    fn by_samples(&self) -> bool {
+        true
+    }
+
+    fn windowing(&self) -> Option<Windowing<'_>> {
+        Some(Windowing::Add(&self.windows))
+    }
+
     fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
         let &[(windows, of)] = inputs else { return false };
         of == dtype && lie(&self.windows, shape, windows)
@@ -242,7 +261,7 @@ pub(super) static READERS: &[KernelReader] = &[
 ];
 
 /// The numbers of windows, one window after another.
-fn numbers(windows: &[Window]) -> impl Iterator<Item = i64> {
+pub(super) fn numbers(windows: &[Window]) -> impl Iterator<Item = i64> {
     let numbers = |window: &Window| {
         [window.size, window.stride, window.dilation, window.before, window.count]
     };
@@ -250,7 +269,7 @@ fn numbers(windows: &[Window]) -> impl Iterator<Item = i64> {
 }
 
 /// The windows of [`numbers`], at least one.
-fn read(numbers: &[i64]) -> Option<Vec<Window>> {
+pub(super) fn read(numbers: &[i64]) -> Option<Vec<Window>> {
     let (windows, rest) = numbers.as_chunks::<5>();
     let window = |numbers: &[i64; 5]| {
         let [size, stride, dilation, before, count] =

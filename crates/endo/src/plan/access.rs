@@ -30,6 +30,7 @@ impl PlanStep {
             Action::Update(update) => {
                 update.product.reads().into_iter().chain(update.body.reads()).collect()
             }
+            Action::Windowed(windowed) => windowed.reads(),
             Action::Scan(scan) => {
                 let first = scan.states.iter().map(|state| &state.first);
                 let all = scan.count.iter().chain(first).chain(&scan.sequences);
@@ -50,6 +51,7 @@ impl PlanStep {
                 let own = (!update.checked).then_some(update.product.output);
                 update.body.writes().into_iter().chain(own).collect()
             }
+            Action::Windowed(windowed) => vec![windowed.output()],
             Action::Scan(scan) => {
                 let last = scan.states.iter().map(|state| state.last);
                 last.chain(scan.stacked.iter().copied()).chain(scan.done).collect()
@@ -97,7 +99,8 @@ impl FusedLoop {
 }
 
 impl Product {
-    fn reads(&self) -> Vec<usize> {
+    /// The buffers that it reads.
+    pub fn reads(&self) -> Vec<usize> {
         let operands = [self.left.buffer, self.right.buffer];
         operands.into_iter().chain(self.bias.map(|(buffer, _)| buffer)).collect()
     }

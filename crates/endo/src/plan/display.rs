@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::{
-    Action, Argument, BufferPlace, FusedLoop, Instruction, Layout, LoopFunction, LoopOverSteps,
-    Matrix, Plan, PlanStep, Product,
+    Action, Argument, BufferPlace, Call, FusedLoop, Instruction, Layout, LoopFunction,
+    LoopOverSteps, Matrix, Plan, PlanStep, Product,
 };
 
 impl fmt::Display for Plan {
@@ -52,10 +52,11 @@ impl Plan {
             Action::Product(product) => {
                 writeln!(f, "{}{scope}", self.product(product))
             }
-            Action::Call(call) => {
-                let inputs = listed(call.inputs.iter().map(|input| self.argument(input)));
-                let (output, name) = (self.argument(&call.output), call.kernel.name());
-                writeln!(f, "{output} = {name}({inputs}){scope}")
+            Action::Call(call) => writeln!(f, "{}{scope}", self.call(call)),
+            Action::Windowed(windowed) => {
+                let product = self.product(&windowed.product);
+                writeln!(f, "{product}, a part at a time with{scope}")?;
+                writeln!(f, "       {}", self.call(&windowed.call))
             }
             Action::Guard(guard) => {
                 let checks = listed(guard.checks.iter().map(|check| self.buffer(check.buffer)));
@@ -101,6 +102,11 @@ impl Plan {
             writeln!(f, "     | {line}")?;
         }
         Ok(())
+    }
+
+    fn call(&self, call: &Call) -> String {
+        let inputs = listed(call.inputs.iter().map(|input| self.argument(input)));
+        format!("{} = {}({inputs})", self.argument(&call.output), call.kernel.name())
     }
 
     fn product(&self, product: &Product) -> String {

@@ -22,6 +22,7 @@ mod scan;
 mod schedule;
 mod simplify;
 mod tuning;
+mod windowed;
 mod write;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use layout::Layout;
 pub use scan::{LoopOverSteps, LoopState};
 pub use schedule::Users;
 pub use tuning::{Tuning, Untuned};
+pub use windowed::WindowedProduct;
 
 /// A function from (inputs, variables) to (outputs, new variables), as a list of steps.
 #[derive(Clone, Debug)]
@@ -179,6 +181,8 @@ pub enum Action {
     Guard(Guard),
     /// A product that is computed for an update, and the update.
     Update(Update),
+    /// A product of windows of an image, or whose rows are windows to add up.
+    Windowed(WindowedProduct),
     /// What a plan of its own does, once for each step.
     Scan(LoopOverSteps),
 }

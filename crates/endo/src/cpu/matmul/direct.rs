@@ -16,7 +16,7 @@ const CHUNK_ROWS: usize = 128;
 const WIDE_CHUNK_ROWS: usize = 16;
 const WIDE_ELEMENTS: usize = 8192;
 
-/// Terms after which the sums go to memory, so that the strip of `b` in use stays in the cache. It
+/// The most terms after which the sums go to memory, so that the strip of `b` in use stays in the cache. It
 /// shapes the order of the summation, and is the same for every level and number of threads.
 pub(super) const BLOCK_TERMS: usize = 256;
 
@@ -211,9 +211,11 @@ unsafe fn block<L: Lanes>(
     let shape = &operands.shape;
     let far = shape.m * shape.k + shape.k * shape.n + shape.m * shape.n > NEAR_ELEMENTS;
     let mut first = 0;
+    // Equal blocks: a short one would pay for its pass over `c` with few terms.
+    let terms = shape.k.div_ceil(shape.k.div_ceil(BLOCK_TERMS).max(1));
     // One pass even where `k` is 0: it writes the bias.
     loop {
-        let k = BLOCK_TERMS.min(shape.k - first);
+        let k = terms.min(shape.k - first);
         let accumulate = shape.accumulate || first > 0;
         let [mut column, mut left] = columns;
         while left > 0 {

@@ -10,7 +10,7 @@ use crate::simd::{Float, Level};
 ///
 /// Every function needs a processor with the implementor's instructions; those that take a pointer
 /// need it to be valid for the lanes they read or write. A vector is `WIDTH` elements and no more.
-pub(super) trait Lanes: Copy + 'static {
+pub(in crate::cpu) trait Lanes: Copy + 'static {
     type Element: Element;
     type Vector: Copy;
     type Mask: Copy;
@@ -84,7 +84,7 @@ pub(super) trait Lanes: Copy + 'static {
 }
 
 /// An element type, and its vectors at each level.
-pub(super) trait Element: Float {
+pub(in crate::cpu) trait Element: Float {
     type Baseline: Lanes<Element = Self>;
     #[cfg(target_arch = "x86_64")]
     type Avx2: Lanes<Element = Self>;
@@ -94,7 +94,7 @@ pub(super) trait Element: Float {
 
 /// A piece of work written once and compiled for each level: `run` is inlined into a function that
 /// has the level's instructions.
-pub(super) trait TileKernel {
+pub(in crate::cpu) trait TileKernel {
     type Element: Element;
 
     /// # Safety
@@ -110,7 +110,7 @@ pub(super) trait TileKernel {
 ///
 /// The processor has the instructions of `level`; otherwise as for `TileKernel::run`.
 #[cfg(target_arch = "x86_64")]
-pub(super) unsafe fn enter<K: TileKernel>(level: Level, kernel: &K) {
+pub(in crate::cpu) unsafe fn enter<K: TileKernel>(level: Level, kernel: &K) {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn avx2<K: TileKernel>(kernel: &K) {
         // SAFETY: as the caller of `enter` promises.
@@ -137,7 +137,7 @@ pub(super) unsafe fn enter<K: TileKernel>(level: Level, kernel: &K) {
 ///
 /// As for `TileKernel::run`.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) unsafe fn enter<K: TileKernel>(_level: Level, kernel: &K) {
+pub(in crate::cpu) unsafe fn enter<K: TileKernel>(_level: Level, kernel: &K) {
     // SAFETY: as the caller promises.
     unsafe { kernel.run::<<K::Element as Element>::Baseline>() }
 }

@@ -22,7 +22,7 @@ mod x86;
 
 use crate::cpu::pool::Pool;
 use crate::simd::Level;
-use lanes::Element;
+pub(super) use lanes::{Element, Lanes, TileKernel, enter};
 use std::ptr::null;
 use update::TileUpdate;
 pub use update::{Targets, routine};
@@ -136,6 +136,27 @@ impl Matmul {
         elements * element_bytes
     }
 
+    /// `c = a b + bias`, or `c += a b + bias`; the bias has one element for each column.
+    ///
+    /// # Safety
+    ///
+    /// As for `run_f32`, with as many bytes of scratch as elements of this type need.
+    #[expect(clippy::too_many_arguments, reason = "each is one operand of the product")]
+    pub(super) unsafe fn run<T: Element>(
+        &self,
+        level: Level,
+        a: *const T,
+        b: *const T,
+        bias: Option<*const T>,
+        c: *mut T,
+        scratch: *mut u8,
+        pool: &Pool,
+    ) {
+        let operands = Operands { shape: *self, a, b, bias: bias.unwrap_or(null()), c };
+        // SAFETY: as the caller promises.
+        unsafe { operands.run(level, scratch.cast(), pool) }
+    }
+
     /// `c = a b + bias`, or `c += a b + bias`, in f32; the bias has one element for each column.
     ///
     /// # Safety
@@ -159,9 +180,8 @@ impl Matmul {
         scratch: *mut u8,
         pool: &Pool,
     ) {
-        let operands = Operands { shape: *self, a, b, bias: bias.unwrap_or(null()), c };
         // SAFETY: as the caller promises.
-        unsafe { operands.run(level, scratch.cast(), pool) }
+        unsafe { self.run(level, a, b, bias, c, scratch, pool) }
     }
 
     /// Whether `run_update` gives the same bits as `run_f32` and the routine after it: the sums
@@ -222,9 +242,8 @@ impl Matmul {
         scratch: *mut u8,
         pool: &Pool,
     ) {
-        let operands = Operands { shape: *self, a, b, bias: bias.unwrap_or(null()), c };
         // SAFETY: as the caller promises.
-        unsafe { operands.run(level, scratch.cast(), pool) }
+        unsafe { self.run(level, a, b, bias, c, scratch, pool) }
     }
 
     /// The multiply-adds of the product.

@@ -10,15 +10,15 @@ use std::arch::x86_64::*;
 /// 128-bit vectors, which every x86-64 processor has. There is no fused multiply-add and no masked
 /// access: the tails go lane by lane.
 #[derive(Clone, Copy)]
-pub(super) struct Sse2<T>(T);
+pub(in crate::cpu) struct Sse2<T>(T);
 
 /// 256-bit vectors; needs AVX2 and FMA.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2<T>(T);
+pub(in crate::cpu) struct Avx2<T>(T);
 
 /// 512-bit vectors; needs AVX-512F.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512<T>(T);
+pub(in crate::cpu) struct Avx512<T>(T);
 
 /// The functions whose bodies differ by the intrinsic's name alone.
 macro_rules! functions {

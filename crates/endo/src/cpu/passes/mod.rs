@@ -1,21 +1,25 @@
 //! What the processor does to plans in the making: one file for each pass.
 //!
-//! In: a draft with its steps in order. Out: `join` makes one loop of updates that are alike,
-//! `combine` one instruction of several, and `defer` computes gradients of large weights where they
-//! are used.
+//! In: a draft with its steps in order. Out: `windows` lets products make the windows that they are
+//! of, `join` makes one loop of updates that are alike, `combine` one instruction of several, and
+//! `defer` computes gradients of large weights where they are used.
 
 mod combine;
 mod defer;
 mod join;
+mod windows;
 
 use crate::plan::{Draft, Tuning};
 use crate::simd::{Memory, Routine};
+
+pub use windows::MOST_AXES;
 
 /// The passes of the processor, and its cache lines.
 pub struct ProcessorTuning;
 
 impl Tuning for ProcessorTuning {
     fn tune(&self, draft: &mut Draft, routines: &[&'static Routine]) {
+        windows::join(draft);
         join::join(draft);
         combine::combine(draft, routines);
         defer::defer(draft);

@@ -1,10 +1,8 @@
 //! Where the elements of windows lie: stretches of neighbours at equal distances in the image and
 //! in its windows.
 //!
-//! In: a [`Window`] for each axis and the shape of the image. Out: [`each`] stretch of them once,
-//! and the copy of one, forth or back.
-
-use crate::shape::Shape;
+//! In: a [`Window`] for each axis and the sizes of the image. Out: [`each`] stretch of them once,
+//! and the copy of one, forth or back. Runners take windows a part at a time by [`Windowing`].
 
 /// How windows lie along one axis: element `i` of window `n` is the axis's position
 /// `n * stride + i * dilation - before`.
@@ -22,8 +20,18 @@ pub struct Window {
     pub count: usize,
 }
 
+/// What an operation does with windows. The image is `[batch, lengths.., channels]`, its windows are
+/// `[batch, counts.., sizes.., channels]`.
+#[derive(Clone, Copy, Debug)]
+pub enum Windowing<'a> {
+    /// It makes the windows of an image; what is outside the image is 0.
+    Take(&'a [Window]),
+    /// It adds up windows where they lie in an image.
+    Add(&'a [Window]),
+}
+
 /// Stretches at equal distances in the image and in its windows.
-pub(super) struct Stretches {
+pub(crate) struct Stretches {
     /// Where the first begins in the image; `None` for stretches outside.
     pub image: Option<usize>,
     /// Where the first begins in the windows.
@@ -38,15 +46,24 @@ pub(super) struct Stretches {
     pub windows_step: usize,
 }
 
+impl Stretches {
+    /// The same where windows of `terms` elements lie `row` apart, after where the first begins in
+    /// the image.
+    pub fn in_rows(self, terms: usize, row: usize) -> (Option<usize>, Self) {
+        let windows = self.windows / terms * row + self.windows % terms;
+        (self.image, Self { windows, windows_step: row, ..self })
+    }
+}
+
 /// The axes of windows between the batch and the channels.
-pub(super) fn counts_and_sizes(windows: &[Window]) -> impl Iterator<Item = usize> {
+pub(crate) fn counts_and_sizes(windows: &[Window]) -> impl Iterator<Item = usize> {
     let counts = windows.iter().map(|window| window.count);
     counts.chain(windows.iter().map(|window| window.size))
 }
 
 /// Whether these are the shapes of an image and its windows, and all positions that [`each`]
 /// computes are numbers that there are.
-pub(super) fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool {
+pub(crate) fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool {
     let [batch, lengths @ .., channels] = image else { return false };
     let elements =
         image.iter().try_fold(1_usize, |product, &size| product.checked_mul(size.max(1)));
@@ -70,7 +87,7 @@ pub(super) fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool 
 /// Calls `visit` for stretches that make up all windows of an image, each element once. Neighbours
 /// along the last window are neighbours in memory unless they are dilated: then each is a stretch
 /// of its own.
-pub(super) fn each(windows: &[Window], image: &Shape, mut visit: impl FnMut(Stretches)) {
+pub(crate) fn each(windows: &[Window], image: &[usize], mut visit: impl FnMut(Stretches)) {
     let Some((last, outer)) = windows.split_last() else { return };
     let (length, channels) = (image[windows.len()], image[windows.len() + 1]);
     let rows: usize = image[1..windows.len()].iter().product();
@@ -153,7 +170,7 @@ pub(super) fn each(windows: &[Window], image: &Shape, mut visit: impl FnMut(Stre
 
 /// Calls `copy(to, from)` for each of the stretches, with a length that the compiler knows if it is
 /// small.
-pub(super) fn stretch<T: Copy>(
+pub(crate) fn stretch<T: Copy>(
     stretches: &Stretches,
     from: &[T],
     to: &mut [T],

@@ -1,0 +1,155 @@
+//! Products with windows of images, and the greatest element of each window: plans, which make
+//! windows a part at a time, against the node-by-node reference, and on one thread and more.
+//!
+//! In: random sizes, strides, dilations and paddings over one to three axes; whole numbers, whose
+//! sums are exact in any order. Out: the same bits.
+
+use endo::Site;
+use endo::graph::Transposed;
+use endo::ops::Window;
+use endo::prelude::*;
+use proptest::prelude::*;
+
+use super::running::{Way, Within, cases, difference, graph, numbers, run};
+
+/// A convolution.
+#[derive(Clone, Debug)]
+struct Case {
+    batch: usize,
+    axes: Vec<(usize, Window)>,
+    channels: usize,
+    filters: usize,
+    dtype: DType,
+    seed: u64,
+}
+
+impl Case {
+    fn windows(&self) -> Vec<Window> {
+        self.axes.iter().map(|(_, window)| *window).collect()
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        self.axes.iter().map(|(length, _)| *length).collect()
+    }
+
+    fn counts(&self) -> Vec<usize> {
+        self.axes.iter().map(|(_, window)| window.count).collect()
+    }
+
+    /// An image, a kernel, a bias, gradients of a convolution and of pooling.
+    fn inputs(&self) -> [Array; 5] {
+        let size: usize = self.axes.iter().map(|(_, window)| window.size).product();
+        let positions = self.batch * self.counts().iter().product::<usize>();
+        let image = [vec![self.batch], self.lengths(), vec![self.channels]].concat();
+        let pooled = [vec![self.batch], self.counts(), vec![self.channels]].concat();
+        let terms = size * self.channels;
+        let shapes = [
+            image,
+            vec![terms, self.filters],
+            vec![self.filters],
+            vec![positions, self.filters],
+            pooled,
+        ];
+        let whole = |(index, shape): (u64, &Vec<usize>)| {
+            let whole = numbers(shape.clone(), DType::I32, [-4.0, 5.0], self.seed + index);
+            whole.cast(self.dtype)
+        };
+        let mut arrays = (0..).zip(&shapes).map(whole);
+        std::array::from_fn(|_| arrays.next().expect("five shapes"))
+    }
+}
+
+/// A convolution, both of its gradients and a transposed one, and pooling and its gradient.
+fn convolution(case: &Case, inputs: &[Tensor]) -> Vec<Tensor> {
+    let [x, kernel, bias, dy, pooled] = inputs else { panic!("five inputs") };
+    let (windows, lengths) = (case.windows(), case.lengths());
+    let [terms, _] = kernel.shape()[..] else { panic!("a matrix") };
+    let seen = x.windows(&windows, 0.0).reshape([dy.batch(), terms]);
+    let sizes = windows.iter().map(|window| window.size);
+    let all: Shape =
+        [case.batch].into_iter().chain(case.counts()).chain(sizes).chain([case.channels]).collect();
+    let added = dy
+        .matmul_transposed(kernel, Transposed::RIGHT)
+        .reshape(all)
+        .overlap_add(&windows, &lengths);
+    let greatest = x.max_windows(&windows);
+    let slopes =
+        endo::autodiff::gradients(&(&greatest * pooled).sum(), &[x.clone()], Site::caller())
+            .remove(0)
+            .unwrap();
+    vec![
+        seen.matmul(kernel) + bias,
+        seen.matmul_transposed(dy, Transposed::LEFT),
+        added,
+        greatest,
+        slopes,
+    ]
+}
+
+fn axis() -> impl Strategy<Value = (usize, Window)> {
+    (1_usize..24, 1_usize..4, 1_usize..4, 1_usize..3, 0_usize..4).prop_map(
+        |(length, size, stride, dilation, before)| {
+            let span = (size - 1) * dilation + 1;
+            let before = before.min(span - 1);
+            // Some windows reach over the end.
+            let count = (length + 2 * before).saturating_sub(span) / stride + 1;
+            (length, Window { size, stride, dilation, before, count })
+        },
+    )
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let axes = prop::collection::vec(axis(), 1..4);
+    let channels = prop::sample::select(vec![1_usize, 2, 3, 8, 17, 20]);
+    let filters = prop::sample::select(vec![1_usize, 3, 8, 16, 33]);
+    let dtype = prop::sample::select(vec![DType::F32, DType::F32, DType::F64]);
+    (1_usize..30, axes, channels, filters, dtype, any::<u32>()).prop_map(
+        |(batch, mut axes, channels, filters, dtype, seed)| {
+            // Volumes of few elements along each axis.
+            for (length, window) in axes.iter_mut().skip(1) {
+                *length = (*length).min(9);
+                let span = (window.size - 1) * window.dilation + 1;
+                window.count =
+                    (*length + 2 * window.before).saturating_sub(span) / window.stride + 1;
+            }
+            let batch = if axes.len() == 3 { batch.min(4) } else { batch };
+            Case { batch, axes, channels, filters, dtype, seed: seed.into() }
+        },
+    )
+}
+
+fn check(case: &Case) {
+    let inputs = case.inputs();
+    let closure = |_: &std::rc::Rc<endo::graph::Trace>, x: &[Tensor]| convolution(case, x);
+    let run = |way| run(way, &closure, &inputs, &[], 1).unwrap();
+    let want = run(Way::NodeByNode);
+    for way in [Way::Fused(1), Way::Fused(3), Way::Unfused] {
+        for (index, (got, want)) in run(way).iter().zip(&want).enumerate() {
+            let difference = difference(got, want, Within::Bits);
+            assert_eq!(difference, None, "{case:?} as {way:?}, output {index}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(150))]
+
+    #[test]
+    fn windows_a_part_at_a_time_are_all_windows(case in case()) {
+        check(&case);
+    }
+}
+
+#[test]
+fn no_plan_of_a_convolution_holds_all_windows() {
+    let window = Window { size: 3, stride: 1, dilation: 1, before: 1, count: 32 };
+    let axes = vec![(32, window); 2];
+    let case = Case { batch: 16, axes, channels: 16, filters: 24, dtype: DType::F32, seed: 1 };
+    let inputs = case.inputs();
+    let closure = |_: &std::rc::Rc<endo::graph::Trace>, x: &[Tensor]| convolution(&case, x);
+    let graph = graph(&closure, &inputs).unwrap();
+    let plan = endo::plan::Plan::new(&graph, &endo::cpu::ProcessorTuning);
+    let image = 16 * 32 * 32 * 16 * 4;
+    assert!(plan.arena_bytes() < 7 * image, "{} bytes\n{plan}", plan.arena_bytes());
+    check(&case);
+}
