@@ -95,6 +95,83 @@ pub fn convnet_products() -> Vec<Product> {
     ]
 }
 
+/// The filters of the stages of [`resnet`], and the blocks of each.
+const STAGES: [usize; 3] = [16, 32, 64];
+const BLOCKS: usize = 3;
+
+/// ResNet-20, for images of 32x32x3 (He et al. 2016, section 4.2); where a block has more filters
+/// than the one before, its shortcut is a convolution of 1x1.
+pub fn resnet() -> Sequential {
+    let first = Sequential::new()
+        .add(convolution(STAGES[0], 3, 1))
+        .add(BatchNormalization::new())
+        .add(Activation::new(Relu));
+    blocks()
+        .fold(first, |net, (stage, narrows)| net.add(ResidualBlock::new(STAGES[stage], narrows)))
+        .add(GlobalAveragePooling2D::new())
+        .add(Dense::new(CLASSES))
+}
+
+/// The stage of each block, and whether it halves the image.
+fn blocks() -> impl Iterator<Item = (usize, bool)> {
+    (0..STAGES.len() * BLOCKS)
+        .map(|block| (block / BLOCKS, block > 0 && block.is_multiple_of(BLOCKS)))
+}
+
+fn convolution(filters: usize, size: usize, stride: usize) -> Conv2D {
+    Conv2D::new(filters, size).strides(stride).padding(Padding::Same).use_bias(false)
+}
+
+/// Two convolutions, added to what they saw.
+struct ResidualBlock {
+    convolutions: [Conv2D; 2],
+    normalizations: [BatchNormalization; 2],
+    shortcut: Option<(Conv2D, BatchNormalization)>,
+}
+
+impl ResidualBlock {
+    fn new(filters: usize, narrows: bool) -> Self {
+        let stride = if narrows { 2 } else { 1 };
+        Self {
+            convolutions: [convolution(filters, 3, stride), convolution(filters, 3, 1)],
+            normalizations: [BatchNormalization::new(), BatchNormalization::new()],
+            shortcut: narrows.then(|| (convolution(filters, 1, 2), BatchNormalization::new())),
+        }
+    }
+}
+
+impl Layer for ResidualBlock {
+    fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        let [first, second] = &self.convolutions;
+        let [after_first, after_second] = &self.normalizations;
+        let z = after_first.apply(&first.apply(x, cx), cx).relu();
+        let z = after_second.apply(&second.apply(&z, cx), cx);
+        let shortcut = match &self.shortcut {
+            Some((convolution, normalization)) => {
+                normalization.apply(&convolution.apply(x, cx), cx)
+            }
+            None => x.clone(),
+        };
+        (z + shortcut).relu()
+    }
+}
+
+/// The products of [`resnet`].
+pub fn resnet_products() -> Vec<Product> {
+    let mut products = vec![Product::of_data(32 * 32, 3 * 3 * 3, STAGES[0])];
+    for (stage, narrows) in blocks() {
+        let (filters, side) = (STAGES[stage], 32 >> stage);
+        let before = if narrows { STAGES[stage - 1] } else { filters };
+        products.push(Product::inner(side * side, 9 * before, filters));
+        products.push(Product::inner(side * side, 9 * filters, filters));
+        if narrows {
+            products.push(Product::inner(side * side, before, filters));
+        }
+    }
+    products.push(Product::inner(1, STAGES[2], CLASSES));
+    products
+}
+
 /// A recurrent layer, and a number from its last output.
 pub fn last_output(recurrent: impl Layer + 'static) -> Sequential {
     Sequential::new().add(recurrent).add(Dense::new(1))

@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use endo::simd::Level;
+
 use crate::machine;
 use crate::workloads::{MeasureOptions, WORKLOADS, Workload};
 
@@ -29,6 +31,8 @@ pub struct Arguments {
     pub rounds: usize,
     /// The interpreter of the peers in Python.
     pub python: PathBuf,
+    /// The highest level of instructions that is used, if it is not the processor's.
+    pub level: Option<Level>,
 }
 
 impl Arguments {
@@ -51,6 +55,7 @@ impl Arguments {
             peers: None,
             rounds: 5,
             python: "python3".into(),
+            level: None,
         };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -64,6 +69,7 @@ impl Arguments {
                 "--data" => arguments.data = Some(value()?.into()),
                 "--peers" => peers = Some(value()?.into()),
                 "--rounds" => rounds = Some(count(&word, &value()?)?),
+                "--level" => arguments.level = Some(level(&value()?)?),
                 "--python" => python = Some(value()?.into()),
                 _ => {
                     return Err(format!(
@@ -84,6 +90,9 @@ impl Arguments {
             return Err("--batch and --data are of single workloads, and a comparison has batch \
                 sizes of its own"
                 .to_string());
+        }
+        if arguments.compare && arguments.level.is_some() {
+            return Err("--level is of endo alone: leave out --compare".to_string());
         }
         let takes_batch = |workload: &Workload| workload.takes.contains(&"--batch");
         if arguments.batch.is_some() && !arguments.workload.is_some_and(takes_batch) {
@@ -114,6 +123,19 @@ fn count(argument: &str, text: &str) -> Result<usize, String> {
         .ok_or(format!("{argument} takes a number of at least 1, got `{text}`"))
 }
 
+/// The levels of instructions, by the names that the command line has for them.
+const LEVELS: [(&str, Level); 3] =
+    [("baseline", Level::Baseline), ("avx2", Level::Avx2), ("avx512", Level::Avx512)];
+
+fn level(text: &str) -> Result<Level, String> {
+    let has = |level: &Level| Level::available().any(|available| available == *level);
+    let known = || LEVELS.into_iter().filter(|(_, level)| has(level));
+    known().find(|(name, _)| *name == text).map(|(_, level)| level).ok_or_else(|| {
+        let names: Vec<&str> = known().map(|(name, _)| name).collect();
+        format!("--level takes one of those of this processor, {}, got `{text}`", names.join(", "))
+    })
+}
+
 /// What `--help` prints.
 pub fn help() -> String {
     let width = WORKLOADS.iter().map(|workload| workload.name.len()).max().unwrap_or(0);
@@ -125,7 +147,8 @@ pub fn help() -> String {
         "\
 Measures endo, and prints a JSON line for each result.
 
-  endo-bench [--workload NAME] [--threads N] [--epochs N] [--batch ROWS] [--data FILE]
+  endo-bench [--workload NAME] [--threads N] [--epochs N] [--batch ROWS] [--data FILE] \
+  [--level LEVEL]
       one workload, or each of them in a process of its own
   endo-bench --compare [--peers DIR] [--python PATH] [--rounds N] [--workload NAME] [--threads N] \
   [--epochs N]
@@ -138,6 +161,7 @@ Workloads:
   --epochs N     passes over the data, of which the best counts; 4 unless given
   --batch ROWS   rows in a step of a net, where that is what is measured
   --data FILE    the table of California housing as CSV
+  --level LEVEL  the highest vector instructions used: baseline, avx2 or avx512; the processor's
   --peers DIR    the folder with peers.py, layers.py and a cargo project for each peer in Rust
   --python PATH  the interpreter with jax and others; python3 unless given
   --rounds N     how often each program is run; 5 unless given",
@@ -192,14 +216,19 @@ mod tests {
             message("--quick"),
             "unknown argument `--quick`; `--help` lists those that there are"
         );
+        assert!(
+            message("--level sse5").starts_with("--level takes one of those of this processor")
+        );
+        assert!(message("--compare --level avx2").contains("leave out --compare"));
+        assert_eq!(parse("--level baseline").unwrap().level, Some(Level::Baseline));
         assert_eq!(message("--rounds 3"), "--rounds is of a comparison: add --compare");
         assert!(
             message("--compare --batch 8")
                 .starts_with("--batch and --data are of single workloads")
         );
         let taken = "--batch goes with --workload and one of regressor, regressor-fit, \
-            regressor-loop, regressor-probes, mnist-mlp, wide-mlp, lenet, convnet, lstm, gru, \
-            attention, transformer";
+            regressor-loop, regressor-probes, mnist-mlp, wide-mlp, lenet, convnet, resnet, lstm, \
+            gru, attention, transformer";
         assert_eq!(
             [message("--batch 8"), message("--batch 8 --workload predict-row")],
             [taken, taken]

@@ -43,6 +43,9 @@ fn run(words: Vec<String>) -> Outcome<bool> {
         println!("{}", arguments::help());
         return Ok(true);
     }
+    if let Some(level) = arguments.level {
+        level.limit();
+    }
     if arguments.compare {
         compare::compare(&arguments)?;
         return Ok(true);

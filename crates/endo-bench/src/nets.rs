@@ -24,6 +24,8 @@ pub enum Net {
     Lenet,
     /// Four convolutions and two dense layers on images of 32x32x3.
     Convnet,
+    /// ResNet-20 on the same images.
+    Resnet,
     /// An LSTM of 128 units over 64 steps.
     Lstm,
     /// A GRU of 128 units over 64 steps.
@@ -141,6 +143,12 @@ impl Net {
                 rows: 1_280,
                 model: || Model::new(convnet()),
                 products: convnet_products,
+            },
+            Net::Resnet => Description {
+                name: "resnet",
+                model: || Model::new(resnet()),
+                products: resnet_products,
+                ..Net::Convnet.description()
             },
             Net::Lstm => Description {
                 name: "lstm",
@@ -270,6 +278,7 @@ mod tests {
             (Net::MnistMlp, 669_706, 784),
             (Net::Lenet, 61_706, 784),
             (Net::Convnet, 1_116_970, 3_072),
+            (Net::Resnet, 272_474, 3_072),
             (Net::Lstm, 98_945, 4_096),
             (Net::Gru, 74_625, 4_096),
             (Net::Attention, 792_330, 32_768),

@@ -91,6 +91,12 @@ pub const WORKLOADS: &[Workload] = &[
         measure: |options| steps::measure(Net::Convnet, options),
     },
     Workload {
+        name: "resnet",
+        about: "the same of ResNet-20: 32x32x3 images, batch 64",
+        takes: &["--batch"],
+        measure: |options| steps::measure(Net::Resnet, options),
+    },
+    Workload {
         name: "lstm",
         about: "the same of an LSTM of 128 units: 64 steps of 64 features, batch 32",
         takes: &["--batch"],

@@ -27,6 +27,8 @@ pub mod trigonometry;
 #[cfg(test)]
 mod accuracy;
 
+use std::sync::atomic::{AtomicU8, Ordering};
+
 pub use arithmetic::{Arithmetic, Integer, Ordered, Scalar, Truth};
 pub use cast::Cast;
 pub use combined::{COMBINED, CombinedFormula};
@@ -56,9 +58,27 @@ pub enum Level {
     Avx512,
 }
 
+/// What [`Level::limit`] was last given.
+static LIMIT: AtomicU8 = AtomicU8::new(Level::Avx512 as u8);
+
 impl Level {
-    /// The highest level of the processor that runs this program.
+    /// The highest level of the processor that runs this program, up to the [limit](Self::limit).
     pub fn detect() -> Self {
+        let limit = LIMIT.load(Ordering::Relaxed);
+        let highest = Self::highest();
+        [Self::Baseline, Self::Avx2]
+            .into_iter()
+            .find(|&level| level as u8 == limit)
+            .map_or(highest, |limit| limit.min(highest))
+    }
+
+    /// Lets what is planned from now on use no level above this one, in the whole process: to
+    /// measure what processors without the higher levels would do.
+    pub fn limit(self) {
+        LIMIT.store(self as u8, Ordering::Relaxed);
+    }
+
+    fn highest() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
             let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
