@@ -66,25 +66,50 @@ fn deep(layers: usize, threads: usize) -> Outcome<JsonLine> {
     const UNITS: usize = 16;
     let data =
         Dataset::new(Array::zeros([32, UNITS], DType::F32), Array::zeros([32, UNITS], DType::F32))?;
-    let mut times = Vec::new();
-    let mut arena_bytes = 0;
-    for _ in 0..3 {
-        let net = (0..layers)
-            .fold(Sequential::new(), |net, _| net.add(Dense::new(UNITS).activation(Relu)));
-        let mut model = Model::new(net).threads(threads);
-        model.compile(Adam::default(), MeanSquaredError, ());
-        let start = Instant::now();
-        let program = model.training_program(&data)?;
-        times.push(start.elapsed().as_secs_f64() * 1e3);
-        arena_bytes = program.plan().arena_bytes();
-    }
-    let median = Spread::of(&times).map_or(f64::NAN, |spread| spread.median);
+    let net = || {
+        (0..layers).fold(Sequential::new(), |net, _| net.add(Dense::new(UNITS).activation(Relu)))
+    };
+    let (median, arena_bytes) = traced(&data, threads, net)?;
     let line = JsonLine::of("trace-depth")
         .with("layers", layers)
         .measured("trace_ms", median)
         .measured("us_per_layer", median * 1e3 / layers as f64)
         .with("arena_bytes", arena_bytes);
     Ok(line)
+}
+
+/// An LSTM of 16 units over 100, 1,000 and 10,000 steps: a line for each. `trace_ms` stays as it
+/// is, since the steps are one loop.
+pub fn steps(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    [100, 1000, 10_000].into_iter().map(|steps| long(steps, options.threads)).collect()
+}
+
+fn long(steps: usize, threads: usize) -> Outcome<JsonLine> {
+    let data =
+        Dataset::new(Array::zeros([4, steps, 8], DType::F32), Array::zeros([4, 1], DType::F32))?;
+    let net = || Sequential::new().add(Lstm::new(16)).add(Dense::new(1));
+    let (median, arena_bytes) = traced(&data, threads, net)?;
+    let line = JsonLine::of("trace-steps")
+        .with("steps", steps)
+        .measured("trace_ms", median)
+        .with("arena_bytes", arena_bytes);
+    Ok(line)
+}
+
+/// The milliseconds in which the training step of a new model is traced and planned, the median of
+/// three, and the bytes of its arena.
+fn traced(data: &Dataset, threads: usize, net: impl Fn() -> Sequential) -> Outcome<(f64, usize)> {
+    let mut times = Vec::new();
+    let mut arena_bytes = 0;
+    for _ in 0..3 {
+        let mut model = Model::new(net()).threads(threads);
+        model.compile(Adam::default(), MeanSquaredError, ());
+        let start = Instant::now();
+        let program = model.training_program(data)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        arena_bytes = program.plan().arena_bytes();
+    }
+    Ok((Spread::of(&times).map_or(f64::NAN, |spread| spread.median), arena_bytes))
 }
 
 #[cfg(test)]
@@ -100,7 +125,9 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_net_is_traced_whole() {
+    fn deep_nets_and_long_sequences_are_traced_whole() {
+        let line = long(7, 1).unwrap().to_string();
+        assert!(line.starts_with(r#"{"workload": "trace-steps", "steps": 7, "#), "{line}");
         let line = deep(3, 1).unwrap().to_string();
         assert!(line.starts_with(r#"{"workload": "trace-depth", "layers": 3, "#), "{line}");
     }

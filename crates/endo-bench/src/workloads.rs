@@ -158,6 +158,12 @@ pub const WORKLOADS: &[Workload] = &[
         measure: traces::depth,
     },
     Workload {
+        name: "trace-steps",
+        about: "the same of an LSTM over 100, 1,000 and 10,000 steps",
+        takes: &[],
+        measure: traces::steps,
+    },
+    Workload {
         name: "whole-process",
         about: "the command `endo` on a table: read, scale, train 20 epochs, evaluate, save; \
             needs --data FILE",

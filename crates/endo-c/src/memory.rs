@@ -66,6 +66,7 @@ impl Layout {
                 BufferPlace::Input(input) => Memory::Input(input),
                 BufferPlace::Output(output) => Memory::Output(output),
                 BufferPlace::Variable(variable) => Memory::Variable(variable),
+                BufferPlace::Nowhere => unreachable!("plans for C hold every value"),
             };
             Place { memory, start: 0, dtype: buffer.dtype }
         };

@@ -82,7 +82,10 @@ fn kernels_are_computed_for_all_types_and_attributes() {
         let attributes = [vec![fill], numbers.clone()].concat();
         check("windows", &attributes, &[&image], &taken, dtype);
         let (few, many) = (of(&[2, 3, 4, 2], dtype, 8), of(&[2, 5, 6, 2], dtype, 9));
-        check("take_greatest", &numbers, &[&image, &many], &[2, 3, 4, 2], dtype);
+        for outside in [0, 1] {
+            let attributes = [vec![outside], numbers.clone()].concat();
+            check("take_greatest", &attributes, &[&image, &many], &[2, 3, 4, 2], dtype);
+        }
         check("add_to_greatest", &numbers, &[&image, &few], &[2, 5, 6, 2], dtype);
         check("overlap_add", &numbers, &[&of(&taken, dtype, 7)], &[2, 5, 6, 2], dtype);
     }

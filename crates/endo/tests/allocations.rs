@@ -69,6 +69,20 @@ fn large(threads: usize) -> (Model, Dataset) {
     (model, Dataset::new(x, y).unwrap())
 }
 
+/// A model of convolutions whose windows are made in parts, and pooling whose samples are shared.
+fn of_images(threads: usize) -> (Model, Dataset) {
+    let net = Sequential::new()
+        .add(Conv2D::new(8, 3).padding(Padding::Same).activation("relu"))
+        .add(MaxPooling2D::new(2))
+        .add(Conv2D::new(12, 3).strides(2))
+        .add(Flatten::new())
+        .add(Dense::new(1));
+    let mut model = Model::new(net).threads(threads);
+    model.compile(Adam::default(), MeanSquaredError, ());
+    let x = Array::from_fn([64, 24, 24, 2], |i| (i as f32).sin());
+    (model, Dataset::new(x, Array::from_fn([64, 1], |i| (i as f32).cos())).unwrap())
+}
+
 fn a_step_of_a_function(threads: usize) -> usize {
     let (model, optimizer) = (Model::new(Regressor::new()), Adam::default());
     let (mean_loss, data) = (Mean::new("loss"), made_up_data(64));
@@ -158,6 +172,12 @@ fn steps_allocate_nothing_and_predictions_a_constant_few() {
             a_step_of_a_model(model, &data, 256),
             0,
             "a large model's steps, {threads} threads"
+        );
+        let (model, data) = of_images(threads);
+        assert_eq!(
+            a_step_of_a_model(model, &data, 32),
+            0,
+            "the steps of a model of images, {threads} threads"
         );
     }
     // An epoch keeps its report; its steps, the short last batch included, allocate nothing more

@@ -326,6 +326,14 @@ fn windows() {
         let y = x[0].windows(&all, 0.5).exp();
         slope(&x[0], &y, cx)
     });
+    // Of the last one some windows are outside as a whole.
+    for all in [all, [window(2, 1, 1, 0, 4), window(2, 3, 1, 0, 3)]] {
+        check("max_windows", &x, |x, _| x[0].max_windows(&all).relu().square());
+        check("second derivative of max_windows", &x, |x, cx| {
+            let y = x[0].max_windows(&all).maximum(&x[0].constant_like(-2.0)).exp();
+            slope(&x[0], &y, cx)
+        });
+    }
     let y = [around_zero([2, 3, 3, 3, 2, 2], 0)];
     check("overlap_add", &y, |y, _| y[0].overlap_add(&all, &[5, 3]).square());
     check("second derivative of overlap_add", &y, |y, cx| {

@@ -73,15 +73,17 @@ pub fn overlap_add(call: &mut KernelCall<'_>) -> Option<String> {
 
 /// The elements of the second input where the first one has the greatest of each window.
 pub fn take_greatest(call: &mut KernelCall<'_>) -> Option<String> {
-    let windows = read(&call.attributes)?;
+    let [zero_outside, numbers @ ..] = &call.attributes[..] else { return None };
+    let windows = read(numbers)?;
     let [x, values] = &call.inputs[..] else { return None };
     let (to, dtype) = (&call.output.pointer, call.output.dtype);
-    let lowest = match dtype {
+    let outside = match dtype {
+        _ if *zero_outside != 0 => number(dtype, 0.0),
         DType::F32 | DType::F64 => number(dtype, f64::NEG_INFINITY),
         DType::I32 => number(dtype, f64::from(i32::MIN)),
         _ => number(dtype, 0.0),
     };
-    let line = format!("{to}[window + k] = at < 0 ? {lowest} : {}[at];", values.pointer);
+    let line = format!("{to}[window + k] = at < 0 ? {outside} : {}[at];", values.pointer);
     Some(greatest(&windows, x, &line))
 }
 
@@ -140,10 +142,15 @@ fn greatest(windows: &[Window], x: &super::Operand<'_>, line: &str) -> String {
         conditions.push(format!("p{axis} >= 0 && p{axis} < {length}"));
         row = format!("({row}) * {length} + p{axis}");
     }
-    let (indent, x) = ("    ".repeat(depth), &x.pointer);
+    let (indent, x, dtype) = ("    ".repeat(depth), &x.pointer, x.dtype);
     let _ = writeln!(text, "{indent}if ({}) {{", conditions.join(" && "));
     let _ = writeln!(text, "{indent}    const long i = ({row}) * {channels} + k;");
-    let more = format!("at < 0 || {x}[i] > {x}[at] || ({x}[i] != {x}[i] && {x}[at] == {x}[at])");
+    let is_nan = if dtype.is_float() {
+        format!(" || ({x}[i] != {x}[i] && {x}[at] == {x}[at])")
+    } else {
+        String::new()
+    };
+    let more = format!("at < 0 || {x}[i] > {x}[at]{is_nan}");
     let _ = writeln!(text, "{indent}    at = {more} ? i : at;");
     let _ = writeln!(text, "{indent}}}");
     for depth in (outer..depth).rev() {

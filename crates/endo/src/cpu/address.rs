@@ -44,6 +44,7 @@ impl Address {
             BufferPlace::Input(index) => {
                 Self { base: FIRST_VARIABLE + (plan.variables.len() + index) as u32, offset }
             }
+            BufferPlace::Nowhere => unreachable!("no step has it as a whole"),
             BufferPlace::Output(index) => {
                 let before = plan.variables.len() + plan.inputs.len();
                 Self { base: FIRST_VARIABLE + (before + index) as u32, offset }

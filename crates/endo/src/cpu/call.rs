@@ -49,7 +49,10 @@ impl Call {
         let total: usize = call.inputs.iter().chain([&call.output]).map(size).sum();
         let samples = (call.kernel.by_samples() && total >= SHARED_BYTES)
             .then(|| call.output.shape.batch())
-            .filter(|&samples| samples > 1);
+            .filter(|&samples| {
+                let has = |argument: &Argument| argument.shape.first() == Some(&samples);
+                samples > 1 && call.kernel.effect().is_none() && call.inputs.iter().all(has)
+            });
         let task = samples.map_or(1, |samples| samples.div_ceil(MOST_TASKS));
         let last = samples.map_or(1, |samples| samples - (samples - 1) / task * task);
         let bytes = |argument: &Argument| {

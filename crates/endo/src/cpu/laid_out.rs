@@ -12,8 +12,19 @@ use crate::simd::Memory;
 
 /// Loops of fewer steps multiply by matrices as they lie.
 const LEAST_STEPS: usize = 4;
-/// Bytes between rows that fall into few sets of the cache.
-const FEW_SETS: usize = 512;
+/// Rows at multiples of this many bytes fall into few sets of the nearest cache.
+const FEW_SETS: usize = 256;
+
+/// Whether rows of elements, a number of them apart, fall into few sets of the nearest cache.
+pub fn collides(row: usize, element_bytes: usize) -> bool {
+    (row * element_bytes).is_multiple_of(FEW_SETS)
+}
+
+/// The distance between rows of a number of elements at which neighbours lie in different sets of
+/// the nearest cache: an odd number of lines.
+pub fn apart(elements: usize, element_bytes: usize) -> usize {
+    ((elements * element_bytes).div_ceil(Memory::LINE) | 1) * Memory::LINE / element_bytes
+}
 
 /// A matrix that is laid out anew for each run of a loop.
 pub struct LaidOut {
@@ -96,12 +107,9 @@ pub fn laid_out(
             && rows > 1
             && columns > 1
             && body.buffers[right.buffer].length == rows * columns;
-        let collides = (row * size).is_multiple_of(FEW_SETS);
-        (input >= first && is_matrix && (is_turned || column == 1 && collides)).then(|| {
-            let padded =
-                columns + if (columns * size).is_multiple_of(FEW_SETS) { 64 / size } else { 0 };
-            (input, [row, column], [rows, columns, padded], size)
-        })
+        let lies_badly = is_turned || column == 1 && collides(row, size);
+        (input >= first && is_matrix && lies_badly)
+            .then(|| (input, [row, column], [rows, columns, apart(columns, size)], size))
     };
     if steps < LEAST_STEPS
         || body.steps.iter().all(|step| match &step.action {

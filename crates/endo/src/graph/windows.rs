@@ -1,8 +1,10 @@
 //! Where the elements of windows lie: stretches of neighbours at equal distances in the image and
 //! in its windows.
 //!
-//! In: a [`Window`] for each axis and the sizes of the image. Out: [`each`] stretch of them once,
+//! In: a [`Window`] for each axis and the sizes of the image. Out: [`for_each_stretch`] stretch of them once,
 //! and the copy of one, forth or back. Runners take windows a part at a time by [`Windowing`].
+
+use crate::shape::Shape;
 
 /// How windows lie along one axis: element `i` of window `n` is the axis's position
 /// `n * stride + i * dilation - before`.
@@ -20,8 +22,8 @@ pub struct Window {
     pub count: usize,
 }
 
-/// What an operation does with windows. The image is `[batch, lengths.., channels]`, its windows are
-/// `[batch, counts.., sizes.., channels]`.
+/// What an operation does with windows. The image is `[batch, lengths.., channels]`, its windows
+/// are `[batch, counts.., sizes.., channels]`.
 #[derive(Clone, Copy, Debug)]
 pub enum Windowing<'a> {
     /// It makes the windows of an image; what is outside the image is 0.
@@ -47,12 +49,24 @@ pub(crate) struct Stretches {
 }
 
 impl Stretches {
-    /// The same where windows of `terms` elements lie `row` apart, after where the first begins in
-    /// the image.
+    /// Where the first begins in the image, and the same stretches where windows of `terms` elements
+    /// lie `row` apart.
     pub fn in_rows(self, terms: usize, row: usize) -> (Option<usize>, Self) {
         let windows = self.windows / terms * row + self.windows % terms;
         (self.image, Self { windows, windows_step: row, ..self })
     }
+}
+
+/// The shape of one element for each window of an image.
+pub(crate) fn one_for_each(windows: &[Window], image: &Shape) -> Shape {
+    let counts = windows.iter().map(|window| window.count);
+    [image.batch()].into_iter().chain(counts).chain([image.features()]).collect()
+}
+
+/// The shape of all windows of an image.
+pub(crate) fn all_windows(windows: &[Window], image: &Shape) -> Shape {
+    let sizes = counts_and_sizes(windows);
+    [image.batch()].into_iter().chain(sizes).chain([image.features()]).collect()
 }
 
 /// The axes of windows between the batch and the channels.
@@ -61,7 +75,7 @@ pub(crate) fn counts_and_sizes(windows: &[Window]) -> impl Iterator<Item = usize
     counts.chain(windows.iter().map(|window| window.size))
 }
 
-/// Whether these are the shapes of an image and its windows, and all positions that [`each`]
+/// Whether these are the shapes of an image and its windows, and all positions that [`for_each_stretch`]
 /// computes are numbers that there are.
 pub(crate) fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool {
     let [batch, lengths @ .., channels] = image else { return false };
@@ -87,10 +101,13 @@ pub(crate) fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool 
 /// Calls `visit` for stretches that make up all windows of an image, each element once. Neighbours
 /// along the last window are neighbours in memory unless they are dilated: then each is a stretch
 /// of its own.
-pub(crate) fn each(windows: &[Window], image: &[usize], mut visit: impl FnMut(Stretches)) {
+pub(crate) fn for_each_stretch(
+    windows: &[Window],
+    image: &[usize],
+    mut visit: impl FnMut(Stretches),
+) {
     let Some((last, outer)) = windows.split_last() else { return };
     let (length, channels) = (image[windows.len()], image[windows.len() + 1]);
-    let rows: usize = image[1..windows.len()].iter().product();
     let counts: usize = outer.iter().map(|window| window.count).product();
     let sizes: usize = outer.iter().map(|window| window.size).product();
     let (width, blocks) = if last.dilation == 1 { (last.size, 1) } else { (1, last.size) };
@@ -100,19 +117,10 @@ pub(crate) fn each(windows: &[Window], image: &[usize], mut visit: impl FnMut(St
     let windows_step = sizes * last.size * channels;
     let image_step = last.stride * channels;
     for sample in 0..image[0] {
-        for row in 0..counts * sizes {
-            let (mut count, mut size) = (row / sizes, row % sizes);
+        outer_rows(outer, image, sample, |count, size, row| {
             let start =
                 ((sample * counts + count) * last.count * sizes + size) * last.size * channels;
-            let (mut inside, mut image_row, mut stride) = (true, sample * rows, 1);
-            for (window, &length) in outer.iter().zip(&image[1..]).rev() {
-                let position =
-                    count % window.count * window.stride + size % window.size * window.dilation;
-                inside &= (window.before..window.before + length).contains(&position);
-                image_row += position.saturating_sub(window.before) * stride;
-                stride *= length;
-                (count, size) = (count / window.count, size / window.size);
-            }
+            let (inside, image_row) = (row.is_some(), row.unwrap_or(0));
             for block in 0..blocks {
                 // Window `n` covers the positions from `n * stride + ahead - before` on: all inside
                 // for n from `low` to `high`.
@@ -164,13 +172,39 @@ pub(crate) fn each(windows: &[Window], image: &[usize], mut visit: impl FnMut(St
                     give(None, n, end, width - end, 1);
                 }
             }
+        });
+    }
+}
+
+/// Calls `visit` with each window and each of its elements along all axes but the last, by their
+/// numbers, and the row of the image of a sample that they are, if they are inside.
+pub(crate) fn outer_rows(
+    outer: &[Window],
+    image: &[usize],
+    sample: usize,
+    mut visit: impl FnMut(usize, usize, Option<usize>),
+) {
+    let counts: usize = outer.iter().map(|window| window.count).product();
+    let sizes: usize = outer.iter().map(|window| window.size).product();
+    let rows: usize = image[1..=outer.len()].iter().product();
+    for index in 0..counts * sizes {
+        let (mut count, mut size) = (index / sizes, index % sizes);
+        let (mut inside, mut row, mut stride) = (true, sample * rows, 1);
+        for (window, &length) in outer.iter().zip(&image[1..]).rev() {
+            let position =
+                count % window.count * window.stride + size % window.size * window.dilation;
+            inside &= (window.before..window.before + length).contains(&position);
+            row += position.saturating_sub(window.before) * stride;
+            stride *= length;
+            (count, size) = (count / window.count, size / window.size);
         }
+        visit(index / sizes, index % sizes, inside.then_some(row));
     }
 }
 
 /// Calls `copy(to, from)` for each of the stretches, with a length that the compiler knows if it is
 /// small.
-pub(crate) fn stretch<T: Copy>(
+pub(crate) fn copy_stretch<T: Copy>(
     stretches: &Stretches,
     from: &[T],
     to: &mut [T],

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::graph::windows::{counts_and_sizes, each, lie, stretch};
+use crate::graph::windows::{all_windows, copy_stretch, counts_and_sizes, for_each_stretch, lie};
 use crate::graph::{
     Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, Window,
     Windowing,
@@ -50,11 +50,7 @@ impl Tensor {
     #[track_caller]
     pub fn windows(&self, windows: &[Window], fill: f64) -> Tensor {
         let site = Site::caller();
-        let shape: Shape = [self.batch()]
-            .into_iter()
-            .chain(counts_and_sizes(windows))
-            .chain([self.features()])
-            .collect();
+        let shape = all_windows(windows, self.shape());
         if let Some(error) = misfit("windows", windows, windows.len() + 2, self.shape()) {
             return self.fail(error, shape, site);
         }
@@ -153,12 +149,16 @@ impl Kernel for Windows {
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
         macro_rules! take {
             ($from:expr, $to:expr, $fill:expr) => {
-                each(&self.windows, inputs[0].shape, |stretches| match stretches.image {
-                    Some(_) => stretch(&stretches, $from, $to, true, |to, from| *to = from),
-                    None => {
-                        for n in 0..stretches.count {
-                            let start = stretches.windows + n * stretches.windows_step;
-                            $to[start..start + stretches.length].fill($fill);
+                for_each_stretch(&self.windows, inputs[0].shape, |stretches| {
+                    match stretches.image {
+                        Some(_) => {
+                            copy_stretch(&stretches, $from, $to, true, |to, from| *to = from)
+                        }
+                        None => {
+                            for n in 0..stretches.count {
+                                let start = stretches.windows + n * stretches.windows_step;
+                                $to[start..start + stretches.length].fill($fill);
+                            }
                         }
                     }
                 })
@@ -207,8 +207,8 @@ impl Kernel for OverlapAdd {
         macro_rules! add {
             ($from:expr, $to:expr, $add:expr) => {{
                 $to.fill(Default::default());
-                each(&self.windows, output.shape, |stretches| {
-                    stretch(&stretches, $from, $to, false, $add)
+                for_each_stretch(&self.windows, output.shape, |stretches| {
+                    copy_stretch(&stretches, $from, $to, false, $add)
                 })
             }};
         }

@@ -171,6 +171,7 @@ impl Plan {
             BufferPlace::Constant(start) => format!("constant@{start}"),
             BufferPlace::Input(index) => format!("input {index}"),
             BufferPlace::Output(index) => format!("output {index}"),
+            BufferPlace::Nowhere => "windows".to_string(),
             BufferPlace::Variable(index) => format!("`{}`", self.variables[index].name),
         }
     }

@@ -86,6 +86,14 @@ impl Draft {
         self.steps.len() - 1
     }
 
+    /// Removes the steps that are marked.
+    pub fn remove(&mut self, marked: &[bool]) {
+        let mut left = marked.iter();
+        self.steps.retain(|_| left.next() == Some(&false));
+        let mut left = marked.iter();
+        self.positions.retain(|_| left.next() == Some(&false));
+    }
+
     /// Adds a buffer.
     pub fn buffer(&mut self, dtype: DType, length: usize, place: BufferPlace) -> usize {
         self.buffers.push(Buffer { dtype, length, place });

@@ -145,6 +145,8 @@ pub enum BufferPlace {
     Variable(usize),
     /// In the output with this index, of a plan for the steps of a loop.
     Output(usize),
+    /// Nowhere: the step that makes it uses it a part at a time.
+    Nowhere,
 }
 
 impl BufferPlace {

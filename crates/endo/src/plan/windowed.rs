@@ -1,4 +1,6 @@
 //! [`WindowedProduct`]: a product and the windows it is of, which are never in memory as a whole.
+//!
+//! In: a product and an operation on windows. Out: what the two read and write together.
 
 use crate::graph::Windowing;
 
@@ -23,8 +25,8 @@ impl WindowedProduct {
         self.call.kernel.windowing().expect("an operation on windows")
     }
 
-    /// The buffer of windows.
-    fn windows(&self) -> usize {
+    /// The buffer of windows, which has no place.
+    pub fn windows(&self) -> usize {
         match self.windowing() {
             Windowing::Take(_) => self.call.output.buffer,
             Windowing::Add(_) => self.call.inputs[0].buffer,

@@ -4,6 +4,7 @@
 //! In: closures large enough to be split. Loops, reductions along every side, matrix products, and
 //! a whole training step.
 
+use endo::ops::Window;
 use endo::prelude::*;
 
 use super::running::{Closure, Way, Within, difference, numbers, run};
@@ -96,6 +97,26 @@ fn matrix_products() {
             ]
         };
         same_on_any_number_of_threads("matrix products", &f, &[a, b, batch], &[]);
+    }
+}
+
+#[test]
+fn convolutions_and_pooling() {
+    let window = Window { size: 3, stride: 1, dilation: 1, before: 1, count: 19 };
+    let pool = Window { size: 3, stride: 2, dilation: 1, before: 0, count: 9 };
+    for (dtype, channels) in [(DType::F32, 11), (DType::F64, 11), (DType::F32, 1)] {
+        let x = numbers([33, 19, 19, channels], dtype, [-2.0, 2.0], 11);
+        let kernel = numbers([9 * channels, 20], dtype, [-2.0, 2.0], 12);
+        let f = |_: &_, x: &[Tensor]| {
+            let seen = x[0].windows(&[window, window], 0.0).reshape([33 * 19 * 19, 9 * channels]);
+            let y = seen.matmul(&x[1]).tanh().reshape([33, 19, 19, 20]).max_windows(&[pool, pool]);
+            let inputs = [x[0].clone(), x[1].clone()];
+            let site = endo::Site::caller();
+            let gradients = endo::autodiff::gradients(&y.square().mean(), &inputs, site);
+            gradients.into_iter().flatten().chain([y]).collect()
+        };
+        let name = format!("a convolution in {dtype} of {channels} channels");
+        same_on_any_number_of_threads(&name, &f, &[x, kernel], &[]);
     }
 }
 

@@ -70,8 +70,12 @@ fn convolution(case: &Case, inputs: &[Tensor]) -> Vec<Tensor> {
         [case.batch].into_iter().chain(case.counts()).chain(sizes).chain([case.channels]).collect();
     let added = dy
         .matmul_transposed(kernel, Transposed::RIGHT)
-        .reshape(all)
+        .reshape(&all)
         .overlap_add(&windows, &lengths);
+    // Of a product that both takes windows and makes them, one of the two is whole.
+    let signs = kernel.sign();
+    let both = seen.matmul(&signs.matmul_transposed(&signs, Transposed::RIGHT));
+    let both = both.reshape(&all).overlap_add(&windows, &lengths);
     let greatest = x.max_windows(&windows);
     let slopes =
         endo::autodiff::gradients(&(&greatest * pooled).sum(), &[x.clone()], Site::caller())
@@ -81,18 +85,18 @@ fn convolution(case: &Case, inputs: &[Tensor]) -> Vec<Tensor> {
         seen.matmul(kernel) + bias,
         seen.matmul_transposed(dy, Transposed::LEFT),
         added,
+        both,
         greatest,
         slopes,
     ]
 }
 
 fn axis() -> impl Strategy<Value = (usize, Window)> {
-    (1_usize..24, 1_usize..4, 1_usize..4, 1_usize..3, 0_usize..4).prop_map(
-        |(length, size, stride, dilation, before)| {
+    (1_usize..24, 1_usize..4, 1_usize..4, 1_usize..3, 0_usize..7, 0_usize..3).prop_map(
+        |(length, size, stride, dilation, before, more)| {
             let span = (size - 1) * dilation + 1;
-            let before = before.min(span - 1);
-            // Some windows reach over the end.
-            let count = (length + 2 * before).saturating_sub(span) / stride + 1;
+            // Some windows reach over the ends, or are outside as a whole.
+            let count = (length + 2 * before).saturating_sub(span) / stride + 1 + more;
             (length, Window { size, stride, dilation, before, count })
         },
     )

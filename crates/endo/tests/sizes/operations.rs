@@ -47,6 +47,8 @@ const OPERATIONS: &[Operation] = &[
     ("concatenate", |x, _, n| Tensor::concatenate(&[x.clone(), x.clone()], (n / 2) as isize)),
     ("windows of a size", |x, _, n| windows(x, Window { size: n, ..WINDOW })),
     ("many windows", |x, _, n| windows(x, Window { count: n, ..WINDOW })),
+    ("greatest of windows of a size", |x, _, n| greatest(x, Window { size: n, ..WINDOW })),
+    ("greatest of many windows", |x, _, n| greatest(x, Window { count: n, ..WINDOW })),
     ("windows that wrap", |x, _, n| {
         windows(x, Window { size: n, count: n, stride: n, dilation: n, before: n })
     }),
@@ -64,6 +66,10 @@ const FAR: &[Operation] = &[
 ];
 
 const WINDOW: Window = Window { size: 2, stride: 1, dilation: 1, before: 0, count: 2 };
+
+fn greatest(x: &Tensor, window: Window) -> Tensor {
+    x.reshape([1, 4, 2]).max_windows(&[window])
+}
 
 fn windows(x: &Tensor, window: Window) -> Tensor {
     x.reshape([1, 4, 2]).windows(&[window], 0.0)

@@ -2,10 +2,10 @@
 //! holds, and the two multiplied tile by tile (Goto and van de Geijn, "Anatomy of High-Performance
 //! Matrix Multiplication", 2008). In: operands of any strides and scratch; out: `c`. Tasks share
 //! `c`, never the terms of a sum.
-use super::Operands;
 use super::lanes::{Element, Lanes, TileKernel, enter};
 use super::tile::{End, Tile};
 use super::transpose::transpose;
+use super::{Operands, equal_part};
 use crate::cpu::pool::Pool;
 use crate::simd::{Float, Level};
 use std::ops::Range;
@@ -51,7 +51,7 @@ fn most_tasks(m: usize, n: usize) -> usize {
 /// `total` cut into nearly equal parts of at most `most`, each a multiple of `unit` (which may lift
 /// it above `most`).
 fn part(total: usize, most: usize, unit: usize) -> usize {
-    total.div_ceil(total.div_ceil(most)).next_multiple_of(unit)
+    equal_part(total, most).next_multiple_of(unit)
 }
 
 /// The tile of a level: its greatest number of rows, and its columns.

@@ -4,7 +4,7 @@
 use super::lanes::{Element, Lanes, TileKernel, enter};
 use super::tile::Tile;
 use super::transpose::transpose;
-use super::{Matmul, Operands};
+use super::{Matmul, Operands, equal_part};
 use crate::cpu::pool::Pool;
 use crate::simd::Level;
 
@@ -16,8 +16,9 @@ const CHUNK_ROWS: usize = 128;
 const WIDE_CHUNK_ROWS: usize = 16;
 const WIDE_ELEMENTS: usize = 8192;
 
-/// The most terms after which the sums go to memory, so that the strip of `b` in use stays in the cache. It
-/// shapes the order of the summation, and is the same for every level and number of threads.
+/// The most terms after which the sums go to memory, so that the strip of `b` in use stays in the
+/// cache. It shapes the order of the summation, and is the same for every level and number of
+/// threads.
 pub(super) const BLOCK_TERMS: usize = 256;
 
 /// The elements of all operands up to which they stay in the nearest cache between two products.
@@ -212,7 +213,7 @@ unsafe fn block<L: Lanes>(
     let far = shape.m * shape.k + shape.k * shape.n + shape.m * shape.n > NEAR_ELEMENTS;
     let mut first = 0;
     // Equal blocks: a short one would pay for its pass over `c` with few terms.
-    let terms = shape.k.div_ceil(shape.k.div_ceil(BLOCK_TERMS).max(1));
+    let terms = equal_part(shape.k, BLOCK_TERMS);
     // One pass even where `k` is 0: it writes the bias.
     loop {
         let k = terms.min(shape.k - first);

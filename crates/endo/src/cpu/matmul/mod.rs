@@ -357,6 +357,11 @@ impl<T: Element> Operands<T> {
     }
 }
 
+/// The length of nearly equal parts of `total`, of which none is longer than `most`.
+pub(super) fn equal_part(total: usize, most: usize) -> usize {
+    total.div_ceil(total.div_ceil(most).max(1))
+}
+
 /// `count` elements side by side: where they lie, or copied to scratch.
 unsafe fn contiguous<T: Copy>(
     from: *const T,

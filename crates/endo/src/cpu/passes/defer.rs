@@ -43,10 +43,7 @@ pub fn defer(draft: &mut Draft) {
         }
         draft.steps[update].action = Action::Update(Update { product, body, checked });
     }
-    let mut left = gone.iter();
-    draft.steps.retain(|_| left.next() == Some(&false));
-    let mut left = gone.iter();
-    draft.positions.retain(|_| left.next() == Some(&false));
+    draft.remove(&gone);
 }
 
 /// The gradient of a long loop that is a routine: the last of the sequences that a routine reads.

@@ -6,8 +6,9 @@
 //! products that add their rows up in an image; no step that makes all windows, if only such
 //! products needed it.
 
+use crate::graph::windows::lie;
 use crate::graph::{Window, Windowing};
-use crate::plan::{Action, Call, Draft, Matrix, Product, Users, WindowedProduct};
+use crate::plan::{Action, BufferPlace, Call, Draft, Matrix, Product, Users, WindowedProduct};
 
 /// The most axes along which a runner makes a part of the windows.
 pub const MOST_AXES: usize = 4;
@@ -16,7 +17,7 @@ pub const MOST_AXES: usize = 4;
 pub fn join(draft: &mut Draft) {
     let users = Users::new(draft);
     let mut gone = vec![false; draft.steps.len()];
-    for at in 0..draft.steps.len() {
+    for (at, gone) in gone.iter_mut().enumerate() {
         let Action::Call(call) = &draft.steps[at].action else { continue };
         let products = match call.kernel.windowing() {
             Some(Windowing::Take(windows)) if is_possible(draft, call, windows) => {
@@ -33,14 +34,12 @@ pub fn join(draft: &mut Draft) {
             let step = &mut draft.steps[product];
             let Action::Product(product) = &step.action else { unreachable!("a product") };
             let windowed = WindowedProduct { product: product.clone(), call: call.clone() };
+            draft.buffers[windowed.windows()].place = BufferPlace::Nowhere;
             step.action = Action::Windowed(windowed);
         }
-        gone[at] = true;
+        *gone = true;
     }
-    let mut left = gone.iter();
-    draft.steps.retain(|_| left.next() == Some(&false));
-    let mut left = gone.iter();
-    draft.positions.retain(|_| left.next() == Some(&false));
+    draft.remove(&gone);
 }
 
 /// Whether an operation on windows can be done a part at a time, at another place in the order.
@@ -49,7 +48,12 @@ fn is_possible(draft: &Draft, call: &Call, windows: &[Window]) -> bool {
     // What variables hold is another thing when they have been written.
     let stays = |buffer: usize| draft.buffers[buffer].place.variable().is_none();
     let sizes = input.shape.iter().chain(call.output.shape.iter());
-    windows.len() <= MOST_AXES
+    let (image, all) = match call.kernel.windowing() {
+        Some(Windowing::Add(_)) => (&call.output.shape, &input.shape),
+        _ => (&input.shape, &call.output.shape),
+    };
+    (1..=MOST_AXES).contains(&windows.len())
+        && lie(windows, image, all)
         && sizes.copied().all(|size| size > 0)
         && draft.buffers[input.buffer].dtype.is_float()
         && stays(input.buffer)
@@ -91,7 +95,7 @@ fn writer(draft: &Draft, users: &Users, call: &Call) -> Option<usize> {
     .then_some(writer)
 }
 
-/// Whether a window of a call has so many elements.
+/// Whether a window of a call has `terms` elements.
 fn is_size(call: &Call, terms: usize) -> bool {
     let (windows, shape) = match call.kernel.windowing() {
         Some(Windowing::Take(windows)) => (windows, &call.output.shape),
@@ -101,7 +105,8 @@ fn is_size(call: &Call, terms: usize) -> bool {
     windows.iter().map(|window| window.size).product::<usize>() * shape.features() == terms
 }
 
-/// Whether an operand of one product is the whole of its buffer, with such strides.
+/// Whether an operand of one product is the whole of its buffer, with these distances between rows
+/// and columns.
 fn is_whole(
     draft: &Draft,
     product: &Product,

@@ -86,8 +86,9 @@ pub fn check(
 
 /// Goes through `projected`, `[steps, batch, gates * units]`, by `step`, which makes the next
 /// states of a step's gates and the states; the first state is what the layer returns. Where the
-/// mask `[batch, steps]` does not hold, states stay. Out: the outputs, `[batch, steps, units]` or
-/// the last one, and the states after the last step.
+/// mask `[batch, steps]` does not hold, states stay; steps behind the last one at which it holds for
+/// any sample are not done. Out: the outputs, `[batch, steps, units]` or the last one, and the
+/// states after the last step.
 #[track_caller]
 pub fn run(
     passage: SequenceOptions,
@@ -106,7 +107,10 @@ pub fn run(
         first.push(first[0].zeros_like());
         sequences.push(mask.permute(&[1, 0]));
     }
+    // What is saved without loops goes through all steps.
+    let done = mask.filter(|_| !cx.trace().unrolls()).map(steps_up_to_the_last);
     let options = ScanOptions::new().reverse(passage.go_backwards);
+    let options = done.iter().fold(options, |options, (count, _)| options.count(count));
     let (last, outputs) =
         cx.scan_with(&options, first, &sequences, |states: Vec<Tensor>, x: Vec<Tensor>, cx| {
             let next = step(&columns(&x[0], gates), &states[..count], cx);
@@ -130,12 +134,30 @@ pub fn run(
     let output = match outputs.first() {
         // In the order in which the steps are gone through.
         Some(all) => {
-            let all = if passage.go_backwards { all.flip(0) } else { all.clone() };
+            let all = match &done {
+                // Backwards they come first, when there is no output yet.
+                Some((_, holds)) if !passage.go_backwards && !passage.zero_output_for_mask => {
+                    holds.where_(all, last[count].expand_dims(0))
+                }
+                _ => all.clone(),
+            };
+            let all = if passage.go_backwards { all.flip(0) } else { all };
             all.permute(&[1, 0, 2])
         }
         None => last[if mask.is_some() { count } else { 0 }].clone(),
     };
     std::iter::once(output).chain(last.into_iter().take(count)).collect()
+}
+
+/// How many steps a mask `[batch, steps]` holds up to, for any sample, and which these are,
+/// `[steps, 1, 1]`.
+#[track_caller]
+fn steps_up_to_the_last(mask: &Tensor) -> (Tensor, Tensor) {
+    let steps = mask.shape()[1];
+    let numbers = mask.trace().constant_from_fn([steps], |step| step as i32, Site::caller());
+    let count = mask.any_axes([0]).where_(&numbers + 1, 0).max();
+    let holds = numbers.less(&count).reshape([steps, 1, 1]);
+    (count, holds)
 }
 
 /// States of zeros.
@@ -163,4 +185,65 @@ pub fn refuse(
     };
     let outputs = cx.trace().fail(error.at(Site::caller()), outputs, inputs.dtype());
     std::iter::once(outputs).chain(zeros(inputs, units, states)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    /// The outputs of a layer on sequences padded to a length, of which each has its own, and the
+    /// gradient of a loss of five of them with respect to the inputs.
+    fn padded(layer: &dyn Layer, length: usize, backwards: bool) -> [Array; 2] {
+        let mut f = Function::new(|[x], cx| {
+            let outputs = layer.apply(&Masking::new(0.0).apply(&x, cx), cx);
+            let first = if backwards { length - 5 } else { 0 };
+            let five = match outputs.rank() {
+                3 => outputs.slice(1, first..first + 5),
+                _ => outputs.clone(),
+            };
+            let loss = (five.tanh() * 0.5).sum();
+            [outputs, cx.gradients(&loss, [&x]).into_tensors().remove(0).unwrap()]
+        });
+        let steps = [3, 5, 1];
+        let element = |index: usize| {
+            let (sample, step) = (index / 2 / length, index / 2 % length);
+            let number = (sample * 100 + step * 2 + index % 2) as f32;
+            if step < steps[sample] { (0.7 * number).sin() } else { 0.0 }
+        };
+        f.run([&Array::from_fn([3, length, 2], element)]).unwrap()
+    }
+
+    #[test]
+    fn steps_behind_the_longest_sequence_change_nothing() {
+        for text in [
+            "lstm(4)",
+            "lstm(4, return_sequences=true)",
+            "gru(4, return_sequences=true, zero_output_for_mask=true)",
+            "simple_rnn(4, return_sequences=true, go_backwards=true)",
+        ] {
+            let layer = crate::layers::get(text).unwrap();
+            let backwards = text.contains("backwards");
+            let [[short, short_slope], [long, long_slope]] =
+                [5, 9].map(|length| padded(&*layer, length, backwards));
+            let numbers = |array: &Array| array.to_vec::<f32>();
+            for sample in 0..3 {
+                let row = |array: &Array, steps: usize, size: usize| {
+                    numbers(array)[sample * steps * size..][..5 * size].to_vec()
+                };
+                assert_eq!(row(&short_slope, 5, 2), row(&long_slope, 9, 2), "{text}");
+                if short.shape().rank() == 3 && !backwards {
+                    assert_eq!(row(&short, 5, 4), row(&long, 9, 4), "{text}");
+                    // Behind them the last output is repeated, or there are zeros.
+                    let all = numbers(&long);
+                    let [last, behind] =
+                        [4, 8].map(|step| all[(sample * 9 + step) * 4..][..4].to_vec());
+                    let zeros = text.contains("zero_output");
+                    assert_eq!(behind, if zeros { vec![0.0; 4] } else { last }, "{text}");
+                }
+            }
+            if short.shape().rank() == 2 {
+                assert_eq!(short, long, "{text}");
+            }
+        }
+    }
 }
