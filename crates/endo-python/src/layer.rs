@@ -3,13 +3,13 @@
 //! In: a text, or a Python object with a `_run` method. Out: a handle that applies it in the trace
 //! at hand, under its own name.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use endo::constraints::IntoConstraint;
 use endo::initializers::Zeros;
 use endo::layers::{self, Layer, LayerOfSeveral};
 use endo::regularizers::IntoRegularizer;
-use endo::trace::{Context, Steps, Weight};
+use endo::trace::{Context, Weight};
 use endo::{Array, DType, Error, ErrorKind, Shape, Tensor as Inner, Variable as InnerVariable};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
@@ -305,27 +305,6 @@ pub fn add_loss(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let value = operand(value, None, frame)?;
         let value = if value.dtype().is_float() { value } else { value.cast(DType::F32) };
         frame.context().add_loss(name, if value.rank() == 0 { value } else { value.sum() });
-        Ok(())
-    })
-}
-
-/// The recurrence around one whose steps have begun, until it ends.
-#[pyclass(frozen, module = "endo._native")]
-pub struct StepTerms(Mutex<Option<Steps>>);
-
-/// Begins the steps of a recurrence: what each of them adds to the loss under one name is one term,
-/// the sum.
-#[pyfunction]
-pub fn begin_steps(py: Python<'_>) -> PyResult<StepTerms> {
-    in_context(py, |frame| Ok(StepTerms(Mutex::new(frame.context().begin_steps()))))
-}
-
-/// Ends the steps that `begin_steps` has begun, which returned `around`.
-#[pyfunction]
-pub fn end_steps(py: Python<'_>, around: &StepTerms) -> PyResult<()> {
-    in_context(py, |frame| {
-        let around = around.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        frame.context().end_steps(around);
         Ok(())
     })
 }

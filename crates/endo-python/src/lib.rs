@@ -38,8 +38,7 @@ mod _native {
     use crate::function::{TracedFunction, traced_shapes};
     #[pymodule_export]
     use crate::layer::{
-        LayerHandle, StepTerms, add_loss, add_metric, begin_steps, constrain, end_steps,
-        regularize, set_mask, use_weights,
+        LayerHandle, add_loss, add_metric, constrain, regularize, set_mask, use_weights,
     };
     #[pymodule_export]
     use crate::losses::LossHandle;

@@ -182,10 +182,6 @@ class ShapeError(EndoError, ValueError):
     """Sizes or ranks that do not fit."""
 
 
-class StepTerms:
-    """The recurrence around one whose steps have begun, until it ends."""
-
-
 class Tape:
     """A tape: opened, computed in, closed, and asked for gradients."""
     def __init__(self) -> None:
@@ -474,8 +470,6 @@ def argmin(x: Any, axis: Any) -> Tensor:
     ...
 def argsort(x: Any, axis: Any, descending: Any) -> Tensor:
     ...
-def begin_steps() -> Tensor:
-    """Begins the steps of a recurrence: what each of them adds to the loss under one name is one term, the sum."""
 def broadcast_to(x: Any, shape: list[int] | None) -> Tensor:
     ...
 def carried(first: Any) -> Tensor:
@@ -512,8 +506,6 @@ def einsum(equation: str, operands: Any) -> Tensor:
     ...
 def elu(x: Any) -> Tensor:
     ...
-def end_steps(around: Any) -> Tensor:
-    """Ends the steps that `begin_steps` has begun, which returned `around`."""
 def erf(x: Any) -> Tensor:
     ...
 def erfinv(x: Any) -> Tensor:

@@ -49,7 +49,7 @@ pub use runner::{Failure, Pool, Prepared, Runner};
 pub use scan::ScanOptions;
 pub use session::Session;
 pub use signature::TensorSpec;
-pub use terms::{Steps, Term};
+pub use terms::Term;
 pub use traced::{TensorClosure, TracedClosure};
 pub use weight::Weight;
 pub(crate) use with_context::{WithContext, tensor_function, with_context, without_context};

@@ -78,9 +78,8 @@ impl Term {
 }
 
 /// A recurrence whose steps are traced.
-#[doc(hidden)]
 #[derive(Debug)]
-pub struct Steps {
+pub(super) struct Steps {
     /// The first term that they may have added.
     first: usize,
     /// The number of layers around them.
@@ -205,15 +204,13 @@ impl Context {
 
     /// Begins the steps of a recurrence: what each of them adds to the loss under one name is one
     /// term, the sum. Returns what [`end_steps`](Self::end_steps) takes.
-    #[doc(hidden)]
-    pub fn begin_steps(&mut self) -> Option<Steps> {
+    pub(super) fn begin_steps(&mut self) -> Option<Steps> {
         let steps = Steps { first: self.losses.len(), depth: self.scopes.depth() };
         self.steps.replace(steps)
     }
 
     /// Ends the steps of a recurrence, given those around it.
-    #[doc(hidden)]
-    pub fn end_steps(&mut self, around: Option<Steps>) {
+    pub(super) fn end_steps(&mut self, around: Option<Steps>) {
         self.steps = around;
     }
 
