@@ -42,7 +42,7 @@ impl Optimizer for PythonOptimizer {
     }
 
     fn update(&self, weight: &Inner, gradient: &Inner, slots: &mut Slots) -> Inner {
-        let rate = slots.rate();
+        let (rate, updates) = (slots.rate(), slots.updates());
         let Some(variable) = slots.weight().cloned() else { return weight.clone() };
         let cx = slots.context();
         if cx.read(&variable).id() != weight.id() {
@@ -58,7 +58,12 @@ impl Optimizer for PythonOptimizer {
             }
             Ok(())
         };
-        call_python(cx, call, |_| ());
+        let update = |cx: &mut Context| call_python(cx, call, |_| ());
+        match updates {
+            None => update(cx),
+            // What it assigns stays as it was in the calls that only add up gradients.
+            Some(updates) => cx.cond(&updates, update, |_| ()),
+        }
         cx.read(&variable)
     }
 }

@@ -5,40 +5,9 @@ Numbers are those of Keras 3.15 with the same weights.
 
 import numpy as np
 import pytest
+from momentum import X, Y, Momentum, net
 
 from endo import keras, tf
-
-L = keras.layers
-X = np.random.default_rng(5).normal(size=(10, 6)).astype(np.float32)
-Y = np.cos(X[:, :1]).astype(np.float32)
-
-
-class Momentum(keras.optimizers.Optimizer):
-    """Momentum as in Keras 3, for which the step shrinks with the root of its number."""
-
-    def __init__(self, learning_rate=0.01, momentum=0.9, shrinks=False, name="momentum", **options):
-        super().__init__(learning_rate=learning_rate, name=name, **options)
-        self.momentum, self.shrinks = momentum, shrinks
-
-    def build(self, variables):
-        if self.built:
-            return
-        super().build(variables)
-        self.velocities = [
-            self.add_variable_from_reference(reference_variable=one, name="velocity")
-            for one in variables
-        ]
-
-    def update_step(self, gradient, variable, learning_rate):
-        rate = tf.cast(learning_rate, variable.dtype)
-        if self.shrinks:
-            rate = rate / tf.sqrt(tf.cast(self.iterations + 1, variable.dtype))
-        velocity = self.velocities[self._get_variable_index(variable)]
-        self.assign(velocity, velocity * self.momentum - gradient * rate)
-        self.assign_add(variable, velocity)
-
-    def get_config(self):
-        return {**super().get_config(), "momentum": self.momentum, "shrinks": self.shrinks}
 
 
 class Older(keras.optimizers.Optimizer):
@@ -71,17 +40,6 @@ class Falling(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         return self.initial / (1.0 + 0.25 * tf.cast(step, tf.float32))
-
-
-def net(optimizer, **options):
-    inputs = keras.Input((6,))
-    model = keras.Model(inputs, L.Dense(1)(L.Dense(4, activation="tanh")(inputs)))
-    random = np.random.default_rng(7)
-    model.set_weights(
-        [random.normal(size=one.shape).astype("f4") * 0.3 for one in model.get_weights()]
-    )
-    model.compile(optimizer, "mse", **options)
-    return model
 
 
 def losses(optimizer, epochs=3):
@@ -213,11 +171,6 @@ def test_another_set_of_variables_is_refused():
     optimizer.apply_gradients([(tf.constant(1.0), first)])
     with pytest.raises(ValueError, match="`second`, for which it was not built"):
         optimizer.apply_gradients([(tf.constant(1.0), second)])
-
-
-def test_steps_cannot_be_added_up():
-    with pytest.raises(NotImplementedError, match="add gradients up"):
-        Momentum(0.1, gradient_accumulation_steps=2)
 
 
 def test_a_schedule_without_a_call_says_so():

@@ -56,6 +56,13 @@ impl<'a> Slots<'a> {
         self.cx
     }
 
+    /// Whether this call updates, where gradients are accumulated over several: for optimizers of
+    /// other languages, which assign variables of their own.
+    #[doc(hidden)]
+    pub fn updates(&self) -> Option<Tensor> {
+        self.step.updates.clone()
+    }
+
     /// The learning rate, a scalar of the weight's type (`f64` where there is no weight), times the
     /// weight's own [factor](Variable::set_learning_rate_factor).
     pub fn rate(&self) -> Tensor {

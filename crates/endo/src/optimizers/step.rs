@@ -19,7 +19,7 @@ pub(crate) struct UpdateStep {
     /// The number of this update, from 1: a scalar `i32`.
     pub number: Tensor,
     /// Whether this call updates, when it does not always.
-    updates: Option<Tensor>,
+    pub updates: Option<Tensor>,
 }
 
 /// A number of steps as `i32`, in which steps are counted: more than that are never reached.

@@ -36,14 +36,15 @@ def reduce_configured(value):
 
 
 def reduce_optimizer(optimizer):
-    """How an optimizer is made again, with its learning rate and its number of updates."""
-    numbers = int(optimizer.iterations.numpy()), float(optimizer.learning_rate)
+    """How an optimizer is made again, with its learning rate and how often it was called."""
+    calls = int(optimizer._made.iterations().numpy())
+    numbers = calls, float(optimizer.learning_rate)
     return _optimizer, (config_of(optimizer), *numbers)
 
 
-def _optimizer(config, iterations, learning_rate):
+def _optimizer(config, calls, learning_rate):
     optimizer = made_of(config)
-    optimizer.iterations.assign(iterations)
+    optimizer._made.iterations().assign(calls)
     # That of a schedule follows the updates, and is not set.
     if float(optimizer.learning_rate) != learning_rate:
         optimizer.learning_rate = learning_rate

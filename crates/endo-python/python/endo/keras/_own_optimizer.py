@@ -7,11 +7,18 @@ from .._text import written
 from ._first_values import first_values
 from .losses import weakly
 
-# What an optimizer of the library has by these names, and one of the program, too.
-SHARED = (
-    "learning_rate weight_decay clipnorm clipvalue global_clipnorm use_ema ema_momentum"
-    " ema_overwrite_frequency loss_scale_factor"
-).split()
+# What all optimizers have beside a learning rate, with what it is unless it is given.
+SETTINGS = {
+    "weight_decay": None,
+    "clipnorm": None,
+    "clipvalue": None,
+    "global_clipnorm": None,
+    "use_ema": False,
+    "ema_momentum": 0.99,
+    "ema_overwrite_frequency": None,
+    "loss_scale_factor": None,
+    "gradient_accumulation_steps": None,
+}
 
 
 class OwnOptimizer:
@@ -40,11 +47,6 @@ class OwnOptimizer:
             )
         if "lr" in options:
             options["learning_rate"] = options.pop("lr")
-        if options.pop("gradient_accumulation_steps", None):
-            raise NotImplementedError(
-                "`gradient_accumulation_steps` of an optimizer written in Python: its variables "
-                "would change in each step\n  help: add gradients up in a loop of your own"
-            )
         self._initial_decay = options.pop("decay", 0.0)
         self._known, self._slots, self._hyper = {}, {}, {}
         return options
@@ -162,7 +164,7 @@ class OwnOptimizer:
 
     def _update(self, gradient, variable, learning_rate):
         # The number of the step is counted before the weights are updated, and after it in Keras.
-        self._rate_now = learning_rate, self._made.iterations() - 1
+        self._rate_now = learning_rate, self._updates(self._made.iterations() - 1)
         try:
             self.update_step(gradient, self._known[variable._id], learning_rate)
         finally:

@@ -1,5 +1,7 @@
 """Optimizers, by Keras's names."""
 
+import re
+
 import numpy as np
 
 from .. import _native
@@ -7,7 +9,7 @@ from .._structure import flatten
 from .._names import absent
 from .._text import written
 from ._named import names_of, overridden, plain_arguments, with_names
-from ._own_optimizer import OwnOptimizer
+from ._own_optimizer import SETTINGS, OwnOptimizer
 
 
 _BY_CALLBACK = (
@@ -141,6 +143,8 @@ class Optimizer(OwnOptimizer):
 
     _native_name = None
     _positional = ("learning_rate",)
+    # What options of the class are unless they are given.
+    _defaults = SETTINGS
     _ignored = ("jit_compile", "name", "use_locking", "decay")
 
     def __new__(cls, *arguments, **options):
@@ -181,6 +185,35 @@ class Optimizer(OwnOptimizer):
         self._spared = []
         self._is_taken = False
         self._made = self._make()
+
+    def __getattr__(self, name):
+        config = self.__dict__.get("_config", {})
+        if name in type(self)._defaults or (name in config and not self._is_own):
+            return config.get(name, type(self)._defaults.get(name))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name, value):
+        is_option = name in SETTINGS or (name in self._positional and not self._is_own)
+        is_option = is_option and name not in ("name", "learning_rate")
+        if not is_option or "_made" not in self.__dict__:
+            object.__setattr__(self, name, value)
+        elif self._config.get(name, self._defaults.get(name)) != value:
+            self._change_option(name, value)
+
+    def _change_option(self, name, value):
+        """Gives an option another value: the native part is made anew unless it was used."""
+        if self._is_taken or self.built:
+            raise ValueError(
+                f"`{name}` of the optimizer `{self.name}` is set after the optimizer was used\n"
+                "  help: set it before `compile` and before the first step, or make another one"
+            )
+        before = self._config
+        self._config = {**before, name: value}
+        try:
+            self._made = self._make()
+        except BaseException:
+            self._config = before
+            raise
 
     @property
     def _is_own(self):
@@ -255,10 +288,26 @@ class Optimizer(OwnOptimizer):
                 constraint = getattr(variable, "constraint", None)
                 if constraint is not None:
                     variable.assign(constraint(variable.read_value()))
+        return self._made.iterations()
 
     def apply(self, grads, trainable_variables=None):
-        """Updates variables by their gradients."""
-        self.apply_gradients(zip(grads, trainable_variables))
+        """Updates variables by their gradients: by default those that `build` was given."""
+        if trainable_variables is None and not self.built:
+            raise ValueError(
+                "`apply` is given gradients alone, and the optimizer knows no variables\n"
+                "  help: give the variables, too, or call `optimizer.build(variables)` first"
+            )
+        given = self._trainable_variables if trainable_variables is None else trainable_variables
+        grads, given = list(grads), list(given)
+        if len(grads) != len(given):
+            raise ValueError(f"`apply` is given {len(grads)} gradients for {len(given)} variables")
+        self.apply_gradients(zip(grads, given))
+
+    def scale_loss(self, loss):
+        """A loss of which gradients are taken: times `loss_scale_factor`, by which gradients are
+        divided before anything else."""
+        factor = self._config.get("loss_scale_factor")
+        return loss if factor is None else loss * factor
 
     def minimize(self, loss, var_list, tape=None):
         """Updates variables by the gradients of a loss, a function without arguments or a tensor
@@ -291,7 +340,14 @@ class Optimizer(OwnOptimizer):
     @property
     def iterations(self):
         """The number of updates so far."""
-        return self._made.iterations() if self._rate_now is None else self._rate_now[1]
+        if self._rate_now is not None:
+            return self._rate_now[1]
+        return self._updates(self._made.iterations())
+
+    def _updates(self, calls):
+        """How many updates there were after so many calls."""
+        steps = self._config.get("gradient_accumulation_steps")
+        return calls // steps if steps else calls
 
     @property
     def variables(self):
@@ -312,19 +368,17 @@ class Optimizer(OwnOptimizer):
         return reduce_optimizer(self)
 
 
-_SHARED = (
-    "clipnorm clipvalue global_clipnorm use_ema ema_momentum ema_overwrite_frequency"
-    " loss_scale_factor gradient_accumulation_steps name"
-)
+_SHARED = " ".join(name for name in SETTINGS if name != "weight_decay") + " name"
 
 
-def _optimizer(name, positional, doc, native_name=None):
+def _optimizer(name, positional, doc, native_name=None, **defaults):
     kind = type(
         name,
         (Optimizer,),
         {
             "_native_name": native_name or names_of(name),
             "_positional": tuple(f"learning_rate {positional} {_SHARED}".split()),
+            "_defaults": {**SETTINGS, **defaults},
             "__doc__": doc,
             "__module__": __name__,
         },
@@ -344,6 +398,7 @@ _optimizer(
     "weight_decay beta_1 beta_2 epsilon amsgrad",
     "Loshchilov and Hutter 2019.",
     "adamw",
+    weight_decay=0.004,
 )
 _optimizer("Adamax", "beta_1 beta_2 epsilon weight_decay", "Kingma and Ba 2015, section 7.1.")
 _optimizer("Nadam", "beta_1 beta_2 epsilon weight_decay", "Dozat 2016.")
@@ -366,10 +421,13 @@ class legacy:
     """Older optimizers of Keras: the same here."""
 
 
+def _is_kind(value):
+    return isinstance(value, type) and issubclass(value, Optimizer)
+
+
 for _name in list(globals()):
-    _kind = globals()[_name]
-    if isinstance(_kind, type) and issubclass(_kind, Optimizer):
-        setattr(legacy, _name, _kind)
+    if _is_kind(globals()[_name]):
+        setattr(legacy, _name, globals()[_name])
 
 
 def get(identifier):
@@ -377,11 +435,10 @@ def get(identifier):
     if identifier is None or isinstance(identifier, Optimizer):
         return identifier
     if isinstance(identifier, str):
-        found = globals().get(identifier)
-        if isinstance(found, type) and issubclass(found, Optimizer):
-            return found()
-        return OfText(identifier)
-    if isinstance(identifier, type) and issubclass(identifier, Optimizer):
+        kinds = [one for one in globals().values() if _is_kind(one)]
+        found = [one for one in kinds if identifier in (one.__name__, one._native_name)]
+        return found[0]() if found else OfText(identifier)
+    if _is_kind(identifier):
         return identifier()
     raise ValueError(
         f"an optimizer is a name such as 'adam', or an object, got {identifier!r}"
@@ -389,7 +446,9 @@ def get(identifier):
 
 
 class OfText(Optimizer):
-    """The optimizer that a text names."""
+    """The optimizer that a text names, with its options in the text alone."""
+
+    _defaults = {}
 
     def __init__(self, text):
         self.name = text.split("(")[0]
@@ -397,6 +456,24 @@ class OfText(Optimizer):
         self._spared = []
         self._is_taken = False
         self._made = _native.OptimizerHandle.named(text)
+
+    def _change_option(self, name, value):
+        self._need_class(name)
+
+    def _updates(self, calls):
+        steps = re.search(r"gradient_accumulation_steps *= *(\d+)", self._config["text"])
+        return calls // int(steps[1]) if steps else calls
+
+    def scale_loss(self, loss):
+        if "loss_scale_factor" in self._config["text"]:
+            self._need_class("loss_scale_factor")
+        return loss
+
+    def _need_class(self, option):
+        raise NotImplementedError(
+            f"`{option}` of an optimizer that is named by a text, {self._config['text']!r}\n"
+            f"  help: make it by its class, as in keras.optimizers.Adam({option}=..)"
+        )
 
 
 _ABSENT = {
