@@ -91,6 +91,8 @@ _LAYERS = {
     "MultiHeadAttention": (lambda: keras.layers.MultiHeadAttention(4, 60), (1, 2, 90)),
 }
 _ALONE = {"depthwise": "kernel"}
+# Kernels of several heads, which are matrices of all their inputs and outputs.
+_MATRICES = {(90, 4, 60): (90, 240), (4, 60, 90): (240, 90)}
 
 
 @pytest.mark.parametrize("case", _of_kind("layer_defaults"))
@@ -108,7 +110,8 @@ def test_the_defaults_of_a_layer(case):
         assert found, f"no weight for {option} among {[w.path for w in layer.weights]}"
         for weight in found:
             compared.append(weight)
-            want = _made(content)(list(weight.shape)).numpy()
+            shape = tuple(weight.shape)
+            want = _made(content)(list(_MATRICES.get(shape, shape))).numpy()
             got = weight.numpy()
             # The greatest of orthogonal vectors has no bound that all of them come near to.
             count = 2 if content["class"] == "Orthogonal" else 3
@@ -123,6 +126,24 @@ def test_an_initializer_with_a_seed_draws_the_same_again():
     assert (first == again).all()
     assert (first != keras.initializers.HeNormal(seed=6)([3, 4]).numpy()).any()
     assert isinstance(keras.initializers.get("he_normal")([2, 2]), tf.Tensor)
+
+
+def test_kernels_of_several_heads_follow_a_seed_and_functions():
+    x = np.zeros((1, 2, 50), np.float32)
+
+    def kernels(initializer):
+        layer = keras.layers.MultiHeadAttention(5, 60, kernel_initializer=initializer)
+        layer(x, x)
+        return [one.numpy() for one in layer.weights if one.path.endswith("kernel")]
+
+    first, again = (kernels(keras.initializers.GlorotUniform(seed=3)) for _ in range(2))
+    for one, same in zip(first, again):
+        assert (one == same).all()
+        # Keras's limit for 50 inputs and 300 outputs, and the reverse.
+        assert 0.99 * 0.1309307 < np.abs(one).max() < 0.1309308
+    halves = kernels(lambda shape, dtype=None: np.full(shape, 0.5))
+    assert [one.shape for one in halves] == [(50, 5, 60)] * 3 + [(5, 60, 50)]
+    assert all((one == 0.5).all() for one in halves)
 
 
 class Holder(keras.layers.Layer):

@@ -140,6 +140,26 @@ fn scaled(scale: f64, mode: Fan, distribution: Distribution) -> VarianceScaling 
     VarianceScaling.scale(scale).mode(mode).distribution(distribution)
 }
 
+/// The first values of a kernel whose numbers of inputs and outputs do not follow from its shape.
+pub(crate) struct WithFans<'a> {
+    pub initializer: &'a dyn Initializer,
+    /// The number of inputs, and that of outputs.
+    pub fans: [usize; 2],
+}
+
+impl Initializer for WithFans<'_> {
+    fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
+        match self.initializer.scaling() {
+            Some(scaling) => scaling.initialize(&self.fans.into(), random)?.reshape(shape),
+            None => self.initializer.initialize(shape, random),
+        }
+    }
+
+    fn name(&self) -> Option<String> {
+        self.initializer.name()
+    }
+}
+
 /// The numbers of inputs and outputs of a weight: the last two axes, times the size of a
 /// convolution's window before them.
 fn fans(shape: &Shape) -> [f64; 2] {

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use crate::activations::{ActivationFunction, IntoActivation, Linear};
-use crate::array::Array;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::initializers::{GlorotUniform, Initializer, Zeros};
+use crate::initializers::scaled::WithFans;
+use crate::initializers::{GlorotUniform, Zeros};
 use crate::named::{Named, Setting};
-use crate::random::Random;
 use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::shape::{Shape, product};
 use crate::site::Site;
@@ -241,7 +240,7 @@ impl Layer for EinsumDense {
                 return cx.trace().fail(error.at(Site::caller()), shape, inputs.dtype());
             }
         };
-        let first = FirstKernel { initializer: self.kernel.first_values(), fans };
+        let first = WithFans { initializer: self.kernel.first_values(), fans };
         let kernel = self.kernel.value_from(self, kernel, &first, cx);
         let mut outputs = Tensor::einsum(&equation, &[inputs, &kernel]);
         if let Some(sizes) = bias {
@@ -289,30 +288,12 @@ impl Parts {
     }
 }
 
-/// The first values of a kernel whose numbers of inputs and outputs follow from the equation.
-struct FirstKernel<'a> {
-    initializer: &'a dyn Initializer,
-    fans: [usize; 2],
-}
-
-impl Initializer for FirstKernel<'_> {
-    fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
-        match self.initializer.scaling() {
-            Some(scaling) => scaling.initialize(&self.fans.into(), random)?.reshape(shape),
-            None => self.initializer.initialize(shape, random),
-        }
-    }
-
-    fn name(&self) -> Option<String> {
-        self.initializer.name()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::layers;
     use crate::prelude::*;
+    use crate::random::Random;
 
     /// Numbers in steps, from a first one on, that begin again after seven.
     fn ramp(sizes: &[usize], step: f32, first: f32) -> Array {

@@ -1,9 +1,13 @@
 """Attention: means of values, weighed by how well their keys fit a query."""
 
+import functools
+
 import numpy as np
 
 from .. import _native
+from . import initializers
 from ._calls import call_stack
+from ._first_values import first_values
 from ._native_layer import NativeLayer, layer_of
 
 
@@ -81,13 +85,33 @@ class HeadsAttention(AttentionLayer):
         if isinstance(shape, (list, tuple)) and len(shape) == 1:
             options = {**options, "output_shape": shape[0]}
         for name, value in options.items():
-            if name.endswith(("_initializer", "_regularizer", "_constraint")) and callable(value):
+            if name.endswith(("_regularizer", "_constraint")) and callable(value):
                 if not hasattr(value, "_text"):
                     raise NotImplementedError(
                         f"{type(self).__name__} with a function as {name}: give a name or an "
                         "object of keras"
                     )
         return super()._text_of(options)
+
+    def _keep_custom(self, name, ending, value):
+        if ending != "_initializer":
+            return super()._keep_custom(name, ending, value)
+        weight, initializer = name[: -len(ending)], initializers.get(value)
+        for part in ("query", "key", "value", "attention_output"):
+            self._first_values[f"{part}/{weight}"] = functools.partial(
+                self._first_value, initializer, f"{part}/{weight}"
+            )
+
+    @staticmethod
+    def _first_value(initializer, weight, shape):
+        shape = matrix = list(shape)
+        # Spreads follow from all inputs and all outputs, whatever the heads.
+        if initializers.spreads_by_fans(initializer) and len(shape) == 3:
+            of_outputs = weight.startswith("attention_output")
+            one, two, three = shape
+            matrix = [one * two, three] if of_outputs else [one, two * three]
+        path = f"{_native.current_path()}/{weight}"
+        return np.reshape(first_values(initializer, matrix, path), shape)
 
     def __call__(
         self,

@@ -72,6 +72,12 @@ class OfText(NamedByText, Initializer):
     _native_name = "text"
 
 
+def spreads_by_fans(initializer):
+    """Whether values spread by the numbers of inputs and outputs that a shape says."""
+    kinds = (GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform)
+    return isinstance(initializer, (*kinds, VarianceScaling))
+
+
 get, text_of = family(
     Initializer,
     OfText,

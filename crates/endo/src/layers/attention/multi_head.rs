@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::constraints::IntoConstraint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Transposed, Tree};
+use crate::initializers::scaled::WithFans;
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
 use crate::named::{Count, Declared, Hyperparameters, OptionalCount, TextOptions, declare};
 use crate::regularizers::IntoRegularizer;
@@ -183,6 +184,21 @@ impl<H: Heads, O> HeadsAttention<H, O> {
         self
     }
 
+    /// A kernel, whose first values are those of a matrix from all its inputs to all its outputs:
+    /// heads are no window of a convolution.
+    #[track_caller]
+    fn kernel(
+        &self,
+        which: usize,
+        shape: [usize; 3],
+        fans: [usize; 2],
+        cx: &mut Context,
+    ) -> Tensor {
+        let kernel = &self.kernels[which];
+        let first = WithFans { initializer: kernel.first_values(), fans };
+        kernel.value_from(self, shape, &first, cx)
+    }
+
     /// Inputs as heads side by side, `[batch, steps, heads * size]`.
     #[track_caller]
     fn project(
@@ -193,7 +209,7 @@ impl<H: Heads, O> HeadsAttention<H, O> {
         cx: &mut Context,
     ) -> Tensor {
         let (features, columns) = (inputs.features(), heads.saturating_mul(size));
-        let kernel = self.kernels[which].value(self, [features, heads, size], cx);
+        let kernel = self.kernel(which, [features, heads, size], [features, columns], cx);
         let mut projected = inputs.matmul(&kernel.reshape([features, columns]));
         if self.use_bias {
             let bias = self.biases[which].value(self, [heads, size], cx);
@@ -250,8 +266,9 @@ impl<H: Heads, O> HeadsAttention<H, O> {
             (in_blocks(all, heads, cx.training() && self.dropout.rate > 0.0, cx, &means), None)
         };
         let features = output_shape.unwrap_or(parts.query.features());
-        let kernel = self.kernels[OUTPUT].value(self, [heads, value_dim, features], cx);
         let joined_size = heads.saturating_mul(value_dim);
+        let fans = [joined_size, features];
+        let kernel = self.kernel(OUTPUT, [heads, value_dim, features], fans, cx);
         let mut outputs = joined.matmul(&kernel.reshape([joined_size, features]));
         if self.use_bias {
             outputs = outputs + self.biases[OUTPUT].value(self, [features], cx);
