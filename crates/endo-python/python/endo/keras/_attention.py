@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import _native
 from . import initializers
-from ._calls import call_stack
+from ._calls import accepted_arguments, call_stack, pass_mask
 from ._first_values import first_values
 from ._native_layer import NativeLayer, layer_of
 
@@ -30,17 +30,30 @@ class AttentionLayer(NativeLayer):
         object.__setattr__(self, "_returns_scores", bool(return_scores))
         return NativeLayer.__call__(self, given, mask=masks, training=training)
 
+    def call(self, *inputs, **options):
+        """What the layer computes, of what it is called on."""
+        layer = self if self._library_layer is None else self._library_layer
+        return layer(*inputs, **options)
+
     def _apply(self, tensors, training):
         outputs = super()._apply(tensors, training)
+        if self._library_layer is not None:
+            return outputs
         if not self._returns_scores:
             return outputs[:1]
         call_stack()[-1].outputs = (None, None)
         return outputs
 
+    def _pass_masks(self, inputs, tensors, outputs):
+        # The first output has the steps of the query.
+        pass_mask(tensors[:1], outputs[:1])
+
 
 class ListedAttention(AttentionLayer):
     """Attention to a list `[query, value]` or `[query, value, key]`, each
     `[batch, steps, features]`, with masks of the query and the values as `mask`."""
+
+    _not_called = (*NativeLayer._not_called, "_calculate_scores", "_apply_scores")
 
     def __call__(
         self,
@@ -54,15 +67,22 @@ class ListedAttention(AttentionLayer):
             raise ValueError(
                 f"`{self.name}` is called on a list [query, value] or [query, value, key]"
             )
+        if self._library_layer is not None:
+            return self._call_own(
+                inputs,
+                mask=mask,
+                training=training,
+                return_attention_scores=return_attention_scores or None,
+                use_causal_mask=use_causal_mask or None,
+            )
         masks = list(mask) if isinstance(mask, (list, tuple)) else None if mask is None else [mask]
         return self._attend(
             inputs, masks, None, use_causal_mask, return_attention_scores, training
         )
 
-
     def build(self, input_shape):
         """Makes the weights for inputs of these shapes: a list of two or three."""
-        if not self.built:
+        if not self.built and not self._is_building:
             self(self._zeros(input_shape))
 
 
@@ -79,6 +99,12 @@ class HeadsAttention(AttentionLayer):
         "flash_attention": None,
         "use_gate": "multiply the outputs by a Dense layer with a sigmoid",
     }
+    _not_called = (
+        *NativeLayer._not_called,
+        "_compute_attention",
+        "_compute_attention_mask",
+        "_masked_softmax",
+    )
 
     def _text_of(self, options):
         shape = options.get("output_shape")
@@ -126,6 +152,19 @@ class HeadsAttention(AttentionLayer):
         training=None,
         use_causal_mask=False,
     ):
+        if self._library_layer is not None:
+            return self._call_own(
+                query,
+                value,
+                *(() if key is None else (key,)),
+                query_mask=query_mask,
+                value_mask=value_mask,
+                key_mask=key_mask,
+                attention_mask=attention_mask,
+                return_attention_scores=return_attention_scores or None,
+                training=training,
+                use_causal_mask=use_causal_mask or None,
+            )
         tensors = [query, value] if key is None else [query, value, key]
         masks = [query_mask, value_mask, key_mask][: len(tensors)]
         return self._attend(
@@ -137,11 +176,22 @@ class HeadsAttention(AttentionLayer):
             training,
         )
 
+    def _call_options(self, call, tensors):
+        options = super()._call_options(call, tensors)
+        accepted = accepted_arguments(type(self))
+        for role, tensor in zip(("query", "value", "key"), (*tensors, *call.arguments)):
+            name = f"{role}_mask"
+            is_open = name in accepted and options.get(name) is None
+            if is_open and isinstance(tensor, _native.Tensor):
+                options[name] = _native.mask(tensor)
+        return options
 
-    def build(self, query_shape, value_shape, key_shape=None):
-        """Makes the weights for a query and values of these shapes."""
-        if not self.built:
-            shapes = [query_shape, value_shape, *([] if key_shape is None else [key_shape])]
+    def build(self, query_shape, value_shape=None, key_shape=None):
+        """Makes the weights for a query and values of these shapes; values are as the query unless
+        given."""
+        if not self.built and not self._is_building:
+            shapes = [query_shape, value_shape or query_shape]
+            shapes += [] if key_shape is None else [key_shape]
             self(*self._zeros(shapes))
 
 

@@ -56,11 +56,15 @@ class NativeLayer(Layer):
 
     # The layer of the library that computes for one whose `call` a program has written.
     _library_layer = None
+    # Whether a program may write its `call`.
+    _takes_calls = True
+    # Methods of Keras's class that nothing calls here.
+    _not_called = ("build", "add_weight", "compute_mask")
 
     def __init__(self, *arguments, **options):
-        changed = overridden(type(self), "build", "add_weight", "compute_mask")
+        changed = overridden(type(self), *self._not_called)
         if not changed and overridden(type(self), "call"):
-            if type(self)._apply is NativeLayer._apply and not self._takes_several:
+            if self._takes_calls:
                 return self._hold_library_layer(arguments, options)
             changed = "call"
         if changed:
@@ -105,6 +109,13 @@ class NativeLayer(Layer):
         object.__setattr__(self, "_config", config)
         object.__setattr__(self, "_native_weights", None)
         self._library_layer = _library_kind(type(self))(**options)
+        if not self._is_trainable:
+            self._library_layer.trainable = False
+
+    def _call_own(self, inputs, *arguments, **options):
+        """Calls the `call` that a program has written, with the options that are given."""
+        options = {name: value for name, value in options.items() if value is not None}
+        return Layer.__call__(self, inputs, *arguments, **options)
 
     def _show_options(self):
         """Makes attributes of the options."""
@@ -239,7 +250,8 @@ class NativeLayer(Layer):
 
     @staticmethod
     def _layer_text(layer):
-        if not isinstance(layer, NativeLayer) or layer._activation or layer._custom:
+        is_native = isinstance(layer, NativeLayer) and layer._library_layer is None
+        if not is_native or layer._activation or layer._custom:
             raise NotImplementedError(
                 "a layer around another takes one of the library's, without functions of your own"
             )
@@ -321,7 +333,7 @@ class NativeLayer(Layer):
 
     def build(self, input_shape):
         """Makes the weights for an input of this shape."""
-        if self.built or self._library_layer is not None:
+        if self.built or self._is_building:
             return
         self(_native.fill([1 if size is None else size for size in input_shape], 0.0, "float32"))
 

@@ -17,6 +17,7 @@ class Normalization(NativeLayer):
     _native_name = "normalization"
     _positional = ("axis", "mean", "variance", "invert")
     _defaults = {"axis": -1}
+    _takes_calls = False
 
     def _make(self):
         given = self._given

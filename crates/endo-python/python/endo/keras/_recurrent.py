@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import _native
 from .._structure import flatten
-from ._calls import call_stack
+from ._calls import call_stack, give_masks
 from ._layer import Layer
 from ._native_layer import NativeLayer, layer_of
 
@@ -36,6 +36,7 @@ class RecurrentLayer(NativeLayer):
 
     _takes_several = True
     _takes_functions = False
+    _not_called = (*NativeLayer._not_called, "inner_loop")
     _refused = {
         "unroll": None,
         "use_cudnn": None,
@@ -61,15 +62,31 @@ class RecurrentLayer(NativeLayer):
     reset_state = reset_states
 
     def __call__(self, sequences, initial_state=None, mask=None, training=None):
+        if self._library_layer is not None:
+            return self._call_own(
+                sequences, initial_state=initial_state, mask=mask, training=training
+            )
         inputs = [sequences, *flatten(initial_state)] if initial_state is not None else sequences
         return super().__call__(inputs, mask=mask, training=training)
 
+    def call(self, sequences, initial_state=None, mask=None, training=None):
+        """What the layer computes."""
+        layer = self if self._library_layer is None else self._library_layer
+        return layer(sequences, initial_state=initial_state, mask=mask, training=training)
+
     def _apply(self, tensors, training):
         outputs = super()._apply(tensors, training)
+        if self._library_layer is not None:
+            return outputs
         if not self.return_state:
             return outputs[:1]
         call_stack()[-1].outputs = tuple([None] * len(outputs))
         return outputs
+
+    def _pass_masks(self, inputs, tensors, outputs):
+        if self.return_sequences:
+            mask = call_stack()[-1].options.get("mask")
+            give_masks([_native.mask(tensors[0]) if mask is None else mask], outputs)
 
 
 def _recurrent(name, gates, doc, native_name, more=""):
