@@ -330,7 +330,7 @@ fn windows() {
     for all in [all, [window(2, 1, 1, 0, 4), window(2, 3, 1, 0, 3)]] {
         check("max_windows", &x, |x, _| x[0].max_windows(&all).relu().square());
         check("second derivative of max_windows", &x, |x, cx| {
-            let y = x[0].max_windows(&all).maximum(&x[0].constant_like(-2.0)).exp();
+            let y = x[0].max_windows(&all).maximum(x[0].constant_like(-2.0)).exp();
             slope(&x[0], &y, cx)
         });
     }

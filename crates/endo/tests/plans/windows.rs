@@ -77,10 +77,13 @@ fn convolution(case: &Case, inputs: &[Tensor]) -> Vec<Tensor> {
     let both = seen.matmul(&signs.matmul_transposed(&signs, Transposed::RIGHT));
     let both = both.reshape(&all).overlap_add(&windows, &lengths);
     let greatest = x.max_windows(&windows);
-    let slopes =
-        endo::autodiff::gradients(&(&greatest * pooled).sum(), &[x.clone()], Site::caller())
-            .remove(0)
-            .unwrap();
+    let slopes = endo::autodiff::gradients(
+        &(&greatest * pooled).sum(),
+        std::slice::from_ref(x),
+        Site::caller(),
+    )
+    .remove(0)
+    .unwrap();
     vec![
         seen.matmul(kernel) + bias,
         seen.matmul_transposed(dy, Transposed::LEFT),
