@@ -1,6 +1,5 @@
 """Names that are not there, with the nearest one that is."""
 
-import difflib
 import numbers
 
 from ._native import ArgumentError
@@ -8,6 +7,9 @@ from ._native import ArgumentError
 
 def nearest(name, known):
     """`; did you mean ..?` if a known name is like it; nothing otherwise."""
+    # Only errors need it, and it takes a tenth of the time of importing this package.
+    import difflib
+
     by_lower = {one.lower(): one for one in known if not one.startswith("_")}
     found = difflib.get_close_matches(str(name).lower(), by_lower, 1)
     return f"\n  help: did you mean `{by_lower[found[0]]}`?" if found else ""
