@@ -25,6 +25,8 @@ mod digits;
 mod distillation;
 #[path = "../../endo/examples/gradients.rs"]
 mod gradients;
+#[path = "../../endo/examples/handwriting.rs"]
+mod handwriting;
 #[path = "../../endo/examples/huber.rs"]
 mod huber;
 #[path = "../../endo/examples/maml.rs"]
@@ -122,6 +124,10 @@ const EXAMPLES: &[Case] = &[
         let graph = at.graph([&z]).unwrap();
         session.train(name, &graph, &[vec![z]], Bound::ONCE);
     }),
+    ("handwriting", |session, name| {
+        let (train, _) = handwriting::data::handwriting().unwrap();
+        both(session, name, &handwriting::model(), &train.rows(0..60).unwrap());
+    }),
     ("huber", |session, name| {
         let weights = Array::from_fn(60, |row| (row % 5) as f32 / 4.0);
         both(session, name, &huber::model(), &made_up().with_sample_weight(weights).unwrap());
@@ -167,7 +173,8 @@ const EXAMPLES: &[Case] = &[
     }),
     ("vae", |session, name| {
         let (model, decoder) = vae::vae().unwrap();
-        both(session, name, &model, &vae::images(60, 1).unwrap());
+        let images = vae::images().unwrap()[0].rows(0..60).unwrap();
+        both(session, name, &model, &images);
         let codes = Dataset::inputs_only(support::floats([60, 4], 1)).unwrap();
         predicted(session, name, &decoder, &codes);
     }),
@@ -193,7 +200,7 @@ fn made_up() -> Dataset {
 }
 
 fn images() -> Dataset {
-    vae::digits::digits(60, 1).unwrap()
+    digits::digits::digits(60, 1).unwrap()
 }
 
 /// Adds three steps of a compiled model, and what it predicts.

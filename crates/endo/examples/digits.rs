@@ -4,7 +4,7 @@
 //! `cargo run --release -p endo --example digits`
 
 #[path = "data/digits.rs"]
-mod digits;
+pub mod digits;
 
 use endo::prelude::*;
 
