@@ -49,6 +49,8 @@ mod stream;
 mod transfer;
 #[path = "../../endo/examples/vae.rs"]
 mod vae;
+#[path = "../../endo/examples/vowels.rs"]
+mod vowels;
 #[path = "../../endo/examples/wgan_gp.rs"]
 mod wgan_gp;
 #[path = "../../endo/examples/wide_and_deep.rs"]
@@ -177,6 +179,11 @@ const EXAMPLES: &[Case] = &[
         both(session, name, &model, &images);
         let codes = Dataset::inputs_only(support::floats([60, 4], 1)).unwrap();
         predicted(session, name, &decoder, &codes);
+    }),
+    ("vowels", |session, name| {
+        let (model, _) = vowels::model().unwrap();
+        let train = vowels::utterances().unwrap()[0].rows(0..60).unwrap();
+        both(session, name, &model, &train);
     }),
     ("wgan_gp", |session, name| {
         let (model, data) = (wgan_gp::gan().unwrap(), wgan_gp::points(80, 1).unwrap());
