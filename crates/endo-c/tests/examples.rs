@@ -45,6 +45,8 @@ mod siamese;
 mod stopping;
 #[path = "../../endo/examples/stream.rs"]
 mod stream;
+#[path = "../../endo/examples/text.rs"]
+mod text;
 #[path = "../../endo/examples/transfer.rs"]
 mod transfer;
 #[path = "../../endo/examples/vae.rs"]
@@ -165,6 +167,10 @@ const EXAMPLES: &[Case] = &[
         let x = support::floats([60, 40], 1);
         let y = support::floats([60, 1], 2);
         both(session, name, &stream::model(), &Dataset::new(x, y).unwrap());
+    }),
+    ("text", |session, name| {
+        let text = text::windows(&"abcd ef".repeat(600), &['a', 'b', 'c', 'd', 'e', 'f', ' ']);
+        both(session, name, &text::model(7, 3), &text.unwrap());
     }),
     ("transfer", |session, name| {
         let digits = images();
