@@ -1,8 +1,9 @@
 //! Where the elements of windows lie: stretches of neighbours at equal distances in the image and
 //! in its windows.
 //!
-//! In: a [`Window`] for each axis and the sizes of the image. Out: [`for_each_stretch`] stretch of them once,
-//! and the copy of one, forth or back. Runners take windows a part at a time by [`Windowing`].
+//! In: a [`Window`] for each axis and the sizes of the image. Out: [each stretch](for_each_stretch)
+//! of them once, and the copy of one, forth or back. Runners take windows a part at a time by
+//! [`Windowing`].
 
 use crate::shape::Shape;
 
@@ -49,8 +50,8 @@ pub(crate) struct Stretches {
 }
 
 impl Stretches {
-    /// Where the first begins in the image, and the same stretches where windows of `terms` elements
-    /// lie `row` apart.
+    /// Where the first begins in the image, and the same stretches where windows of `terms`
+    /// elements lie `row` apart.
     pub fn in_rows(self, terms: usize, row: usize) -> (Option<usize>, Self) {
         let windows = self.windows / terms * row + self.windows % terms;
         (self.image, Self { windows, windows_step: row, ..self })
@@ -75,8 +76,8 @@ pub(crate) fn counts_and_sizes(windows: &[Window]) -> impl Iterator<Item = usize
     counts.chain(windows.iter().map(|window| window.size))
 }
 
-/// Whether these are the shapes of an image and its windows, and all positions that [`for_each_stretch`]
-/// computes are numbers that there are.
+/// Whether these are the shapes of an image and its windows, and all positions that
+/// [`for_each_stretch`] computes are numbers that there are.
 pub(crate) fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool {
     let [batch, lengths @ .., channels] = image else { return false };
     let elements =

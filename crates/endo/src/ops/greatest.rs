@@ -241,8 +241,8 @@ numbers! {
 }
 
 /// Runs a block for each element of a window that is inside, in order: `$at` is the element of the
-/// image at which its channels begin. Closures for it were measured: they stayed calls, and a step of
-/// four convolutions took a tenth longer.
+/// image at which its channels begin. Closures for it were measured: they stayed calls, and a step
+/// of four convolutions took a tenth longer.
 macro_rules! for_elements {
     ($window:expr, $at:ident, $block:block) => {
         let Pooling { windows, lengths, channels, .. } = $window.pooling;

@@ -348,7 +348,7 @@ impl Windowed {
         for_each_stretch(view.windows(), view.image(), |stretches| {
             match stretches.in_rows(self.terms, row) {
                 (Some(image), stretches) => {
-                    // SAFETY: as the caller promises; stretches lie within the view and its windows.
+                    // SAFETY: as the caller promises; stretches lie within the view and windows.
                     unsafe {
                         if stretches.length > SHORT {
                             let from = from.wrapping_add(image);

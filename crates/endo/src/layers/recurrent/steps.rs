@@ -86,8 +86,8 @@ pub fn check(
 
 /// Goes through `projected`, `[steps, batch, gates * units]`, by `step`, which makes the next
 /// states of a step's gates and the states; the first state is what the layer returns. Where the
-/// mask `[batch, steps]` does not hold, states stay; steps behind the last one at which it holds for
-/// any sample are not done. Out: the outputs, `[batch, steps, units]` or the last one, and the
+/// mask `[batch, steps]` does not hold, states stay; steps behind the last one at which it holds
+/// for any sample are not done. Out: the outputs, `[batch, steps, units]` or the last one, and the
 /// states after the last step.
 #[track_caller]
 pub fn run(
