@@ -107,6 +107,9 @@ fn chains(level: Level, rounds: usize) -> f32 {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the level was detected on this processor.
         Level::Avx2 => unsafe { x86::chains_avx2(rounds) },
+        #[cfg(target_arch = "x86_64")]
+        Level::Baseline => x86::chains_sse2(rounds),
+        #[cfg(not(target_arch = "x86_64"))]
         _ => chains_baseline(rounds),
     };
     lane * lanes(level) as f32
@@ -114,6 +117,7 @@ fn chains(level: Level, rounds: usize) -> f32 {
 
 /// As the compiler makes it of arrays. That it does not do well with longer vectors is why those
 /// are written out.
+#[cfg(not(target_arch = "x86_64"))]
 fn chains_baseline(rounds: usize) -> f32 {
     let (factor, term) = (black_box(0.5), black_box(1.0));
     let mut chains = [[0.0_f32; 4]; CHAINS];
@@ -154,6 +158,21 @@ mod x86 {
             }
         }
         chains.iter().map(|&chain| _mm256_cvtss_f32(chain)).sum()
+    }
+
+    /// Without an instruction for both, a multiplication and an addition.
+    pub fn chains_sse2(rounds: usize) -> f32 {
+        // SAFETY: every x86-64 processor has SSE2.
+        unsafe {
+            let (factor, term) = (_mm_set1_ps(black_box(0.5)), _mm_set1_ps(black_box(1.0)));
+            let mut chains = [_mm_setzero_ps(); CHAINS];
+            for _ in 0..rounds {
+                for x in &mut chains {
+                    *x = _mm_add_ps(_mm_mul_ps(*x, factor), term);
+                }
+            }
+            chains.iter().map(|&chain| _mm_cvtss_f32(chain)).sum()
+        }
     }
 }
 
