@@ -60,8 +60,12 @@ impl Tensor {
         if let Some(error) = misfit("max_windows", windows, windows.len() + 2, self.shape()) {
             return self.fail(error, shape, site);
         }
-        if !lie(windows, self.shape(), &all_windows(windows, self.shape())) {
+        let all = all_windows(windows, self.shape());
+        if !lie(windows, self.shape(), &all) {
             return self.fail(too_far("max_windows", windows), shape, site);
+        }
+        if !all.is_possible() {
+            return self.fail(all.too_large(), shape, site);
         }
         if windows.len() > AXES {
             let message = format!("`max_windows` over {} axes", windows.len());
@@ -94,11 +98,12 @@ impl Tensor {
 
 /// Whether the first input is an image, and what else is said of shapes and types holds.
 fn fits(windows: &[Window], image: &Shape, [given, made]: [Form<'_>; 2], turned: bool) -> bool {
-    let taken = one_for_each(windows, image);
+    let (taken, all) = (one_for_each(windows, image), all_windows(windows, image));
     let (whole, each) = if turned { (made, given) } else { (given, made) };
     windows.len() <= AXES
         && image.rank() == windows.len() + 2
-        && lie(windows, image, &all_windows(windows, image))
+        && lie(windows, image, &all)
+        && all.is_possible()
         && (whole.0, each.0) == (image, &taken)
         && given.1 == made.1
 }
