@@ -278,7 +278,7 @@ mod tests {
             (Net::MnistMlp, 669_706, 784),
             (Net::Lenet, 61_706, 784),
             (Net::Convnet, 1_116_970, 3_072),
-            (Net::Resnet, 272_474, 3_072),
+            (Net::Resnet, 274_042, 3_072),
             (Net::Lstm, 98_945, 4_096),
             (Net::Gru, 74_625, 4_096),
             (Net::Attention, 792_330, 32_768),
