@@ -177,7 +177,7 @@ fn kernels_that_do_not_fit_their_inputs_are_refused_before_anything_is_run() {
         "take_greatest | 3 3 | 0 1 1 1 0 1 | f64 n 1 1 | 0",
         "take_greatest | 3 3 | 0 2 1 1 0 2 | f32 n 1 1 | 0",
         "take_greatest | 0 0 | 0 1 1 1 0 1 | f32 n 2 | 0",
-        "add_to_greatest | 3 3 | 1 1 1 0 2 | f32 n 2 1 | 0",
+        "add_to_greatest | 3 3 | 1 1 1 0 3 | f32 n 2 1 | 0",
         "add_to_greatest | 3 3 | 1 9223372036854775807 1 0 2 | f32 n 1 1 | 0",
     ] {
         let error = refused(&format!("{inputs}\nnode {node}\noutput 0 y"));
