@@ -97,7 +97,7 @@ impl Layer for Writer {
     }
 }
 
-/// The model for an alphabet of so many characters, and a training of so many steps.
+/// The model for an alphabet of a number of characters, and a training of a number of steps.
 pub fn model(characters: usize, steps: usize) -> Model {
     let mut model = Model::new(Writer {
         characters: Embedding::new(characters, FEATURES),

@@ -95,7 +95,7 @@ fn main() -> Result<()> {
     println!("\non {} other utterances: {}", test.len(), model.evaluate(&test)?);
 
     // All of them step by step, as if they were just being spoken.
-    println!("\nknown after so many steps, of 7 to 29:");
+    println!("\nshare known after each number of steps, of 7 to 29:");
     let [mut h, mut c] = [(); 2].map(|()| Array::zeros([test.len(), UNITS], DType::F32));
     let speakers = test.targets().expect("it is known who spoke").to_vec::<i32>();
     let steps = test.inputs().shape()[1];
