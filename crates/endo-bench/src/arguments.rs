@@ -228,7 +228,7 @@ mod tests {
         );
         let taken = "--batch goes with --workload and one of regressor, regressor-fit, \
             regressor-loop, regressor-probes, mnist-mlp, wide-mlp, lenet, convnet, resnet, lstm, \
-            gru, attention, transformer";
+            gru, attention, transformer, embedding";
         assert_eq!(
             [message("--batch 8"), message("--batch 8 --workload predict-row")],
             [taken, taken]

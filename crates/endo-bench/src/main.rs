@@ -8,6 +8,7 @@ mod arguments;
 mod compare;
 mod contests;
 mod json_line;
+mod lookups;
 mod loops;
 mod machine;
 mod nets;

@@ -15,13 +15,13 @@ use crate::workloads::{MeasureOptions, Outcome};
 use crate::{allocations, machine};
 
 /// What an epoch of bare steps showed.
-struct Epochs {
+pub struct Epochs {
     /// Seconds a step of the best epoch: what the peers report.
-    best: f64,
+    pub best: f64,
     /// Allocations a step in the last epoch.
-    allocations: usize,
+    pub allocations: usize,
     /// The mean loss of the last epoch.
-    loss: f64,
+    pub loss: f64,
 }
 
 /// One line for a net.
@@ -55,7 +55,7 @@ pub fn measure(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
 }
 
 /// At least two epochs, since the first also fills caches and makes the slots.
-fn run(model: &mut Model, data: &Dataset, batch: usize, epochs: usize) -> Result<Epochs> {
+pub fn run(model: &mut Model, data: &Dataset, batch: usize, epochs: usize) -> Result<Epochs> {
     let steps = data.len() / batch;
     let full = data.rows(0..steps * batch)?;
     let mut order = full.order();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::json_line::JsonLine;
 use crate::nets::Net;
-use crate::{loops, machine, predictions, probed, steps, traces, whole};
+use crate::{lookups, loops, machine, predictions, probed, steps, traces, whole};
 
 /// What a measurement gives, or why it cannot be made here.
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -120,6 +120,13 @@ pub const WORKLOADS: &[Workload] = &[
         about: "the same of 4 such blocks, 4 heads of 32 and 128-512-128: 64 steps, batch 32",
         takes: &["--batch"],
         measure: |options| steps::measure(Net::Transformer, options),
+    },
+    Workload {
+        name: "embedding",
+        about: "a bare step of texts of 32 words out of 100,000, vectors of 64, batch 64, by four \
+            optimizers",
+        takes: &["--batch"],
+        measure: lookups::measure,
     },
     Workload {
         name: "predict-table",

@@ -69,6 +69,8 @@ fn kernels_are_computed_for_all_types_and_attributes() {
             let to = [1, 1, 2, 5, 3];
             check("scatter_add", &to, &[&values, &along], &shape, dtype);
         }
+        let (rows, places) = (of(&[4, 5, 3], dtype, 6), numbers([4], DType::I32, [-3.0, 3.0], 3));
+        check("scatter_update", &[], &[&x, &places, &rows], &shape, dtype);
         let parts = [x.clone(), of(&[2, 0, 3], dtype, 3), of(&[2, 2, 3], dtype, 4)];
         check("concatenate", &[1], &parts.each_ref(), &[2, 7, 3], dtype);
         check("unslice", &[1, 1, 9, -2, 0, 1], &[&x], &[3, 10, 3], dtype);

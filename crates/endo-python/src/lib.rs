@@ -12,6 +12,7 @@ mod errors;
 mod exchange;
 mod frames;
 mod function;
+mod holdings;
 mod indices;
 mod layer;
 mod losses;
@@ -36,6 +37,8 @@ mod _native {
 
     #[pymodule_export]
     use crate::function::{TracedFunction, traced_shapes};
+    #[pymodule_export]
+    use crate::holdings::Holdings;
     #[pymodule_export]
     use crate::layer::{
         LayerHandle, add_loss, add_metric, constrain, regularize, set_mask, use_weights,

@@ -147,6 +147,36 @@ fn rows_of_matrices_are_summed_and_added_by_their_numbers() {
 }
 
 #[test]
+fn rows_are_put_in_the_place_of_those_of_their_numbers() {
+    let (x, rows) = (
+        Array::from([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
+        Array::from([[10.0, 20.0], [30.0, 40.0], [50.0, 60.0], [70.0, 80.0]]),
+    );
+    let mut f = Function::new(|[x, rows], cx| {
+        // The first number is given again, counted from the end, and the third is out of range.
+        let changed = x.scatter_update(&cx.constant([1, 0, 5, -2]), &rows);
+        let loss = (&changed * &changed).sum();
+        let slopes = cx.gradients(&loss, [&x, &rows]).into_tensors().into_iter();
+        let [of_x, of_rows] = slopes.flatten().collect::<Vec<_>>().try_into().unwrap();
+        [changed, of_x, of_rows]
+    });
+    let [changed, of_x, of_rows] = f.run([&x, &rows]).unwrap();
+    assert_eq!(changed, Array::from([[30.0, 40.0], [70.0, 80.0], [5.0, 6.0]]));
+    assert_eq!(of_x, Array::from([[0.0, 0.0], [0.0, 0.0], [10.0, 12.0]]));
+    let of_last = [[0.0, 0.0], [60.0, 80.0], [0.0, 0.0], [140.0, 160.0]];
+    assert_eq!(of_rows, Array::from(of_last));
+    let wrong = |numbers: Array, columns| {
+        let refused = compute([&x, &rows], |[x, rows], cx| {
+            x.scatter_update(&cx.constant(numbers), &rows.slice(1, ..columns))
+        });
+        refused.unwrap_err().message().to_string()
+    };
+    let message = "`scatter_update` of rows [4, 1] and numbers [4] into [3, 2]";
+    assert_eq!(wrong([0, 1, 2, 0].into(), 1), message);
+    assert!(wrong([0, 1].into(), 2).contains("numbers [2]"));
+}
+
+#[test]
 fn parts_of_axes_are_replaced() {
     let x = Array::from([[1.0_f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
     let part = Array::from([[9.0_f64], [8.0]]);

@@ -7,6 +7,7 @@ mod concatenate;
 mod gather;
 mod random;
 mod scan;
+mod scatter;
 mod sort;
 mod summary;
 mod window;
@@ -53,6 +54,7 @@ const KERNELS: &[KernelText] = &[
     ("overlap_add", window::overlap_add),
     ("random_uniform", random::uniform),
     ("scatter_add", gather::scatter_add),
+    ("scatter_update", scatter::update),
     ("summaries", summary::summaries),
     ("take_along_axis", gather::along),
     ("take_greatest", window::take_greatest),

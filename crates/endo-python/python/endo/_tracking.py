@@ -1,13 +1,13 @@
 """Whether something that a trace depends on has changed since."""
 
-import itertools
-import operator
 import threading
 import types
 import weakref
 import zlib
 
 import numpy as np
+
+from . import _native
 
 _version = 0
 _tracing = threading.local()
@@ -40,38 +40,35 @@ class LayersUsed:
         _tracing.used = self._outer
         # Another value of an attribute is noted where it is set. What is changed in place is found
         # by comparing: lists and dictionaries with what they held, all else by fingerprints.
-        self._held, self._seen = [], []
+        holders, self._seen = [], []
         for layer in self._layers.values():
-            if not all([_holdings(value, self._held) for value in layer._attributes()]):
+            if not all([_holders(value, holders) for value in layer._attributes()]):
                 self._seen.append((weakref.ref(layer), layer._fingerprint()))
+        self._holdings = _native.Holdings(holders)
         self._layers = {}
 
     def have_changed(self):
-        for holder, held in self._held:
-            count = 2 * len(holder) if isinstance(holder, dict) else len(holder)
-            if count != len(held) or not all(map(operator.is_, _items(holder), held)):
-                return True
+        if self._holdings.have_changed():
+            return True
+        if not self._seen:
+            return False
         layers = ((layer(), fingerprint) for layer, fingerprint in self._seen)
         return any(layer is None or layer._fingerprint() != seen for layer, seen in layers)
 
 
-def _items(holder):
-    return itertools.chain(holder, holder.values()) if isinstance(holder, dict) else holder
-
-
-def _holdings(value, found):
-    """Adds the lists and dictionaries that a value is made of to `found`, each with what it holds;
-    whether all that can change of the value in place is in them."""
+def _holders(value, found):
+    """Adds the lists and dictionaries that a value is made of to `found`; whether all that can
+    change of the value in place is in them."""
     if isinstance(value, _PLAIN) or callable(value):
         return True
     if type(value).__module__ == "endo._native" or isinstance(value, types.ModuleType):
         return True
     if isinstance(value, (list, dict)):
-        found.append((value, list(_items(value))))
+        found.append(value)
     elif not isinstance(value, tuple):
         return False
     parts_of = value.values() if isinstance(value, dict) else value
-    return all([_holdings(part, found) for part in parts_of])
+    return all([_holders(part, found) for part in parts_of])
 
 
 def note(layer):

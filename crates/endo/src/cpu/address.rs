@@ -4,7 +4,7 @@
 //! In: the plan's places. Out: [`Address`], resolved by [`Bases`] with one addition; and [`Tiles`],
 //! room for single elements repeated to the length of a tile.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -182,8 +182,8 @@ impl Bases {
 /// Room for single elements repeated to the length of the longest tile, each once.
 #[derive(Default)]
 pub struct Tiles {
-    constants: HashMap<(DType, Vec<u8>), usize>,
-    computed: HashMap<(usize, usize), usize>,
+    constants: FxHashMap<(DType, Vec<u8>), usize>,
+    computed: FxHashMap<(usize, usize), usize>,
     memory: Memory,
 }
 

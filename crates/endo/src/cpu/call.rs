@@ -1,7 +1,8 @@
 //! Runs operations with code of their own on whole arrays, or on some samples at a time.
 //!
 //! In: a call of the plan. Out: its output, written by the kernel. Samples are shared among threads
-//! where the kernel treats each by itself.
+//! where the kernel treats each by itself. What a kernel changes is copied first, unless it is
+//! changed where it lies.
 
 use std::mem::MaybeUninit;
 
@@ -23,6 +24,8 @@ const MOST_TASKS: usize = 32;
 
 /// A call with its addresses.
 pub struct Call {
+    /// What the kernel changes a part of, if it does.
+    changed: Option<Bytes>,
     inputs: Box<[Bytes]>,
     output: Bytes,
     /// The samples, if tasks can share them.
@@ -65,8 +68,9 @@ impl Call {
             let parts = [part(task), part(last)];
             Bytes { address, length: argument.shape.len() * dtype.bytes(), dtype, parts }
         };
-        let inputs = call.inputs.iter().map(bytes).collect();
-        Self { inputs, output: bytes(&call.output), samples, task }
+        let changed = call.kernel.changes_first().then(|| bytes(&call.inputs[0]));
+        let inputs = given(call).iter().map(bytes).collect();
+        Self { changed, inputs, output: bytes(&call.output), samples, task }
     }
 
     /// Runs the kernel, which can fail if it is an effect.
@@ -99,16 +103,22 @@ impl Call {
         task: Option<usize>,
     ) -> Result<()> {
         let output = self.output.part(&call.output, task.map(|task| (task, self)));
+        let start = bases.at(self.output.address).wrapping_add(output.start);
+        if let Some(changed) = &self.changed {
+            let before = changed.part(&call.inputs[0], task.map(|task| (task, self)));
+            let from = bases.at(changed.address).cast_const().wrapping_add(before.start);
+            if from != start.cast_const() {
+                // SAFETY: as the caller promises; both are as long, and lie apart.
+                unsafe { std::ptr::copy_nonoverlapping(from, start, output.length) };
+            }
+        }
         // SAFETY: as the caller promises.
-        let values = unsafe {
-            let start = bases.at(self.output.address).wrapping_add(output.start);
-            std::slice::from_raw_parts_mut(start, output.length)
-        };
+        let values = unsafe { std::slice::from_raw_parts_mut(start, output.length) };
         let output = OperandMut {
             shape: output.shape,
             values: ValuesMut::from_bytes(self.output.dtype, values),
         };
-        let operands = self.inputs.iter().zip(&call.inputs).map(|(bytes, argument)| {
+        let operands = self.inputs.iter().zip(given(call)).map(|(bytes, argument)| {
             let part = bytes.part(argument, task.map(|task| (task, self)));
             // SAFETY: as the caller promises.
             let values = unsafe {
@@ -151,6 +161,11 @@ impl Bytes {
         let shape = &self.parts[usize::from(first + call.task >= samples)];
         Part { shape, start: first * sample, length: shape.batch() * sample }
     }
+}
+
+/// The inputs that the kernel is given: all but one that it changes.
+fn given(call: &crate::plan::Call) -> &[Argument] {
+    &call.inputs[usize::from(call.kernel.changes_first())..]
 }
 
 fn run(kernel: &dyn Kernel, operands: &[Operand<'_>], output: OperandMut<'_>) -> Result<()> {

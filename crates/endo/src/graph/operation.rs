@@ -141,7 +141,8 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     /// What displays call it.
     fn name(&self) -> &'static str;
 
-    /// Computes the output, every element of it. Must not allocate.
+    /// Computes the output, every element of it unless it [changes](Self::changes_first) what is
+    /// there. Must not allocate.
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>);
 
     /// The gradients of the inputs; `None` where there is none, as for all unless overridden.
@@ -164,6 +165,13 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     /// [`run`](Self::run).
     fn effect(&self) -> Option<&dyn Effect> {
         None
+    }
+
+    /// Whether the output is the first input but for some elements, which are all that
+    /// [`run`](Self::run) writes: it is given the other inputs, and an output that holds the first.
+    /// Runners need not copy what a variable holds, to write it there.
+    fn changes_first(&self) -> bool {
+        false
     }
 
     /// Whether each sample of the output, an element of its first axis, is made of that sample of
@@ -234,7 +242,8 @@ pub struct Operand<'a> {
     pub values: Values<'a>,
 }
 
-/// The output of a [`Kernel`]: contiguous, row-major, with unspecified contents before the run.
+/// The output of a [`Kernel`]: contiguous, row-major, with unspecified contents before the run,
+/// unless the kernel [changes](Kernel::changes_first) its first input.
 pub struct OperandMut<'a> {
     /// The sizes of its axes.
     pub shape: &'a Shape,

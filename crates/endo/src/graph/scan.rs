@@ -3,8 +3,9 @@
 //! In: nodes that were traced once, and which of them a step is given and makes. Out: [`Scan`],
 //! with these nodes as a graph of its own once the trace has ended, by [`outline`].
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
@@ -205,7 +206,7 @@ pub fn outline(graph: &mut Graph) {
 /// The graph of a step.
 fn extract(graph: &Graph, region: &Region, parameters: &[NodeId], results: &[NodeId]) -> Graph {
     let mut body = Graph { scopes: graph.scopes.clone(), ..Graph::default() };
-    let mut new: HashMap<NodeId, NodeId> = HashMap::new();
+    let mut new: FxHashMap<NodeId, NodeId> = FxHashMap::default();
     for &id in parameters.iter().chain(&region.captured) {
         let place = NodeId(body.nodes.len() as u32);
         let op = Op::Input(body.inputs.len());

@@ -9,10 +9,11 @@ mod messages;
 mod stand_ins;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::array::Array;
 use crate::dtype::{DType, Element};
@@ -46,7 +47,7 @@ struct TraceState {
     warnings: Vec<Warning>,
     /// The current value of each variable by its id: its node at the start, and after assignments
     /// the assigned one.
-    current: HashMap<u64, CurrentValue>,
+    current: FxHashMap<u64, CurrentValue>,
     /// The variables that formulas have read beside a tensor.
     beside: Vec<Variable>,
     /// Values that stand for variables' own.
@@ -94,7 +95,7 @@ impl Trace {
             line: None,
             error: None,
             warnings: Vec::new(),
-            current: HashMap::new(),
+            current: FxHashMap::default(),
             beside: Vec::new(),
             stand_ins: Vec::new(),
             unrolls: eager.is_some(),

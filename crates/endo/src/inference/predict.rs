@@ -32,7 +32,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     /// The same as the call with this number.
     #[track_caller]
     pub fn predict_call(&self, call: u64, x: &I::Arrays) -> Result<O::Arrays> {
-        self.predict_through(call, x, |runner| runner)
+        self.predict_by(&mut Runner::new(self, StepKind::Predict), call, x)
     }
 
     /// The outputs without the structure of inputs and outputs.
@@ -42,18 +42,17 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         predict(&mut runner, inputs, Occasion::predict(self.next_call()), &self.pool)
     }
 
-    /// The outputs of the call with this number, computed by something around the usual runner.
+    /// The outputs of the call with this number, computed by a runner of the steps or something
+    /// around one.
     #[track_caller]
-    pub fn predict_through<'s, P: RowsRunner>(
-        &'s self,
+    pub fn predict_by(
+        &self,
+        runner: &mut impl RowsRunner,
         call: u64,
         x: &I::Arrays,
-        around: impl FnOnce(Runner<'s, I, O>) -> P,
     ) -> Result<O::Arrays> {
         let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
-        let mut part = around(Runner::new(self, StepKind::Predict));
-        let occasion = Occasion::predict(call);
-        structured::<O>(self.predict_shared(&mut part, &inputs, occasion)?)
+        structured::<O>(self.predict_shared(runner, &inputs, Occasion::predict(call))?)
     }
 
     /// The outputs for all rows, which several ranks share where each part of them can be computed

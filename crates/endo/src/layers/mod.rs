@@ -266,7 +266,9 @@ pub type LayerOfSeveral = dyn Layer<Vec<Tensor>, Vec<Tensor>>;
 /// # Errors
 /// As those of [`get`].
 pub fn get_of_several(text: &str) -> Result<Arc<LayerOfSeveral>> {
-    let rows = recurrent::ROWS_OF_SEVERAL.iter().chain(attention::ROWS_OF_SEVERAL);
+    let recurrent = recurrent::ROWS_OF_SEVERAL.iter();
+    let recurrent = recurrent.chain(recurrent::convolutional::ROWS_OF_SEVERAL);
+    let rows = recurrent.chain(attention::ROWS_OF_SEVERAL);
     named::get("layer of several tensors", text, rows)
 }
 
@@ -300,6 +302,7 @@ table! {
         pooling::ROWS,
         rearranging::ROWS,
         recurrent::ROWS,
+        recurrent::convolutional::ROWS,
         reshape::ROWS,
         resizing::ROWS,
         spectral_normalization::ROWS,

@@ -40,11 +40,15 @@ pub fn evaluate(node: &Node, inputs: &[&Array]) -> Result<Array> {
                 .collect();
             let size = node.shape.len() * node.dtype.bytes();
             let mut memory = Memory::zeroed(size);
+            let changed = usize::from(kernel.changes_first());
+            if changed > 0 {
+                memory.bytes_mut()[..size].copy_from_slice(inputs[0].bytes());
+            }
             let values = ValuesMut::from_bytes(node.dtype, &mut memory.bytes_mut()[..size]);
             let output = OperandMut { shape: &node.shape, values };
             match kernel.effect() {
                 Some(effect) => effect.run(&operands, output)?,
-                None => kernel.run(&operands, output),
+                None => kernel.run(&operands[changed..], output),
             }
             Array::from_bytes(&node.shape, node.dtype, &memory.bytes()[..size])
         }

@@ -5,7 +5,7 @@
 
 use crate::graph::{KernelReader, Op};
 
-use super::{concatenate, gather, greatest, random, scan, sort, summary, tables, window};
+use super::{concatenate, gather, greatest, random, scan, scatter, sort, summary, tables, window};
 
 /// The readers of every file with kernels.
 fn readers() -> impl Iterator<Item = &'static KernelReader> {
@@ -14,6 +14,7 @@ fn readers() -> impl Iterator<Item = &'static KernelReader> {
         gather::READERS,
         random::READERS,
         scan::READERS,
+        scatter::READERS,
         sort::READERS,
         summary::READERS,
         greatest::READERS,

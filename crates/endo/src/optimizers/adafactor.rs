@@ -58,6 +58,10 @@ optimizer! {
         let excess = (root_mean_square(&step) / self.clip_threshold).maximum(1.0);
         weight - step * (rate / excess)
     }
+
+    fn leaves_unused_rows(&self) -> bool {
+        false
+    }
 }
 
 impl Adafactor {

@@ -50,6 +50,11 @@ optimizer! {
         let (names, before) = (["accumulator"], [accumulator]);
         slots.update_from::<Self, 1, 2>(weight, names, before, gradient, numbers)
     }
+
+    /// A gradient of 0 adds nothing; without an epsilon, it may be divided by 0.
+    fn leaves_unused_rows(&self) -> bool {
+        self.epsilon > 0.0 || self.settings.is_lazy
+    }
 }
 
 impl UpdateRule<1, 2> for Adagrad {

@@ -11,6 +11,7 @@ mod averages;
 mod declare;
 pub(crate) mod ftrl;
 mod learning_rate;
+mod rows;
 mod rule;
 pub mod schedules;
 mod settings;
@@ -44,6 +45,7 @@ pub use slots::Slots;
 #[doc(inline)]
 pub use crate::simd::Arithmetic;
 
+use rows::UsedRows;
 use step::UpdateStep;
 
 /// How weights follow their gradients.
@@ -75,6 +77,14 @@ pub trait Optimizer: Send + Sync {
 
     /// The new value of a weight. Both tensors have its shape.
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor;
+
+    /// Whether rows of a table that a step does not look up may be left as they are, with their
+    /// slots: because a gradient of 0 changes nothing, or because the optimizer is
+    /// [lazy](Settings::lazy), as unless overridden. [`update`](Self::update) is given the rows
+    /// that are used alone, then, and slots of these.
+    fn leaves_unused_rows(&self) -> bool {
+        self.settings().is_lazy
+    }
 
     /// What is done once a step, before all updates.
     fn begin(&self, _slots: &mut Slots) {}
@@ -109,8 +119,9 @@ pub trait Optimizer: Send + Sync {
         }
         let site = Site::caller();
         let settings = self.settings();
-        if let Some(problem) = settings.problem() {
-            return cx.trace().record(problem.clone());
+        let problem = settings.problem().cloned();
+        if let Some(problem) = problem.or_else(|| rows::problem(self).map(|error| error.at(site))) {
+            return cx.trace().record(problem);
         }
         cx.give_gradients(gradients.variables(), settings.loss_scale());
         if gradients.variables().next().is_none() {
@@ -132,6 +143,15 @@ pub trait Optimizer: Send + Sync {
         let Some(gradients) = cx.summed_gradients(&weights, gradients) else {
             return; // of a shard, whose gradients are summed before anything is updated
         };
+        let by_rows = |(&weight, gradient): (&&Variable, Tensor)| {
+            let found = rows::may_be_left(self, weight, cx).then(|| UsedRows::of(&gradient));
+            match found.flatten() {
+                Some((rows, gradient)) => (Some(rows), gradient),
+                None => (None, gradient),
+            }
+        };
+        let (rows, gradients): (Vec<_>, Vec<_>) =
+            weights.iter().zip(gradients).map(by_rows).unzip();
         for (weight, gradient) in weights.iter().zip(&gradients) {
             cx.trace().check(gradient, format!("the gradient of `{}`", weight.name()));
         }
@@ -148,9 +168,11 @@ pub trait Optimizer: Send + Sync {
         let gathered = gathered.collect();
         self.begin(&mut Slots::new(settings, &step, None, cx));
         let clipped = settings.clip(gathered);
-        for (&variable, gradient) in weights.iter().zip(clipped) {
-            let before = cx.read(variable);
-            let mut slots = Slots::new(settings, &step, Some(variable), cx);
+        for ((&variable, rows), gradient) in weights.iter().zip(&rows).zip(clipped) {
+            let whole = cx.read(variable);
+            let rows = rows.as_ref();
+            let before = rows.map_or_else(|| whole.clone(), |rows| rows.of_whole(&whole));
+            let mut slots = Slots::new(settings, &step, Some(variable), cx).of_rows(rows);
             let decayed = match settings.decay(variable) {
                 Some(decay) => &before - &before * (slots.rate() * decay),
                 None => before.clone(),
@@ -163,7 +185,8 @@ pub trait Optimizer: Send + Sync {
                 }
                 None => updated,
             };
-            cx.assign(variable, step.keep(constrained, &before));
+            let kept = step.keep(constrained, &before);
+            cx.assign(variable, rows.map_or_else(|| kept.clone(), |rows| rows.put(&whole, &kept)));
         }
         let unused = settings.take_unused(&weights);
         if !unused.is_empty() {
@@ -207,6 +230,10 @@ impl<T: Optimizer + ?Sized> Optimizer for Arc<T> {
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
         (**self).update(weight, gradient, slots)
+    }
+
+    fn leaves_unused_rows(&self) -> bool {
+        (**self).leaves_unused_rows()
     }
 
     fn begin(&self, slots: &mut Slots) {

@@ -43,6 +43,7 @@ pub struct Settings {
     pub(super) ema_overwrite_frequency: Option<usize>,
     pub(super) loss_scale_factor: Option<f64>,
     pub(super) gradient_accumulation_steps: Option<usize>,
+    pub(super) is_lazy: bool,
     /// The first option that cannot be as it was given; reported where the optimizer is applied.
     problem: Option<Error>,
     /// By the identity of a weight and the slot's name.
@@ -121,6 +122,12 @@ macro_rules! with_options {
             /// and the count.
             gradient_accumulation_steps(steps: usize) {2..} as usize
                 => |settings| settings.gradient_accumulation_steps = Some(steps);
+
+            /// Whether rows of a table that a step does not look up are left as they are, with
+            /// their slots and without weight decay: faster where a table has many rows, and not
+            /// what Keras computes, whose momentum moves all rows in each step. SGD without
+            /// momentum and Adagrad leave them anyway. False unless set.
+            lazy(lazy: bool) as bool => |settings| settings.is_lazy = lazy;
         }
     };
 }
@@ -165,6 +172,7 @@ impl Settings {
             ema_overwrite_frequency: None,
             loss_scale_factor: None,
             gradient_accumulation_steps: None,
+            is_lazy: false,
             problem,
             slots: Mutex::new(BTreeMap::new()),
             restored: Mutex::new(BTreeMap::new()),

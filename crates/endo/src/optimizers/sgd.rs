@@ -53,6 +53,10 @@ optimizer! {
             slots.update::<Momentum, 1, 2>(weight, ["momentum"], gradient, numbers)
         }
     }
+
+    fn leaves_unused_rows(&self) -> bool {
+        self.momentum == 0.0 || self.settings.is_lazy
+    }
 }
 
 impl UpdateRule<0, 1> for Sgd {

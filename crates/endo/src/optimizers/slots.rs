@@ -11,6 +11,7 @@ use crate::site::Site;
 use crate::trace::Context;
 use crate::variable::Variable;
 
+use super::rows::UsedRows;
 use super::settings::Settings;
 use super::step::{UpdateStep, typed};
 
@@ -31,6 +32,8 @@ pub struct Slots<'a> {
     settings: &'a Settings,
     step: &'a UpdateStep,
     weight: Option<&'a Variable>,
+    /// The rows of the weight that are updated, if not all are.
+    rows: Option<&'a UsedRows>,
     cx: &'a mut Context,
 }
 
@@ -42,7 +45,12 @@ impl<'a> Slots<'a> {
         weight: Option<&'a Variable>,
         cx: &'a mut Context,
     ) -> Self {
-        Self { settings, step, weight, cx }
+        Self { settings, step, weight, rows: None, cx }
+    }
+
+    /// Those of some rows of the weight.
+    pub(super) fn of_rows(self, rows: Option<&'a UsedRows>) -> Self {
+        Self { rows, ..self }
     }
 
     /// The weight that is being updated; none in [`Optimizer::begin`](super::Optimizer::begin).
@@ -98,12 +106,13 @@ impl<'a> Slots<'a> {
     /// The trace's: if no array may have the shape, or the system does not give the memory.
     #[track_caller]
     pub fn get_full(&mut self, name: &str, shape: impl Into<Shape>, first: f64) -> Tensor {
-        let (shape, dtype) = (shape.into(), self.dtype());
+        let (shape, dtype) = (self.of_whole(shape.into()), self.dtype());
         if let Err(error) = Array::require_room(&shape, dtype) {
             return self.cx.trace().fail(error.at(Site::caller()), shape, dtype);
         }
         let slot = self.settings.slot(self.weight, name, || Array::full(shape, first, dtype));
-        self.cx.read(&slot)
+        let whole = self.cx.read(&slot);
+        self.rows.map_or_else(|| whole.clone(), |rows| rows.of_whole(&whole))
     }
 
     /// Keeps a value in a slot for the next step, and returns it.
@@ -135,10 +144,21 @@ impl<'a> Slots<'a> {
     fn assign(&mut self, slot: &Variable, value: &Tensor) {
         let before = self.cx.read(slot);
         let value = value.cast(slot.dtype());
+        if let Some(rows) = self.rows {
+            return self.cx.assign(slot, rows.put(&before, &value));
+        }
         // A value of another shape is left to `assign`, which says what is wrong with it.
         let kept =
             if value.shape() == before.shape() { self.step.keep(value, &before) } else { value };
         self.cx.assign(slot, kept);
+    }
+
+    /// The shape of a slot of all rows, given that of the rows that are updated.
+    fn of_whole(&self, shape: Shape) -> Shape {
+        match (self.weight, self.rows) {
+            (Some(weight), Some(_)) => shape.with(0, weight.shape().batch()),
+            _ => shape,
+        }
     }
 
     fn shape(&self) -> Shape {

@@ -3,8 +3,9 @@
 //! In: a graph, its reads and its groups. Out: a [`Draft`]: steps in no order yet, and buffers
 //! without places in the arena.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -31,7 +32,7 @@ pub struct Draft {
     /// Numbers known beforehand.
     pub constants: Constants,
     /// The plans of the steps of loops.
-    bodies: HashMap<NodeId, Arc<Plan>>,
+    bodies: FxHashMap<NodeId, Arc<Plan>>,
     /// The bytes that the places of constants are multiples of.
     line: usize,
     /// The buffer of each operation that has one.
@@ -47,7 +48,7 @@ impl Draft {
         graph: &Graph,
         reads: &Reads,
         groups: &Groups<'_>,
-        bodies: HashMap<NodeId, Arc<Plan>>,
+        bodies: FxHashMap<NodeId, Arc<Plan>>,
         line: usize,
     ) -> Self {
         let mut draft = Self {
@@ -213,7 +214,7 @@ impl Draft {
         let mut body = FusedLoop { length: group.length, ..FusedLoop::default() };
         // Values are numbered loads first, so the loads have to be known before the instructions
         // are written.
-        let mut loads: HashMap<Load, usize> = HashMap::new();
+        let mut loads: FxHashMap<Load, usize> = FxHashMap::default();
         let own = |id: NodeId| group.members.binary_search(&id).is_ok();
         let is_direct = |read: &Read| own(read.base) && groups.is_direct(read, group.length);
         for &id in &group.members {
@@ -225,7 +226,7 @@ impl Draft {
                 }
             }
         }
-        let mut values: HashMap<NodeId, usize> = HashMap::new();
+        let mut values: FxHashMap<NodeId, usize> = FxHashMap::default();
         for &id in &group.members {
             let node = graph.node(id);
             let inputs: Vec<usize> = reads.inputs[id.index()]

@@ -5,7 +5,7 @@
 //! of the arena. Loops write over what they read last; then the largest values are placed first,
 //! each at the lowest gap that fits.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use super::{BufferPlace, Draft, FusedLoop, Tuning, access};
 
@@ -110,7 +110,7 @@ fn side_by_side(draft: &Draft, tuning: &dyn Tuning, lives: Vec<Lifetime>) -> Vec
     for body in access::joined(&draft.steps) {
         for buffers in access::sequences(body) {
             let parts: Vec<Option<usize>> = buffers.iter().map(|&buffer| of[buffer]).collect();
-            let apart = parts.iter().collect::<HashSet<_>>().len() == parts.len();
+            let apart = parts.iter().collect::<FxHashSet<_>>().len() == parts.len();
             let free = |part: &Option<usize>| part.is_some_and(|part| lives[part].is_some());
             if !apart || !parts.iter().all(free) {
                 continue;

@@ -3,7 +3,7 @@
 //! In: groups, each reading only from groups of smaller depth. Out: the same property, with fewer
 //! groups and fewer values that go through memory.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::graph::{NodeId, Op};
 
@@ -134,7 +134,7 @@ impl Groups<'_> {
     /// Merges loops of the same depth, which cannot depend on each other: those over single
     /// elements, which cost little more than to be started, and those that read the same sequence.
     fn gather(&mut self) {
-        let mut first: HashMap<(usize, bool, usize, Option<&Read>), usize> = HashMap::new();
+        let mut first: FxHashMap<(usize, bool, usize, Option<&Read>), usize> = FxHashMap::default();
         for group in 0..self.list.len() {
             let Group { is_loop, length, depth, after, ref members } = self.list[group];
             if !is_loop || members.is_empty() {

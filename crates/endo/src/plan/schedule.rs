@@ -4,7 +4,9 @@
 //! order.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
+
+use rustc_hash::FxHashMap;
 
 use super::PlanStep;
 use super::emit::Draft;
@@ -12,8 +14,8 @@ use super::emit::Draft;
 /// The steps that read and write each buffer.
 #[derive(Default)]
 pub struct Users {
-    readers: HashMap<usize, Vec<usize>>,
-    writers: HashMap<usize, usize>,
+    readers: FxHashMap<usize, Vec<usize>>,
+    writers: FxHashMap<usize, usize>,
 }
 
 impl Users {

@@ -4,8 +4,9 @@
 //! before arithmetic that could come after it, and unneeded operations; every reduction combines
 //! one group of neighbouring axes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -70,9 +71,9 @@ struct Rewriter<'a> {
     uses: Vec<u32>,
     rewrites: bool,
     result: Graph,
-    known: HashMap<Key, NodeId>,
+    known: FxHashMap<Key, NodeId>,
     /// The new places of the parts of each loop.
-    parts: HashMap<NodeId, Vec<Option<usize>>>,
+    parts: FxHashMap<NodeId, Vec<Option<usize>>>,
     /// The node being rewritten: where its replacements come from.
     origin: usize,
 }
@@ -97,7 +98,7 @@ impl<'a> Rewriter<'a> {
             checks: source.checks.clone(),
             ..Graph::default()
         };
-        let (known, parts) = (HashMap::new(), HashMap::new());
+        let (known, parts) = (FxHashMap::default(), FxHashMap::default());
         Self { source, uses, rewrites, result, known, parts, origin: 0 }
     }
 

@@ -4,7 +4,7 @@
 //! which step has to come before which on their account: a variable's old value is read before it
 //! is overwritten, and everything is checked and every effect has succeeded before.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use crate::graph::{Graph, Op};
 
@@ -24,7 +24,7 @@ pub fn write(
 ) -> Vec<(usize, usize)> {
     let writes: Vec<(usize, Read)> =
         reads.writes.iter().filter(|(index, read)| !keeps(graph, *index, read)).cloned().collect();
-    let written: HashSet<usize> = writes.iter().map(|&(index, _)| index).collect();
+    let written: FxHashSet<usize> = writes.iter().map(|&(index, _)| index).collect();
     let saved: Vec<Option<usize>> =
         writes.iter().map(|(_, read)| save(draft, graph, read, &written)).collect();
     let first: Vec<usize> = (0..draft.steps.len())
@@ -34,7 +34,7 @@ pub fn write(
         })
         .collect();
     let mut order = StepOrder::new(draft);
-    let returned: HashSet<usize> = draft.outputs.iter().map(|output| output.buffer).collect();
+    let returned: FxHashSet<usize> = draft.outputs.iter().map(|output| output.buffer).collect();
     let mut users = Users::new(draft);
     for ((index, read), saved) in writes.iter().zip(saved) {
         let value = saved.unwrap_or_else(|| draft.buffer_of(graph, read.base));
@@ -84,7 +84,12 @@ fn keeps(graph: &Graph, index: usize, read: &Read) -> bool {
 }
 
 /// Copies to the arena what is the old value of a variable that is written, too.
-fn save(draft: &mut Draft, graph: &Graph, read: &Read, written: &HashSet<usize>) -> Option<usize> {
+fn save(
+    draft: &mut Draft,
+    graph: &Graph,
+    read: &Read,
+    written: &FxHashSet<usize>,
+) -> Option<usize> {
     let node = graph.node(read.base);
     if !matches!(node.op, Op::Variable(other) if written.contains(&other)) {
         return None;
@@ -96,12 +101,22 @@ fn save(draft: &mut Draft, graph: &Graph, read: &Read, written: &HashSet<usize>)
 }
 
 /// Whether a step can overwrite a variable that it reads itself: a loop that reads each element
-/// just before it is written.
+/// just before it is written, and a kernel that changes a part of what is there.
 fn reads_before_writing(draft: &Draft, step: usize, old: Option<usize>, value: usize) -> bool {
-    let Action::Loop(body) = &draft.steps[step].action else { return false };
-    let stored = body.stores.iter().any(|store| store.buffer == value);
-    let mut loads = body.loads.iter().filter(|load| Some(load.buffer) == old);
-    stored && loads.all(|load| load.layout.is_plain() && load.layout.length() == body.length)
+    match &draft.steps[step].action {
+        Action::Loop(body) => {
+            let stored = body.stores.iter().any(|store| store.buffer == value);
+            let mut loads = body.loads.iter().filter(|load| Some(load.buffer) == old);
+            let plain = |load: &Load| load.layout.is_plain() && load.layout.length() == body.length;
+            stored && loads.all(plain)
+        }
+        Action::Call(call) if call.kernel.changes_first() => {
+            let [changed, others @ ..] = &call.inputs[..] else { return false };
+            let other = others.iter().all(|argument| Some(argument.buffer) != old);
+            other && Some(changed.buffer) == old && changed.offset == 0
+        }
+        _ => false,
+    }
 }
 
 /// Which step has to come before which.
@@ -136,7 +151,7 @@ impl StepOrder {
 
     /// Whether a step has to come before another.
     fn leads(&self, from: usize, to: usize) -> bool {
-        let mut seen = HashSet::new();
+        let mut seen = FxHashSet::default();
         let mut open = vec![from];
         while let Some(step) = open.pop() {
             if step == to {

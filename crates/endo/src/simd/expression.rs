@@ -5,8 +5,9 @@
 //! is the same bit by bit whatever the values are, such as `x * 1`, is simplified at once.
 
 use std::cell::{Ref, RefCell};
-use std::collections::HashMap;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
+
+use rustc_hash::FxHashMap;
 
 use super::arithmetic::{Arithmetic, Integer, Ordered, Scalar, Truth};
 use super::symbol::Symbol;
@@ -34,7 +35,7 @@ const FEW: usize = 24;
 pub struct Expressions {
     nodes: RefCell<Vec<ExpressionNode>>,
     /// The numbers of the nodes, once there are more than a few.
-    known: RefCell<HashMap<ExpressionNode, u32>>,
+    known: RefCell<FxHashMap<ExpressionNode, u32>>,
 }
 
 impl Expressions {

@@ -5,9 +5,10 @@
 
 use std::borrow::Borrow;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -94,9 +95,9 @@ pub struct Context {
     /// What the models being applied add to the outputs of layers.
     pub(super) attached: Vec<Arc<AttachedTerm>>,
     /// The name of the innermost layer that returned a value.
-    pub(super) makers: HashMap<NodeId, String>,
+    pub(super) makers: FxHashMap<NodeId, String>,
     /// Which positions of a value count, where some do not.
-    pub(super) masks: HashMap<NodeId, Tensor>,
+    pub(super) masks: FxHashMap<NodeId, Tensor>,
     /// The shard of a batch that is traced, where one is.
     pub(crate) shard: Option<ShardTrace>,
 }
@@ -137,8 +138,8 @@ impl Context {
             layers: Vec::new(),
             visits: Vec::new(),
             attached: Vec::new(),
-            makers: HashMap::new(),
-            masks: HashMap::new(),
+            makers: FxHashMap::default(),
+            masks: FxHashMap::default(),
             shard: None,
         }
     }

@@ -3,8 +3,9 @@
 //! In: the layers that `apply` enters and leaves. Out: a unique path for each layer, and how often
 //! it was called before.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+
+use rustc_hash::FxHashMap;
 
 use crate::spelling::snake_case;
 
@@ -26,10 +27,10 @@ pub(crate) struct Frame {
 pub(crate) struct Scopes {
     frames: Vec<Frame>,
     /// Names by parent path and identity.
-    names: HashMap<(String, (usize, &'static str)), String>,
+    names: FxHashMap<(String, (usize, &'static str)), String>,
     /// How many layers of a parent have asked for a name, or 1 for a numbered name.
-    taken: HashMap<(String, String), usize>,
-    calls: HashMap<String, usize>,
+    taken: FxHashMap<(String, String), usize>,
+    calls: FxHashMap<String, usize>,
 }
 
 impl Scopes {
@@ -84,13 +85,13 @@ impl Scopes {
     }
 
     /// How often each layer was called so far.
-    pub fn calls(&self) -> HashMap<String, usize> {
+    pub fn calls(&self) -> FxHashMap<String, usize> {
         self.calls.clone()
     }
 
     /// Takes layers to have been called as often as this says: each step of a loop calls them as
     /// the first one does.
-    pub fn set_calls(&mut self, calls: HashMap<String, usize>) {
+    pub fn set_calls(&mut self, calls: FxHashMap<String, usize>) {
         self.calls = calls;
     }
 

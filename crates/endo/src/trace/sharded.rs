@@ -5,8 +5,9 @@
 //! layers add or assign, as values to be summed; in the last one the same places with the sums in
 //! them, from which optimizers and metrics go on.
 
-use std::collections::HashSet;
 use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
@@ -210,7 +211,7 @@ impl Context {
     /// those of a batch.
     pub(crate) fn is_of_inputs(&self, variable: &Variable) -> bool {
         let Some(value) = self.trace.values_of(variable).pop() else { return false };
-        let (mut seen, mut next) = (HashSet::from([value.id()]), vec![value.id()]);
+        let (mut seen, mut next) = (FxHashSet::from_iter([value.id()]), vec![value.id()]);
         while let Some(id) = next.pop() {
             let node = self.trace.node(id);
             if matches!(node.op, Op::Input(_)) {

@@ -10,7 +10,7 @@ use crate::data::{BatchAt, Dataset, Length, Sampling, Stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
 use crate::inference::predict::RowsRunner;
-use crate::step::cache::TracedStep;
+use crate::step::cache::{StepKind, TracedStep};
 use crate::step::{BATCH_SIZE, Runner, Steps};
 
 use super::callbacks::{Callback, Training, tell};
@@ -64,12 +64,11 @@ pub(crate) fn predict<I: Tree, O: Tree>(
     }
     let training = Training::of(steps);
     tell(&mut callbacks, |callback| callback.predict_begin(&training))?;
-    let outputs = steps.predict_through(steps.next_call(), x, |runner| ObservedRunner {
-        runner,
-        callbacks: &mut callbacks,
-        training: &training,
-        part: 0,
-    })?;
+    let runner = Runner::new(steps, StepKind::Predict);
+    let mut observed =
+        ObservedRunner { runner, callbacks: &mut callbacks, training: &training, part: 0 };
+    let outputs = steps.predict_by(&mut observed, steps.next_call(), x)?;
+    drop(observed);
     tell(&mut callbacks, |callback| callback.predict_end(&training))?;
     Ok(outputs)
 }

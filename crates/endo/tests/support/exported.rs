@@ -246,6 +246,13 @@ pub const KERNELS: &[Case] = &[
             x.sum_axes([0, 2]).segment_sum(&cx.constant([1, 0, 1, 5]), 3) * x.sum_axes([1])
         })
     }),
+    ("scatter_update", |name| {
+        closure(name, |x, cx| {
+            let rows = x.permute(&[1, 0, 2]);
+            let numbers = cx.constant([2, 0, 7]);
+            rows.scatter_update(&numbers, &rows.slice(0, ..3).square()).permute(&[1, 0, 2])
+        })
+    }),
     ("gradients", |name| {
         closure(name, |x, cx| {
             let indices = cx.constant([2, 0, 2]);

@@ -89,8 +89,8 @@ class RecurrentLayer(NativeLayer):
             give_masks([_native.mask(tensors[0]) if mask is None else mask], outputs)
 
 
-def _recurrent(name, gates, doc, native_name, more=""):
-    positional = "units activation" + gates + _OPTIONS + more
+def _recurrent(name, gates, doc, native_name, more="", first="units activation"):
+    positional = first + gates + _OPTIONS + more
     return layer_of(name, positional, doc, native_name, base=RecurrentLayer)
 
 
@@ -115,6 +115,20 @@ LSTM = _recurrent(
     "lstm",
     " seed" + _PASSAGE + " use_cudnn",
 )
+
+
+def _convolutional(axes):
+    return _recurrent(
+        f"ConvLSTM{axes}D",
+        " recurrent_activation" + _WEIGHTS + " unit_forget_bias",
+        f"An LSTM of images of {axes} axes, whose products are convolutions (Shi et al. 2015).",
+        f"conv_lstm{axes}d",
+        " seed return_sequences return_state go_backwards stateful",
+        "filters kernel_size strides padding data_format dilation_rate activation",
+    )
+
+
+ConvLSTM1D, ConvLSTM2D, ConvLSTM3D = map(_convolutional, (1, 2, 3))
 
 
 def _product(one, other):

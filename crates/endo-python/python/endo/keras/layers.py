@@ -26,7 +26,15 @@ from ._merging import (
 )
 from ._native_layer import NativeLayer, layer_of
 from ._normalization import Normalization
-from ._recurrent import GRU, LSTM, Bidirectional, SimpleRNN
+from ._recurrent import (
+    GRU,
+    LSTM,
+    Bidirectional,
+    ConvLSTM1D,
+    ConvLSTM2D,
+    ConvLSTM3D,
+    SimpleRNN,
+)
 from ._rnn import RNN, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 
 _KERNEL = (
@@ -256,7 +264,6 @@ _IMAGES = "change images with NumPy or another library before they are batches: 
 _POOLS = "use AveragePooling or MaxPooling with a window of a known size"
 # Layers of Keras that are not there, by what their names begin with: what to use instead.
 _ABSENT = {
-    "ConvLSTM": "use a Conv layer in TimeDistributed, then LSTM",
     "Adaptive": _POOLS,
     "StringLookup": _WORDS,
     "TextVectorization": _WORDS,

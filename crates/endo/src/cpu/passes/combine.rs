@@ -4,7 +4,7 @@
 //! In: loops of single operations. Out: the same results, bit by bit, with fewer instructions.
 //! Operations are told by their formulas. Values that are needed for something else stay.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::dtype::DType;
 use crate::simd::{
@@ -157,7 +157,7 @@ impl Meaning {
         ends: &[usize],
     ) -> Option<Match> {
         let mut values = [None; MOST_VALUES];
-        let mut leaves: HashMap<u32, usize> = HashMap::new();
+        let mut leaves: FxHashMap<u32, usize> = FxHashMap::default();
         for (wanted, node) in pattern.iter().zip(found) {
             if let (Symbol::Value(number), &Some(node)) = (wanted.symbol, node) {
                 leaves.insert(node, number as usize);

@@ -6,7 +6,7 @@
 //! given, and variables lie in the order that [`Plan::order`](crate::plan::Plan::order) tells, so
 //! that all of them are one sequence to whoever runs the loop.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use crate::plan::{Action, Draft, FusedLoop, Load, PlanStep, Repeat, Store};
 
@@ -25,8 +25,8 @@ enum MemoryRegion {
 /// The memory that steps touch.
 #[derive(Default)]
 struct MemoryAccesses {
-    read: HashSet<MemoryRegion>,
-    written: HashSet<MemoryRegion>,
+    read: FxHashSet<MemoryRegion>,
+    written: FxHashSet<MemoryRegion>,
 }
 
 impl MemoryRegion {

@@ -162,7 +162,12 @@ impl<const N: usize> Layer for Conv<N> {
 /// `[sizes.., channels / groups, filters]`: `[batch, counts.., filters]`. Filters are divided among
 /// as many groups of channels.
 #[track_caller]
-fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor, groups: usize) -> Tensor {
+pub(super) fn convolve(
+    inputs: &Tensor,
+    windows: &[Window],
+    kernel: &Tensor,
+    groups: usize,
+) -> Tensor {
     let (channels, filters) = (inputs.features(), kernel.features());
     let plain =
         windows.iter().all(|window| (window.size, window.stride, window.before) == (1, 1, 0));

@@ -6,6 +6,7 @@
 mod bidirectional;
 mod cell;
 mod cells;
+pub(super) mod convolutional;
 mod gru;
 mod lstm;
 mod rnn;
@@ -36,6 +37,9 @@ use steps::{RecurrentKernel, SequenceOptions};
 pub use bidirectional::{Bidirectional, MergeMode};
 pub use cell::{Cell, CellContext};
 pub use cells::{RecurrentStep, StackedCells};
+pub use convolutional::{
+    ConvLstm, ConvLstm1D, ConvLstm2D, ConvLstm3D, ConvLstmStates, ImageSequence,
+};
 pub use gru::{Gru, GruCell};
 pub use lstm::{Lstm, LstmCell};
 pub use rnn::{Rnn, RnnCell};
@@ -229,7 +233,8 @@ impl<C: Cell, O> Recurrent<C, O> {
         let kernel = self.kernel.value(self, [inputs.features(), columns], cx);
         let mut projected = inputs.permute(&[1, 0, 2]).matmul(&kernel);
         let kernel = self.recurrent_kernel.value(self, [self.units.0, columns], cx);
-        let first = FirstBias { layer: self, values: self.bias.first_values() };
+        let (cell, units) = (&self.cell, self.units.0);
+        let first = FirstBias { cell, units, values: self.bias.first_values() };
         let mut recurrent_bias = None;
         if self.use_bias && self.cell.has_recurrent_bias() {
             let bias = self.bias.value_from(self, [2, columns], &first, cx);
@@ -240,7 +245,7 @@ impl<C: Cell, O> Recurrent<C, O> {
             projected = projected + self.bias.value_from(self, [columns], &first, cx);
         }
         if let &[gates] = products {
-            return (projected, vec![RecurrentKernel { kernel, bias: recurrent_bias, gates }]);
+            return (projected, vec![RecurrentKernel::new(kernel, recurrent_bias, gates)]);
         }
         let mut kernels = Vec::new();
         let mut begin = 0_usize;
@@ -248,7 +253,7 @@ impl<C: Cell, O> Recurrent<C, O> {
             let part = begin..begin.saturating_add(self.units.0.saturating_mul(gates));
             begin = part.end;
             let bias = recurrent_bias.as_ref().map(|bias| bias.slice(-1, part.clone()));
-            kernels.push(RecurrentKernel { kernel: kernel.slice(-1, part), bias, gates });
+            kernels.push(RecurrentKernel::new(kernel.slice(-1, part), bias, gates));
         }
         (projected, kernels)
     }
@@ -256,11 +261,7 @@ impl<C: Cell, O> Recurrent<C, O> {
 
 /// Which elements are left where a share of them is left out; none where all are.
 #[track_caller]
-fn kept_in_training<const N: usize>(
-    rate: f64,
-    shape: [usize; N],
-    cx: &mut Context,
-) -> Option<Tensor> {
+fn kept_in_training(rate: f64, shape: impl Into<Shape>, cx: &mut Context) -> Option<Tensor> {
     (cx.training() && rate > 0.0).then(|| cx.random().bernoulli(shape, 1.0 - rate))
 }
 
@@ -279,15 +280,16 @@ fn states_of<C: Cell>(tensor: &Tensor) -> usize {
 }
 
 /// The first values of a bias: those of its initializer, as the cell wants them.
-struct FirstBias<'a, C: Cell, O> {
-    layer: &'a Recurrent<C, O>,
+struct FirstBias<'a, C> {
+    cell: &'a C,
+    units: usize,
     values: &'a dyn Initializer,
 }
 
-impl<C: Cell, O> Initializer for FirstBias<'_, C, O> {
+impl<C: Cell> Initializer for FirstBias<'_, C> {
     fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
         let values = self.values.initialize(shape, random)?;
-        Ok(self.layer.cell.first_bias(values, self.layer.units.0))
+        Ok(self.cell.first_bias(values, self.units))
     }
 
     fn name(&self) -> Option<String> {

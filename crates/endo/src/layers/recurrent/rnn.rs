@@ -15,6 +15,7 @@ use crate::variable::Variable;
 use super::super::declare::name_option;
 use super::Layer;
 use super::states::{MOST, States};
+use super::steps::{behind, steps_first};
 
 /// A layer that is one step of a [`Rnn`]: of the inputs of a step, `[batch, ..]` each, and the
 /// states before it, it makes an output and the states after it. It may have weights, other layers,
@@ -232,11 +233,7 @@ impl<C: RnnCell, O> Rnn<C, O> {
         let states =
             if has_states { states.iter().map(|&state| state.clone()).collect() } else { kept };
         let mask = cx.mask(first);
-        let step_first = |x: &Tensor| {
-            let axes: Vec<usize> = [1, 0].into_iter().chain(2..x.rank()).collect();
-            x.permute(&axes)
-        };
-        let sequences: Vec<Tensor> = inputs.iter().copied().chain(&mask).map(step_first).collect();
+        let sequences: Vec<Tensor> = inputs.iter().copied().chain(&mask).map(steps_first).collect();
         let options = ScanOptions::new().reverse(self.go_backwards);
         let step = |states: Vec<Tensor>, x: Vec<Tensor>, cx: &mut Context| {
             let (x, holds) = x.split_at(inputs.len());
@@ -264,7 +261,7 @@ impl<C: RnnCell, O> Rnn<C, O> {
         let output = match (outputs.first(), last.first()) {
             (Some(all), _) => {
                 // In the order in which the steps are gone through.
-                step_first(&if self.go_backwards { all.flip(0) } else { all.clone() })
+                steps_first(&if self.go_backwards { all.flip(0) } else { all.clone() })
             }
             (None, Some(last)) => last.clone(),
             (None, None) => unreachable!("a step carries its output"),
@@ -291,8 +288,7 @@ pub(super) fn structure<T: Tree>(tensors: Vec<Tensor>) -> T {
 /// `x` for the samples where the condition `[batch]` holds, else `y`.
 #[track_caller]
 fn chosen(holds: &Tensor, x: &Tensor, y: &Tensor) -> Tensor {
-    let ones = std::iter::repeat_n(1, x.rank() - 1);
-    holds.reshape(std::iter::once(x.batch()).chain(ones).collect::<Vec<_>>()).where_(x, y)
+    behind(holds, x.rank()).where_(x, y)
 }
 
 impl<C: RnnCell, I: Tree, O: Tree> Layer<I, O> for Rnn<C, O> {

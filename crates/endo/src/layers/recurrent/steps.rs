@@ -5,9 +5,12 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::ops::Window;
 use crate::shape::Shape;
 use crate::site::Site;
 use crate::trace::{Context, ScanOptions};
+
+use super::super::convolution::convolve;
 
 /// How a recurrent layer goes through a sequence, and what it returns of it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,18 +20,30 @@ pub struct SequenceOptions {
     pub zero_output_for_mask: bool,
 }
 
-/// A recurrent kernel `[units, gates * units]`, and what is added to its products.
+/// A recurrent kernel `[units, gates * units]`, and what is added to its products; or one that
+/// states are convolved with.
 pub struct RecurrentKernel {
     pub kernel: Tensor,
     pub bias: Option<Tensor>,
     pub gates: usize,
+    /// The windows of a convolution along each axis between batch and channels.
+    pub windows: Vec<Window>,
 }
 
 impl RecurrentKernel {
-    /// The product of a state `[batch, units]` with the kernel, gate by gate.
+    /// One that states `[batch, units]` are multiplied by.
+    pub fn new(kernel: Tensor, bias: Option<Tensor>, gates: usize) -> Self {
+        Self { kernel, bias, gates, windows: Vec::new() }
+    }
+
+    /// The product of a state with the kernel, or its convolution, gate by gate.
     #[track_caller]
     pub fn product(&self, state: &Tensor) -> Vec<Tensor> {
-        let product = state.matmul(&self.kernel);
+        let product = if self.windows.is_empty() {
+            state.matmul(&self.kernel)
+        } else {
+            convolve(state, &self.windows, &self.kernel, 1)
+        };
         let product = self.bias.as_ref().map_or(product.clone(), |bias| product + bias);
         columns(&product, self.gates)
     }
@@ -84,11 +99,11 @@ pub fn check(
     }
 }
 
-/// Goes through `projected`, `[steps, batch, gates * units]`, by `step`, which makes the next
+/// Goes through `projected`, `[steps, batch, .., gates * units]`, by `step`, which makes the next
 /// states of a step's gates and the states; the first state is what the layer returns. Where the
 /// mask `[batch, steps]` does not hold, states stay; steps behind the last one at which it holds
-/// for any sample are not done. Out: the outputs, `[batch, steps, units]` or the last one, and the
-/// states after the last step.
+/// for any sample are not done. Out: the outputs, `[batch, steps, .., units]` or the last one, and
+/// the states after the last step.
 #[track_caller]
 pub fn run(
     passage: SequenceOptions,
@@ -117,7 +132,7 @@ pub fn run(
             let (next, output) = match x.get(1) {
                 None => (next.clone(), next[0].clone()),
                 Some(holds) => {
-                    let holds = holds.expand_dims(-1);
+                    let holds = behind(holds, next[0].rank());
                     let before = &states[count];
                     let before = if passage.zero_output_for_mask {
                         before.zeros_like()
@@ -137,26 +152,39 @@ pub fn run(
             let all = match &done {
                 // Backwards they come first, when there is no output yet.
                 Some((_, holds)) if !passage.go_backwards && !passage.zero_output_for_mask => {
-                    holds.where_(all, last[count].expand_dims(0))
+                    behind(holds, all.rank()).where_(all, last[count].expand_dims(0))
                 }
                 _ => all.clone(),
             };
             let all = if passage.go_backwards { all.flip(0) } else { all };
-            all.permute(&[1, 0, 2])
+            steps_first(&all)
         }
         None => last[if mask.is_some() { count } else { 0 }].clone(),
     };
     std::iter::once(output).chain(last.into_iter().take(count)).collect()
 }
 
-/// How many steps a mask `[batch, steps]` holds up to, for any sample, and which these are,
-/// `[steps, 1, 1]`.
+/// `[steps, batch, ..]` of `[batch, steps, ..]`, and back.
+#[track_caller]
+pub fn steps_first(x: &Tensor) -> Tensor {
+    let axes: Vec<usize> = [1, 0].into_iter().chain(2..x.rank()).collect();
+    x.permute(&axes)
+}
+
+/// `[n, 1, ..]` of `[n]`.
+#[track_caller]
+pub fn behind(x: &Tensor, rank: usize) -> Tensor {
+    let ones = std::iter::repeat_n(1, rank - 1);
+    x.reshape(std::iter::once(x.batch()).chain(ones).collect::<Vec<_>>())
+}
+
+/// How many steps a mask `[batch, steps]` holds up to, for any sample, and which these are.
 #[track_caller]
 fn steps_up_to_the_last(mask: &Tensor) -> (Tensor, Tensor) {
     let steps = mask.shape()[1];
     let numbers = mask.trace().constant_from_fn([steps], |step| step as i32, Site::caller());
     let count = mask.any_axes([0]).where_(&numbers + 1, 0).max();
-    let holds = numbers.less(&count).reshape([steps, 1, 1]);
+    let holds = numbers.less(&count);
     (count, holds)
 }
 
