@@ -79,7 +79,7 @@ def test_a_refused_name_is_no_attribute():
     refused = {
         keras: "applications",
         tf: "ragged",
-        keras.layers: "ConvLSTM2D",
+        keras.layers: "StringLookup",
         keras.optimizers: "Muon",
         keras.initializers: "STFT",
     }

@@ -215,3 +215,27 @@ def test_gradients_alone_belong_to_the_variables_of_build():
     assert float(variable) == 0.5
     with pytest.raises(ValueError, match="2 gradients for 1 variables"):
         optimizer.apply([tf.constant(1.0)] * 2)
+
+
+def test_a_lazy_optimizer_leaves_rows_that_no_batch_looks_up():
+    def trained(**options):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.layers.Embedding(100, 4), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(1))
+        model.compile(optimizers.Adam(0.1, **options), "mse")
+        words = np.array([[3, 5]], np.int32)
+        model(words)
+        before = model.layers[0].get_weights()[0]
+        model.fit(words, np.ones((1, 1), np.float32), epochs=1, verbose=0)
+        model.fit(words + 1, np.ones((1, 1), np.float32), epochs=1, verbose=0)
+        return before, model.layers[0].get_weights()[0]
+
+    moved = [np.flatnonzero(np.any(now != before, axis=1)).tolist() for before, now in
+             (trained(lazy=True), trained())]
+    assert moved == [[3, 4, 5, 6], [3, 4, 5, 6]]
+    # The momentum of rows that the second step did not look up moves them on, unless it is lazy.
+    (_, lazy), (_, plain) = trained(lazy=True), trained()
+    assert not np.array_equal(lazy[3], plain[3]) and np.allclose(lazy[4], plain[4], atol=1e-3)
+    with pytest.raises(ValueError, match="cannot be lazy"):
+        model = net(optimizers.Adafactor(lazy=True))
+        model.fit(X, Y, **FIT)

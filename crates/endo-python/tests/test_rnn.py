@@ -98,3 +98,40 @@ def test_a_cell_that_returns_too_little_is_refused():
         layers.RNN(Lacking())(_x(2, 3, 4))
     with pytest.raises(ValueError, match="Argument `cell` should be a layer"):
         layers.RNN(lambda inputs, states: (inputs, states))
+
+
+def _ramp(shape, step, first):
+    numbers = np.sin(np.arange(np.prod(shape)) * step + first) * 0.5
+    return numbers.astype(np.float32).reshape(shape)
+
+
+def test_convolutional_lstms_have_the_numbers_of_keras():
+    layer = layers.ConvLSTM2D(
+        2, (2, 3), strides=(1, 2), padding="same", return_sequences=True, return_state=True
+    )
+    x = _ramp((2, 3, 4, 5, 2), 0.37, 0.1)
+    layer(x)
+    weights = [_ramp(w.shape, 0.7 + 0.2 * i, i) for i, w in enumerate(layer.get_weights())]
+    layer.set_weights(weights)
+    outputs, h, c = layer(x)
+    assert outputs.shape == (2, 3, 4, 3, 2) and h.shape == c.shape == (2, 4, 3, 2)
+    np.testing.assert_allclose(np.sum(outputs), 2.787211704, rtol=1e-5)
+    np.testing.assert_allclose(np.sum(h), 1.030986788, rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(c).ravel()[:2], [0.07403162, 0.05543818], rtol=1e-5)
+    again, _, _ = layer(x[:, 1:], initial_state=layer(x[:, :1])[1:])
+    np.testing.assert_allclose(again[:, -1], h, atol=1e-6)
+    refused = "1 step|at least one step|ConvLSTM|conv_lstm2d"
+    with pytest.raises(ValueError, match=refused):
+        layer(x[:, 0])
+
+
+def test_a_convolutional_lstm_learns_and_is_saved(tmp_path):
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([layers.ConvLSTM1D(3, 2), layers.Flatten(), layers.Dense(1)])
+    model.compile("adam", "mse")
+    x, y = _x(8, 4, 5, 2), _x(8, 1)
+    losses = model.fit(x, y, epochs=20, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
