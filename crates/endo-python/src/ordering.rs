@@ -46,6 +46,24 @@ fn segment_sum(
     })
 }
 
+/// Rows added to those of their numbers, or put in their place.
+#[pyfunction]
+fn scatter(
+    x: &Bound<'_, PyAny>,
+    numbers: &Bound<'_, PyAny>,
+    rows: &Bound<'_, PyAny>,
+    adds: bool,
+) -> PyResult<Tensor> {
+    in_context(x.py(), |frame| {
+        let x = operand(x, None, frame)?;
+        let numbers = operand(numbers, None, frame)?;
+        let rows = operand(rows, None, frame)?.cast(x.dtype());
+        let changed =
+            if adds { x.scatter_add(&numbers, &rows) } else { x.scatter_update(&numbers, &rows) };
+        Ok(Tensor::wrap(&changed, frame))
+    })
+}
+
 #[pyfunction]
 fn one_hot(x: &Bound<'_, PyAny>, depth: usize) -> PyResult<Tensor> {
     of_one(x, |x, _| x.cast(DType::I32).one_hot(depth))
@@ -109,8 +127,8 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ($($name:ident)+) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)+ };
     }
     add! {
-        gather take_along_axis segment_sum one_hot argmax argmin cumsum cumprod flip sort argsort
-        top_k
+        gather take_along_axis segment_sum scatter one_hot argmax argmin cumsum cumprod flip sort
+        argsort top_k
     }
     Ok(())
 }

@@ -330,3 +330,28 @@ def test_names_of_tensorflow_stand_for_those_of_keras():
 def test_a_name_of_a_module_of_tf_is_refused_with_help(module, name):
     with pytest.raises(AttributeError, match=rf"tf.{module}.{name} is not there\n  help: "):
         getattr(getattr(tf, module), name)
+
+
+def test_parts_are_replaced_and_added_to_by_their_indices():
+    at, rows = np.array([[2], [0]]), B[:2]
+    expected = A.copy()
+    expected[at[:, 0]] = rows
+    np.testing.assert_array_equal(ops.scatter_update(A, at, rows), expected)
+    places, values = np.array([[[0, 1], [2, 3]]]), np.array([[5.0, 7.0]], np.float32)
+    expected = A.copy()
+    expected[[0, 2], [1, 3]] = values
+    np.testing.assert_array_equal(tf.tensor_scatter_nd_update(A, places, values), expected)
+    twice = np.array([[1], [1]])
+    expected = A.copy()
+    expected[1] += rows[0] + rows[1]
+    np.testing.assert_allclose(tf.tensor_scatter_nd_add(A, twice, rows), expected, rtol=1e-6)
+    np.testing.assert_allclose(ops.scatter(twice, rows, (3, 4))[1], rows.sum(0), rtol=1e-6)
+    with tf.GradientTape() as tape:
+        x = tf.constant(A)
+        tape.watch(x)
+        loss = tf.reduce_sum(ops.scatter_update(x, at, rows) * B)
+    expected = B.copy()
+    expected[at[:, 0]] = 0.0
+    np.testing.assert_array_equal(tape.gradient(loss, x), expected)
+    with pytest.raises(ValueError, match="updates of shape"):
+        ops.scatter_update(A, at, B)

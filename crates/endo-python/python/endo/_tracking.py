@@ -46,12 +46,13 @@ class LayersUsed:
                 self._seen.append((weakref.ref(layer), layer._fingerprint()))
         self._holdings = _native.Holdings(holders)
         self._layers = {}
+        if not self._seen:
+            # Asked at each call of a function: the native part alone knows.
+            self.have_changed = self._holdings.have_changed
 
     def have_changed(self):
         if self._holdings.have_changed():
             return True
-        if not self._seen:
-            return False
         layers = ((layer(), fingerprint) for layer, fingerprint in self._seen)
         return any(layer is None or layer._fingerprint() != seen for layer, seen in layers)
 

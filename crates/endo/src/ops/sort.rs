@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::Error;
-use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut, flag};
+use crate::graph::{
+    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag,
+};
 use crate::shape::Shape;
 use crate::site::Site;
 
@@ -153,6 +155,12 @@ fn unnumbered(name: &str, shape: &Shape, axis: usize) -> Option<Error> {
     (i32::try_from(shape[axis]).is_err()).then(error)
 }
 
+fn count_up(positions: &mut [i32]) {
+    for (i, position) in positions.iter_mut().enumerate() {
+        *position = i as i32;
+    }
+}
+
 /// NaN after everything else, whichever the direction.
 fn compare(a: f64, b: f64, descending: bool) -> Ordering {
     match (a.is_nan(), b.is_nan()) {
@@ -170,12 +178,22 @@ impl Kernel for Argsort {
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
         let ValuesMut::I32(positions) = output.values else { unreachable!("positions are i32") };
         let width = output.shape.features().max(1);
+        if let Values::I32(values) = inputs[0].values {
+            for (values, positions) in
+                values.chunks_exact(width).zip(positions.chunks_exact_mut(width))
+            {
+                count_up(positions);
+                positions.sort_unstable_by_key(|&position| {
+                    let value = values[position as usize];
+                    (if self.descending { !value } else { value }, position)
+                });
+            }
+            return;
+        }
         // Zero and minus zero are equal, so that they keep their order.
         let key = |index: usize| inputs[0].values.get(index) + 0.0;
         for (row, positions) in positions.chunks_exact_mut(width).enumerate() {
-            for (i, position) in positions.iter_mut().enumerate() {
-                *position = i as i32;
-            }
+            count_up(positions);
             positions.sort_unstable_by(|&a, &b| {
                 let [x, y] = [a, b].map(|position| key(row * width + position as usize));
                 compare(x, y, self.descending).then(a.cmp(&b))

@@ -36,7 +36,7 @@ _WORDS = {
     ),
     _SHAPES: (
         "depth_to_space diagflat diagonal dsplit dstack empty empty_like fliplr flipud fold"
-        " get_item hsplit rot90 scatter scatter_update slice_update space_to_depth unfold vsplit"
+        " get_item hsplit rot90 slice_update space_to_depth unfold vsplit"
     ),
     _SIZES: "nonzero unique",
     _REAL: "conj conjugate imag real view_as_complex view_as_real",

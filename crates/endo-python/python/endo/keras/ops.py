@@ -244,6 +244,16 @@ def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     return _native.segment_sum(data, segment_ids, int(num_segments))
 
 
+def scatter(indices, values, shape):
+    """The sums of values at these indices, 0 elsewhere."""
+    return tf.scatter_nd(indices, values, shape)
+
+
+def scatter_update(inputs, indices, updates):
+    """A tensor with updates in the place of what is at these indices."""
+    return tf.tensor_scatter_nd_update(inputs, indices, updates)
+
+
 def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
     """1 at the place of each index, 0 elsewhere, along a new axis."""
     hot = _native.one_hot(x, int(num_classes))

@@ -60,6 +60,7 @@ from ._operations import (
 )
 from ._parts import ensure_shape, meshgrid, nest, roll, split, unstack
 from ._parts import slice_ as slice
+from ._scatter import scatter_nd, tensor_scatter_nd_add, tensor_scatter_nd_update
 from ._tape import GradientTape, custom_gradient, stop_gradient
 
 int64 = int32
@@ -107,8 +108,6 @@ _ABSENT = {
     "boolean_mask": "use tf.where(mask, x, 0.0), or NumPy outside of traces",
     "unique": "use numpy.unique outside of traces",
     "gather_nd": "use tf.gather along one axis after tf.reshape",
-    "scatter_nd": "use tf.one_hot and tf.matmul, or tf.math.unsorted_segment_sum",
-    "tensor_scatter_nd_update": "use tf.where with a mask of the elements that change",
     "strided_slice": "slice as in x[1:5:2]",
     "searchsorted": "use numpy.searchsorted outside of traces",
     "io": "read files with Python, NumPy or pandas",

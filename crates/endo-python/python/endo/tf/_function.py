@@ -113,8 +113,7 @@ class Function:
             return self.python_function(*arguments, **named)
         plan = self._plain
         if plan is not None and not named and len(arguments) == plan.count:
-            plain = all([type(argument) in _TENSORS for argument in arguments])
-            if plain and not plan.is_outdated():
+            if _TENSORS.issuperset(map(type, arguments)) and not plan.is_outdated():
                 return plan.run(arguments)
         leaves = flatten((arguments, named))
         if KerasTensor in map(type, leaves):
@@ -277,7 +276,7 @@ def _signature(tensors):
     return tuple([(tuple(tensor.shape), tensor.dtype.name) for tensor in tensors])
 
 
-_TENSORS = (_native.Tensor, np.ndarray)
+_TENSORS = frozenset((_native.Tensor, np.ndarray))
 
 
 def _is_tensor(leaf):

@@ -5,6 +5,8 @@
 //! computes the means for some of them. Out: the means of all. Gradients compute the weights again
 //! (Rabe and Staats 2021; Dao et al. 2022).
 
+use std::ops::Range;
+
 use crate::graph::Tensor;
 use crate::trace::{Context, ScanOptions};
 
@@ -74,23 +76,33 @@ fn by_queries(
     f: &dyn Fn(Projected<'_>, &mut Context) -> Tensor,
 ) -> Tensor {
     let queries = all.query.shape()[1];
-    let size = part(queries, PAIRS / of_query.max(1), LEAST_QUERIES.min(queries));
-    if size == queries {
+    let most = (PAIRS / of_query.max(1)).max(LEAST_QUERIES);
+    if queries <= most {
         return f(all, cx);
     }
-    let first_query = |x: &Tensor| {
-        let x = x.reshape([x.batch(), queries / size, size, x.features()]);
+    // Where no part of this size divides them, the last one is smaller.
+    let size = part(queries, most, LEAST_QUERIES).min(most);
+    let (whole, own_mask) = (queries / size * size, all.visible.filter(|mask| mask.shape()[1] > 1));
+    let some = |range: Range<usize>| {
+        let sequences = [all.query].into_iter().chain(own_mask);
+        sequences.map(|x| x.slice(1, range.clone())).collect::<Vec<Tensor>>()
+    };
+    let means = |x: &[Tensor], cx: &mut Context| {
+        f(Projected { query: &x[0], visible: x.get(1).or(all.visible), ..all }, cx)
+    };
+    let part_first = |x: &Tensor| {
+        let x = x.reshape([x.batch(), whole / size, size, x.features()]);
         x.permute(&[1, 0, 2, 3])
     };
-    let own_mask = all.visible.filter(|mask| mask.shape()[1] > 1);
-    let sequences: Vec<Tensor> = [all.query].into_iter().chain(own_mask).map(first_query).collect();
+    let sequences: Vec<Tensor> = some(0..whole).iter().map(part_first).collect();
     let options = ScanOptions::new().recompute(true);
-    let means = cx.map_with(&options, &sequences, |x: Vec<Tensor>, cx| {
-        let visible = x.get(1).or(all.visible);
-        f(Projected { query: &x[0], visible, ..all }, cx)
-    });
-    let means = means.permute(&[1, 0, 2, 3]);
-    means.reshape([all.query.batch(), queries, means.features()])
+    let parts = cx.map_with(&options, &sequences, |x: Vec<Tensor>, cx| means(&x, cx));
+    let parts = parts.permute(&[1, 0, 2, 3]);
+    let parts = parts.reshape([all.query.batch(), whole, parts.features()]);
+    if whole == queries {
+        return parts;
+    }
+    Tensor::concatenate(&[parts, means(&some(whole..queries), cx)], 1)
 }
 
 /// `[parts, samples, ..]` of `[batch, ..]`.

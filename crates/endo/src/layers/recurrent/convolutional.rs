@@ -10,7 +10,7 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Tree};
 use crate::initializers::{GlorotUniform, Orthogonal, Zeros};
-use crate::named::{Count, Declared, Hyperparameters, Named, Rate};
+use crate::named::{Count, Declared, Named, Rate};
 use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::shape::Shape;
 use crate::site::Site;
@@ -179,14 +179,10 @@ impl<const N: usize> ConvLstm<N> {
     where
         Self: Declared,
     {
-        let projected = self.project(inputs, cx)?;
+        let (projected, kernel) = self.project(inputs, cx)?;
         let counts: Shape = projected.shape()[1..=N + 1].into();
         let state = with_features(&counts, self.filters.0);
         let states = self.first_states(states, &state, cx)?;
-        let columns = self.filters.0.saturating_mul(4);
-        let sizes = self.kernel_size.0.into_iter().chain([self.filters.0, columns]);
-        let sizes: Shape = sizes.collect();
-        let kernel = self.recurrent_kernel.value(self, sizes, cx);
         let one = Sizes([1; N]);
         let same = Geometry::new(self.kernel_size, one, one, Padding::Same);
         let windows = same.windows(&state, cx)?;
@@ -221,9 +217,9 @@ impl<const N: usize> ConvLstm<N> {
     }
 
     /// The convolutions of the inputs of all steps with the bias,
-    /// `[steps, batch, counts.., 4 filters]`.
+    /// `[steps, batch, counts.., 4 filters]`, and what states are convolved with.
     #[track_caller]
-    fn project(&self, inputs: &Tensor, cx: &mut Context) -> Result<Tensor>
+    fn project(&self, inputs: &Tensor, cx: &mut Context) -> Result<(Tensor, Tensor)>
     where
         Self: Declared,
     {
@@ -259,15 +255,19 @@ impl<const N: usize> ConvLstm<N> {
         let geometry = Geometry::new(kernel_size, strides, dilation_rate, padding);
         let windows = geometry.windows(images.shape(), cx)?;
         let columns = self.filters.0.saturating_mul(4);
-        let sizes: Shape = kernel_size.0.into_iter().chain([images.features(), columns]).collect();
-        let mut projected = convolve(&images, &windows, &self.kernel.value(self, sizes, cx), 1);
+        let of_channels = |channels: usize| -> Shape {
+            kernel_size.0.into_iter().chain([channels, columns]).collect()
+        };
+        let kernel = self.kernel.value(self, of_channels(images.features()), cx);
+        let recurrent = self.recurrent_kernel.value(self, of_channels(self.filters.0), cx);
+        let mut projected = convolve(&images, &windows, &kernel, 1);
         if self.use_bias {
             let (cell, units) = (&self.cell(), self.filters.0);
             let first = FirstBias { cell, units, values: self.bias.first_values() };
             projected = projected + self.bias.value_from(self, [columns], &first, cx);
         }
         let sizes = [steps, batch].into_iter().chain(projected.shape()[1..].iter().copied());
-        Ok(projected.reshape(sizes.collect::<Shape>()))
+        Ok((projected.reshape(sizes.collect::<Shape>()), recurrent))
     }
 
     /// The states that are given, or kept, or 0: with the channels last.
@@ -334,6 +334,19 @@ where
     about! { uses_mask }
 }
 
+/// Of a sequence, or one with both of its states: the outputs and the states after the last step.
+impl<const N: usize> Layer<Vec<Tensor>, Vec<Tensor>> for ConvLstm<N>
+where
+    Self: Declared,
+{
+    #[track_caller]
+    fn call(&self, inputs: &Vec<Tensor>, cx: &mut Context) -> Vec<Tensor> {
+        self.run(&inputs[0], &inputs[1..], cx)
+    }
+
+    about! { uses_mask }
+}
+
 /// What a [`ConvLstmStates`] takes: a sequence, or one with both of its states.
 #[diagnostic::on_unimplemented(
     message = "a convolutional LSTM takes no `{Self}`",
@@ -352,24 +365,18 @@ where
     #[track_caller]
     fn call(&self, inputs: &I, cx: &mut Context) -> O {
         let all: Vec<Tensor> = inputs.tensors().into_iter().cloned().collect();
-        let outputs = self.0.run(&all[0], &all[1..], cx);
+        let outputs: Vec<Tensor> = self.0.apply(&all, cx);
         O::from_tensors(&mut outputs.into_iter()).expect("outputs and two states")
+    }
+
+    /// The layer inside has the name and the weights.
+    #[track_caller]
+    fn apply(&self, inputs: &I, cx: &mut Context) -> O {
+        self.call(inputs, cx)
     }
 
     fn kind(&self) -> &'static str {
         <ConvLstm<N> as Declared>::kind()
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.0.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        self.0.noted()
-    }
-
-    fn uses_mask(&self) -> bool {
-        true
     }
 }
 

@@ -134,3 +134,34 @@ fn kernels_spread_as_matrices_of_all_inputs_and_outputs() {
     f.run([&zeros(50)]).unwrap();
     spread(grouped.kernels(), [[50.0, 360.0], [50.0, 120.0], [50.0, 120.0], [360.0, 50.0]]);
 }
+
+#[test]
+fn queries_that_no_part_divides_are_never_in_memory_with_all_values() {
+    const STEPS: usize = 709; // a prime
+    let in_parts = MultiHeadAttention::new(2, 4).use_causal_mask(true);
+    let at_once = MultiHeadAttention::new(2, 4).use_causal_mask(true).return_attention_scores();
+    let slopes = |y: &Tensor, x: &Tensor, cx: &mut Context| {
+        cx.gradients(&y.square().sum(), [x]).into_tensors().remove(0).unwrap()
+    };
+    let mut parts = Function::new(|[x], cx| {
+        let y = in_parts.apply(&x, cx);
+        [y.clone(), slopes(&y, &x, cx)]
+    });
+    let mut all = Function::new(|[x], cx| {
+        let (y, _) = at_once.apply(&x, cx);
+        [y.clone(), slopes(&y, &x, cx)]
+    });
+    let x = Array::from_fn([1, STEPS, 6], |i| (0.7 * i as f32).sin());
+    (parts.run([&x]).unwrap(), all.run([&x]).unwrap());
+    for (from, to) in in_parts.kernels().into_iter().zip(at_once.kernels()) {
+        to.unwrap().set(&from.unwrap().value()).unwrap();
+    }
+    for (a, b) in parts.run([&x]).unwrap().iter().zip(all.run([&x]).unwrap()) {
+        let (a, b) = (a.to_vec::<f32>(), b.to_vec::<f32>());
+        let apart = a.iter().zip(&b).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(apart < 1e-5, "{apart}");
+    }
+    let [few, many] = [&parts, &all].map(|f| f.program([&x]).unwrap().plan().arena_bytes());
+    let of_all_pairs = 2 * STEPS * STEPS * size_of::<f32>();
+    assert!(few < of_all_pairs / 2 && many > of_all_pairs, "{few}, {many}, {of_all_pairs}");
+}

@@ -124,7 +124,8 @@ fn a_sequence_in_two_parts_is_the_whole_sequence() {
         let (whole, _, _): (Tensor, Tensor, Tensor) = layer.apply(&x, cx);
         let (_, h, c): (Tensor, Tensor, Tensor) = layer.apply(&x.slice(1, ..2), cx);
         let (rest, _, _): (Tensor, Tensor, Tensor) = layer.apply(&(x.slice(1, 2..), h, c), cx);
-        [whole, rest, kept.apply(&x, cx)]
+        let once: Tensor = kept.apply(&x, cx);
+        [whole, rest, once]
     });
     let x = ramp(&[2, 5, 6, 2], 0.37, 0.1);
     let [whole, rest, once] = f.run([&x]).unwrap();
