@@ -44,6 +44,14 @@ pub fn array(object: &Bound<'_, PyAny>) -> PyResult<Array> {
     }
 }
 
+/// The numbers of a tensor, or of an array of NumPy that lies as arrays do; none of anything else.
+pub fn plain(object: &Bound<'_, PyAny>) -> Option<PyResult<Array>> {
+    match object.cast_exact::<Tensor>() {
+        Ok(tensor) => Some(tensor.get().known()),
+        Err(_) => of_buffer(object),
+    }
+}
+
 /// The numbers of a contiguous buffer, where they are of a type that arrays have.
 fn of_buffer(object: &Bound<'_, PyAny>) -> Option<PyResult<Array>> {
     // Only NumPy's arrays have shapes and types that are all told by their buffers.

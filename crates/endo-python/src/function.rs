@@ -11,6 +11,8 @@ use std::time::Duration;
 use endo::graph::Trace;
 use endo::trace::{Context, TracedClosure};
 use endo::{Array, Site, Tensor as Inner};
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -18,6 +20,7 @@ use crate::arrays;
 use crate::callables;
 use crate::errors::usage;
 use crate::frames::{counter, failure, seed, take_pending, warn};
+use crate::holdings::Holdings;
 use crate::tensor::{DTypeName, Tensor};
 
 /// The plans of a function, by the shapes of its tensors.
@@ -28,6 +31,16 @@ pub struct TracedFunction {
     runner: Mutex<Option<ThreadId>>,
     /// How many shapes it was traced for when it was run last.
     traces: AtomicUsize,
+    /// What has to be as it was for [`run_again`](Self::run_again).
+    settled: Mutex<Option<Settled>>,
+}
+
+/// A function that was traced once, and returned one tensor.
+struct Settled {
+    /// How many tensors it takes.
+    count: usize,
+    /// The lists and dictionaries of the layers that it used.
+    holdings: Py<Holdings>,
 }
 
 #[pymethods]
@@ -38,7 +51,43 @@ impl TracedFunction {
         traced.set_seed(seed());
         traced.set_training(false);
         traced.keep_warnings();
-        Self { traced: Mutex::new(traced), runner: Mutex::new(None), traces: AtomicUsize::new(0) }
+        Self {
+            traced: Mutex::new(traced),
+            runner: Mutex::new(None),
+            traces: AtomicUsize::new(0),
+            settled: Mutex::new(None),
+        }
+    }
+
+    /// Notes that it takes a number of tensors and returns one, for as long as these lists and
+    /// dictionaries hold what they do; nothing of the kind without them.
+    #[pyo3(signature = (count, holdings=None))]
+    fn settle(&self, count: usize, holdings: Option<Py<Holdings>>) {
+        *self.settled() = holdings.map(|holdings| Settled { count, holdings });
+    }
+
+    /// What it returns for tensors of shapes and types that it was run on before; none where it
+    /// may have to be traced, or returns something else than one tensor.
+    fn run_again(&self, py: Python<'_>, inputs: &Bound<'_, PyTuple>) -> PyResult<Option<Tensor>> {
+        let is_as_it_was = self.settled().as_ref().is_some_and(|settled| {
+            inputs.len() == settled.count && !settled.holdings.bind(py).get().have_changed(py)
+        });
+        if !is_as_it_was {
+            return Ok(None);
+        }
+        let mut arrays = Vec::with_capacity(inputs.len());
+        for input in inputs.iter_borrowed() {
+            let Some(array) = arrays::plain(&input) else { return Ok(None) };
+            arrays.push(array?);
+        }
+        let output = py.detach(|| {
+            let mut traced = self.lock()?;
+            let inputs: Vec<&Array> = arrays.iter().collect();
+            let output = traced.run_known(&inputs).map(|outputs| outputs.map(<[Array]>::to_vec));
+            *self.runner() = None;
+            output.transpose().map_err(|error| Python::attach(|py| failure(py, error)))
+        })?;
+        Ok(output.and_then(|mut outputs| outputs.pop()).map(Tensor::of_array))
     }
 
     /// Runs it: `function` takes a list of tensors and returns one, and is called when their shapes
@@ -68,6 +117,15 @@ impl TracedFunction {
         Ok(outputs.into_iter().map(Tensor::of_array).collect())
     }
 
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Ok(settled) = self.settled.try_lock() else { return Ok(()) };
+        settled.iter().try_for_each(|settled| visit.call(&settled.holdings))
+    }
+
+    fn __clear__(&self) {
+        *self.settled() = None;
+    }
+
     /// How many shapes it was traced for.
     fn traces(&self) -> usize {
         self.traces.load(Ordering::Relaxed)
@@ -75,6 +133,10 @@ impl TracedFunction {
 }
 
 impl TracedFunction {
+    fn settled(&self) -> MutexGuard<'_, Option<Settled>> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn runner(&self) -> MutexGuard<'_, Option<ThreadId>> {
         self.runner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -41,7 +41,7 @@ impl Holdings {
     }
 
     /// Whether one holds other objects since, or in another order.
-    fn have_changed(&self, py: Python<'_>) -> bool {
+    pub fn have_changed(&self, py: Python<'_>) -> bool {
         let holds = |holder: &Holder, items: &[Py<PyAny>]| match holder {
             Holder::List(holder) => {
                 let holder = holder.bind(py);

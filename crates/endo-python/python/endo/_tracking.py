@@ -46,9 +46,11 @@ class LayersUsed:
                 self._seen.append((weakref.ref(layer), layer._fingerprint()))
         self._holdings = _native.Holdings(holders)
         self._layers = {}
-        if not self._seen:
-            # Asked at each call of a function: the native part alone knows.
-            self.have_changed = self._holdings.have_changed
+
+    def holdings(self):
+        """The lists and dictionaries by which the native part knows whether they have changed, if
+        these say all."""
+        return None if self._seen else self._holdings
 
     def have_changed(self):
         if self._holdings.have_changed():

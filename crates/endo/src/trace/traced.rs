@@ -124,6 +124,21 @@ impl TracedClosure {
         }
     }
 
+    /// Runs on arrays of shapes and types that it was run on before; none where these are new, it
+    /// runs node by node, or what is computed is not finite, which [`run`](Self::run) explains.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run), but for what is not finite.
+    pub fn run_known(&mut self, inputs: &[&Array]) -> Option<Result<&[Array]>> {
+        let index = self.find(inputs).filter(|_| !self.eager)?;
+        let SignatureProgram { program, outputs, .. } = &mut self.traced[index];
+        match program.as_ref()?.attempt(inputs, outputs, &self.pool) {
+            Ok(()) => Some(Ok(&self.traced[index].outputs)),
+            Err(Failure::NotFinite(_)) => None,
+            Err(Failure::Error(error)) => Some(Err(error)),
+        }
+    }
+
     #[track_caller]
     fn find_or_trace(&mut self, inputs: &[&Array], closure: &TensorClosure<'_>) -> Result<usize> {
         if let Some(index) = self.find(inputs) {

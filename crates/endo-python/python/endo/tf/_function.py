@@ -112,9 +112,10 @@ class Function:
             # Part of the plan, or of the tape, that is being made: gradients go through it.
             return self.python_function(*arguments, **named)
         plan = self._plain
-        if plan is not None and not named and len(arguments) == plan.count:
-            if _TENSORS.issuperset(map(type, arguments)) and not plan.is_outdated():
-                return plan.run(arguments)
+        if plan is not None and not named and plan.version == _tracking.version():
+            found = plan.run_again(arguments)
+            if found is not None:
+                return found
         leaves = flatten((arguments, named))
         if KerasTensor in map(type, leaves):
             # Its operations are noted one by one.
@@ -207,6 +208,7 @@ class _Trace:
         self.layers = layers
         self.structure = skeleton(value)
         self.key = structure_key(value), tuple([leaf is None for leaf in leaves])
+        self.returns_one = self.key == (None, (False,))
 
     def packed(self, tensors):
         """What the function returns, made of the tensors that a run gives."""
@@ -222,6 +224,8 @@ class _Plan:
 
     def __init__(self, function, structure, leaves):
         self.native = _native.TracedFunction()
+        # What most calls are, as one call of the native part.
+        self.run_again = self.native.run_again
         self.function = function
         self.version = _tracking.version()
         self.count = len(leaves)
@@ -259,6 +263,8 @@ class _Plan:
             del self.traces[next(iter(self.traces))]
         is_only = all(one.key == trace.key for one in list(self.traces.values()))
         self.only = trace if is_only else None
+        is_settled = len(self.traces) == 1 and trace.returns_one and all(self.is_tensor)
+        self.native.settle(self.count, layers.holdings() if is_settled else None)
         return [leaf for leaf in found if leaf is not None]
 
     def run(self, tensors):
@@ -276,7 +282,6 @@ def _signature(tensors):
     return tuple([(tuple(tensor.shape), tensor.dtype.name) for tensor in tensors])
 
 
-_TENSORS = frozenset((_native.Tensor, np.ndarray))
 
 
 def _is_tensor(leaf):
