@@ -27,6 +27,14 @@ class EndoError(Exception):
     """A mistake that endo reports."""
 
 
+class Holdings:
+    """Lists and dictionaries, each with what it held."""
+    def __init__(self, holders: Any) -> None:
+        """Lists and dictionaries, each with what it held."""
+    def have_changed(self) -> Any:
+        """Whether one holds other objects since, or in another order."""
+
+
 class LayerHandle:
     """A layer that Python holds."""
     def apply(self, inputs: Any, training: bool | None = None, first_values: dict[str, Callable[[tuple[int, ...]], Any]] | None = None, masks: Any = None, seed: int | None = None) -> list[Tensor]:
@@ -326,6 +334,10 @@ class TracedFunction:
         """The plans of a function, by the shapes of its tensors."""
     def run(self, function: Any, inputs: Any) -> Any:
         """Runs it: `function` takes a list of tensors and returns one, and is called when their shapes are new."""
+    def run_again(self, inputs: Any) -> Any:
+        """What it returns for tensors of shapes and types that it was run on before; none where it may have to be traced, or returns something else than one tensor."""
+    def settle(self, count: Any, holdings: Any = None) -> Any:
+        """Notes that it takes a number of tensors and returns one, for as long as these lists and dictionaries hold what they do; nothing of the kind without them."""
     def traces(self) -> Any:
         """How many shapes it was traced for."""
 
@@ -614,6 +626,8 @@ def rsqrt(x: Any) -> Tensor:
     ...
 def scan(step: Any, first: Any, xs: Any, steps: Any = None, reverse: Any = False) -> Tensor:
     """A loop over the first axis of `xs`: `step` takes the states and the elements, both lists, and returns the next states and what it gives, one list. The last states, and what all steps give, stacked."""
+def scatter(x: Any, numbers: Any, rows: Any, adds: Any) -> Tensor:
+    """Rows added to those of their numbers, or put in their place."""
 def segment_sum(x: Any, segments: Any, count: Any) -> Tensor:
     ...
 def selu(x: Any) -> Tensor:
