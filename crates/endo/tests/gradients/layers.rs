@@ -157,6 +157,42 @@ fn recurrent_layers() {
 }
 
 #[test]
+fn convolutional_recurrent_layers() {
+    let small = || ConvLstm1D::new(2, 2).return_sequences(true);
+    let layers: [(&str, Box<dyn Layer>, &[usize]); 4] = [
+        ("ConvLstm1D", Box::new(small()), &[2, 3, 3, 2]),
+        (
+            "ConvLstm1D backwards with the channels first",
+            Box::new(small().go_backwards(true).data_format(DataFormat::ChannelsFirst)),
+            &[1, 2, 2, 4],
+        ),
+        (
+            "ConvLstm2D with strides and dilation",
+            Box::new(ConvLstm2D::new(1, 2).strides([2, 1]).dilation_rate([1, 2]).use_bias(false)),
+            &[1, 2, 4, 4, 1],
+        ),
+        ("ConvLstm3D", Box::new(ConvLstm3D::new(1, 2)), &[1, 2, 2, 3, 2, 1]),
+    ];
+    for (name, layer, sizes) in layers {
+        let x = [around_zero(sizes.to_vec(), 0)];
+        check(name, &x, |x, cx| layer.apply(&x[0], cx).sin());
+        check(&format!("second derivative of {name}"), &x, |x, cx| {
+            let y = layer.apply(&x[0], cx);
+            slope(&x[0], &y, cx)
+        });
+    }
+    let layer = small().padding(Padding::Same).return_state();
+    let inputs = [around_zero([2, 3, 3, 1], 0), around_zero([2, 3, 2], 1)];
+    check("ConvLstm1D with states and a mask", &inputs, |x, cx| {
+        let mask = cx.constant([[true, false, true], [false, true, true]]);
+        cx.set_mask(&x[0], &mask);
+        let all = (x[0].clone(), x[1].clone(), x[1].sin());
+        let (y, h, c): (Tensor, Tensor, Tensor) = layer.apply(&all, cx);
+        (y * h.expand_dims(1) + c.expand_dims(1)).sin()
+    });
+}
+
+#[test]
 fn recurrent_layers_whose_inputs_and_states_depend_on_one_another() {
     let inputs = [around_zero([2, 3, 2], 0), around_zero([2, 2], 1)];
     let (encoder, decoder) = (Lstm::new(2).return_state(), Lstm::new(2));

@@ -153,6 +153,19 @@ pub const LAYERS: &[Case] = &[
     ("Bidirectional", |name| {
         one(name, Bidirectional::new(|| Gru::new(3).return_sequences(true)), &[4, 2])
     }),
+    ("ConvLstm1D", |name| {
+        one(name, ConvLstm1D::new(3, 2).return_sequences(true), &[3, 5, 2]);
+        let masked = Sequential::new()
+            .add(TimeDistributed::new(Flatten::new()))
+            .add(Masking::new(-2.0))
+            .add(Reshape::new([3, 5, 2]))
+            .add(ConvLstm1D::new(3, 2));
+        one(name, masked, &[3, 5, 2]);
+    }),
+    ("ConvLstm2D", |name| {
+        one(name, ConvLstm2D::new(2, 2).strides([1, 2]).padding(Padding::Same), &[3, 4, 5, 2])
+    }),
+    ("ConvLstm3D", |name| one(name, ConvLstm3D::new(2, 2), &[2, 3, 2, 2, 1])),
     ("Gru", |name| one(name, Gru::new(3), &[4, 2])),
     ("Lstm", |name| {
         one(name, Lstm::new(3).return_sequences(true), &[4, 2]);
