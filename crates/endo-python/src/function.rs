@@ -32,11 +32,11 @@ pub struct TracedFunction {
     /// How many shapes it was traced for when it was run last.
     traces: AtomicUsize,
     /// What has to be as it was for [`run_again`](Self::run_again).
-    settled: Mutex<Option<Settled>>,
+    once: Mutex<Option<TracedOnce>>,
 }
 
 /// A function that was traced once, and returned one tensor.
-struct Settled {
+struct TracedOnce {
     /// How many tensors it takes.
     count: usize,
     /// The lists and dictionaries of the layers that it used.
@@ -55,7 +55,7 @@ impl TracedFunction {
             traced: Mutex::new(traced),
             runner: Mutex::new(None),
             traces: AtomicUsize::new(0),
-            settled: Mutex::new(None),
+            once: Mutex::new(None),
         }
     }
 
@@ -63,14 +63,16 @@ impl TracedFunction {
     /// dictionaries hold what they do; nothing of the kind without them.
     #[pyo3(signature = (count, holdings=None))]
     fn settle(&self, count: usize, holdings: Option<Py<Holdings>>) {
-        *self.settled() = holdings.map(|holdings| Settled { count, holdings });
+        let now = holdings.map(|holdings| TracedOnce { count, holdings });
+        // What it held is let go of once it is no longer locked, since that may call Python.
+        drop(std::mem::replace(&mut *self.once(), now));
     }
 
     /// What it returns for tensors of shapes and types that it was run on before; none where it
     /// may have to be traced, or returns something else than one tensor.
     fn run_again(&self, py: Python<'_>, inputs: &Bound<'_, PyTuple>) -> PyResult<Option<Tensor>> {
-        let is_as_it_was = self.settled().as_ref().is_some_and(|settled| {
-            inputs.len() == settled.count && !settled.holdings.bind(py).get().have_changed(py)
+        let is_as_it_was = self.once().as_ref().is_some_and(|once| {
+            inputs.len() == once.count && !once.holdings.bind(py).get().have_changed(py)
         });
         if !is_as_it_was {
             return Ok(None);
@@ -118,12 +120,12 @@ impl TracedFunction {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let Ok(settled) = self.settled.try_lock() else { return Ok(()) };
-        settled.iter().try_for_each(|settled| visit.call(&settled.holdings))
+        let Ok(once) = self.once.try_lock() else { return Ok(()) };
+        once.iter().try_for_each(|once| visit.call(&once.holdings))
     }
 
     fn __clear__(&self) {
-        *self.settled() = None;
+        drop(self.once().take());
     }
 
     /// How many shapes it was traced for.
@@ -133,8 +135,8 @@ impl TracedFunction {
 }
 
 impl TracedFunction {
-    fn settled(&self) -> MutexGuard<'_, Option<Settled>> {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    fn once(&self) -> MutexGuard<'_, Option<TracedOnce>> {
+        self.once.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn runner(&self) -> MutexGuard<'_, Option<ThreadId>> {

@@ -41,6 +41,11 @@ impl Optimizer for PythonOptimizer {
         call_python(cx, call, |_| ());
     }
 
+    /// It assigns variables as a whole.
+    fn leaves_unused_rows(&self) -> bool {
+        false
+    }
+
     fn update(&self, weight: &Inner, gradient: &Inner, slots: &mut Slots) -> Inner {
         let (rate, updates) = (slots.rate(), slots.updates());
         let Some(variable) = slots.weight().cloned() else { return weight.clone() };

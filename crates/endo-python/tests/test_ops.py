@@ -355,3 +355,6 @@ def test_parts_are_replaced_and_added_to_by_their_indices():
     np.testing.assert_array_equal(tape.gradient(loss, x), expected)
     with pytest.raises(ValueError, match="updates of shape"):
         ops.scatter_update(A, at, B)
+    np.testing.assert_array_equal(ops.scatter_update(A, [[3], [-1]], rows), A)
+    with pytest.raises(TypeError, match="would lose their fractions"):
+        ops.scatter_update(np.zeros((3, 4), np.int32), at, rows)

@@ -236,6 +236,7 @@ def test_a_lazy_optimizer_leaves_rows_that_no_batch_looks_up():
     # The momentum of rows that the second step did not look up moves them on, unless it is lazy.
     (_, lazy), (_, plain) = trained(lazy=True), trained()
     assert not np.array_equal(lazy[3], plain[3]) and np.allclose(lazy[4], plain[4], atol=1e-3)
-    with pytest.raises(ValueError, match="cannot be lazy"):
-        model = net(optimizers.Adafactor(lazy=True))
-        model.fit(X, Y, **FIT)
+    assert optimizers.Adam(lazy=True).lazy and not optimizers.Adam().lazy
+    for optimizer in (optimizers.Adafactor(lazy=True), Momentum(0.1, lazy=True)):
+        with pytest.raises(ValueError, match="cannot be lazy"):
+            net(optimizer).fit(X, Y, **FIT)

@@ -120,8 +120,7 @@ def test_convolutional_lstms_have_the_numbers_of_keras():
     np.testing.assert_allclose(np.asarray(c).ravel()[:2], [0.07403162, 0.05543818], rtol=1e-5)
     again, _, _ = layer(x[:, 1:], initial_state=layer(x[:, :1])[1:])
     np.testing.assert_allclose(again[:, -1], h, atol=1e-6)
-    refused = "1 step|at least one step|ConvLSTM|conv_lstm2d"
-    with pytest.raises(ValueError, match=refused):
+    with pytest.raises(ValueError, match=r"\[batch, steps, height, width, channels\], got"):
         layer(x[:, 0])
 
 

@@ -69,7 +69,7 @@ impl Call {
             Bytes { address, length: argument.shape.len() * dtype.bytes(), dtype, parts }
         };
         let changed = call.kernel.changes_first().then(|| bytes(&call.inputs[0]));
-        let inputs = given(call).iter().map(bytes).collect();
+        let inputs = arguments(call).iter().map(bytes).collect();
         Self { changed, inputs, output: bytes(&call.output), samples, task }
     }
 
@@ -118,7 +118,7 @@ impl Call {
             shape: output.shape,
             values: ValuesMut::from_bytes(self.output.dtype, values),
         };
-        let operands = self.inputs.iter().zip(given(call)).map(|(bytes, argument)| {
+        let operands = self.inputs.iter().zip(arguments(call)).map(|(bytes, argument)| {
             let part = bytes.part(argument, task.map(|task| (task, self)));
             // SAFETY: as the caller promises.
             let values = unsafe {
@@ -164,7 +164,7 @@ impl Bytes {
 }
 
 /// The inputs that the kernel is given: all but one that it changes.
-fn given(call: &crate::plan::Call) -> &[Argument] {
+fn arguments(call: &crate::plan::Call) -> &[Argument] {
     &call.inputs[usize::from(call.kernel.changes_first())..]
 }
 

@@ -164,6 +164,17 @@ fn around(shape: &Shape, axis: usize, indices: &Shape) -> Shape {
     [&shape[..axis], indices, &shape[axis + 1..]].concat().into()
 }
 
+/// Where an index leads along an axis of a size, if it is in range.
+pub(super) fn position(index: i32, size: usize) -> Option<usize> {
+    let index = if index < 0 { index as isize + size as isize } else { index as isize };
+    (0..size as isize).contains(&index).then_some(index as usize)
+}
+
+/// Which indices of an axis of a size are in range.
+pub(crate) fn in_range(indices: &Tensor, size: i32) -> Tensor {
+    indices.less(size) & indices.greater_equal(-size)
+}
+
 impl Gather {
     fn read(attributes: &[i64], along: bool) -> Option<Self> {
         let &[axis] = attributes else { return None };
@@ -184,10 +195,7 @@ impl Gather {
         if inner == 0 || indices.is_empty() {
             return; // however many empty runs there are
         }
-        let position = |index: i32| {
-            let index = if index < 0 { index as isize + size as isize } else { index as isize };
-            (0..size as isize).contains(&index).then_some(index as usize)
-        };
+        let position = |index: i32| position(index, size);
         if self.along {
             let count = indices.len() / (outer * inner).max(1);
             for (at, &index) in indices.iter().enumerate() {
@@ -306,8 +314,7 @@ impl Kernel for ScatterAdd {
         let (indices, Gather { axis, along }) = (&inputs[1], &self.gather);
         let picked = dy.push(op, &[dy, indices], inputs[0].shape(), dy.dtype(), Site::caller());
         // What was left out has no part in the sums.
-        let size = self.shape[*axis] as i32;
-        let mut is_in = indices.less(size) & indices.greater_equal(-size);
+        let mut is_in = in_range(indices, self.shape[*axis] as i32);
         if !along {
             let before = std::iter::repeat_n(1, *axis);
             let after = std::iter::repeat_n(1, picked.rank() - axis - indices.rank());

@@ -44,6 +44,7 @@ pub use crate::graph::Window;
 pub use argument::Argument;
 pub use axes::{AxisList, AxisNumber};
 pub use evaluate::evaluate;
+pub(crate) use gather::in_range;
 pub use random::RandomState;
 pub use summary::SUMMARY;
 pub use view::{NewShape, NewSize};

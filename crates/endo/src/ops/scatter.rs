@@ -12,6 +12,8 @@ use crate::graph::{
 };
 use crate::site::Site;
 
+use super::gather::{in_range, position};
+
 /// Rows put in the place of those of the numbers given.
 #[derive(Debug)]
 struct ScatterUpdate;
@@ -164,7 +166,7 @@ impl Kernel for ScatterUpdate {
         let own = x.trace().constant_from_fn([rows.batch()], |place| place as i32, site);
         let none = x.trace().constant_from_fn([x.batch()], |_| -1_i32, site);
         let last = none.scatter_update(numbers, &own).gather(numbers, 0);
-        let stays = (last.equal(&own) & in_range(numbers, x.batch())).reshape(column(rows));
+        let stays = (last.equal(&own) & in_range(numbers, x.batch() as i32)).reshape(column(rows));
         vec![Some(around), None, Some(stays.where_(dy.gather(numbers, 0), zeros))]
     }
 
@@ -185,17 +187,6 @@ impl Kernel for ScatterUpdate {
             && rows[1..] == output.0[1..]
             && numbers.sizes() == [rows.batch()]
     }
-}
-
-/// Where the row of a number is, if there is one.
-fn position(number: i32, count: usize) -> Option<usize> {
-    let number = number as isize + if number < 0 { count as isize } else { 0 };
-    usize::try_from(number).ok().filter(|&place| place < count)
-}
-
-/// Which numbers are those of rows, of which there are `count`.
-fn in_range(numbers: &Tensor, count: usize) -> Tensor {
-    numbers.less(count as i32) & numbers.greater_equal(-(count as i32))
 }
 
 /// The shape of one number for each row: `[n, 1, ..]`.

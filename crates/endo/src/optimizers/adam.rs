@@ -298,6 +298,10 @@ optimizer! {
         let ratio = both.where_(&weight_norm / &step_norm, step_norm.ones_like());
         weight - step * (ratio * slots.rate())
     }
+
+    fn leaves_unused_rows(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

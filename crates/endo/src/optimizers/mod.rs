@@ -81,7 +81,8 @@ pub trait Optimizer: Send + Sync {
     /// Whether rows of a table that a step does not look up may be left as they are, with their
     /// slots: because a gradient of 0 changes nothing, or because the optimizer is
     /// [lazy](Settings::lazy), as unless overridden. [`update`](Self::update) is given the rows
-    /// that are used alone, then, and slots of these.
+    /// that are used alone, then, `[n, ..]`, and slots of the weight's shape by these rows; some
+    /// may be there twice, for nothing. False for an update in which rows depend on one another.
     fn leaves_unused_rows(&self) -> bool {
         self.settings().is_lazy
     }
@@ -120,7 +121,9 @@ pub trait Optimizer: Send + Sync {
         let site = Site::caller();
         let settings = self.settings();
         let problem = settings.problem().cloned();
-        if let Some(problem) = problem.or_else(|| rows::problem(self).map(|error| error.at(site))) {
+        if let Some(problem) =
+            problem.or_else(|| rows::problem(self, cx).map(|error| error.at(site)))
+        {
             return cx.trace().record(problem);
         }
         cx.give_gradients(gradients.variables(), settings.loss_scale());
@@ -143,12 +146,11 @@ pub trait Optimizer: Send + Sync {
         let Some(gradients) = cx.summed_gradients(&weights, gradients) else {
             return; // of a shard, whose gradients are summed before anything is updated
         };
-        let by_rows = |(&weight, gradient): (&&Variable, Tensor)| {
-            let found = rows::may_be_left(self, weight, cx).then(|| UsedRows::of(&gradient));
-            match found.flatten() {
-                Some((rows, gradient)) => (Some(rows), gradient),
-                None => (None, gradient),
-            }
+        let by_rows = |(&weight, gradient): (&&Variable, Tensor)| match UsedRows::of(
+            self, weight, &gradient, cx,
+        ) {
+            Some((rows, gradient)) => (Some(rows), gradient),
+            None => (None, gradient),
         };
         let (rows, gradients): (Vec<_>, Vec<_>) =
             weights.iter().zip(gradients).map(by_rows).unzip();

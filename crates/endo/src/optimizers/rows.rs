@@ -7,13 +7,17 @@
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Op, Tensor};
+use crate::ops::in_range;
+use crate::shape::Shape;
 use crate::site::Site;
 use crate::trace::Context;
 use crate::variable::Variable;
 
-use super::{Optimizer, Settings};
+use super::Optimizer;
+use super::settings::Clip;
 
-/// A table has at least this many times the rows that are looked up, or is updated as a whole.
+/// A table has at least this many times the rows that are looked up, or is updated as a whole,
+/// unless the optimizer is lazy.
 const SHARE: usize = 4;
 
 /// The rows of a table that a step uses.
@@ -24,12 +28,32 @@ pub(super) struct UsedRows {
 }
 
 impl UsedRows {
-    /// The rows that a gradient is a sum of, and the gradient of each, if it is made of few.
-    pub fn of(gradient: &Tensor) -> Option<(Self, Tensor)> {
+    /// The rows that a gradient is a sum of, and the gradient of each; none where all rows are to
+    /// be updated.
+    pub fn of<O: Optimizer + ?Sized>(
+        optimizer: &O,
+        weight: &Variable,
+        gradient: &Tensor,
+        cx: &Context,
+    ) -> Option<(Self, Tensor)> {
+        if !optimizer.leaves_unused_rows() {
+            return None;
+        }
+        let is_lazy = optimizer.settings().is_lazy;
         let mut numbers = Vec::new();
-        collect(gradient, &mut numbers)?;
-        let (count, rows) = (numbers.iter().map(Tensor::batch).sum::<usize>(), gradient.batch());
-        if count == 0 || count.saturating_mul(SHARE) > rows {
+        let found = is_possible(optimizer, weight, cx)
+            .then(|| collect(gradient, &mut numbers))
+            .flatten()
+            .map(|()| numbers.iter().map(Tensor::batch).sum::<usize>())
+            .filter(|&count| count > 0);
+        let Some(count) = found else {
+            if is_lazy {
+                warn_of_all_rows(weight, gradient, cx);
+            }
+            return None;
+        };
+        let rows = gradient.batch();
+        if !is_lazy && count.saturating_mul(SHARE) > rows {
             return None;
         }
         let (used, places) = distinct(&Tensor::concatenate(&numbers, 0), rows as i32);
@@ -37,9 +61,14 @@ impl UsedRows {
         Some((Self { numbers: used }, sums))
     }
 
-    /// The rows of a variable.
+    /// The shape of the rows of a variable of a shape.
+    pub fn shape_in(&self, whole: &Shape) -> Shape {
+        whole.with(0, self.numbers.batch())
+    }
+
+    /// The rows of a variable; in the places of no row there is its last one.
     pub fn of_whole(&self, whole: &Tensor) -> Tensor {
-        whole.gather(&self.numbers, 0)
+        whole.gather(&self.numbers.minimum(whole.batch() as i32 - 1), 0)
     }
 
     /// A variable with these rows in the place of its own.
@@ -48,26 +77,27 @@ impl UsedRows {
     }
 }
 
-/// Whether the rows of a weight that a step does not use may be left as they are.
-pub(super) fn may_be_left<O: Optimizer + ?Sized>(
-    optimizer: &O,
-    weight: &Variable,
-    cx: &Context,
-) -> bool {
+/// Whether the update of a weight can be that of some rows: nothing but the gradient changes it,
+/// and the bits are the same. A lazy optimizer is meant to compute otherwise.
+fn is_possible<O: Optimizer + ?Sized>(optimizer: &O, weight: &Variable, cx: &Context) -> bool {
     let settings = optimizer.settings();
-    optimizer.leaves_unused_rows()
-        && settings.gradient_accumulation_steps.is_none()
+    let is_same = || {
+        // Norms are sums, which are rounded otherwise where there are fewer zeros among them.
+        settings.decay(weight).is_none() && matches!(settings.clip, None | Some(Clip::Value(_)))
+    };
+    settings.gradient_accumulation_steps.is_none()
         && settings.ema().is_none()
-        && (settings.is_lazy || settings.decay(weight).is_none())
         && cx.constraint(weight).is_none()
+        && (settings.is_lazy || is_same())
 }
 
 /// What is wrong with an optimizer that is to be lazy, if anything.
-pub(super) fn problem<O: Optimizer + ?Sized>(optimizer: &O) -> Option<Error> {
-    let settings: &Settings = optimizer.settings();
-    let (message, help) = if !settings.is_lazy {
+pub(super) fn problem<O: Optimizer + ?Sized>(optimizer: &O, cx: &Context) -> Option<Error> {
+    let settings = optimizer.settings();
+    if !settings.is_lazy {
         return None;
-    } else if !optimizer.leaves_unused_rows() {
+    }
+    let (message, help) = if !optimizer.leaves_unused_rows() {
         (
             "the optimizer cannot be lazy: what it does to a row depends on all rows",
             "leave `lazy` out, or take an optimizer such as Adam",
@@ -78,10 +108,59 @@ pub(super) fn problem<O: Optimizer + ?Sized>(optimizer: &O) -> Option<Error> {
                 all rows in each step",
             "leave `lazy` out, or the other",
         )
+    } else if cx.is_sharded() {
+        (
+            "a lazy optimizer was given to a training that is cut into shards, whose gradients \
+                are summed as a whole",
+            "leave `lazy` out, or train without shards",
+        )
     } else {
         return None;
     };
     Some(Error::new(ErrorKind::Argument, message).help(help))
+}
+
+/// Warns where a lazy optimizer updates all rows of what may be a table.
+fn warn_of_all_rows(weight: &Variable, gradient: &Tensor, cx: &Context) {
+    let why = if holds_rows(gradient) {
+        "it has a constraint, or its gradient is more than the sum of those of the rows that were \
+            looked up"
+    } else if is_given(gradient) && weight.shape().rank() > 1 {
+        "its gradient was computed before, so that nothing tells which rows were looked up; take \
+            gradients in the function that applies them"
+    } else {
+        return;
+    };
+    let name = weight.name();
+    cx.warn(format!("the optimizer is lazy, and updates all rows of `{name}` nevertheless: {why}"));
+}
+
+/// Whether a gradient is no result of the trace.
+fn is_given(gradient: &Tensor) -> bool {
+    let node = gradient.trace().node(gradient.id());
+    matches!(node.op, Op::Constant(_) | Op::Input(_) | Op::Variable(_))
+}
+
+/// Whether a gradient is made, element by element, of a sum of rows.
+fn holds_rows(gradient: &Tensor) -> bool {
+    let trace = gradient.trace();
+    let mut open = vec![gradient.id()];
+    let mut seen = Vec::new();
+    while let Some(id) = open.pop() {
+        let Some(tensor) = trace.tensor(id.0).filter(|tensor| tensor.shape() == gradient.shape())
+        else {
+            continue;
+        };
+        if scattered(&tensor).is_some() {
+            return true;
+        }
+        let node = trace.node(id);
+        if matches!(node.op, Op::Elementwise(_) | Op::Cast) {
+            open.extend(node.inputs.iter().filter(|input| !seen.contains(*input)));
+            seen.extend(&node.inputs);
+        }
+    }
+    false
 }
 
 /// The values and numbers of a sum of rows, each along one axis.
@@ -131,7 +210,9 @@ fn summed(gradient: &Tensor, places: &Tensor, first: &mut usize, count: usize) -
 /// Numbers of rows, each once and those of no row behind them, and where each number is among them.
 fn distinct(numbers: &Tensor, rows: i32) -> (Tensor, Tensor) {
     let (site, count) = (Site::caller(), numbers.batch());
-    let numbers = numbers.less(0).where_(numbers + rows, numbers);
+    let is_row = in_range(numbers, rows);
+    let wrapped = numbers.less(0).where_(numbers + rows, numbers);
+    let numbers = is_row.where_(wrapped, rows);
     let order = numbers.argsort(0, false);
     let sorted = numbers.gather(&order, 0);
     let begins = sorted.slice(0, 1..).not_equal(sorted.slice(0, ..count - 1));
@@ -141,7 +222,9 @@ fn distinct(numbers: &Tensor, rows: i32) -> (Tensor, Tensor) {
     let firsts = begins.where_(sorted, 0).segment_sum(&place, count);
     let own = numbers.trace().constant_from_fn([count], |place| place as i32, site);
     let used = own.less_equal(place.slice(0, count - 1..));
-    (used.where_(firsts, rows), place.segment_sum(&order, count))
+    // What has the number of no row is in no sum.
+    let places = is_row.where_(place.segment_sum(&order, count), count as i32);
+    (used.where_(firsts, rows), places)
 }
 
 #[cfg(test)]
@@ -151,10 +234,14 @@ mod tests {
     use super::*;
     use crate::array::Array;
     use crate::optimizers::{self, Sgd};
-    use crate::trace::{Function, Gradients};
+    use crate::trace::{Function, Gradients, TracedClosure};
 
     const ROWS: usize = 97;
     const COLUMNS: usize = 3;
+
+    fn first_table() -> Array {
+        Array::from_fn([ROWS, COLUMNS], |i| (i as f32 * 0.7).sin())
+    }
 
     /// The weight and the slots after steps on a table that is looked up twice, by numbers of which
     /// some are given again and one is counted from the end; and the last plan. The gradient is
@@ -175,7 +262,7 @@ mod tests {
         let batches: [[Array; 2]; 3] = [
             [[[5, 9], [5, 96]].into(), [5, 7, 5, -1].into()],
             [[[0, 0], [0, 0]].into(), [3, 4, 5, 6].into()],
-            [[[8, 7], [9, -2]].into(), [95, 8, 9, 10].into()],
+            [[[8, 7], [9, -2]].into(), [95, 5, 9, 10].into()],
         ];
         for [numbers, others] in &batches {
             step.run([numbers, others]).unwrap();
@@ -188,12 +275,7 @@ mod tests {
 
     #[test]
     fn rows_alone_get_the_bits_of_the_whole_table() {
-        let options = [
-            "sgd(0.1)",
-            "sgd(0.1, clipnorm=0.5)",
-            "sgd(0.1, clipvalue=0.25, loss_scale_factor=8)",
-            "adagrad(0.1)",
-        ];
+        let options = ["sgd(0.1)", "sgd(0.1, clipvalue=0.25, loss_scale_factor=8)", "adagrad(0.1)"];
         for text in options {
             let [(rows, by_rows), (whole, at_once)] =
                 [false, true].map(|dense| trained(&optimizers::get(text).unwrap(), dense));
@@ -210,6 +292,8 @@ mod tests {
             "sgd(0.1, momentum=0.5)",
             "sgd(0.1, weight_decay=0.1)",
             "sgd(0.1, use_ema=true)",
+            "sgd(0.1, clipnorm=0.5)",
+            "sgd(0.1, gradient_accumulation_steps=2)",
             "adagrad(0.1, epsilon=0)",
         ];
         for text in options {
@@ -219,23 +303,113 @@ mod tests {
     }
 
     #[test]
-    fn a_lazy_optimizer_leaves_rows_that_are_not_used() {
+    fn a_lazy_optimizer_moves_the_rows_that_are_used_and_no_others() {
         for name in ["adam", "adamw", "nadam", "adamax", "rmsprop", "adadelta", "lion", "ftrl"] {
-            let optimizer = optimizers::get(&format!("{name}(0.1, lazy=true)")).unwrap();
+            let options = if name == "adamw" { ", weight_decay=0" } else { "" };
+            let optimizer = optimizers::get(&format!("{name}(0.1, lazy=true{options})")).unwrap();
             let (lazy, plan) = trained(&optimizer, false);
             assert!(plan.contains("scatter_update"), "{name}: {plan}");
-            let (whole, _) = trained(&optimizers::get(&format!("{name}(0.1)")).unwrap(), true);
-            let first = |value: usize, row: usize| {
-                [&lazy, &whole].map(|all| all[value][row * COLUMNS..][..COLUMNS].to_vec())
+            let plain = optimizers::get(&format!("{name}(0.1{options})")).unwrap();
+            let (whole, _) = trained(&plain, true);
+            let row = |all: &[Vec<f64>], row: usize| {
+                all[all.len() - 1][row * COLUMNS..][..COLUMNS].to_vec()
             };
-            let table = lazy.len() - 1;
-            let start: Vec<f64> =
-                (0..COLUMNS).map(|i| f64::from(((20 * COLUMNS + i) as f32 * 0.7).sin())).collect();
-            assert_eq!(first(table, 20)[0], start, "{name}: a row that nobody looked up");
-            // What the last step alone used is moved by a whole step, in both.
-            assert_ne!(first(table, 10)[0], first(table, 20)[0], "{name}");
-            assert_ne!(lazy, whole, "{name}");
+            let first = [first_table().to_vec::<f64>()];
+            assert_eq!(row(&lazy, 20), row(&first, 20), "{name}: nobody looked it up");
+            assert_ne!(row(&lazy, 10), row(&first, 10), "{name}: looked up in the last step");
+            // What all steps look up is where it is with all rows updated, and so are its slots.
+            for (number, (lazy, whole)) in lazy.iter().zip(&whole).enumerate() {
+                let of_row = |all: &Vec<f64>| match all.len() {
+                    1 => all.clone(),
+                    _ => all[5 * COLUMNS..][..COLUMNS].to_vec(),
+                };
+                assert_eq!(of_row(lazy), of_row(whole), "{name}: {number}");
+            }
         }
+    }
+
+    #[test]
+    fn a_lazy_optimizer_looks_at_tables_of_few_rows_and_at_one_number() {
+        let moved = |rows: usize, numbers: Array| {
+            let table = Variable::new("table", Array::zeros([rows, 2], DType::F32));
+            let optimizer = optimizers::get("adam(0.1, lazy=true)").unwrap();
+            let mut step = Function::new(|[numbers], cx| {
+                let loss = cx.read(&table).gather(&numbers, 0).exp().sum();
+                let gradients = cx.gradients(&loss, [&table]);
+                optimizer.apply(&gradients, cx);
+                []
+            });
+            step.run([&numbers]).unwrap();
+            table.value().to_vec::<f32>().chunks(2).map(|row| row[0] != 0.0).collect::<Vec<_>>()
+        };
+        assert_eq!(moved(3, [2, 2, 0, -1].into()), [true, false, true]);
+        assert_eq!(moved(2, [1].into()), [false, true]);
+        // Numbers out of range move nothing, though another row is as far from the end.
+        assert_eq!(moved(3, [-5, 7, 1].into()), [false, true, false]);
+    }
+
+    #[test]
+    fn rows_that_a_lazy_optimizer_cannot_see_are_warned_of() {
+        let table = Variable::new("table", Array::zeros([8, 2], DType::F32));
+        let optimizer = optimizers::get("adam(0.1, lazy=true)").unwrap();
+        let warnings = |change: &dyn Fn(Tensor, &Context) -> Tensor| {
+            let mut step = TracedClosure::new();
+            step.keep_warnings();
+            let closure = |x: &[Tensor], cx: &mut Context| {
+                let loss = cx.read(&table).gather(&x[0], 0).exp().sum();
+                let gradients = cx.gradients(&loss, [&table]);
+                let gradient = change(gradients.of(&table).unwrap().clone(), cx);
+                optimizer.apply(&Gradients::new([(table.clone(), Some(gradient))]), cx);
+                Vec::new()
+            };
+            step.run(&[&[1].into()], &closure).unwrap();
+            step.warnings().join("\n")
+        };
+        assert_eq!(warnings(&|gradient, _| gradient), "");
+        let message = warnings(&|gradient, _| gradient * 0.5);
+        assert!(message.contains("updates all rows of `table` nevertheless"), "{message}");
+        let message = warnings(&|_, cx| cx.constant(Array::zeros([8, 2], DType::F32)));
+        assert!(message.contains("its gradient was computed before"), "{message}");
+    }
+
+    #[test]
+    fn slots_of_other_shapes_are_kept_as_they_are() {
+        /// A step as long as a number of the weight says, and by how often the table was updated.
+        struct Counting(crate::optimizers::Settings);
+        impl Optimizer for Counting {
+            fn settings(&self) -> &crate::optimizers::Settings {
+                &self.0
+            }
+            fn update(
+                &self,
+                weight: &Tensor,
+                gradient: &Tensor,
+                slots: &mut crate::optimizers::Slots,
+            ) -> Tensor {
+                let all = slots.get_full("all", (), 1.0);
+                let pair = slots.get_full("pair", [2], 2.0).sum();
+                let own = slots.get("own");
+                slots.set("own", own + 1.0);
+                weight - gradient * all * pair
+            }
+        }
+        let table = Variable::new("table", Array::zeros([9, 2], DType::F32));
+        let optimizer = Counting(crate::optimizers::Settings::new(1.0).lazy(true));
+        let mut step = Function::new(|[numbers], cx| {
+            let loss = cx.read(&table).gather(&numbers, 0).sum();
+            let gradients = cx.gradients(&loss, [&table]);
+            optimizer.apply(&gradients, cx);
+            []
+        });
+        step.run([&[3, 3, 0].into()]).unwrap();
+        let column = |values: &Array| {
+            values.to_vec::<f32>().chunks(2).map(|row| row[0]).collect::<Vec<f32>>()
+        };
+        let moved = [-4.0, 0.0, 0.0, -8.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        assert_eq!(column(&table.value()), moved);
+        let own = optimizer.0.variables().into_iter().find(|slot| slot.name() == "table/own");
+        let counted = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        assert_eq!(column(&own.unwrap().value()), counted);
     }
 
     #[test]
@@ -270,7 +444,9 @@ mod tests {
             });
             step.run([&[1].into()]).unwrap_err().to_string()
         };
-        assert!(refused("adafactor(0.1, lazy=true)").contains("cannot be lazy"));
+        for name in ["adafactor", "lamb"] {
+            assert!(refused(&format!("{name}(0.1, lazy=true)")).contains("cannot be lazy"));
+        }
         assert!(refused("adam(0.1, lazy=true, use_ema=true)").contains("`use_ema`"));
         let message = refused("sgd(0.1, lazy=true, gradient_accumulation_steps=2)");
         assert!(message.contains("`gradient_accumulation_steps`"), "{message}");

@@ -126,7 +126,9 @@ macro_rules! with_options {
             /// Whether rows of a table that a step does not look up are left as they are, with
             /// their slots and without weight decay: faster where a table has many rows, and not
             /// what Keras computes, whose momentum moves all rows in each step. SGD without
-            /// momentum and Adagrad leave them anyway. False unless set.
+            /// momentum and Adagrad leave them anyway. Where a table has a constraint, or its
+            /// gradient is changed before the optimizer gets it, all rows are updated, which is
+            /// warned of. False unless set.
             lazy(lazy: bool) as bool => |settings| settings.is_lazy = lazy;
         }
     };

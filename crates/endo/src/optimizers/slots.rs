@@ -106,13 +106,15 @@ impl<'a> Slots<'a> {
     /// The trace's: if no array may have the shape, or the system does not give the memory.
     #[track_caller]
     pub fn get_full(&mut self, name: &str, shape: impl Into<Shape>, first: f64) -> Tensor {
-        let (shape, dtype) = (self.of_whole(shape.into()), self.dtype());
+        let (shape, dtype) = (shape.into(), self.dtype());
+        let rows = self.rows_of(&shape);
+        let shape = if rows.is_some() { self.shape() } else { shape };
         if let Err(error) = Array::require_room(&shape, dtype) {
             return self.cx.trace().fail(error.at(Site::caller()), shape, dtype);
         }
         let slot = self.settings.slot(self.weight, name, || Array::full(shape, first, dtype));
         let whole = self.cx.read(&slot);
-        self.rows.map_or_else(|| whole.clone(), |rows| rows.of_whole(&whole))
+        rows.map_or_else(|| whole.clone(), |rows| rows.of_whole(&whole))
     }
 
     /// Keeps a value in a slot for the next step, and returns it.
@@ -144,7 +146,8 @@ impl<'a> Slots<'a> {
     fn assign(&mut self, slot: &Variable, value: &Tensor) {
         let before = self.cx.read(slot);
         let value = value.cast(slot.dtype());
-        if let Some(rows) = self.rows {
+        let rows = self.rows_of(before.shape());
+        if let Some(rows) = rows.filter(|rows| *value.shape() == rows.shape_in(before.shape())) {
             return self.cx.assign(slot, rows.put(&before, &value));
         }
         // A value of another shape is left to `assign`, which says what is wrong with it.
@@ -153,12 +156,11 @@ impl<'a> Slots<'a> {
         self.cx.assign(slot, kept);
     }
 
-    /// The shape of a slot of all rows, given that of the rows that are updated.
-    fn of_whole(&self, shape: Shape) -> Shape {
-        match (self.weight, self.rows) {
-            (Some(weight), Some(_)) => shape.with(0, weight.shape().batch()),
-            _ => shape,
-        }
+    /// The rows by which a slot of this shape is kept: that of the weight, or of its rows that are
+    /// updated.
+    fn rows_of(&self, shape: &Shape) -> Option<&'a UsedRows> {
+        let whole = self.shape();
+        self.rows.filter(|rows| *shape == whole || *shape == rows.shape_in(&whole))
     }
 
     fn shape(&self) -> Shape {

@@ -150,6 +150,11 @@ impl Context {
         result
     }
 
+    /// Whether the trace is of a batch that is cut into shards.
+    pub(crate) fn is_sharded(&self) -> bool {
+        self.shard.is_some()
+    }
+
     /// The gradients with which an optimizer goes on: none where those of a shard are given to the
     /// sums, and the sums where these are there.
     #[track_caller]

@@ -18,6 +18,7 @@ SETTINGS = {
     "ema_overwrite_frequency": None,
     "loss_scale_factor": None,
     "gradient_accumulation_steps": None,
+    "lazy": False,
 }
 
 

@@ -368,7 +368,8 @@ class Optimizer(OwnOptimizer):
         return reduce_optimizer(self)
 
 
-_SHARED = " ".join(name for name in SETTINGS if name != "weight_decay") + " name"
+# As Keras has them in order; what it does not have comes by its name alone.
+_SHARED = " ".join(name for name in SETTINGS if name not in ("weight_decay", "lazy")) + " name lazy"
 
 
 def _optimizer(name, positional, doc, native_name=None, **defaults):

@@ -282,8 +282,6 @@ def _signature(tensors):
     return tuple([(tuple(tensor.shape), tensor.dtype.name) for tensor in tensors])
 
 
-
-
 def _is_tensor(leaf):
     return isinstance(leaf, (_native.Tensor, np.ndarray, np.generic))
 

@@ -5,9 +5,15 @@ from .._dtypes import sizes as _sizes
 
 
 def scattered(tensor, indices, updates, adds):
-    """A tensor with updates `[.., rest]` at indices `[.., k]` of its first `k` axes."""
+    """A tensor with updates `[.., rest]` at indices `[.., k]` of its first `k` axes; what has an
+    index out of range, or a negative one, is left out."""
     tensor, indices = _native.identity(tensor), _native.cast(indices, "int32")
     updates = _native.identity(updates)
+    if updates.dtype.is_floating and not tensor.dtype.is_floating:
+        raise TypeError(
+            f"updates of {updates.dtype.name} in a tensor of {tensor.dtype.name} would lose their "
+            "fractions\n  help: cast one of them, tf.cast(x, dtype)"
+        )
     sizes, places = list(tensor.shape), list(indices.shape)
     depth = places[-1] if places else 0
     rest = sizes[depth:]
@@ -37,7 +43,7 @@ def scattered(tensor, indices, updates, adds):
 
 def tensor_scatter_nd_update(tensor, indices, updates, name=None):
     """A tensor with updates in the place of what is at these indices; of several at one place the
-    last one stays."""
+    last one stays, and indices out of range are left out."""
     return scattered(tensor, indices, updates, False)
 
 

@@ -237,6 +237,7 @@ impl<const N: usize> ConvLstm<N> {
         for rate in [self.dropout.0, self.recurrent_dropout.0] {
             rate_error(path, rate).map_or(Ok(()), Err)?;
         }
+        steps::check_mask(inputs, cx)?;
         self.states.check(inputs.batch(), cx)?;
         let [batch, steps] = [shape[0], shape[1]];
         let of_sample: Shape = [batch, 1].iter().chain(&shape[2..]).copied().collect();

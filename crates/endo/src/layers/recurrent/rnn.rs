@@ -15,7 +15,7 @@ use crate::variable::Variable;
 use super::super::declare::name_option;
 use super::Layer;
 use super::states::{MOST, States};
-use super::steps::{behind, steps_first};
+use super::steps::{steps_first, with_rank};
 
 /// A layer that is one step of a [`Rnn`]: of the inputs of a step, `[batch, ..]` each, and the
 /// states before it, it makes an output and the states after it. It may have weights, other layers,
@@ -288,7 +288,7 @@ pub(super) fn structure<T: Tree>(tensors: Vec<Tensor>) -> T {
 /// `x` for the samples where the condition `[batch]` holds, else `y`.
 #[track_caller]
 fn chosen(holds: &Tensor, x: &Tensor, y: &Tensor) -> Tensor {
-    behind(holds, x.rank()).where_(x, y)
+    with_rank(holds, x.rank()).where_(x, y)
 }
 
 impl<C: RnnCell, I: Tree, O: Tree> Layer<I, O> for Rnn<C, O> {

@@ -86,11 +86,17 @@ pub fn check(
         return Err(Error::new(ErrorKind::Shape, message)
             .help("a state has `units` numbers for each sample of the inputs"));
     }
+    check_mask(inputs, cx)
+}
+
+/// What is wrong with the mask of sequences, if they have one.
+pub fn check_mask(inputs: &Tensor, cx: &Context) -> Result<(), Error> {
     match cx.mask(inputs).filter(|mask| mask.shape().sizes() != &inputs.shape()[..2]) {
         None => Ok(()),
         Some(mask) => {
             let message = format!(
-                "`{path}` has inputs of shape {} with a mask of shape {}",
+                "`{}` has inputs of shape {} with a mask of shape {}",
+                cx.path(),
                 inputs.shape(),
                 mask.shape()
             );
@@ -132,7 +138,7 @@ pub fn run(
             let (next, output) = match x.get(1) {
                 None => (next.clone(), next[0].clone()),
                 Some(holds) => {
-                    let holds = behind(holds, next[0].rank());
+                    let holds = with_rank(holds, next[0].rank());
                     let before = &states[count];
                     let before = if passage.zero_output_for_mask {
                         before.zeros_like()
@@ -152,7 +158,7 @@ pub fn run(
             let all = match &done {
                 // Backwards they come first, when there is no output yet.
                 Some((_, holds)) if !passage.go_backwards && !passage.zero_output_for_mask => {
-                    behind(holds, all.rank()).where_(all, last[count].expand_dims(0))
+                    with_rank(holds, all.rank()).where_(all, last[count].expand_dims(0))
                 }
                 _ => all.clone(),
             };
@@ -173,7 +179,7 @@ pub fn steps_first(x: &Tensor) -> Tensor {
 
 /// `[n, 1, ..]` of `[n]`.
 #[track_caller]
-pub fn behind(x: &Tensor, rank: usize) -> Tensor {
+pub fn with_rank(x: &Tensor, rank: usize) -> Tensor {
     let ones = std::iter::repeat_n(1, rank - 1);
     x.reshape(std::iter::once(x.batch()).chain(ones).collect::<Vec<_>>())
 }

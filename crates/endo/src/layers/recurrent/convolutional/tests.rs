@@ -178,3 +178,17 @@ fn what_does_not_fit_is_refused_with_the_shape_that_is_taken() {
         "{error}"
     );
 }
+
+#[test]
+fn a_mask_that_is_not_of_steps_is_refused() {
+    for sizes in [vec![2], vec![2, 3, 8]] {
+        let layer = ConvLstm1D::new(2, 3);
+        let mut f = Function::new(|[x], cx| {
+            let mask = cx.constant(Array::full(sizes.clone(), 1.0, DType::Bool));
+            cx.set_mask(&x, &mask);
+            [layer.apply(&x, cx)]
+        });
+        let error = f.run([&Array::zeros([2, 3, 8, 1], DType::F32)]).unwrap_err();
+        assert!(error.to_string().contains("a mask of sequences is [batch, steps]"), "{error}");
+    }
+}
