@@ -368,8 +368,8 @@ class Optimizer(OwnOptimizer):
         return reduce_optimizer(self)
 
 
-# As Keras has them in order; what it does not have comes by its name alone.
-_SHARED = " ".join(name for name in SETTINGS if name not in ("weight_decay", "lazy")) + " name lazy"
+# As Keras has them in order; `lazy`, which it does not have, is given by its name.
+_SHARED = " ".join(name for name in SETTINGS if name not in ("weight_decay", "lazy")) + " name"
 
 
 def _optimizer(name, positional, doc, native_name=None, **defaults):
