@@ -32,15 +32,15 @@ pub struct TracedFunction {
     /// How many shapes it was traced for when it was run last.
     traces: AtomicUsize,
     /// What has to be as it was for [`run_again`](Self::run_again).
-    once: Mutex<Option<TracedOnce>>,
+    one_tensor: Mutex<Option<OneTensor>>,
 }
 
-/// A function that was traced once, and returned one tensor.
-struct TracedOnce {
+/// A function that takes tensors alone and has always returned one.
+struct OneTensor {
     /// How many tensors it takes.
     count: usize,
-    /// The lists and dictionaries of the layers that it used.
-    holdings: Py<Holdings>,
+    /// The lists and dictionaries of the layers that its traces used.
+    holdings: Vec<Py<Holdings>>,
 }
 
 #[pymethods]
@@ -55,24 +55,25 @@ impl TracedFunction {
             traced: Mutex::new(traced),
             runner: Mutex::new(None),
             traces: AtomicUsize::new(0),
-            once: Mutex::new(None),
+            one_tensor: Mutex::new(None),
         }
     }
 
     /// Notes that it takes a number of tensors and returns one, for as long as these lists and
     /// dictionaries hold what they do; nothing of the kind without them.
     #[pyo3(signature = (count, holdings=None))]
-    fn settle(&self, count: usize, holdings: Option<Py<Holdings>>) {
-        let now = holdings.map(|holdings| TracedOnce { count, holdings });
+    fn settle(&self, count: usize, holdings: Option<Vec<Py<Holdings>>>) {
+        let now = holdings.map(|holdings| OneTensor { count, holdings });
         // What it held is let go of once it is no longer locked, since that may call Python.
-        drop(std::mem::replace(&mut *self.once(), now));
+        drop(std::mem::replace(&mut *self.one_tensor(), now));
     }
 
     /// What it returns for tensors of shapes and types that it was run on before; none where it
     /// may have to be traced, or returns something else than one tensor.
     fn run_again(&self, py: Python<'_>, inputs: &Bound<'_, PyTuple>) -> PyResult<Option<Tensor>> {
-        let is_as_it_was = self.once().as_ref().is_some_and(|once| {
-            inputs.len() == once.count && !once.holdings.bind(py).get().have_changed(py)
+        let is_as_it_was = self.one_tensor().as_ref().is_some_and(|known| {
+            let mut holdings = known.holdings.iter();
+            inputs.len() == known.count && !holdings.any(|one| one.bind(py).get().have_changed(py))
         });
         if !is_as_it_was {
             return Ok(None);
@@ -120,12 +121,12 @@ impl TracedFunction {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let Ok(once) = self.once.try_lock() else { return Ok(()) };
-        once.iter().try_for_each(|once| visit.call(&once.holdings))
+        let Ok(known) = self.one_tensor.try_lock() else { return Ok(()) };
+        known.iter().flat_map(|known| &known.holdings).try_for_each(|one| visit.call(one))
     }
 
     fn __clear__(&self) {
-        drop(self.once().take());
+        drop(self.one_tensor().take());
     }
 
     /// How many shapes it was traced for.
@@ -135,8 +136,8 @@ impl TracedFunction {
 }
 
 impl TracedFunction {
-    fn once(&self) -> MutexGuard<'_, Option<TracedOnce>> {
-        self.once.lock().unwrap_or_else(PoisonError::into_inner)
+    fn one_tensor(&self) -> MutexGuard<'_, Option<OneTensor>> {
+        self.one_tensor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn runner(&self) -> MutexGuard<'_, Option<ThreadId>> {

@@ -106,3 +106,27 @@ def test_warnings_are_python_s_and_are_given_once(capfd):
     texts = [str(one.message) for one in caught]
     assert len(texts) == 1 and "from_logits=True" in texts[0]
     assert "warning" not in capfd.readouterr().err
+
+
+def test_a_function_of_several_shapes_sees_what_its_layers_hold():
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = [keras.layers.Dense(1, kernel_initializer="ones")]
+
+        def call(self, inputs):
+            for part in self.parts:
+                inputs = part(inputs)
+            return inputs
+
+    net = Net()
+    total = tf.function(lambda x: tf.reduce_sum(net(x)))
+    few, many = np.ones((1, 2), np.float32), np.ones((3, 2), np.float32)
+    for _ in range(3):
+        assert [float(total(few)), float(total(many))] == [2.0, 6.0]
+    assert total.experimental_get_tracing_count() == 2
+    net.parts.append(keras.layers.Rescaling(10.0))
+    for _ in range(2):
+        assert [float(total(few)), float(total(many))] == [20.0, 60.0]
+    net.parts[1] = keras.layers.Rescaling(0.5)
+    assert [float(total(few)), float(total(many))] == [1.0, 3.0]

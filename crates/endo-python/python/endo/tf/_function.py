@@ -261,10 +261,11 @@ class _Plan:
         trace = self.traces[signature] = _Trace(value, found, layers)
         if len(self.traces) > _TRACES_KEPT:
             del self.traces[next(iter(self.traces))]
-        is_only = all(one.key == trace.key for one in list(self.traces.values()))
-        self.only = trace if is_only else None
-        is_settled = len(self.traces) == 1 and trace.returns_one and all(self.is_tensor)
-        self.native.settle(self.count, layers.holdings() if is_settled else None)
+        traces = list(self.traces.values())
+        self.only = trace if all(one.key == trace.key for one in traces) else None
+        holdings = [one.layers.holdings() for one in traces]
+        is_one_tensor = self.only is not None and trace.returns_one and all(self.is_tensor)
+        self.native.settle(self.count, holdings if is_one_tensor and all(holdings) else None)
         return [leaf for leaf in found if leaf is not None]
 
     def run(self, tensors):
