@@ -1,10 +1,10 @@
 """How long a step of the page's model takes: in endo from Python and from Rust, Keras, and JAX.
 
-    python benchmarks/page.py [--epochs 5] [--bench ../../target/release/endo-bench]
+    python benchmarks/page.py [--epochs 5] [--rounds 5] [--bench ../../target/release/endo-bench]
 
 Keras and JAX are measured where they are installed, Rust where `--bench` says its program. Each
-number is the least of the epochs, in microseconds a step of 32 rows, so that ratios hold on a busy
-machine.
+number is the least of the epochs, in microseconds a step of 32 rows; endo and Rust, whose times are
+compared closely, run in rounds in turn, each round in new processes.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def per_step(epochs, run, steps):
     return min(times)
 
 
-def measure(name, keras, tf, epochs, eager_epochs):
+def measure(keras, tf, epochs, eager_epochs):
     """The work of endo-bench's `regressor-fit` and `regressor-loop`: two metrics, validation after
     each epoch of `fit`, and in the loop a line with the metrics at each step."""
     x, y = table(ROWS // BATCH * BATCH)
@@ -74,11 +74,21 @@ def measure(name, keras, tf, epochs, eager_epochs):
     model = page(keras, tf.square, tf.reduce_mean)
     model.compile(optimizer="nadam", loss="mse", metrics=["mae"])
 
-    def fit():
-        model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0, validation_data=validation)
+    class Ends(keras.callbacks.Callback):
+        """When each epoch ended."""
 
-    fit()
-    found["fit"] = per_step(epochs, fit, steps)
+        def __init__(self):
+            super().__init__()
+            self.times = []
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.times.append(time.perf_counter())
+
+    ends = Ends()
+    data = {"batch_size": BATCH, "validation_data": validation, "callbacks": [ends], "verbose": 0}
+    model.fit(x, y, epochs=epochs + 1, **data)
+    found["fit"] = min(after - before for before, after in zip(ends.times, ends.times[1:]))
+    found["fit"] *= 1e6 / steps
 
     model = page(keras, tf.square, tf.reduce_mean)
     optimizer = keras.optimizers.Nadam(0.001)
@@ -117,8 +127,6 @@ def measure(name, keras, tf, epochs, eager_epochs):
     some = 40
     loop(step, 2, False)()
     found["eager"] = per_step(eager_epochs, loop(step, some, False), some)
-    for key, value in found.items():
-        print(f"{name:10} {key:10} {value:10.1f} us a step")
     return found
 
 
@@ -208,8 +216,6 @@ def measure_jax(jax, epochs):
     run(True)
     found["loop"] = per_step(epochs, lambda: run(True), steps)
     found["function"] = per_step(epochs, lambda: run(False), steps)
-    for key, value in found.items():
-        print(f"{'jax':10} {key:10} {value:10.1f} us a step")
     return found
 
 
@@ -217,41 +223,74 @@ def rust(program):
     """The same steps in Rust."""
     found = {}
     for key, workload in (("fit", "regressor-fit"), ("loop", "regressor-loop")):
-        lines = []
-        for _ in range(3):
-            command = [program, "--workload", workload, "--epochs", "9"]
-            run = subprocess.run(command, capture_output=True, text=True, check=True)
-            lines += [json.loads(line) for line in run.stdout.splitlines() if line[:1] == "{"]
+        command = [program, "--workload", workload, "--epochs", "9"]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        lines = [json.loads(line) for line in run.stdout.splitlines() if line[:1] == "{"]
         found[key] = min(line["us_per_step"] for line in lines if "us_per_step" in line)
-        print(f"{'rust':10} {key:10} {found[key]:10.1f} us a step")
     return found
+
+
+def endo(epochs):
+    """endo's steps, in a process of their own."""
+    command = [sys.executable, __file__, "--epochs", str(epochs), "--endo"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(run.stdout)
+
+
+def in_turn(rounds, measures):
+    """The least that each of `measures` finds in rounds in turn, so that a machine whose speed
+    changes from second to second slows all of them alike."""
+    least = {name: {} for name in measures}
+    for _ in range(rounds):
+        for name, measured in measures.items():
+            for key, value in measured().items():
+                least[name][key] = min(value, least[name].get(key, value))
+    for name, found in least.items():
+        show(name, found)
+    return least
+
+
+def show(name, found):
+    for key, value in found.items():
+        print(f"{name:10} {key:10} {value:10.1f} us a step", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="of endo and Rust, in turn")
     parser.add_argument("--bench", help="the program endo-bench")
+    parser.add_argument("--endo", action="store_true", help="endo alone, as a line of JSON")
     arguments = parser.parse_args()
-    from endo import keras, tf
+    if arguments.endo:
+        from endo import keras, tf
 
-    ours = measure("endo", keras, tf, arguments.epochs, 5)
+        print(json.dumps(measure(keras, tf, arguments.epochs, 2)))
+        return
+    measures = {"endo": lambda: endo(arguments.epochs)}
     if arguments.bench:
-        for key, value in rust(arguments.bench).items():
-            print(f"endo from Python takes {ours[key] / value:.2f} times as long as Rust: {key}")
+        measures["rust"] = lambda: rust(arguments.bench)
+    least = in_turn(arguments.rounds, measures)
+    ours = least["endo"]
+    for key, value in least.get("rust", {}).items():
+        print(f"endo from Python takes {ours[key] / value:.2f} times as long as Rust: {key}")
     try:
         import keras as real_keras
         import tensorflow as real_tf
     except ImportError:
         print("Keras is not installed: it is not compared", file=sys.stderr)
     else:
-        theirs = measure("keras-tf", real_keras, real_tf, max(1, arguments.epochs // 2), 2)
+        theirs = measure(real_keras, real_tf, max(1, arguments.epochs // 2), 2)
+        show("keras-tf", theirs)
         compare(ours, theirs, "Keras")
     try:
         import jax
     except ImportError:
         print("JAX is not installed: it is not compared", file=sys.stderr)
     else:
-        compare(ours, measure_jax(jax, arguments.epochs), "JAX")
+        theirs = measure_jax(jax, arguments.epochs)
+        show("jax", theirs)
+        compare(ours, theirs, "JAX")
 
 
 def compare(ours, theirs, name):

@@ -83,6 +83,18 @@ fn of_images(threads: usize) -> (Model, Dataset) {
     (model, Dataset::new(x, Array::from_fn([64, 1], |i| (i as f32).cos())).unwrap())
 }
 
+/// A model with a table, of whose rows a step updates those that it used.
+fn of_rows(threads: usize, optimizer: impl Optimizer + 'static) -> (Model, Dataset) {
+    let net = Sequential::new()
+        .add(Embedding::new(1_000, 8))
+        .add(GlobalAveragePooling1D::new())
+        .add(Dense::new(1));
+    let mut model = Model::new(net).threads(threads);
+    model.compile(optimizer, MeanSquaredError, ());
+    let x = Array::from_fn([64, 5], |i| (i * 37 % 1_000) as i32);
+    (model, Dataset::new(x, Array::from_fn([64, 1], |i| (i as f32).cos())).unwrap())
+}
+
 fn a_step_of_a_function(threads: usize) -> usize {
     let (model, optimizer) = (Model::new(Regressor::new()), Adam::default());
     let (mean_loss, data) = (Mean::new("loss"), made_up_data(64));
@@ -179,6 +191,12 @@ fn steps_allocate_nothing_and_predictions_a_constant_few() {
             0,
             "the steps of a model of images, {threads} threads"
         );
+        for (model, data) in
+            [of_rows(threads, Sgd::new(0.1)), of_rows(threads, Adam::new(0.01).lazy(true))]
+        {
+            let counted = a_step_of_a_model(model, &data, 16);
+            assert_eq!(counted, 0, "the steps of a model with a table, {threads} threads");
+        }
     }
     // An epoch keeps its report; its steps, the short last batch included, allocate nothing more
     // than those of a short one.

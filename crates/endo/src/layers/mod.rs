@@ -39,7 +39,7 @@ mod unit_normalization;
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Tree};
 use crate::named::{self, Hyperparameters, OptionValue, table};
 use crate::site::Site;
@@ -244,6 +244,25 @@ pub fn get(text: &str) -> Result<Arc<dyn Layer>> {
 
 /// A layer of several tensors that text can name: its inputs in their order, and all its outputs.
 pub type LayerOfSeveral = dyn Layer<Vec<Tensor>, Vec<Tensor>>;
+
+/// The tensors that a layer of several is given, `most` of them or fewer. Where there are none or
+/// more, that is recorded as an error, and there is a stand-in of `rank` axes.
+#[track_caller]
+fn given_tensors<I: Tree>(inputs: &I, most: usize, rank: usize, cx: &Context) -> Vec<Tensor> {
+    let given = inputs.tensors();
+    if (1..=most).contains(&given.len()) {
+        return given.into_iter().cloned().collect();
+    }
+    let bound = if given.is_empty() {
+        "at least one tensor".into()
+    } else {
+        format!("at most {most} tensors")
+    };
+    let message = format!("`{}` takes {bound}, got {}", cx.path(), given.len());
+    let help = "give the sequence or the query first, then what the layer's page says";
+    let error = Error::new(ErrorKind::Argument, message).help(help).at(Site::caller());
+    vec![cx.trace().fail(error, vec![1; rank].into(), cx.dtype())]
+}
 
 /// As [`get`], of a layer that takes or returns several tensors: a recurrent layer, which takes a
 /// sequence and the states that it begins with if they are given, and returns its outputs and the

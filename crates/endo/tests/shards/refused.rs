@@ -61,6 +61,16 @@ fn grad_norm_and_eager_runs_and_functions_are_refused() {
 }
 
 #[test]
+fn a_lazy_optimizer_is_refused() {
+    let mut model = model(Sequential::new().add(Embedding::new(8, 2)).add(Flatten::new()));
+    model.compile(Adam::new(0.01).lazy(true), "mse", ());
+    let x = Array::zeros([16, 1], DType::I32);
+    let data = Dataset::new(x, Array::zeros([16, 2], DType::F32)).unwrap();
+    let error = model.fit(&data, Fit::epochs(1)).unwrap_err();
+    assert!(error.message().starts_with("a lazy optimizer was given to a training"), "{error}");
+}
+
+#[test]
 fn more_ranks_than_shards_are_refused_on_all_of_them() {
     let errors = Threads::run(3, |link| {
         let mut model = Model::new(Dense::new(1)).threads(1);

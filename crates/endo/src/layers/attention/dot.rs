@@ -10,8 +10,8 @@ use crate::named::{Declared, Hyperparameters, words};
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
-use super::super::Layer;
 use super::super::declare::{layer, part};
+use super::super::{Layer, given_tensors};
 use super::blocks::{Projected, in_blocks};
 use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse, returns_weights};
 
@@ -139,7 +139,9 @@ impl<S: Score, O> ScoredAttention<S, O> {
 impl<S: Score, I: AttentionInputs, O: Tree> Layer<I, O> for ScoredAttention<S, O> {
     #[track_caller]
     fn call(&self, inputs: &I, cx: &mut Context) -> O {
-        let parts = Parts::new(inputs);
+        let has_mask = inputs.has_mask();
+        let inputs = given_tensors(inputs, 3 + usize::from(has_mask), 3, cx);
+        let parts = Parts::new(&inputs, has_mask);
         let outputs = self.attend(parts, returns_weights::<O>(parts.query), cx);
         O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
     }
@@ -305,6 +307,25 @@ mod tests {
                 values.iter().all(|value| y.to_vec::<f64>().contains(value)),
                 "{training}: {y:?}"
             );
+        }
+    }
+
+    #[test]
+    fn no_tensor_and_too_many_are_refused_by_every_layer_of_several() {
+        let x = Array::zeros([2, 3, 4], DType::F32);
+        for text in ["attention", "multi_head_attention(1, 2)", "lstm(2)", "conv_lstm1d(2, 1)"] {
+            let layer = crate::layers::get_of_several(text).unwrap();
+            let run = |count: usize| {
+                let mut f = Function::new(|[x], cx| {
+                    let outputs = layer.apply(&vec![x.clone(); count], cx);
+                    [outputs[0].sum() + x.sum()]
+                });
+                f.run([&x]).unwrap_err().message().to_string()
+            };
+            let none = run(0);
+            assert!(none.ends_with("takes at least one tensor, got 0"), "{text}: {none}");
+            let many = run(5);
+            assert!(many.contains("got 5") || many.contains("got 4"), "{text}: {many}");
         }
     }
 

@@ -83,13 +83,14 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     /// Query, value and key in this order; what is left out is the one before.
-    fn new<I: AttentionInputs>(inputs: &'a I) -> Self {
-        let has_mask = inputs.has_mask();
-        let mut inputs = inputs.tensors();
-        let mask = if has_mask { inputs.pop() } else { None };
-        let query = inputs[0];
-        let value = inputs.get(1).copied().unwrap_or(query);
-        Self { query, value, key: inputs.get(2).copied().unwrap_or(value), mask }
+    fn new(inputs: &'a [Tensor], has_mask: bool) -> Self {
+        let (inputs, mask) = match inputs.split_last() {
+            Some((mask, others)) if has_mask && !others.is_empty() => (others, Some(mask)),
+            _ => (inputs, None),
+        };
+        let query = &inputs[0];
+        let value = inputs.get(1).unwrap_or(query);
+        Self { query, value, key: inputs.get(2).unwrap_or(value), mask }
     }
 
     /// What is wrong with the shapes, if they do not belong together.

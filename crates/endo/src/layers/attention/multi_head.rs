@@ -15,8 +15,8 @@ use crate::regularizers::IntoRegularizer;
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
-use super::super::Layer;
 use super::super::declare::{DeclaredLayer, name_option, part, weight_of_text};
+use super::super::{Layer, given_tensors};
 use super::blocks::{Projected, in_blocks};
 use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse, returns_weights};
 
@@ -319,7 +319,9 @@ impl<H: Heads, O> DeclaredLayer for HeadsAttention<H, O> {
 impl<H: Heads, I: AttentionInputs, O: Tree> Layer<I, O> for HeadsAttention<H, O> {
     #[track_caller]
     fn call(&self, inputs: &I, cx: &mut Context) -> O {
-        let parts = Parts::new(inputs);
+        let has_mask = inputs.has_mask();
+        let inputs = given_tensors(inputs, 3 + usize::from(has_mask), 3, cx);
+        let parts = Parts::new(&inputs, has_mask);
         let outputs = self.attend(parts, returns_weights::<O>(parts.query), cx);
         O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
     }

@@ -3,6 +3,7 @@
 //! In: `[batch, steps, lengths.., channels]`, with a mask of steps if some do not count, and first
 //! states if they are not 0. Out: the last image or all of them, and the last states if asked for.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::activations::{ActivationFunction, IntoActivation, Sigmoid, Tanh};
@@ -22,7 +23,7 @@ use super::super::data_format::{ChannelsAt, DataFormat, LAST};
 use super::super::declare::{DeclaredLayer, about, layer, row};
 use super::super::dropout::rate_error;
 use super::super::spatial::{Geometry, Padding, Sizes};
-use super::super::{Layer, LayerOfSeveral};
+use super::super::{Layer, LayerOfSeveral, given_tensors};
 use super::states::States;
 use super::steps::{self, RecurrentKernel, SequenceOptions};
 use super::{Cell, CellContext, FirstBias, LstmCell, dropped, kept_in_training};
@@ -48,7 +49,7 @@ where
         ],
         make: |given| {
             let layer = <ConvLstm<N> as Declared>::of_text(given)?.with_shared_options(given)?;
-            Ok(Arc::new(layer.return_state()))
+            Ok(Arc::new(ConvLstmStates::<N, Vec<Tensor>>(layer, PhantomData)))
         },
     }
 }
@@ -140,13 +141,16 @@ pub type ConvLstm3D = ConvLstm<3>;
 
 /// A [`ConvLstm`] with its last states among its outputs: `(outputs, h, c)`. Applied to
 /// `(inputs, h, c)`, it begins with these states instead of 0.
-pub struct ConvLstmStates<const N: usize>(ConvLstm<N>);
+pub struct ConvLstmStates<const N: usize, O = (Tensor, Tensor, Tensor)>(
+    ConvLstm<N>,
+    PhantomData<fn() -> O>,
+);
 
 impl<const N: usize> ConvLstm<N> {
     /// The same layer with the last states among its outputs.
     #[must_use]
     pub fn return_state(self) -> ConvLstmStates<N> {
-        ConvLstmStates(self)
+        ConvLstmStates(self, PhantomData)
     }
 
     /// The states that a [`stateful`](Self::stateful) layer begins its next call with, once it was
@@ -342,7 +346,8 @@ where
 {
     #[track_caller]
     fn call(&self, inputs: &Vec<Tensor>, cx: &mut Context) -> Vec<Tensor> {
-        self.run(&inputs[0], &inputs[1..], cx)
+        let all = given_tensors(inputs, 3, N + 3, cx);
+        self.run(&all[0], &all[1..], cx)
     }
 
     about! { uses_mask }
@@ -359,7 +364,7 @@ impl ImageSequence for Tensor {}
 impl ImageSequence for (Tensor, Tensor, Tensor) {}
 impl ImageSequence for Vec<Tensor> {}
 
-impl<const N: usize, I: ImageSequence, O: Tree> Layer<I, O> for ConvLstmStates<N>
+impl<const N: usize, I: ImageSequence, O: Tree> Layer<I, O> for ConvLstmStates<N, O>
 where
     ConvLstm<N>: Declared,
 {
@@ -367,7 +372,7 @@ where
     fn call(&self, inputs: &I, cx: &mut Context) -> O {
         let all: Vec<Tensor> = inputs.tensors().into_iter().cloned().collect();
         let outputs: Vec<Tensor> = self.0.apply(&all, cx);
-        O::from_tensors(&mut outputs.into_iter()).expect("outputs and two states")
+        O::from_tensors(&mut outputs.into_iter()).expect("outputs and two states, as the type says")
     }
 
     /// The layer inside has the name and the weights.

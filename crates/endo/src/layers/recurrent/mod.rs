@@ -30,7 +30,7 @@ use crate::variable::Variable;
 
 use super::declare::{PartedLayer, layer, part_row, parted, parted_options};
 use super::dropout::rate_error;
-use super::{Layer, LayerOfSeveral};
+use super::{Layer, LayerOfSeveral, given_tensors};
 use states::States;
 use steps::{RecurrentKernel, SequenceOptions};
 
@@ -312,8 +312,9 @@ impl<C: Cell> Sequence<C> for Vec<Tensor> {}
 impl<C: Cell, I: Sequence<C>, O: Tree> Layer<I, O> for Recurrent<C, O> {
     #[track_caller]
     fn call(&self, inputs: &I, cx: &mut Context) -> O {
-        let all: Vec<Tensor> = inputs.tensors().into_iter().cloned().collect();
-        let outputs = self.run(&all[0], all[1..].to_vec(), cx);
+        let mut states = given_tensors(inputs, usize::MAX, 3, cx);
+        let sequence = states.remove(0);
+        let outputs = self.run(&sequence, states, cx);
         O::from_tensors(&mut outputs.into_iter()).expect("as many states as the type says")
     }
 
