@@ -29,17 +29,18 @@ fn cond(predicate: &Bound<'_, PyAny>, yes: Py<PyAny>, no: Py<PyAny>) -> PyResult
 /// returns the next states and what it gives, one list. The last states, and what all steps give,
 /// stacked.
 #[pyfunction]
-#[pyo3(signature = (step, first, xs, steps=None, reverse=false))]
+#[pyo3(signature = (step, first, xs, steps=None, reverse=false, recompute=false))]
 fn scan(
     step: Py<PyAny>,
     first: &Bound<'_, PyAny>,
     xs: &Bound<'_, PyAny>,
     steps: Option<usize>,
     reverse: bool,
+    recompute: bool,
 ) -> PyResult<Vec<Tensor>> {
     in_context(first.py(), |frame| {
         let [first, xs] = [callables::list(first, frame)?, callables::list(xs, frame)?];
-        let options = ScanOptions::new().reverse(reverse);
+        let options = ScanOptions::new().reverse(reverse).recompute(recompute);
         let options = steps.into_iter().fold(options, ScanOptions::steps);
         let states = first.len();
         let step = |before: Vec<Inner>, x: Vec<Inner>, cx: &mut Context| {

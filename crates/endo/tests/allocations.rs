@@ -1,6 +1,6 @@
 //! What is allocated: nothing in a step after the first, whoever makes the step.
 //!
-//! In: every allocation of the process, counted. One test, because others beside it would be
+//! In: every allocation of the process, counted with its bytes. One test, because others beside it would be
 //! counted too.
 
 #[path = "support/regressor.rs"]
@@ -15,6 +15,7 @@ use regressor::{Regressor, made_up_data};
 struct Counting;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -23,6 +24,7 @@ static ALLOCATOR: Counting = Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
@@ -128,6 +130,28 @@ fn a_step_of_a_model(mut model: Model, data: &Dataset, batch_size: usize) -> usi
     allocations(|| (0..10).for_each(|_| epoch()))
 }
 
+/// The bytes that the first step of a deep net asks for, whose blocks may be computed again.
+fn bytes_of_a_deep_net(recompute: bool) -> usize {
+    let mut net = Sequential::new();
+    for _ in 0..12 {
+        let block = Sequential::new()
+            .add(Dense::new(64).activation("gelu"))
+            .add(Dense::new(64).activation("gelu"))
+            .add(Dense::new(16));
+        net = if recompute { net.add(block.recompute()) } else { net.add(block) };
+    }
+    let mut model = Model::new(net).threads(1);
+    model.compile(Sgd::new(0.01), MeanSquaredError, ());
+    let x = Array::from_fn([4_096, 16], |i| (i as f32).sin());
+    let data = Dataset::new(x.clone(), x).unwrap();
+    let before = BYTES.load(Ordering::Relaxed);
+    let mut stepper = model.stepper(&data, 4_096).unwrap();
+    let order = data.order();
+    let indices = order.batches(4_096).unwrap().next().unwrap();
+    assert!(stepper.step(indices).unwrap().is_finite());
+    BYTES.load(Ordering::Relaxed) - before
+}
+
 /// What each further epoch of a number of samples allocates, over ten epochs.
 fn ten_epochs(samples: usize, threads: usize) -> usize {
     let data = made_up_data(samples);
@@ -210,4 +234,6 @@ fn steps_allocate_nothing_and_predictions_a_constant_few() {
     let predictions = predictions();
     assert!(predictions.iter().all(|&count| count == predictions[0]), "{predictions:?}");
     assert!(predictions[0] <= 16, "{predictions:?}");
+    let [kept, again] = [false, true].map(bytes_of_a_deep_net);
+    assert!(again * 3 < kept, "{again} bytes where blocks are computed again, else {kept}");
 }

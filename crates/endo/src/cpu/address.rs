@@ -152,8 +152,8 @@ impl Bases {
     }
 
     /// Takes the memories of the workspace.
-    pub fn set_own(&mut self, arena: &mut Memory, tiles: &mut Memory, constants: &Memory) {
-        self.replace(ARENA as usize, arena.bytes_mut().as_mut_ptr().expose_provenance());
+    pub fn set_own(&mut self, arena: *mut u8, tiles: &mut Memory, constants: &Memory) {
+        self.replace(ARENA as usize, arena.expose_provenance());
         self.replace(CONSTANTS as usize, constants.bytes().as_ptr().expose_provenance());
         self.replace(TILES as usize, tiles.bytes_mut().as_mut_ptr().expose_provenance());
     }

@@ -42,7 +42,13 @@ use windowed::Windowed;
 /// What runs of a plan work with: the memory of intermediate values and outputs, and the steps
 /// resolved for this processor.
 pub struct Workspace {
-    arena: Memory,
+    /// The arena, and after it those of the steps of loops; nothing where a loop's step is given
+    /// its place by the plan around it.
+    memory: Memory,
+    /// The bytes that `memory` has, or that a loop's step is given.
+    bytes: usize,
+    /// Where the arenas of loops lie: they share the place, since one loop runs at a time.
+    loops: usize,
     constants: Arc<Memory>,
     /// Single elements repeated to the length of a tile.
     tiles: Memory,
@@ -99,8 +105,17 @@ impl Workspace {
     /// As [`new`](Self::new), given the plan's [`constants`], unless the system does not give the
     /// memory.
     pub fn try_new(plan: &Plan, constants: Arc<Memory>, threads: usize) -> Option<Self> {
-        // Before steps are resolved to addresses within it.
-        let arena = Memory::try_zeroed(plan.arena)?;
+        let mut workspace = Self::try_within(plan, constants, threads)?;
+        workspace.memory = Memory::try_zeroed(workspace.bytes)?;
+        Some(workspace)
+    }
+
+    /// As [`try_new`](Self::try_new), for a plan that is run within another, which gives it the
+    /// memory for its arena.
+    fn try_within(plan: &Plan, constants: Arc<Memory>, threads: usize) -> Option<Self> {
+        // An arena that nothing has room for is refused before steps are resolved to addresses
+        // within it.
+        let loops = plan.arena.checked_next_multiple_of(Memory::LINE)?;
         let level = Level::detect();
         let threads = threads.max(1);
         let mut tiles = Tiles::default();
@@ -144,10 +159,18 @@ impl Workspace {
             ResolvedStep::Windowed(windowed) => windowed.partial_bytes(),
             _ => 0,
         };
+        let of_loops = |step: &ResolvedStep| match step {
+            ResolvedStep::Scan(scan) => scan.arena_bytes(),
+            _ => Some(0),
+        };
+        let of_loops = steps.iter().map(of_loops).collect::<Option<Vec<_>>>()?;
+        let bytes = loops.checked_add(of_loops.into_iter().max().unwrap_or(0))?;
         let stride = Memory::round_up(steps.iter().map(needed).max().unwrap_or(0));
         let partials = steps.iter().map(partials).max().unwrap_or(0);
         Some(Self {
-            arena,
+            memory: Memory::default(),
+            bytes,
+            loops,
             constants,
             tiles: tiles.into_memory(),
             scratch: Memory::try_zeroed(stride.checked_mul(threads)?.checked_add(partials)?)?,
@@ -174,7 +197,7 @@ impl Workspace {
             unreachable!("outputs lie in the arena")
         };
         let size = output.signature.dtype.bytes();
-        &self.arena.bytes()[start + output.offset * size..][..output.signature.shape.len() * size]
+        &self.memory.bytes()[start + output.offset * size..][..output.signature.shape.len() * size]
     }
 }
 
@@ -220,21 +243,24 @@ pub fn run(
     // wrapped, since `Plan::build` demands possible shapes and an arena whose bytes would not fit
     // has not been given. Whoever holds `VariableMemory` and the workspace holds them alone, or
     // only to read.
-    unsafe { run_steps(plan, workspace, pool, threads) }
+    let arena = workspace.memory.bytes_mut().as_mut_ptr();
+    unsafe { run_steps(plan, workspace, arena, pool, threads) }
 }
 
 /// Runs the steps of a plan on inputs and variables that the workspace knows the places of.
 ///
 /// # Safety
-/// They are as large as the plan says, and nobody else writes what is read or touches what is
-/// written meanwhile.
+/// They are as large as the plan says, `arena` starts a line and has the workspace's `bytes`, and
+/// nobody else writes what is read or touches what is written meanwhile.
 unsafe fn run_steps(
     plan: &Plan,
     workspace: &mut Workspace,
+    arena: *mut u8,
     pool: &Pool,
     threads: usize,
 ) -> Result<(), Failure> {
-    workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles, &workspace.constants);
+    workspace.bases.set_own(arena, &mut workspace.tiles, &workspace.constants);
+    let loops = arena.wrapping_add(workspace.loops);
     // Not so if what follows panics.
     let bound = std::mem::take(&mut workspace.bound);
     let moved = workspace.bases.take_moved();
@@ -281,7 +307,7 @@ unsafe fn run_steps(
                 }
                 ResolvedStep::Update(update) => update.run(&run, computed),
                 ResolvedStep::Windowed(windowed) => windowed.run(&run),
-                ResolvedStep::Scan(scan) => scan.run(&run)?,
+                ResolvedStep::Scan(scan) => scan.run(&run, loops)?,
             }
         }
     }

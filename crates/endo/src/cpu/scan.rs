@@ -2,12 +2,13 @@
 //!
 //! In: a loop of the plan. Out: its last states, and what the steps give, each at its position. The
 //! elements of sequences are read where they lie, and what steps give is written where it stays.
-//! Matrices that all steps multiply by are laid out for that once.
+//! Matrices that all steps multiply by are laid out for that once. The arena of a step lies in the
+//! memory of the plan around it, where all loops have theirs, one at a time.
 
 use std::cell::UnsafeCell;
 use std::sync::{Arc, Mutex};
 
-use crate::plan::{Argument, BufferPlace, LoopOverSteps, LoopState, Plan};
+use crate::plan::{Argument, BufferPlace, LoopOverSteps, LoopState, Plan, Signature};
 use crate::simd::Memory;
 
 use super::address::{Address, Bases};
@@ -40,6 +41,8 @@ struct Worker {
     workspace: Workspace,
     /// Where a step finds its position, and in another line says whether there is a next one.
     own: Memory,
+    /// Where the arena of the step lies, as an exposed address.
+    arena: usize,
 }
 
 /// Workers of which each thread uses its own: there are as many as threads run.
@@ -99,8 +102,9 @@ impl Scan {
         let (workers, threads) = if apart { (threads, 1) } else { (1, threads) };
         let worker = |_| {
             Some(Worker {
-                workspace: Workspace::try_new(&body, numbers.clone(), threads)?,
+                workspace: Workspace::try_within(&body, numbers.clone(), threads)?,
                 own: Memory::try_zeroed(2 * Memory::LINE)?,
+                arena: 0,
             })
         };
         let output_bytes = |index: usize| {
@@ -140,12 +144,19 @@ impl Scan {
         })
     }
 
-    /// Runs all steps.
+    /// The bytes of the arenas of its steps, as many as run at a time; none if there are more than
+    /// can be counted.
+    pub fn arena_bytes(&self) -> Option<usize> {
+        self.workers[0].workspace.bytes.checked_mul(self.workers.len())
+    }
+
+    /// Runs all steps, whose arenas lie one after the other from `arenas` on.
     ///
     /// # Safety
-    /// The addresses hold what the plan says; nobody else writes what is read or touches what is
+    /// The addresses hold what the plan says, and `arenas` starts a line of
+    /// [`arena_bytes`](Self::arena_bytes); nobody else writes what is read or touches what is
     /// written meanwhile.
-    pub unsafe fn run(&mut self, run: &Run) -> Result<(), Failure> {
+    pub unsafe fn run(&mut self, run: &Run, arenas: *mut u8) -> Result<(), Failure> {
         let outer = run.bases;
         let mut steps = self.steps;
         if let Some(count) = self.count {
@@ -154,7 +165,7 @@ impl Scan {
             steps = steps.min(usize::try_from(count).unwrap_or(0));
         }
         // SAFETY: as the caller promises.
-        unsafe { self.begin(outer) };
+        unsafe { self.begin(outer, arenas) };
         // SAFETY: as the caller promises.
         let done = unsafe {
             if self.workers.len() > 1 { self.share(run, steps)? } else { self.each(run, steps)? }
@@ -227,14 +238,17 @@ impl Scan {
     ///
     /// # Safety
     /// As for `run`.
-    unsafe fn begin(&mut self, outer: &Bases) {
+    unsafe fn begin(&mut self, outer: &Bases, arenas: *mut u8) {
         for state in &self.states {
             let (first, last) = (outer.at(state.first), outer.at(state.last));
             // SAFETY: both have as many bytes, in places of their own.
             unsafe { std::ptr::copy_nonoverlapping(first.cast_const(), last, state.bytes) };
         }
         let first = 1 + self.states.len() + self.sequences.len();
-        for Worker { workspace, own } in &mut self.workers {
+        let mut next = arenas;
+        for Worker { workspace, own, arena } in &mut self.workers {
+            *arena = next.expose_provenance();
+            next = next.wrapping_add(workspace.bytes);
             workspace.bases.set_input(0, own.bytes_mut().as_mut_ptr());
             for (index, &address) in self.captured.iter().enumerate() {
                 workspace.bases.set_input(first + index, outer.at(address));
@@ -256,7 +270,7 @@ impl Scan {
     /// As for `run`, after `begin`; nobody else uses the worker.
     unsafe fn step(
         &self,
-        Worker { workspace, own }: &mut Worker,
+        Worker { workspace, own, arena }: &mut Worker,
         run: &Run,
         (pool, threads): (&Pool, usize),
         position: usize,
@@ -288,7 +302,8 @@ impl Scan {
         // SAFETY: inputs lie where the plan of the step expects them, and outputs have places of
         // their own, which are as large as the outer plan says.
         unsafe {
-            super::run_steps(&self.body, workspace, pool, threads)?;
+            let arena = std::ptr::with_exposed_provenance_mut(*arena);
+            super::run_steps(&self.body, workspace, arena, pool, threads)?;
             workspace.bring_out(&self.body);
         }
         Ok(())
@@ -303,10 +318,14 @@ impl Workspace {
     unsafe fn bring_out(&self, plan: &Plan) {
         for (index, output) in plan.outputs.iter().enumerate() {
             if let BufferPlace::Arena(_) = plan.buffers[output.buffer].place {
-                let bytes = self.output(plan, index);
+                let from = self.bases.at(Address::new(plan, output.buffer, output.offset));
+                let Signature { shape, dtype } = &output.signature;
                 let to = self.bases.output(plan, index);
                 // SAFETY: as the caller promises.
-                unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+                unsafe {
+                    let bytes = shape.len() * dtype.bytes();
+                    std::ptr::copy_nonoverlapping(from.cast_const(), to, bytes);
+                }
             }
         }
     }

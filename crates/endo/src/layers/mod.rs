@@ -28,6 +28,7 @@ mod normalization;
 mod p_relu;
 mod pooling;
 mod rearranging;
+mod recompute;
 mod recurrent;
 mod reshape;
 mod resizing;
@@ -76,6 +77,7 @@ pub(crate) mod built_in {
     pub use super::p_relu::*;
     pub use super::pooling::*;
     pub use super::rearranging::*;
+    pub use super::recompute::*;
     pub use super::recurrent::*;
     pub use super::reshape::*;
     pub use super::resizing::*;
@@ -213,6 +215,16 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
     fn apply_with(&self, weights: &[(Variable, Tensor)], inputs: &I, cx: &mut Context) -> O {
         cx.with_values(weights, Site::caller(), |cx| self.apply(inputs, cx))
     }
+
+    /// The same layer, of whose values training keeps only the inputs and the outputs
+    /// ([`Recompute`]). Of a layer that takes several kinds of inputs, say `Recompute::new(layer)`.
+    #[must_use]
+    fn recompute(self) -> Recompute<Self>
+    where
+        Self: Sized,
+    {
+        Recompute::new(self)
+    }
 }
 
 /// The layer that a text names, with its arguments and options in parentheses, by name or in their
@@ -320,6 +332,7 @@ table! {
         p_relu::ROWS,
         pooling::ROWS,
         rearranging::ROWS,
+        recompute::ROWS,
         recurrent::ROWS,
         recurrent::convolutional::ROWS,
         reshape::ROWS,

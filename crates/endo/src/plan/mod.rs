@@ -462,9 +462,14 @@ impl Plan {
         }
     }
 
-    /// The bytes of the memory that intermediate values share.
+    /// The bytes of the memory that intermediate values share, with those of one step of a loop:
+    /// one loop runs at a time.
     pub fn arena_bytes(&self) -> usize {
-        self.arena
+        let of_a_step = |action: &Action| match action {
+            Action::Scan(scan) => scan.body.arena_bytes(),
+            _ => 0,
+        };
+        self.arena + self.steps.iter().map(|step| of_a_step(&step.action)).max().unwrap_or(0)
     }
 
     /// The order in which the variables are to lie in memory, by index: then one loop updates many

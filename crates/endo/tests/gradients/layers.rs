@@ -123,7 +123,7 @@ impl Cell for Crossed {
 #[test]
 fn recurrent_layers() {
     let x = [around_zero([2, 3, 2], 0)];
-    let layers: [(&str, Box<dyn Layer>); 8] = [
+    let layers: [(&str, Box<dyn Layer>); 9] = [
         ("a cell of one's own", Box::new(Recurrent::<Crossed>::new(2).return_sequences(true))),
         ("SimpleRnn", Box::new(SimpleRnn::new(2))),
         (
@@ -138,6 +138,7 @@ fn recurrent_layers() {
         ),
         ("Bidirectional", Box::new(Bidirectional::new(|| Gru::new(2)).merge_mode(MergeMode::Mul))),
         ("TimeDistributed", Box::new(TimeDistributed::new(Dense::new(2)))),
+        ("Recompute", Box::new(Recompute::new(Lstm::new(2)))),
     ];
     for (name, layer) in layers {
         check(name, &x, |x, cx| layer.apply(&x[0], cx).sin());

@@ -18,6 +18,7 @@ from . import (
     utils,
 )
 from .._symbolic import KerasTensor
+from ._remat import RematScope, remat
 from .initializers import Initializer
 from .layers import Input, Layer
 from .losses import Loss
@@ -71,6 +72,7 @@ __all__ = [
     "Model",
     "Optimizer",
     "Regularizer",
+    "RematScope",
     "Sequential",
     "activations",
     "backend",
@@ -85,6 +87,7 @@ __all__ = [
     "optimizers",
     "random",
     "regularizers",
+    "remat",
     "saving",
     "utils",
 ]

@@ -9,6 +9,7 @@ from . import constraints, initializers, regularizers
 from ._calls import Call, accepted_arguments, call_stack, give_masks, pass_mask
 from ._first_values import first_values
 from ._named import names_of, plain_arguments
+from ._remat import remat, scope_of_new_layers
 from ._shapes import Shaped, shape_of
 from ._weights import declared_trainable, unused_name, use_of
 
@@ -72,6 +73,7 @@ class Layer(Shaped):
         hidden(self, "_loss_count", {})
         hidden(self, "_handle_or_none", None)
         hidden(self, "_last_structure", None)
+        hidden(self, "_remat_scope", scope_of_new_layers())
         hidden(self, "activity_regularizer", regularizers.get(activity_regularizer))
 
     # Attributes
@@ -382,6 +384,20 @@ class Layer(Shaped):
         tensors = [self._cast(leaf) for leaf in flatten(inputs)]
         if KerasTensor in map(type, tensors):
             return self._call_on_symbols((inputs, *arguments), options)
+        if self._is_recomputed:
+            return remat(self._call_again)(inputs, *arguments, **options)
+        return self._call_once(tensors, inputs, arguments, options)
+
+    @property
+    def _is_recomputed(self):
+        """Whether gradients compute its values again instead of keeping them."""
+        return self._remat_scope is not None and self._remat_scope.holds(self)
+
+    def _call_again(self, inputs, *arguments, **options):
+        tensors = [self._cast(leaf) for leaf in flatten(inputs)]
+        return self._call_once(tensors, inputs, arguments, options)
+
+    def _call_once(self, tensors, inputs, arguments, options):
         call = Call(self, skeleton(inputs), arguments, options)
         stack = call_stack()
         stack.append(call)

@@ -34,6 +34,8 @@ class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
     """
 
     _has_seed = True
+    # What it is made of may be.
+    _is_recomputed = False
 
     def __init__(self, *arguments, inputs=None, outputs=None, name=None, **options):
         if len(arguments) > 2:
