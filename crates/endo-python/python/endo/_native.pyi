@@ -624,7 +624,7 @@ def round(x: Any) -> Tensor:
     ...
 def rsqrt(x: Any) -> Tensor:
     ...
-def scan(step: Any, first: Any, xs: Any, steps: Any = None, reverse: Any = False) -> Tensor:
+def scan(step: Any, first: Any, xs: Any, steps: Any = None, reverse: Any = False, recompute: Any = False) -> Tensor:
     """A loop over the first axis of `xs`: `step` takes the states and the elements, both lists, and returns the next states and what it gives, one list. The last states, and what all steps give, stacked."""
 def scatter(x: Any, numbers: Any, rows: Any, adds: Any) -> Tensor:
     """Rows added to those of their numbers, or put in their place."""

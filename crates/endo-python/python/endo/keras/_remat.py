@@ -47,7 +47,7 @@ def remat(f):
             return [*outputs, *(mask for mask in of_outputs if mask is not None)]
 
         has_mask = []
-        steps = [_native.expand_dims(tensor, [0]) for tensor in tensors]
+        steps = [_native.expand_dims(tensor, 0) for tensor in tensors]
         results = [x[0] for x in _native.scan(step, [], steps, 1, recompute=True)]
         outputs = results[: len(has_mask)]
         rest = iter(results[len(has_mask) :])
