@@ -233,7 +233,7 @@ def rust(program):
 def endo(epochs):
     """endo's steps, in a process of their own."""
     command = [sys.executable, __file__, "--epochs", str(epochs), "--endo"]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(run.stdout)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from endo import keras, tf
+from endo import _native, keras, tf
 
 
 def block(width):
@@ -102,9 +102,62 @@ def test_gradients_of_a_tape_are_those_without():
     np.testing.assert_allclose(slope(curve), slope(again), rtol=1e-6)
 
 
+@pytest.fixture
+def loops(monkeypatch):
+    """The loops that are traced, each with whether it is computed again."""
+    seen, scan = [], _native.scan
+
+    def counted(*arguments, **options):
+        seen.append(options.get("recompute", False))
+        return scan(*arguments, **options)
+
+    monkeypatch.setattr(_native, "scan", counted)
+    return seen
+
+
+def test_layers_in_training_and_functions_are_loops(loops):
+    trained(Blocks(True))
+    assert loops.count(True) >= 3
+    del loops[:]
+    layer = keras.layers.Dense(2)
+    layer(X)
+
+    @tf.function
+    def slope(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = keras.remat(lambda x: tf.reduce_sum(tf.sin(x)))(x)
+        return tape.gradient(y, x)
+
+    np.testing.assert_allclose(slope(tf.constant(X)).numpy(), np.cos(X), rtol=1e-5)
+    assert loops == [True]
+    keras.remat(layer)(X)  # not in training
+    assert loops == [True]
+
+
+def test_a_wrapped_layer_is_tracked_as_an_attribute():
+    class Wrapped(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.block = keras.remat(keras.layers.Dense(4, kernel_regularizer="l2"))
+            self.out = keras.layers.Dense(1)
+
+        def call(self, inputs):
+            return self.out(self.block(inputs))
+
+    model = Wrapped()
+    model(X)
+    assert [w.shape for w in model.get_weights()] == [(3, 4), (4,), (4, 1), (1,)]
+    before = model.get_weights()[0]
+    trained(model)
+    assert np.abs(model.get_weights()[0] - before).max() > 0
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(NotImplementedError, match="has the modes"):
         keras.RematScope("larger_than")
+    with pytest.raises(TypeError, match="returns tensors"):
+        keras.remat(lambda x: None)(tf.constant(X))
     with pytest.raises(ValueError, match="layer_names"):
         keras.RematScope("list_of_layers")
     with pytest.raises(NotImplementedError, match="in the `call` of a layer"):

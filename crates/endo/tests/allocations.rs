@@ -1,7 +1,7 @@
 //! What is allocated: nothing in a step after the first, whoever makes the step.
 //!
-//! In: every allocation of the process, counted with its bytes. One test, because others beside it would be
-//! counted too.
+//! In: every allocation of the process, counted with its bytes. One test, because others beside it
+//! would be counted too.
 
 #[path = "support/regressor.rs"]
 mod regressor;

@@ -213,7 +213,13 @@ impl Walk<'_> {
             Op::Matmul { transposed } if share.rank() == 2 => {
                 // What it takes to keep the operands of all steps, against adding up in each.
                 let more = [0, 1].map(&input).iter().map(|x| self.kept_elements(x, second)).sum();
-                if share.shape().len() < more {
+                // What is computed again is not to be kept.
+                let is_again = |x: &Tensor| {
+                    self.scan.recomputed
+                        && self.is_first(x.id())
+                        && !self.parameters.contains(&x.id())
+                };
+                if share.shape().len() < more || [0, 1].map(&input).iter().any(is_again) {
                     return None;
                 }
                 let operands = [0, 1].map(|place| self.of_steps(&input(place), second));

@@ -113,8 +113,8 @@ impl Workspace {
     /// As [`try_new`](Self::try_new), for a plan that is run within another, which gives it the
     /// memory for its arena.
     fn try_within(plan: &Plan, constants: Arc<Memory>, threads: usize) -> Option<Self> {
-        // An arena that nothing has room for is refused before steps are resolved to addresses
-        // within it.
+        // An arena that cannot be counted is refused before steps are resolved to addresses within
+        // it.
         let loops = plan.arena.checked_next_multiple_of(Memory::LINE)?;
         let level = Level::detect();
         let threads = threads.max(1);

@@ -1,6 +1,6 @@
 //! A layer whose values are computed again for its gradients instead of being kept.
 //!
-//! In: what the layer takes. Out: what it makes, and its masks.
+//! In: any inputs that the layer takes, with their masks. Out: its outputs, with theirs.
 
 use std::sync::Arc;
 
@@ -22,8 +22,11 @@ pub(super) static ROWS: &[Named<dyn Layer>] = &[Named {
 /// of the layer once more, and memory for one such layer at a time, where all the values of all
 /// layers would stay. Outside of training it is the layer itself. Keras's `remat`.
 ///
-/// What it wraps keeps its name, its weights, its terms of the loss and its metrics. Where it draws
-/// random numbers, they are others than without.
+/// What it wraps keeps its name, its weights, its terms of the loss and its metrics. Random numbers
+/// drawn inside differ from those drawn without it. It changes nothing where steps run eagerly, or
+/// where batches are cut into shards, which is warned of. A layer that assigns a weight which is
+/// trained too, such as a [`SpectralNormalization`](super::SpectralNormalization), cannot be inside;
+/// nor can layers of structures in which something follows a vector or an option.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -59,12 +62,17 @@ impl<L> Recompute<L> {
 impl<L: Layer<I, O>, I: Tree, O: Tree> Layer<I, O> for Recompute<L> {
     #[track_caller]
     fn call(&self, inputs: &I, cx: &mut Context) -> O {
-        if !cx.training() {
+        if cx.training() && cx.is_sharded() {
+            let message = "what a `Recompute` wraps keeps its values in a training that is cut \
+                into shards";
+            cx.warn(message);
+        }
+        if !cx.training() || cx.is_sharded() || cx.trace().unrolls() {
             return self.layer.apply(inputs, cx);
         }
         // A loop of one step, whose gradient computes the step again. What depends on the step's
         // inputs belongs to it.
-        let options = ScanOptions::new().steps(1).recompute(true);
+        let options = ScanOptions::new().once().recompute(true);
         let steps: Vec<Tensor> = inputs.tensors().iter().map(|x| x.expand_dims(0)).collect();
         let mut masked = Vec::new();
         let ((), made) = cx.scan_with(&options, (), &steps, |(), given: Vec<Tensor>, cx| {
@@ -118,7 +126,7 @@ mod tests {
         move |x: &Tensor, cx: &mut Context| {
             let y = normalized.apply(&dense.apply(x, cx), cx);
             cx.add_loss("size", 0.1 * y.square().mean());
-            cx.add_metric("height", &y.mean());
+            cx.add_metric("height", y.mean());
             x + y
         }
     }
@@ -178,6 +186,96 @@ mod tests {
             [vec![2, 3, 4], vec![2, 2], vec![2, 2]].map(|sizes| Array::zeros(sizes, DType::F32));
         let all = f.run([&x, &h, &c]).unwrap();
         assert!(all.iter().all(|output| output.shape().sizes() == [2, 2]));
+    }
+
+    /// The gradient of the sum of a net's outputs, and its plan.
+    fn slope(net: &impl Layer, x: &Array) -> (Array, String) {
+        let mut f = Function::new(|[x], cx| {
+            let y = net.apply(&x, cx).square().sum();
+            [cx.gradients(&y, [&x]).into_tensors().remove(0).unwrap()]
+        });
+        let [slope] = f.run([x]).unwrap();
+        (slope.clone(), f.program([x]).unwrap().plan().to_string())
+    }
+
+    #[test]
+    fn a_layer_with_a_term_is_applied_twice_and_within_another() {
+        let shared = std::sync::Arc::new(Recompute::new(
+            Sequential::new().add(Dense::new(3).activity_regularizer("l2")),
+        ));
+        let net = move |x: &Tensor, cx: &mut Context| {
+            let first = shared.apply(x, cx);
+            shared.apply(&first, cx)
+        };
+        let mut model = Model::new(Recompute::new(net)).threads(1);
+        model.compile("sgd", "mse", ());
+        let x = Array::from_fn([8, 3], |i| (i as f32).sin());
+        let history = model.fit(&Dataset::new(x.clone(), x).unwrap(), Fit::epochs(1)).unwrap();
+        assert_eq!(history.epochs[0].ledger.terms.len(), 3, "{:?}", history.epochs[0].ledger);
+    }
+
+    #[test]
+    fn both_passes_draw_the_same_numbers() {
+        // The slope of the sum of squares is twice the output times what dropout multiplied by.
+        let x = Array::from_fn([40, 5], |i| 1.0 + i as f32);
+        let (slope, _) = slope(&Dropout::new(0.5).recompute(), &x);
+        let (x, slope) = (x.to_vec::<f32>(), slope.to_vec::<f32>());
+        assert!(x.iter().zip(&slope).all(|(x, &slope)| slope == 0.0 || slope == 8.0 * x));
+        assert!(slope.contains(&0.0) && slope.iter().any(|&slope| slope != 0.0));
+    }
+
+    #[test]
+    fn small_batches_keep_nothing_either() {
+        let mut net = Sequential::new();
+        for _ in 0..16 {
+            let mut block = Sequential::new();
+            for _ in 0..4 {
+                block = block.add(Dense::new(64).activation("tanh"));
+            }
+            net = net.add(block.recompute());
+        }
+        let model = Model::new(net);
+        model.build([32, 64]).unwrap();
+        let mut step = Function::new(|[x], cx| {
+            let loss = model.apply(&x, cx).square().mean();
+            let gradients = cx.gradients(&loss, model.trainable_weights()).into_tensors();
+            let sums = gradients.into_iter().flatten().map(|gradient| gradient.sum());
+            [sums.reduce(|a, b| a + b).unwrap()]
+        });
+        let x = Array::from_fn([32, 64], |i| (i as f32).sin());
+        step.run([&x]).unwrap();
+        let bytes = step.program([&x]).unwrap().plan().arena_bytes();
+        // All gradients, what blocks make, and one block: less than a layer's values for each.
+        let gradients = 16 * 4 * (64 * 64 + 64) * 4;
+        let values = 32 * 64 * 4;
+        assert!(bytes < gradients + 16 * 2 * values, "{bytes} bytes");
+    }
+
+    #[test]
+    fn outputs_of_layers_inside_have_no_axis_of_steps() {
+        let inner = Dense::new(3).name("inner");
+        let model = Model::new(Recompute::new(Sequential::new().add(inner).add(Dense::new(2))));
+        model.build([4, 5]).unwrap();
+        let outputs = model.outputs_at(["inner"]).unwrap();
+        let mut f = Function::new(|[x], cx| [outputs.apply(&x, cx).remove(0)]);
+        let [y] = f.run([&Array::zeros([4, 5], DType::F32)]).unwrap();
+        assert_eq!(y.shape().sizes(), [4, 3]);
+    }
+
+    #[test]
+    fn shards_and_eager_runs_keep_values() {
+        let x = Array::from_fn([8, 3], |i| (i as f32).sin());
+        let data = Dataset::new(x.clone(), x).unwrap();
+        let net = || Sequential::new().add(block(3).recompute());
+        let mut eager = Model::new(net()).run_eagerly(true);
+        eager.compile("sgd", "mse", ());
+        eager.fit(&data, Fit::epochs(1)).unwrap();
+        let mut sharded = Model::new(net()).threads(1).print_warnings(false);
+        sharded.compile("sgd", "mse", ());
+        sharded.distribute(crate::shards::Alone, crate::shards::Shards::new(4));
+        sharded.fit(&data, Fit::epochs(1)).unwrap();
+        let warnings = sharded.warnings();
+        assert!(warnings.iter().any(|warning| warning.contains("Recompute")), "{warnings:?}");
     }
 
     #[test]

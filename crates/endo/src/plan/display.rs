@@ -14,7 +14,7 @@ impl fmt::Display for Plan {
             f,
             "{} steps, arena {} bytes, constants {} bytes",
             self.steps.len(),
-            self.arena,
+            self.arena_bytes(),
             self.constants.bytes
         )?;
         for (position, step) in self.steps.iter().enumerate() {

@@ -463,13 +463,14 @@ impl Plan {
     }
 
     /// The bytes of the memory that intermediate values share, with those of one step of a loop:
-    /// one loop runs at a time.
+    /// one loop runs at a time. A loop whose steps threads share needs the latter for each thread.
     pub fn arena_bytes(&self) -> usize {
         let of_a_step = |action: &Action| match action {
             Action::Scan(scan) => scan.body.arena_bytes(),
             _ => 0,
         };
-        self.arena + self.steps.iter().map(|step| of_a_step(&step.action)).max().unwrap_or(0)
+        let of_steps = self.steps.iter().map(|step| of_a_step(&step.action));
+        self.arena.saturating_add(of_steps.max().unwrap_or(0))
     }
 
     /// The order in which the variables are to lie in memory, by index: then one loop updates many

@@ -186,11 +186,14 @@ impl Context {
     }
 
     /// Makes the outputs of the calls since the first `before` of them, in the steps of a loop,
-    /// those of all steps, stacked.
-    pub(super) fn stack_visits(&mut self, before: usize, scan: &Tensor) {
+    /// those of all steps, stacked, or those of the only one.
+    pub(super) fn stack_visits(&mut self, before: usize, scan: &Tensor, once: bool) {
         for visit in &mut self.visits[before..] {
             for output in &mut visit.outputs {
                 *output = self.trace.stacked(scan.id(), output.id(), Site::caller());
+                if once {
+                    *output = output.reshape(output.shape().without(&[0]));
+                }
             }
         }
     }

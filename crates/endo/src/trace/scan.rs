@@ -22,6 +22,7 @@ pub struct ScanOptions {
     steps: Option<usize>,
     count: Option<Tensor>,
     recompute: bool,
+    once: bool,
 }
 
 impl ScanOptions {
@@ -49,6 +50,12 @@ impl ScanOptions {
     #[must_use]
     pub fn recompute(self, recompute: bool) -> Self {
         Self { recompute, ..self }
+    }
+
+    /// One step, which is no step of a recurrence but the call of a layer: what it adds to the loss
+    /// has the names that it has without a loop, and its layers' outputs have no axis of steps.
+    pub(crate) fn once(self) -> Self {
+        Self { once: true, ..self.steps(1) }
     }
 
     /// How many of the steps, from the first position on, are done: a whole number known when the
@@ -150,6 +157,7 @@ impl Context {
             reverse: options.reverse,
             count: options.count.clone(),
             recompute: options.recompute,
+            once: options.once,
             site,
         };
         let step = |states: S, x: X, cx: &mut Self| {
@@ -231,7 +239,8 @@ impl Context {
             self.trace().constant(Array::scalar(steps as i32), site),
             self.trace().constant(Array::scalar(0_i32), site),
         );
-        let whole = Loop { steps, reverse: false, count: Some(count), recompute: false, site };
+        let count = Some(count);
+        let whole = Loop { steps, reverse: false, count, recompute: false, once: false, site };
         let step = |states: S, (): (), cx: &mut Self| {
             let next = step(states, cx);
             let goes_on = condition(&next, cx);
@@ -289,7 +298,7 @@ impl Context {
             xs.tensors().into_iter().map(|x| given(x, x.shape().without(&[0]))).collect();
         let (mark, visits) = (self.mark(), self.visits().len());
         let checks = trace.check_count();
-        let around = self.begin_steps();
+        let around = (!whole.once).then(|| self.begin_steps());
         trace.begin_loop();
         self.positions.push(position.clone());
         self.carried.push(Vec::new());
@@ -299,7 +308,9 @@ impl Context {
         });
         self.positions.pop();
         let carried = self.carried.pop().unwrap_or_default();
-        self.end_steps(around);
+        if let Some(around) = around {
+            self.end_steps(around);
+        }
         if trace.check_count() > checks {
             let message = "a step of a loop demands that a value be finite, as optimizers do";
             let help = "apply the optimizer after the loop, to gradients of what the loop returns";
@@ -369,7 +380,7 @@ impl Context {
         if failed || whole.steps == Scan::UNBOUNDED {
             self.drop_visits(visits);
         } else {
-            self.stack_visits(visits, &scan);
+            self.stack_visits(visits, &scan, whole.once);
         }
         (structure(&last), structure(&stacked))
     }
@@ -429,6 +440,7 @@ pub(super) struct Loop {
     pub reverse: bool,
     pub count: Option<Tensor>,
     pub recompute: bool,
+    pub once: bool,
     pub site: Site,
 }
 

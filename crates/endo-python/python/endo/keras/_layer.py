@@ -17,13 +17,16 @@ _ABSENT = object()
 
 
 def _leaves(value):
-    """The objects in nested lists, tuples and dictionaries."""
+    """The objects in nested lists, tuples and dictionaries; of what `keras.remat` made of a layer,
+    the layer."""
     if isinstance(value, dict):
         for item in value.values():
             yield from _leaves(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _leaves(item)
+    elif isinstance(getattr(value, "__wrapped__", None), Layer):
+        yield value.__wrapped__
     else:
         yield value
 

@@ -34,7 +34,7 @@ class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
     """
 
     _has_seed = True
-    # What it is made of may be.
+    # A model is never computed again as a whole; the layers in it may be.
     _is_recomputed = False
 
     def __init__(self, *arguments, inputs=None, outputs=None, name=None, **options):

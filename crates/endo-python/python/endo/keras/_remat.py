@@ -7,15 +7,19 @@ from .. import _native
 from .._structure import flatten, pack
 from .._symbolic import KerasTensor
 from ._calls import give_masks
+from ._shapes import Shaped
 
 _scopes = threading.local()
 _MODES = ("full", "list_of_layers")
 
 
 def remat(f):
-    """A function or layer of which training keeps only what it is given and what it makes:
-    gradients compute again what lies between (gradient checkpointing, Chen et al. 2016). Outside of
-    training it is `f` itself. Where `f` draws random numbers, they are others than without."""
+    """A function or layer of which gradients keep only what it is given and what it makes: they
+    compute again what lies between (gradient checkpointing, Chen et al. 2016). A layer outside of
+    training is called as it is, and so is everything that runs eagerly. Random numbers drawn inside
+    differ from those drawn without it."""
+
+    owner = getattr(f, "__self__", f)
 
     @functools.wraps(f, updated=())
     def recomputed(*arguments, **options):
@@ -27,7 +31,8 @@ def remat(f):
                 "of a layer or model, or make layers inside of `with keras.RematScope():`"
             )
         training = options.get("training")
-        if not (_native.is_training() if training is None else training):
+        training = _native.is_training() if training is None else training
+        if isinstance(owner, Shaped) and not training:
             return f(*arguments, **options)
         is_tensor = [isinstance(leaf, _native.Tensor) for leaf in leaves]
         tensors = [leaf for leaf, holds in zip(leaves, is_tensor) if holds]
@@ -42,6 +47,8 @@ def remat(f):
             arguments, options = pack(given, chosen)
             made = f(*arguments, **options)
             outputs = flatten(made)
+            if any(output is None for output in outputs):
+                raise TypeError(f"keras.remat needs a function that returns tensors, got {made!r}")
             of_outputs = [_native.mask(output) for output in outputs]
             has_mask[:] = [mask is not None for mask in of_outputs]
             return [*outputs, *(mask for mask in of_outputs if mask is not None)]
@@ -59,8 +66,8 @@ def remat(f):
 
 class RematScope:
     """Layers that are made inside are computed again for gradients, as by `keras.remat`: all of
-    them (``"full"``), or those of some names (``"list_of_layers"``). Models are not, but what they
-    are made of is."""
+    them (``"full"``), or those that were given one of some names (``"list_of_layers"``). A model is
+    never computed again as a whole; the layers in it are, each by itself."""
 
     def __init__(self, mode="full", output_size_threshold=1024, layer_names=None):
         if mode not in _MODES and mode is not None:
@@ -69,7 +76,7 @@ class RematScope:
             )
         if mode == "list_of_layers" and not layer_names:
             raise ValueError("the mode 'list_of_layers' needs `layer_names`")
-        self.mode, self.layer_names = mode, list(layer_names or [])
+        self.mode, self.names = mode, list(layer_names or [])
 
     def __enter__(self):
         if not hasattr(_scopes, "stack"):
@@ -82,7 +89,7 @@ class RematScope:
 
     def holds(self, layer):
         """Whether a layer that was made inside is computed again."""
-        return self.mode == "full" or self.mode is not None and layer.name in self.layer_names
+        return self.mode == "full" or self.mode is not None and layer._given_name in self.names
 
 
 def scope_of_new_layers():
