@@ -24,9 +24,10 @@ pub(super) static ROWS: &[Named<dyn Layer>] = &[Named {
 ///
 /// What it wraps keeps its name, its weights, its terms of the loss and its metrics. Random numbers
 /// drawn inside differ from those drawn without it. It changes nothing where steps run eagerly, or
-/// where batches are cut into shards, which is warned of. A layer that assigns a weight which is
-/// trained too, such as a [`SpectralNormalization`](super::SpectralNormalization), cannot be inside;
-/// nor can layers of structures in which something follows a vector or an option.
+/// where batches are cut into shards, which is warned of. Two kinds of layers cannot be inside: one
+/// that assigns a weight which is trained, too, such as a
+/// [`SpectralNormalization`](super::SpectralNormalization); and one of structures in which
+/// something follows a vector or an option.
 ///
 /// ```
 /// use endo::prelude::*;
