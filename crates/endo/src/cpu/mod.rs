@@ -238,12 +238,12 @@ pub fn run(
     assert_eq!(plan.steps.len(), workspace.planned, "a workspace of another plan");
     let threads = pool.threads().min(workspace.threads);
     workspace.bases.set(plan, inputs, variables, offsets);
+    let arena = workspace.memory.bytes_mut().as_mut_ptr();
     // SAFETY: `set` has checked that inputs and variables are as large as the plan says, and the
     // plan's places lie within them and the arena; no size, offset or stride among them has
     // wrapped, since `Plan::build` demands possible shapes and an arena whose bytes would not fit
     // has not been given. Whoever holds `VariableMemory` and the workspace holds them alone, or
     // only to read.
-    let arena = workspace.memory.bytes_mut().as_mut_ptr();
     unsafe { run_steps(plan, workspace, arena, pool, threads) }
 }
 
