@@ -95,7 +95,14 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
             let most = most_tasks(shape.m, shape.n);
             let tasks =
                 (pool.threads() * (most / pool.threads()).clamp(1, TASKS)).min(most).min(count);
-            pool.run(tasks, |task| part(task, count * task / tasks..count * (task + 1) / tasks));
+            // Threads take tasks in order. Neighbours would be at columns side by side, whose lines
+            // of the cache they would take from each other.
+            let (run, left) = (tasks / pool.threads(), tasks % pool.threads());
+            pool.run(tasks, |task| {
+                let (place, thread) = (task / pool.threads(), task % pool.threads());
+                let task = thread * run + thread.min(left) + place;
+                part(task, count * task / tasks..count * (task + 1) / tasks);
+            });
         }
         None => part(0, 0..count),
     };

@@ -39,6 +39,11 @@ const DIRECT_ROWS: usize = 32;
 /// The bytes of `b` up to which it is read where it lies, whatever the rows: it stays in the outer
 /// caches.
 const DIRECT_BYTES: usize = 2 << 20;
+/// The rows, the columns and the multiply-adds from which a product is worth its packing although
+/// `b` stays in a cache: rows of `b` side by side are read faster than rows that are far apart.
+const PACKED_ROWS: usize = 64;
+const PACKED_COLUMNS: usize = 256;
+const PACKED_WORK: usize = 1 << 22;
 /// The columns of `c` up to which most of the longest vector would be empty.
 const NARROW_COLUMNS: usize = 8;
 /// The elements of `b` up to which it is turned whole before it is read; a larger one is packed
@@ -270,7 +275,10 @@ impl Matmul {
                 && m >= 2 * NARROW_COLUMNS
                 && a[0] == 1
                 && a[1] != 1;
-            if m > DIRECT_ROWS && n * k * element_bytes > DIRECT_BYTES {
+            let is_far = m > DIRECT_ROWS && n * k * element_bytes > DIRECT_BYTES;
+            let is_wide =
+                m >= PACKED_ROWS && n >= PACKED_COLUMNS && self.work() >= PACKED_WORK;
+            if is_far || is_wide {
                 Path::Blocked
             } else if narrow && !self.accumulate {
                 Path::Narrow
