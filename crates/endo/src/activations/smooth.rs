@@ -3,8 +3,6 @@
 //! In: a tensor of floats. Out: a tensor of the same shape; finite values and slopes for large
 //! arguments, but of `Exponential`.
 
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI};
-
 use crate::graph::Tensor;
 use crate::named::family;
 
@@ -69,14 +67,7 @@ family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
     Gelu ["gelu"] {
         /// Whether to use the approximation; false unless set.
         approximate: bool = false,
-    } => {
-        let share = if self.approximate {
-            (FRAC_2_PI.sqrt() * (x + 0.044715 * x.square() * x)).tanh()
-        } else {
-            (x * FRAC_1_SQRT_2).erf()
-        };
-        0.5 * x * (1.0 + share)
-    };
+    } => if self.approximate { x.gelu_tanh() } else { x.gelu() };
 
     /// `x * sigmoid(x)`, also called swish: Ramachandran, Zoph and Le 2017.
     Silu ["silu", "swish"] {} => x * x.sigmoid();

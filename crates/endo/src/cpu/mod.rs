@@ -16,6 +16,7 @@ pub mod matmul;
 mod passes;
 pub mod pool;
 mod product;
+mod row_parts;
 mod scan;
 mod update;
 mod windowed;

@@ -26,27 +26,26 @@ pub struct Batch {
     starts: Box<[[usize; 3]]>,
 }
 
+/// The shape of the products of a batch.
+pub fn matmul(product: &Product) -> Matmul {
+    let [m, k, n] = product.sizes;
+    let strides = |matrix: &Matrix| {
+        matrix
+            .strides
+            .map(|stride| usize::try_from(stride).expect("matrices are laid out forwards"))
+    };
+    let (a, b) = (strides(&product.left), strides(&product.right));
+    Matmul { m, n, k, a, b, c_row: n, accumulate: false }
+}
+
 impl Batch {
     /// Resolves a product of the plan, unless the system does not give the memory for where each
     /// product of the batch starts.
     pub fn new(plan: &Plan, product: &Product) -> Option<Self> {
-        let [m, k, n] = product.sizes;
+        let matmul = matmul(product);
+        let Matmul { m, n, .. } = matmul;
         let dtype = plan.buffers[product.output].dtype;
         let size = dtype.bytes();
-        let strides = |matrix: &Matrix| {
-            matrix
-                .strides
-                .map(|stride| usize::try_from(stride).expect("matrices are laid out forwards"))
-        };
-        let matmul = Matmul {
-            m,
-            n,
-            k,
-            a: strides(&product.left),
-            b: strides(&product.right),
-            c_row: n,
-            accumulate: false,
-        };
         // However many products of no elements there are, there is nothing to do.
         let count = if m * n == 0 { 0 } else { product.batch.iter().product() };
         // Batch strides may be negative, so starts are taken relative to the first byte and wrap

@@ -5,7 +5,6 @@
 //! Matrices that all steps multiply by are laid out for that once. The arena of a step lies in the
 //! memory of the plan around it, where all loops have theirs, one at a time.
 
-use std::cell::UnsafeCell;
 use std::sync::{Arc, Mutex};
 
 use crate::plan::{Argument, BufferPlace, LoopOverSteps, LoopState, Plan, Signature};
@@ -14,13 +13,16 @@ use crate::simd::Memory;
 use super::address::{Address, Bases};
 use super::laid_out::{LaidOut, laid_out};
 use super::pool::Pool;
+use super::row_parts::row_parts;
 use super::{Failure, Run, Workspace, constants};
 
 /// A loop with its addresses, and what its steps work with.
 pub struct Scan {
-    body: Arc<Plan>,
-    /// One for each thread where steps know nothing of each other; else one.
+    /// One for each thread where steps know nothing of each other, one for each part where rows do
+    /// not; else one.
     workers: Box<[Worker]>,
+    /// Whether steps know nothing of each other.
+    apart: bool,
     steps: usize,
     backwards: bool,
     /// Whether the first output of a step says if there is a next one.
@@ -38,22 +40,26 @@ pub struct Scan {
 
 /// What one step at a time works with.
 struct Worker {
+    /// What a step does, to all rows or to a part of them.
+    body: Arc<Plan>,
     workspace: Workspace,
+    /// Which of the parts.
+    part: usize,
     /// Where a step finds its position, and in another line says whether there is a next one.
     own: Memory,
     /// Where the arena of the step lies, as an exposed address.
     arena: usize,
 }
 
-/// Workers of which each thread uses its own: there are as many as threads run.
+/// Workers of which each thread uses its own.
 struct Workers(*mut Worker);
 
 // SAFETY: no two threads use one of them.
 unsafe impl Sync for Workers {}
 
 impl Workers {
-    fn of(&self, thread: usize) -> *mut Worker {
-        self.0.wrapping_add(thread)
+    fn of(&self, index: usize) -> *mut Worker {
+        self.0.wrapping_add(index)
     }
 }
 
@@ -61,20 +67,18 @@ impl Workers {
 struct State {
     first: Address,
     last: Address,
-    other: UnsafeCell<Memory>,
+    other: Memory,
+    /// Where the other place starts while the loop runs, as an exposed address.
+    start: usize,
     bytes: usize,
     /// The output of a step that is the next state.
     next: usize,
 }
 
-// SAFETY: only one step at a time is run of loops that have states.
-unsafe impl Sync for State {}
-
 impl State {
     /// The second place.
     fn other(&self) -> *mut u8 {
-        // SAFETY: only one step at a time is run of loops that have states.
-        unsafe { (*self.other.get()).bytes_mut().as_mut_ptr() }
+        std::ptr::with_exposed_provenance_mut(self.start)
     }
 }
 
@@ -99,12 +103,22 @@ impl Scan {
         let (body, matrices) = laid_out(&scan.body, captured, scan.steps)?;
         let numbers = constants(&body)?;
         let apart = scan.states.is_empty() && !scan.conditional && scan.steps > 1;
-        let (workers, threads) = if apart { (threads, 1) } else { (1, threads) };
-        let worker = |_| {
+        let rows = scan.states.first().and_then(|state| state.first.shape.first().copied());
+        let by_rows = rows
+            .filter(|_| scan.steps > 1)
+            .and_then(|rows| row_parts(&body, scan.states.len(), rows, threads));
+        let (bodies, threads): (Box<[Arc<Plan>]>, usize) = match by_rows {
+            Some(bodies) => (bodies, 1),
+            None if apart => (vec![body.clone(); threads].into(), 1),
+            None => ([body.clone()].into(), threads),
+        };
+        let worker = |(part, body): (usize, Arc<Plan>)| {
             Some(Worker {
                 workspace: Workspace::try_within(&body, numbers.clone(), threads)?,
+                part: if apart { 0 } else { part },
                 own: Memory::try_zeroed(2 * Memory::LINE)?,
                 arena: 0,
+                body,
             })
         };
         let output_bytes = |index: usize| {
@@ -115,7 +129,8 @@ impl Scan {
             Some(State {
                 first: address(&state.first),
                 last: Address::new(plan, state.last, 0),
-                other: UnsafeCell::new(Memory::try_zeroed(bytes(&state.first))?),
+                other: Memory::try_zeroed(bytes(&state.first))?,
+                start: 0,
                 bytes: bytes(&state.first),
                 next: first + index,
             })
@@ -129,7 +144,8 @@ impl Scan {
             (address(argument), bytes(argument) / steps)
         };
         Some(Self {
-            workers: (0..workers).map(worker).collect::<Option<_>>()?,
+            workers: bodies.into_iter().enumerate().map(worker).collect::<Option<_>>()?,
+            apart,
             steps: scan.steps,
             backwards: scan.backwards,
             conditional: scan.conditional,
@@ -140,7 +156,6 @@ impl Scan {
             captured: scan.captured.iter().map(address).collect(),
             matrices,
             stacked: scan.stacked.iter().enumerate().map(stacked).collect(),
-            body,
         })
     }
 
@@ -168,7 +183,13 @@ impl Scan {
         unsafe { self.begin(outer, arenas) };
         // SAFETY: as the caller promises.
         let done = unsafe {
-            if self.workers.len() > 1 { self.share(run, steps)? } else { self.each(run, steps)? }
+            if self.workers.len() > 1 {
+                self.share(run, steps)?;
+                steps
+            } else {
+                let worker = &raw mut self.workers[0];
+                self.each(&mut *worker, run, (run.pool, run.threads), steps)?
+            }
         };
         // SAFETY: the buffers are as long as the plan says, and the positions from `done` on have
         // not been written: only loops that go forwards end before their last step.
@@ -190,38 +211,48 @@ impl Scan {
     /// Runs one step after the other, and returns how many there were.
     ///
     /// # Safety
-    /// As for `run`, after `begin`.
-    unsafe fn each(&mut self, run: &Run, steps: usize) -> Result<usize, Failure> {
+    /// As for `run`, after `begin`; nobody else uses the worker.
+    unsafe fn each(
+        &self,
+        worker: &mut Worker,
+        run: &Run,
+        threads: (&Pool, usize),
+        steps: usize,
+    ) -> Result<usize, Failure> {
         let mut done = 0;
         while done < steps {
             let position = if self.backwards { steps - 1 - done } else { done };
-            let worker = &raw mut self.workers[0];
             // SAFETY: as the caller promises; there is one step at a time.
-            let goes_on = unsafe {
-                self.step(&mut *worker, run, (run.pool, run.threads), position, done % 2 == 1)?;
-                !self.conditional || (*worker).own.bytes()[Memory::LINE] != 0
-            };
+            unsafe { self.step(worker, run, threads, position, done % 2 == 1)? };
             done += 1;
-            if !goes_on {
+            if self.conditional && worker.own.bytes()[Memory::LINE] == 0 {
                 break;
             }
         }
         Ok(done)
     }
 
-    /// Runs steps that know nothing of each other, shared among threads.
+    /// Runs steps that know nothing of each other, or all steps of parts of the rows, shared among
+    /// threads.
     ///
     /// # Safety
     /// As for `run`, after `begin`.
-    unsafe fn share(&mut self, run: &Run, steps: usize) -> Result<usize, Failure> {
+    unsafe fn share(&mut self, run: &Run, steps: usize) -> Result<(), Failure> {
         let workers = Workers(self.workers.as_mut_ptr());
         let failed = Mutex::new(None);
-        debug_assert!(run.threads <= self.workers.len(), "a worker for each thread");
         let this = &*self;
-        run.share(steps, |thread, position| {
-            // SAFETY: each thread has a worker of its own, and steps write apart.
+        debug_assert!(!self.apart || run.threads <= self.workers.len(), "one for each thread");
+        let tasks = if self.apart { steps } else { self.workers.len() };
+        run.share(tasks, |thread, task| {
+            let alone = (run.alone, 1);
+            // SAFETY: each thread, or each part, has a worker of its own, and steps and parts write
+            // apart.
             let result = unsafe {
-                this.step(&mut *workers.of(thread), run, (run.alone, 1), position, false)
+                if this.apart {
+                    this.step(&mut *workers.of(thread), run, alone, task, false)
+                } else {
+                    this.each(&mut *workers.of(task), run, alone, steps).map(|_| ())
+                }
             };
             if let Err(failure) = result {
                 failed
@@ -231,7 +262,7 @@ impl Scan {
             }
         });
         let failed = failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        failed.map_or(Ok(steps), Err)
+        failed.map_or(Ok(()), Err)
     }
 
     /// Puts the first states where steps find them, and tells the body where all else lies.
@@ -239,14 +270,15 @@ impl Scan {
     /// # Safety
     /// As for `run`.
     unsafe fn begin(&mut self, outer: &Bases, arenas: *mut u8) {
-        for state in &self.states {
+        for state in &mut self.states {
+            state.start = state.other.bytes_mut().as_mut_ptr().expose_provenance();
             let (first, last) = (outer.at(state.first), outer.at(state.last));
             // SAFETY: both have as many bytes, in places of their own.
             unsafe { std::ptr::copy_nonoverlapping(first.cast_const(), last, state.bytes) };
         }
         let first = 1 + self.states.len() + self.sequences.len();
         let mut next = arenas;
-        for Worker { workspace, own, arena } in &mut self.workers {
+        for Worker { workspace, own, arena, .. } in &mut self.workers {
             *arena = next.expose_provenance();
             next = next.wrapping_add(workspace.bytes);
             workspace.bases.set_input(0, own.bytes_mut().as_mut_ptr());
@@ -270,7 +302,7 @@ impl Scan {
     /// As for `run`, after `begin`; nobody else uses the worker.
     unsafe fn step(
         &self,
-        Worker { workspace, own, arena }: &mut Worker,
+        Worker { body, workspace, part, own, arena }: &mut Worker,
         run: &Run,
         (pool, threads): (&Pool, usize),
         position: usize,
@@ -281,30 +313,35 @@ impl Scan {
         own[..size_of::<i32>()].copy_from_slice(&(position as i32).to_ne_bytes());
         let goes_on = own[Memory::LINE..].as_mut_ptr();
         let bases = &mut workspace.bases;
+        // Where the rows of the part start in something of all rows.
+        let parts = if self.apart { 1 } else { self.workers.len() };
+        let first_row = |bytes: usize| *part * (bytes / parts);
         if self.conditional {
-            bases.set_output(&self.body, 0, goes_on);
+            bases.set_output(body, 0, goes_on);
         }
         for (index, state) in self.states.iter().enumerate() {
             let mut places = [outer.at(state.last), state.other()];
             if swapped {
                 places.reverse();
             }
+            let places = places.map(|place| place.wrapping_add(first_row(state.bytes)));
             bases.set_input(1 + index, places[0]);
-            bases.set_output(&self.body, state.next, places[1]);
+            bases.set_output(body, state.next, places[1]);
         }
         for (index, &(start, bytes)) in self.sequences.iter().enumerate() {
             let element = outer.at(start).wrapping_add(position * bytes);
             bases.set_input(1 + self.states.len() + index, element);
         }
         for &Stacked { to, bytes, output } in &self.stacked {
-            bases.set_output(&self.body, output, outer.at(to).wrapping_add(position * bytes));
+            let start = position * bytes + first_row(bytes);
+            bases.set_output(body, output, outer.at(to).wrapping_add(start));
         }
         // SAFETY: inputs lie where the plan of the step expects them, and outputs have places of
         // their own, which are as large as the outer plan says.
         unsafe {
             let arena = std::ptr::with_exposed_provenance_mut(*arena);
-            super::run_steps(&self.body, workspace, arena, pool, threads)?;
-            workspace.bring_out(&self.body);
+            super::run_steps(body, workspace, arena, pool, threads)?;
+            workspace.bring_out(body);
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 //!
 //! At kinks (`relu`, `elu` at 0) gradients are TensorFlow's.
 
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, FRAC_2_SQRT_PI};
+
 use crate::simd;
 
 pub use crate::simd::{SELU_ALPHA, SELU_SCALE};
@@ -49,4 +51,51 @@ unary! { TABLE;
     selu_slope(x) = simd::selu_slope(x);
     gradient(y, dy) = x.greater_equal(0.0).where_(0.0, dy);
     domain = [-0.9, 2.0];
+
+    /// `x Phi(x)` with the normal distribution function `Phi(x) = (1 + erf(x / sqrt(2))) / 2`
+    /// (Hendrycks and Gimpel 2016, section 2).
+    gelu(x) = F::from_f64(0.5) * x * (F::ONE + (x * F::from_f64(FRAC_1_SQRT_2)).erf());
+    gradient(y, dy) = dy * x.gelu_slope();
+    domain = [-2.0, 2.0];
+
+    /// The slope of [`gelu`](Self::gelu) at `x`: `Phi(x) + x phi(x)` with the normal density
+    /// `phi(x) = e^(-x^2 / 2) / sqrt(2 pi)`.
+    gelu_slope(x) = {
+        let half = F::from_f64(0.5);
+        let density = F::from_f64(NORMAL_DENSITY) * (F::ZERO - half * x * x).exp();
+        half * (F::ONE + (x * F::from_f64(FRAC_1_SQRT_2)).erf()) + x * density
+    };
+    gradient(y, dy) = dy * (NORMAL_DENSITY * (-0.5 * x.square()).exp() * (2.0 - x.square()));
+    domain = [-2.0, 2.0];
+
+    /// The approximation `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2` of
+    /// [`gelu`](Self::gelu) (Hendrycks and Gimpel 2016, section 2).
+    gelu_tanh(x) = {
+        let cube = F::from_f64(GELU_CUBE) * x * x * x;
+        F::from_f64(0.5) * x * (F::ONE + (F::from_f64(FRAC_2_PI.sqrt()) * (x + cube)).tanh())
+    };
+    gradient(y, dy) = dy * x.gelu_tanh_slope();
+    domain = [-2.0, 2.0];
+
+    /// The slope of [`gelu_tanh`](Self::gelu_tanh) at `x`.
+    gelu_tanh_slope(x) = {
+        let (half, square) = (F::from_f64(0.5), x * x);
+        let scale = F::from_f64(FRAC_2_PI.sqrt());
+        let share = (scale * (x + F::from_f64(GELU_CUBE) * square * x)).tanh();
+        let pace = scale * (F::ONE + F::from_f64(3.0 * GELU_CUBE) * square);
+        half * (F::ONE + share) + half * x * (F::ONE - share * share) * pace
+    };
+    gradient(y, dy) = {
+        let scale = FRAC_2_PI.sqrt();
+        let share = (scale * (x + GELU_CUBE * x.square() * x)).tanh();
+        let pace = scale * (1.0 + 3.0 * GELU_CUBE * x.square());
+        let bend = 3.0 * scale * GELU_CUBE * x.square() - x * &share * pace.square();
+        dy * (1.0 - share.square()) * (pace + bend)
+    };
+    domain = [-2.0, 2.0];
 }
+
+/// `1 / sqrt(2 pi)`: the normal density at 0.
+const NORMAL_DENSITY: f64 = 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
+/// What the tanh of [`Tensor::gelu_tanh`](crate::graph::Tensor::gelu_tanh) takes of `x^3`.
+const GELU_CUBE: f64 = 0.044715;

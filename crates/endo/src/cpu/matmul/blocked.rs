@@ -21,6 +21,8 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// of all threads.
 const TASKS: usize = 4;
 const MOST_TASKS: usize = 64;
+/// The panels of `a` that are packed at once where its rows lie side by side.
+const PACKED_AT_ONCE: usize = 8;
 /// The most rows and columns of a tile at any level.
 const MOST_ROWS: usize = 14;
 const MOST_COLUMNS: usize = 32;
@@ -168,19 +170,34 @@ impl<T: Element> TileKernel for Pack<'_, T> {
             panels,
             ..
         } = self.block;
-        for done in self.panels.clone().map(|panel| panel * height) {
-            let from = a.wrapping_add((row + done) * shape.a[0] + first * shape.a[1]);
-            // SAFETY: the rows and terms of the block are the operand's; the panels lie in scratch.
-            unsafe {
-                pack::<L>(
-                    from,
-                    shape.a,
-                    height.min(rows - done),
-                    height,
-                    terms,
-                    panels.add(done * terms),
-                )
-            };
+        let [lane, term] = shape.a;
+        let from = |done: usize| a.wrapping_add((row + done) * lane + first * term);
+        let mut panels_left = self.panels.clone();
+        // SAFETY: the rows and terms of the block are the operand's; the panels lie in scratch.
+        unsafe {
+            // Rows side by side are read for several panels at once: a term's lie on a page of
+            // their own, perhaps, and share lines with their neighbours'.
+            while lane == 1 && panels_left.len() > 1 {
+                let whole =
+                    panels_left.len().min((rows / height).saturating_sub(panels_left.start));
+                let count = whole.min(PACKED_AT_ONCE);
+                if count < 2 {
+                    break;
+                }
+                let done = panels_left.start * height;
+                for at in 0..terms {
+                    let from = from(done).wrapping_add(at * term);
+                    for panel in 0..count {
+                        let to = panels.add((done + panel * height) * terms + at * height);
+                        copy_rows::<L>(height, 1, from.add(panel * height), 0, to, 0);
+                    }
+                }
+                panels_left.start += count;
+            }
+            for done in panels_left.map(|panel| panel * height) {
+                let lanes = height.min(rows - done);
+                pack::<L>(from(done), shape.a, lanes, height, terms, panels.add(done * terms));
+            }
         }
     }
 }

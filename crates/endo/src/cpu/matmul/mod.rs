@@ -94,6 +94,7 @@ pub struct Matmul {
 }
 
 /// How a product is run.
+#[derive(PartialEq, Eq)]
 enum Path {
     /// One dot product for each row of `a`.
     Column,
@@ -200,6 +201,12 @@ impl Matmul {
         (1..=most).contains(&self.k) && !self.accumulate && self.c_row == self.n
     }
 
+    /// Whether the sums of another product of the same terms, such as one of more rows, add them in
+    /// the same order.
+    pub(super) fn sums_as(&self, other: &Self, element_bytes: usize) -> bool {
+        (self.k, self.path(element_bytes)) == (other.k, other.path(element_bytes))
+    }
+
     /// The bytes of scratch that `run_update` needs, aligned to 64 bytes.
     pub fn update_scratch_bytes(&self) -> usize {
         blocked::scratch_elements([self.m, self.n, self.k], size_of::<f32>()) * size_of::<f32>()
@@ -276,8 +283,7 @@ impl Matmul {
                 && a[0] == 1
                 && a[1] != 1;
             let is_far = m > DIRECT_ROWS && n * k * element_bytes > DIRECT_BYTES;
-            let is_wide =
-                m >= PACKED_ROWS && n >= PACKED_COLUMNS && self.work() >= PACKED_WORK;
+            let is_wide = m >= PACKED_ROWS && n >= PACKED_COLUMNS && self.work() >= PACKED_WORK;
             if is_far || is_wide {
                 Path::Blocked
             } else if narrow && !self.accumulate {

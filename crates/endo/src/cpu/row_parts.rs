@@ -1,0 +1,155 @@
+//! Loops whose steps treat each row by itself, such as a recurrent layer's, cut into parts of the
+//! rows: threads run them from the first step to the last without waiting for each other.
+//!
+//! In: the plan of a step. Out: a plan for each part of the rows, which computes the same bits.
+
+use std::sync::Arc;
+
+use crate::plan::layout::{Axis, Layout};
+use crate::plan::{Action, BufferPlace, FusedLoop, Matrix, Plan, Product};
+
+use super::product::matmul;
+
+/// The rows of a part: of fewer, a product would read its second operand for little.
+const LEAST_ROWS: usize = 8;
+
+/// The plans of a step for equal parts of its rows, no more than `parts`; nothing where a row
+/// depends on others or there are too few. The inputs from 1 to `states` are what the step before
+/// has made, and have as many rows as every output.
+pub fn row_parts(
+    body: &Plan,
+    states: usize,
+    rows: usize,
+    parts: usize,
+) -> Option<Box<[Arc<Plan>]>> {
+    let is_equal = |&parts: &usize| rows.is_multiple_of(parts) && rows / parts >= LEAST_ROWS;
+    let parts = (2..=parts).rev().find(is_equal)?;
+    let mut is_own = vec![false; body.buffers.len()];
+    for buffer in body.steps.iter().flat_map(|step| step.writes()) {
+        is_own[buffer] = true;
+    }
+    for (buffer, is_own) in body.buffers.iter().zip(&mut is_own) {
+        let is_state = |input| (1..=states).contains(&input);
+        *is_own |= matches!(buffer.place, BufferPlace::Input(input) if is_state(input));
+    }
+    let part = |number| {
+        let part = RowPart { body, is_own: &is_own, rows, first: number * rows / parts };
+        part.plan(rows / parts).map(Arc::new)
+    };
+    (0..parts).map(part).collect()
+}
+
+/// A part of the rows. What steps write and states hold has the rows of the part alone; all else
+/// has all rows, or none.
+struct RowPart<'a> {
+    body: &'a Plan,
+    /// The buffers that have the rows of the part alone.
+    is_own: &'a [bool],
+    /// All rows.
+    rows: usize,
+    /// The first of the part.
+    first: usize,
+}
+
+impl RowPart<'_> {
+    /// The plan for this many rows.
+    fn plan(&self, count: usize) -> Option<Plan> {
+        let mut plan = self.body.clone();
+        for (buffer, _) in plan.buffers.iter_mut().zip(self.is_own).filter(|(_, own)| **own) {
+            buffer.length = self.per_row(buffer.length)? * count;
+        }
+        for step in &mut plan.steps {
+            match &mut step.action {
+                Action::Loop(body) => self.cut_loop(body, count)?,
+                Action::Product(product) => self.cut_product(&plan.buffers, product, count)?,
+                Action::Call(_)
+                | Action::Guard(_)
+                | Action::Update(_)
+                | Action::Windowed(_)
+                | Action::Scan(_) => return None,
+            }
+        }
+        for output in &mut plan.outputs {
+            let shape = &mut output.signature.shape;
+            let is_whole =
+                output.offset == 0 && self.body.buffers[output.buffer].length == shape.len();
+            if !self.is_own[output.buffer] || !is_whole || shape.first() != Some(&self.rows) {
+                return None;
+            }
+            *shape = [count].iter().chain(&shape[1..]).copied().collect();
+        }
+        Some(plan)
+    }
+
+    /// How many of a number of elements belong to a row, if all rows have as many.
+    fn per_row(&self, elements: usize) -> Option<usize> {
+        elements.is_multiple_of(self.rows).then(|| elements / self.rows)
+    }
+
+    fn cut_loop(&self, body: &mut FusedLoop, count: usize) -> Option<()> {
+        let is_by_rows = body.reduces.is_empty() && body.repeats.is_empty();
+        if !is_by_rows || body.stores.iter().any(|store| !self.is_own[store.buffer]) {
+            return None;
+        }
+        for load in &mut body.loads {
+            load.layout = self.cut_layout(load.buffer, &load.layout, count)?;
+        }
+        body.length = self.per_row(body.length)? * count;
+        Some(())
+    }
+
+    /// What a loop reads of a buffer for the part's rows.
+    fn cut_layout(&self, buffer: usize, layout: &Layout, count: usize) -> Option<Layout> {
+        let (outer, others) = layout.axes.split_first()?;
+        let size = self.per_row(outer.size)?;
+        let row = Axis { size: count, stride: outer.stride * size as isize };
+        let inner = [Axis { size, stride: outer.stride }];
+        let of_row = || inner.iter().chain(others);
+        let mut offset = layout.offset;
+        if self.is_own[buffer] {
+            let reach = |axis: &Axis| axis.stride * (axis.size as isize - 1);
+            let before: isize = of_row().map(|axis| reach(axis).min(0)).sum();
+            let after: isize = of_row().map(|axis| reach(axis).max(0)).sum();
+            self.stays_in_row(buffer, row.stride, [offset as isize + before, after - before])?;
+        } else {
+            offset = offset.checked_add_signed(row.stride * self.first as isize)?;
+        }
+        Some(Layout::new(offset, [row].iter().chain(of_row()).copied()))
+    }
+
+    /// Whether rows that lie this far apart are those of the buffer, and what is read of the first
+    /// one lies within it: from an element on, up to one at a distance.
+    fn stays_in_row(&self, buffer: usize, row: isize, [from, reach]: [isize; 2]) -> Option<()> {
+        let length = self.per_row(self.body.buffers[buffer].length)? as isize;
+        (row == length && from >= 0 && from + reach < length).then_some(())
+    }
+
+    fn cut_product(
+        &self,
+        buffers: &[crate::plan::Buffer],
+        product: &mut Product,
+        count: usize,
+    ) -> Option<()> {
+        let Product { batch, sizes: [rows, terms, _], left, right, bias, .. } = product;
+        let of_row = self.per_row(*rows)?;
+        let reads_others =
+            self.is_own[right.buffer] || bias.is_some_and(|(buffer, _)| self.is_own[buffer]);
+        if !batch.is_empty() || reads_others {
+            return None;
+        }
+        let &mut Matrix { buffer, ref mut offset, strides: [row, term], .. } = left;
+        let distance = row * of_row as isize;
+        if self.is_own[buffer] {
+            let reach = row * (of_row as isize - 1) + term * (*terms as isize - 1);
+            let is_forwards = row >= 0 && term >= 0 && *terms > 0 && of_row > 0;
+            self.stays_in_row(buffer, distance, [*offset as isize, reach])
+                .filter(|_| is_forwards)?;
+        } else {
+            *offset = offset.checked_add_signed(distance * self.first as isize)?;
+        }
+        let size = buffers[product.output].dtype.bytes();
+        let whole = matmul(product);
+        product.sizes[0] = of_row * count;
+        matmul(product).sums_as(&whole, size).then_some(())
+    }
+}
