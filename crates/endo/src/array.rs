@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::dtype::{DType, Data, Element, for_data, for_type};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::simd::Memory;
 
@@ -45,8 +45,7 @@ impl Array {
                 shape.len(),
                 values.len()
             );
-            return Err(Error::new(ErrorKind::Shape, message)
-                .help("give one value for every element of the shape"));
+            return Err(Error::shape(message, "give one value for every element of the shape"));
         }
         Ok(Self { shape, data: Arc::new(T::into_data(values)) })
     }
@@ -243,9 +242,7 @@ impl Array {
     pub fn item(&self) -> Result<f64> {
         if self.len() != 1 {
             let message = format!("`item` needs an array of one element, got shape {}", self.shape);
-            return Err(
-                Error::new(ErrorKind::Shape, message).help("reduce it first, or use `to_vec`")
-            );
+            return Err(Error::shape(message, "reduce it first, or use `to_vec`"));
         }
         Ok(self.get(0))
     }
@@ -297,7 +294,7 @@ impl Array {
                 shape.len()
             );
             let help = format!("give sizes whose product is {}", self.len());
-            return Err(Error::new(ErrorKind::Shape, message).help(help));
+            return Err(Error::shape(message, help));
         }
         Ok(Self { shape, data: self.data.clone() })
     }
@@ -367,8 +364,7 @@ mod tests {
 
     #[test]
     fn a_shape_that_does_not_hold_the_values_is_refused() {
-        let error = Array::new([2, 2], vec![1.0_f32; 3]).unwrap_err();
-        assert!(error.message().contains("holds 4 values, but 3 were given"), "{error}");
+        Array::new([2, 2], vec![1.0_f32; 3]).unwrap_err().says("holds 4 values, but 3 were given");
     }
 
     #[test]

@@ -112,7 +112,7 @@ fn pulled_back_all(
                 );
                 let help =
                     "a custom gradient returns one tensor of each input's own shape and type";
-                trace.record(Error::new(ErrorKind::Shape, message).help(help).at(node.site));
+                trace.record(Error::shape(message, help).at(node.site));
                 continue;
             }
             shares[id.index()].push(Share::whole(share));

@@ -74,6 +74,16 @@ impl Error {
         Self::new(ErrorKind::Argument, message).help(help)
     }
 
+    /// Calls in an order that cannot work, and what does.
+    pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message).help(help)
+    }
+
+    /// Data that cannot be read as asked, and what to do about it.
+    pub(crate) fn data(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Data, message).help(help)
+    }
+
     /// The error of something that needs more memory than the system gives.
     pub(crate) fn out_of_memory(what: &str, bytes: usize) -> Self {
         let message = format!(
@@ -159,7 +169,7 @@ impl Error {
 /// Refuses a count of 0.
 pub(crate) fn not_zero(count: Option<usize>, message: &str, help: &str) -> Result<()> {
     match count {
-        Some(0) => Err(Error::new(ErrorKind::Argument, message).help(help)),
+        Some(0) => Err(Error::argument(message, help)),
         Some(_) | None => Ok(()),
     }
 }
@@ -189,6 +199,29 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What a test expects of an error; one that differs is shown whole, at the line of the test.
+#[cfg(test)]
+impl Error {
+    /// The message has this part.
+    #[track_caller]
+    pub(crate) fn says(&self, part: &str) {
+        assert!(self.message().contains(part), "{self}");
+    }
+
+    /// The message is this.
+    #[track_caller]
+    pub(crate) fn reads(&self, message: &str) {
+        assert_eq!(self.message(), message);
+    }
+
+    /// The help has this part.
+    #[track_caller]
+    pub(crate) fn advises(&self, part: &str) {
+        let advice = self.advice().unwrap_or_default();
+        assert!(advice.contains(part), "{self}");
+    }
+}
 
 #[cfg(test)]
 mod tests {

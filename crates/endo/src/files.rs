@@ -227,7 +227,7 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// The error of a file whose content is not what is needed.
 pub(crate) fn unfit(path: &Path, what: impl std::fmt::Display, help: &str) -> Error {
-    Error::new(ErrorKind::Data, format!("{}: {what}", shown_path(path))).help(help)
+    Error::data(format!("{}: {what}", shown_path(path)), help)
 }
 
 /// The error of a file that cannot be read, written, or whatever else was tried.

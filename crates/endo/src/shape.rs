@@ -6,7 +6,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// The sizes of the axes of an array, outermost first; `[]` is the shape of a scalar.
 ///
@@ -54,8 +54,8 @@ impl Shape {
     /// The error for a shape that no array may have.
     pub(crate) fn too_large(&self) -> Error {
         let message = format!("an array of shape {self} has more elements than a machine holds");
-        Error::new(ErrorKind::Shape, message)
-            .help("the sizes must multiply to less than 2^40: check the sizes that were given")
+        let help = "the sizes must multiply to less than 2^40: check the sizes that were given";
+        Error::shape(message, help)
     }
 
     /// A small shape of the same rank, for the stand-in of a tensor that cannot have this one.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::simd::Memory;
 
@@ -199,8 +199,7 @@ impl Variable {
                 self.dtype(),
                 self.shape()
             );
-            return Err(Error::new(ErrorKind::Shape, message)
-                .help("give it an array of its own shape and type"));
+            return Err(Error::shape(message, "give it an array of its own shape and type"));
         }
         Ok(())
     }
@@ -390,7 +389,7 @@ mod tests {
     fn a_value_of_another_shape_is_refused() {
         let x = Variable::new("dense/bias", Array::zeros([3], DType::F32));
         let error = x.set(&Array::zeros([4], DType::F32)).unwrap_err();
-        assert!(error.message().contains("`dense/bias` is f32[3], got f32[4]"), "{error}");
+        error.says("`dense/bias` is f32[3], got f32[4]");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{Body, Node, NodeId, Op, Scan, Tensor, Trace, Transposed, View};
 use crate::simd::Reduction;
 use crate::site::Site;
@@ -32,7 +32,7 @@ pub(super) fn gradients(
         let message = "the gradient of a loop without a largest number of steps is asked for";
         let help = "say how many steps there are at most, `maximum_iterations`: what each step \
             computes is kept for the gradient";
-        trace.record(Error::new(ErrorKind::Usage, message).help(help).at(node.site));
+        trace.record(Error::usage(message, help).at(node.site));
         return none;
     }
     let inside = trace.steps_of(parameters, results);
@@ -395,8 +395,7 @@ fn value(
         }
         Total::View(view, below, like) => {
             let below = value(below, state, stacked);
-            let op = Op::View(view.clone());
-            below.push(op, &[&below], like.shape(), like.dtype(), Site::caller())
+            below.push(view.clone(), &[&below], like.shape(), like.dtype(), Site::caller())
         }
         Total::Both(a, b) => value(a, state, stacked) + value(b, state, stacked),
     }

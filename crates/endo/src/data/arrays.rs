@@ -5,7 +5,7 @@
 
 use crate::array::Array;
 use crate::dtype::Element;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::shape::Shape;
 
 /// One array or several: what [`Dataset::new`](super::Dataset::new) takes. Integers of all of
@@ -162,7 +162,7 @@ pub(super) fn once(what: &str, names: Option<Vec<String>>) -> Result<Vec<String>
     match (0..names.len()).find(|&index| names[..index].contains(&names[index])) {
         Some(again) => {
             let message = format!("two arrays of {what} are for the output `{}`", names[again]);
-            Err(Error::new(ErrorKind::Argument, message).help("give each output one array"))
+            Err(Error::argument(message, "give each output one array"))
         }
         None => Ok(names),
     }
@@ -176,12 +176,13 @@ fn does_not_fit<T: Copy + TryInto<i32> + std::fmt::Display>(shape: &Shape, value
         "an integer in the data is {}: row {row}, counted from 0; data holds integers of 32 bits",
         values[place]
     );
-    Error::new(ErrorKind::Data, message).help(format!(
+    let help = format!(
         "give numbers from {} to {}, number classes anew from 0, or convert to `f32` what is \
-            measured",
+        measured",
         i32::MIN,
         i32::MAX
-    ))
+    );
+    Error::data(message, help)
 }
 
 fn single<T: Number>(shape: impl Into<Shape>, values: Vec<T>) -> Arrays {
@@ -251,8 +252,8 @@ impl<T: Number> From<Vec<Vec<T>>> for Arrays {
             Some(row) => {
                 let message =
                     format!("row {row} has {} numbers, and row 0 has {width}", rows[row].len());
-                Self(Err(Error::new(ErrorKind::Data, message)
-                    .help("give rows of one length; `pad_sequences` fills shorter ones")))
+                let help = "give rows of one length; `pad_sequences` fills shorter ones";
+                Self(Err(Error::data(message, help)))
             }
         }
     }
@@ -310,9 +311,8 @@ tuples! {
 /// The number of samples in an array that a message calls so.
 pub(super) fn samples_of(name: &str, array: &Array) -> Result<usize> {
     let scalar = || {
-        let error =
-            Error::new(ErrorKind::Shape, format!("the {name} are a single number without axes"));
-        error.help("the first axis counts the samples: give an array of shape [samples, ...]")
+        let help = "the first axis counts the samples: give an array of shape [samples, ...]";
+        Error::shape(format!("the {name} are a single number without axes"), help)
     };
     array.shape().first().copied().ok_or_else(scalar)
 }
@@ -328,6 +328,7 @@ pub(super) fn is_batch_of(source: &Array, samples: usize, batch: &Array) -> bool
 mod tests {
     use super::*;
     use crate::data::Dataset;
+    use crate::error::ErrorKind;
 
     fn arrays(arrays: impl Into<Arrays>) -> Vec<Array> {
         arrays.into().into_vec().unwrap()

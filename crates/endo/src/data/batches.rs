@@ -3,7 +3,7 @@
 //! In: a number of samples, a batch size, a seed and the epoch. Out: [`Order`], whose indices are
 //! shuffled in place, and [`Batches`], an iterator of arrays.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::random::Random;
 
 /// The order in which an epoch goes through the samples. One allocation serves all epochs.
@@ -114,8 +114,8 @@ impl<B> Batches<B> {
                     none",
                 self.batch_size
             );
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("use a smaller batch size, or keep the remainder"));
+            let help = "use a smaller batch size, or keep the remainder";
+            return Err(Error::argument(message, help));
         }
         self.remaining.end -= samples % self.batch_size;
         Ok(self)
@@ -142,8 +142,8 @@ impl<B> ExactSizeIterator for Batches<B> {}
 
 pub(super) fn check_batch_size(batch_size: usize) -> Result<()> {
     if batch_size == 0 {
-        return Err(Error::new(ErrorKind::Argument, "the batch size is 0")
-            .help("use a batch size of at least 1; 32 is usual"));
+        let help = "use a batch size of at least 1; 32 is usual";
+        return Err(Error::argument("the batch size is 0", help));
     }
     Ok(())
 }
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_batch_size_of_0_is_an_error() {
-        assert_eq!(counted(5).batches(0).err().unwrap().message(), "the batch size is 0");
+        counted(5).batches(0).err().unwrap().reads("the batch size is 0");
         assert!(counted(5).input_batches(0).is_err() && Order::new(5).batches(0).is_err());
     }
 
@@ -209,20 +209,12 @@ mod tests {
     #[test]
     fn nothing_of_a_sample_is_left_out_in_silence() {
         let weighted = counted(2).with_sample_weight([1.0_f32, 2.0]).unwrap();
-        assert!(weighted.batches(2).err().unwrap().message().contains("sample weights"));
+        weighted.batches(2).err().unwrap().says("sample weights");
         assert!(weighted.clone().without_sample_weight().batches(2).is_ok());
         assert_eq!(
             weighted.weighted_batches(2).unwrap().next().unwrap().2,
             Array::from([1.0_f32, 2.0])
         );
-        assert!(
-            Dataset::inputs_only([1])
-                .unwrap()
-                .batches(2)
-                .err()
-                .unwrap()
-                .message()
-                .contains("no targets")
-        );
+        Dataset::inputs_only([1]).unwrap().batches(2).err().unwrap().says("no targets");
     }
 }

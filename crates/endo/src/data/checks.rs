@@ -87,7 +87,7 @@ pub(super) fn check_fraction(fraction: f64) -> Result<()> {
         return Ok(());
     }
     let message = format!("a split needs a fraction between 0 and 1, got {fraction}");
-    Err(Error::new(ErrorKind::Argument, message).help("0.2 sets a fifth of the samples apart"))
+    Err(Error::argument(message, "0.2 sets a fifth of the samples apart"))
 }
 
 /// Fails when a split leaves one of its two parts without samples, or whatever they are called.
@@ -96,6 +96,5 @@ pub(super) fn check_split(what: &str, first: usize, all: usize, fraction: f64) -
         return Ok(());
     }
     let message = format!("a split of {all} {what} by {fraction} leaves a part without {what}");
-    Err(Error::new(ErrorKind::Argument, message)
-        .help(format!("give a fraction nearer to 0.5, or more {what}")))
+    Err(Error::argument(message, format!("give a fraction nearer to 0.5, or more {what}")))
 }

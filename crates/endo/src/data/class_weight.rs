@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 use super::Dataset;
 
@@ -42,20 +42,19 @@ fn weights_of(
     let mut weight_of = BTreeMap::new();
     for (class, weight) in weights {
         if !weight.is_finite() || weight < 0.0 {
-            return Err(argument(
-                format!("the weight of class {class} is {weight}"),
-                "weights are finite and not negative",
-            ));
+            let help = "weights are finite and not negative";
+            return Err(Error::argument(format!("the weight of class {class} is {weight}"), help));
         }
         if is_whole && class >= count {
             let message = format!(
                 "class {class} has a weight, but the targets' classes go from 0 to {}",
                 count - 1
             );
-            return Err(argument(message, "classes count from 0"));
+            return Err(Error::argument(message, "classes count from 0"));
         }
         if weight_of.insert(class, weight as f32).is_some() {
-            return Err(argument(format!("class {class} has two weights"), "list each class once"));
+            let help = "list each class once";
+            return Err(Error::argument(format!("class {class} has two weights"), help));
         }
     }
     Ok(classes
@@ -130,7 +129,7 @@ impl Dataset {
             );
             let help = "give `Fit::output_class_weight` the output that they are for, or give \
                 sample weights: `with_sample_weight((w1, w2))`";
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
+            return Err(Error::usage(message, help));
         }
         Ok(())
     }
@@ -139,12 +138,9 @@ impl Dataset {
         if self.sample_weights.is_empty() {
             return Ok(());
         }
-        let error = Error::new(
-            ErrorKind::Usage,
-            "the dataset has sample weights already: class weights would replace them",
-        );
-        Err(error
-            .help("give one of the two, or multiply them and give the product as sample weights"))
+        let message = "the dataset has sample weights already: class weights would replace them";
+        let help = "give one of the two, or multiply them and give the product as sample weights";
+        Err(Error::usage(message, help))
     }
 }
 
@@ -158,7 +154,7 @@ fn classes_of(targets: &Array) -> Result<(Vec<usize>, usize)> {
                 "class weights need targets of shape [samples] or [samples, classes], got {}",
                 targets.shape()
             );
-            return Err(Error::new(ErrorKind::Shape, message).help("give sample weights instead"));
+            return Err(Error::shape(message, "give sample weights instead"));
         }
     };
     let class = |row| {
@@ -174,9 +170,7 @@ fn class_at(targets: &Array, row: usize) -> Result<usize> {
     if class < 0.0 || class.fract() != 0.0 || class > f64::from(i32::MAX) {
         let message =
             format!("the target of row {row} (counted from 0) is {class}, which is no class");
-        return Err(
-            Error::new(ErrorKind::Data, message).help("classes are whole numbers from 0 on")
-        );
+        return Err(Error::data(message, "classes are whole numbers from 0 on"));
     }
     Ok(class as usize)
 }
@@ -191,14 +185,10 @@ fn hot_of(targets: &Array, row: usize, width: usize) -> Result<usize> {
                 "the targets of row {row} (counted from 0) are not one 1 among zeros, so the row \
                     has no class"
             );
-            Err(Error::new(ErrorKind::Data, message)
-                .help("give one-hot targets, whole-number classes, or sample weights"))
+            let help = "give one-hot targets, whole-number classes, or sample weights";
+            Err(Error::data(message, help))
         }
     }
-}
-
-fn argument(message: String, help: &str) -> Error {
-    Error::new(ErrorKind::Argument, message).help(help)
 }
 
 #[cfg(test)]
@@ -215,34 +205,19 @@ mod tests {
     #[test]
     fn classes_out_of_range_are_refused() {
         let error = class_weights(&Array::from([0, 1, 2]), [(1, 1.0), (3, 2.0)]).unwrap_err();
-        assert!(
-            error
-                .message()
-                .contains("class 3 has a weight, but the targets' classes go from 0 to 2"),
-            "{error}"
-        );
+        error.says("class 3 has a weight, but the targets' classes go from 0 to 2");
         let error = class_weights(&Array::from([0, -1]), [(0, 1.0)]).unwrap_err();
-        assert!(error.message().contains("row 1 (counted from 0) is -1"), "{error}");
+        error.says("row 1 (counted from 0) is -1");
         assert!(class_weights(&Array::from([0.5_f32]), [(0, 1.0)]).is_err());
-        assert!(
-            class_weights(&Array::from([[1, 1]]), [(0, 1.0)])
-                .unwrap_err()
-                .message()
-                .contains("not one 1 among zeros")
-        );
+        class_weights(&Array::from([[1, 1]]), [(0, 1.0)])
+            .unwrap_err()
+            .says("not one 1 among zeros");
     }
 
     #[test]
     fn weights_that_make_no_sense_are_refused() {
         let targets = Array::from([0, 1]);
-        assert!(
-            class_weights(&targets, [(0, -1.0)]).unwrap_err().message().contains("class 0 is -1")
-        );
-        assert!(
-            class_weights(&targets, [(0, 1.0), (0, 2.0)])
-                .unwrap_err()
-                .message()
-                .contains("two weights")
-        );
+        class_weights(&targets, [(0, -1.0)]).unwrap_err().says("class 0 is -1");
+        class_weights(&targets, [(0, 1.0), (0, 2.0)]).unwrap_err().says("two weights");
     }
 }

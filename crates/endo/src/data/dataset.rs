@@ -12,7 +12,7 @@ use super::arrays::{
 use super::batches::{Batches, Order};
 use crate::array::{Array, Share, in_turn};
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Samples to learn from. A clone shares the numbers.
 ///
@@ -58,12 +58,11 @@ impl Dataset {
     pub fn inputs_only(x: impl IntoArrays) -> Result<Self> {
         let inputs = x.into().into_vec()?;
         let Some(first) = inputs.first() else {
-            return Err(Error::new(ErrorKind::Data, "a dataset was given no inputs")
-                .help("give at least one array"));
+            return Err(Error::data("a dataset was given no inputs", "give at least one array"));
         };
         if samples_of("inputs", first)? == 0 {
             let message = format!("the inputs have no samples: their shape is {}", first.shape());
-            return Err(Error::new(ErrorKind::Data, message).help("give at least one sample"));
+            return Err(Error::data(message, "give at least one sample"));
         }
         let dataset = Self {
             inputs,
@@ -95,8 +94,7 @@ impl Dataset {
                 weights.len(),
                 self.targets.len()
             );
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("give one for all targets, or one for each"));
+            return Err(Error::argument(message, "give one for all targets, or one for each"));
         }
         weights.iter().try_for_each(|weight| self.check_count("sample weights", weight))?;
         let float = |weight: Array| {
@@ -194,13 +192,9 @@ impl Dataset {
     /// ```
     pub fn batches(&self, batch_size: usize) -> Result<Batches<(Array, Array)>> {
         if !self.sample_weights.is_empty() {
-            let error = Error::new(
-                ErrorKind::Usage,
-                "the dataset has sample weights, which batches of (x, y) would leave out",
-            );
-            return Err(
-                error.help("use `weighted_batches`, or drop them with `without_sample_weight`")
-            );
+            let message = "the dataset has sample weights, which batches of (x, y) would leave out";
+            let help = "use `weighted_batches`, or drop them with `without_sample_weight`";
+            return Err(Error::usage(message, help));
         }
         let source = (self.only_inputs()?.clone(), self.require_targets()?.clone());
         Batches::new(self.len(), batch_size, source, |(x, y), indices| {
@@ -304,16 +298,16 @@ impl Dataset {
                 self.inputs.len(),
                 self.targets.len()
             );
-            return Err(Error::new(ErrorKind::Usage, message)
-                .help("cut it with `rows` or `take`, and read `all_inputs` and `all_targets`"));
+            let help = "cut it with `rows` or `take`, and read `all_inputs` and `all_targets`";
+            return Err(Error::usage(message, help));
         }
         Ok(self.inputs())
     }
 
     pub(super) fn require_targets(&self) -> Result<&Array> {
         let missing = || {
-            Error::new(ErrorKind::Data, "the dataset has inputs only: there are no targets")
-                .help("make it with `Dataset::new(x, y)`, or use `input_batches` for inputs alone")
+            let help = "make it with `Dataset::new(x, y)`, or use `input_batches` for inputs alone";
+            Error::data("the dataset has inputs only: there are no targets", help)
         };
         self.targets.first().ok_or_else(missing)
     }
@@ -343,8 +337,8 @@ impl Dataset {
                 "the inputs have {} samples, but the {name} have {samples}: {shapes}",
                 self.len()
             );
-            return Err(Error::new(ErrorKind::Shape, message)
-                .help("the first axis counts the samples and must be the same"));
+            let help = "the first axis counts the samples and must be the same";
+            return Err(Error::shape(message, help));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::files::{failure, unfit};
 use crate::random::Random;
 
@@ -66,8 +66,7 @@ impl ImageFolder {
         let path = path.as_ref();
         if height == 0 || width == 0 {
             let message = format!("images of {height} by {width} pixels have no pixel");
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("give a height and a width of at least 1"));
+            return Err(Error::argument(message, "give a height and a width of at least 1"));
         }
         let (mut classes, mut images) = (Vec::new(), Vec::new());
         for folder in listed(path)?.into_iter().filter(|entry| entry.is_dir()) {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::files::{failure, unfit};
 use crate::shape::Shape;
 use crate::shown::shown_path;
@@ -135,7 +135,7 @@ impl NpyFile {
         if let Some(row) = rows.iter().find(|&&row| row >= count) {
             let message =
                 format!("{}: there is no row {row}, only {count}", shown_path(&self.path));
-            return Err(Error::new(ErrorKind::Argument, message).help("rows count from 0"));
+            return Err(Error::argument(message, "rows count from 0"));
         }
         let width = self.shape.len() / count * self.stored.size;
         self.bytes.resize(rows.len() * width, 0);
@@ -356,8 +356,7 @@ impl NpySamples {
     pub fn open<P: AsRef<Path>>(inputs: impl IntoIterator<Item = P>) -> Result<Self> {
         let inputs = inputs.into_iter().map(NpyFile::open).collect::<Result<Vec<_>>>()?;
         if inputs.is_empty() {
-            return Err(Error::new(ErrorKind::Data, "no files of inputs were given")
-                .help("give at least one"));
+            return Err(Error::data("no files of inputs were given", "give at least one"));
         }
         Self { inputs, targets: Vec::new() }.checked()
     }
@@ -381,8 +380,8 @@ impl NpySamples {
                 shown_path(&other.path),
                 other.shape.batch()
             );
-            return Err(Error::new(ErrorKind::Shape, message)
-                .help("the first axis counts the samples and must be the same"));
+            let help = "the first axis counts the samples and must be the same";
+            return Err(Error::shape(message, help));
         }
         Ok(self)
     }

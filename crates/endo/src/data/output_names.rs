@@ -4,7 +4,7 @@
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::spelling;
 
 use super::arrays::Names;
@@ -20,7 +20,7 @@ impl Dataset {
                 let message =
                     format!("the data has {what} for the output `{name}`, which does not exist");
                 let names = spelling::listed(outputs.iter().map(String::as_str));
-                Error::new(ErrorKind::Argument, message).help(format!("the outputs are {names}"))
+                Error::argument(message, format!("the outputs are {names}"))
             })
         };
         let places = |what: &str, names: &[String]| {
@@ -55,7 +55,7 @@ impl Dataset {
                     "there are targets for {}",
                     spelling::listed(targets.iter().map(String::as_str))
                 );
-                return Err(Error::new(ErrorKind::Usage, message).help(help));
+                return Err(Error::usage(message, help));
             }
             of = if compared.is_empty() { all } else { compared.to_vec() };
             let chosen = |arrays: &[Array]| {

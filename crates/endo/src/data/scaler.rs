@@ -6,7 +6,7 @@
 use super::checks::check_finite;
 use crate::array::Array;
 use crate::dtype::{DType, Element};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Scales each feature (each position of the last axis) to `(x - mean) / standard_deviation`.
 ///
@@ -46,15 +46,15 @@ impl StandardScaler {
                 mean.len(),
                 standard_deviation.len()
             );
-            return Err(Error::new(ErrorKind::Shape, message)
-                .help("give both for every feature, in the order of the features"));
+            let help = "give both for every feature, in the order of the features";
+            return Err(Error::shape(message, help));
         }
         for (feature, (mean, deviation)) in mean.iter().zip(&standard_deviation).enumerate() {
             if !mean.is_finite() || !deviation.is_finite() || *deviation <= 0.0 {
                 let message =
                     format!("feature {feature} has mean {mean} and standard deviation {deviation}");
-                let error = Error::new(ErrorKind::Argument, message);
-                return Err(error.help("both are finite, and the deviation is positive"));
+                let help = "both are finite, and the deviation is positive";
+                return Err(Error::argument(message, help));
             }
         }
         Ok(Self { mean, standard_deviation })
@@ -70,8 +70,7 @@ impl StandardScaler {
                 "a scaler is fitted to inputs of shape [samples, features], got {}",
                 x.shape()
             );
-            return Err(Error::new(ErrorKind::Shape, message)
-                .help("reshape a single feature to [samples, 1]"));
+            return Err(Error::shape(message, "reshape a single feature to [samples, 1]"));
         }
         check_finite("inputs", x)?;
         let values = x.to_vec::<f64>();
@@ -136,9 +135,7 @@ impl StandardScaler {
                 "the scaler was fitted to {features} features, got inputs of shape {}",
                 x.shape()
             );
-            return Err(
-                Error::new(ErrorKind::Shape, message).help("the last axis holds the features")
-            );
+            return Err(Error::shape(message, "the last axis holds the features"));
         }
         if x.dtype() == DType::F64 { self.mapped::<f64>(x, f) } else { self.mapped::<f32>(x, f) }
     }
@@ -200,13 +197,10 @@ mod tests {
     fn inputs_that_do_not_fit_are_refused() {
         let scaler = StandardScaler::new([0.0, 0.0], [1.0, 1.0]).unwrap();
         let error = scaler.transform(&Array::from([[1.0_f32, 2.0, 3.0]])).unwrap_err();
-        assert!(
-            error.message().contains("fitted to 2 features, got inputs of shape [1, 3]"),
-            "{error}"
-        );
+        error.says("fitted to 2 features, got inputs of shape [1, 3]");
         assert!(StandardScaler::fit(&Array::from([1.0_f32, 2.0])).is_err());
         let error = StandardScaler::fit(&Array::from([[1.0_f32], [f32::NAN]])).unwrap_err();
-        assert!(error.message().contains("inputs[1, 0] is NaN"), "{error}");
+        error.says("inputs[1, 0] is NaN");
         assert!(StandardScaler::new([0.0], [0.0]).is_err());
     }
 }

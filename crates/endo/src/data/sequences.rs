@@ -4,7 +4,7 @@
 
 use crate::array::Array;
 use crate::dtype::Element;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Where a sequence is filled up, and cut.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -45,8 +45,7 @@ pub fn pad_sequences<T: Element>(
     if sequences.is_empty() || length == 0 {
         let message =
             format!("{} sequences cannot become rows of {length} elements", sequences.len());
-        return Err(Error::new(ErrorKind::Data, message)
-            .help("give at least one sequence, and a length of at least 1"));
+        return Err(Error::data(message, "give at least one sequence, and a length of at least 1"));
     }
     let mut rows = Vec::with_capacity(sequences.len() * length);
     for sequence in sequences {

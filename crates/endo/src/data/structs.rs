@@ -179,9 +179,6 @@ mod tests {
         });
         assert_eq!(model.predict(&(column(1.0), None)).unwrap(), column(1.0));
         let error = model.build_on(&[column(1.0), column(2.0)]).unwrap_err();
-        assert_eq!(
-            error.message(),
-            "the data has 2 inputs, which is not what the model's `call` takes"
-        );
+        error.reads("the data has 2 inputs, which is not what the model's `call` takes");
     }
 }

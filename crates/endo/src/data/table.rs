@@ -276,8 +276,7 @@ impl Table {
         if self.columns.len() == 1 {
             let message =
                 format!("`{}` is the only column: without it nothing is left", shown(name));
-            return Err(Error::new(ErrorKind::Data, self.of_origin(message))
-                .help("a table has at least one column"));
+            return Err(Error::data(self.of_origin(message), "a table has at least one column"));
         }
         self.columns.remove(position);
         Ok(self)
@@ -287,7 +286,7 @@ impl Table {
     fn numbers<'a>(&self, column: &'a Column) -> Result<&'a [f64]> {
         let refused = |row: usize, what: String, help: &str| {
             let message = format!("{}, column `{}`: {what}", self.place(row), shown(&column.name));
-            Err(Error::new(ErrorKind::Data, message).help(help))
+            Err(Error::data(message, help))
         };
         match &column.values {
             Values::Words(words) => {

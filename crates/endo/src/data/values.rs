@@ -200,14 +200,8 @@ mod tests {
         let words = |codes: &[u32], dictionary: &[&str]| {
             Words::new(codes.to_vec(), dictionary.iter().map(|word| word.to_string()).collect())
         };
-        assert_eq!(
-            words(&[0, 3], &["a", "b"]).unwrap_err().message(),
-            "row 2: there is no word with the code 3"
-        );
-        assert_eq!(
-            words(&[], &["a", "b", "a"]).unwrap_err().message(),
-            "the dictionary has `a` twice, at 0 and 2"
-        );
+        words(&[0, 3], &["a", "b"]).unwrap_err().reads("row 2: there is no word with the code 3");
+        words(&[], &["a", "b", "a"]).unwrap_err().reads("the dictionary has `a` twice, at 0 and 2");
         assert!(words(&[Words::MISSING], &[]).is_ok());
     }
 }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::shown::shown_path;
 
 use super::{beside, discard, make_folder};
@@ -94,7 +94,7 @@ fn taken(path: &Path, lock: &Path) -> Error {
             with its process, however that ends",
         shown_path(lock)
     );
-    Error::new(ErrorKind::Usage, message).help(help)
+    Error::usage(message, help)
 }
 
 /// Whether a path leads to an open file still.
@@ -134,7 +134,7 @@ mod tests {
             ),
             "{error}"
         );
-        assert!(error.advice().unwrap().contains("give this one another path"), "{error}");
+        error.advises("give this one another path");
         drop(claim);
         assert!(Claim::on(&path).unwrap().is_some());
         assert_eq!(fs::read_dir(folder.0.join("deeper")).unwrap().count(), 0);

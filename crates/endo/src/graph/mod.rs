@@ -26,11 +26,11 @@ use crate::site::Site;
 use crate::variable::Variable;
 
 pub(crate) use occasion::Occasion;
-pub(crate) use operation::flag;
 pub use operation::{
     Effect, Elementwise, Form, Formula, Kernel, KernelReader, Operand, OperandMut, Output, Rule,
     Transposed, Values, ValuesMut, View,
 };
+pub(crate) use operation::{flag, slice_parts};
 pub use saved::SavedGraph;
 pub use scan::{Body, Scan};
 pub use tensor::Tensor;
@@ -101,6 +101,34 @@ pub enum Op {
     Part(usize),
     /// What a step of a loop is given, while the loop is traced.
     Parameter,
+}
+
+impl<K: Kernel> From<K> for Op {
+    fn from(kernel: K) -> Self {
+        Op::Kernel(Arc::new(kernel))
+    }
+}
+
+impl From<View> for Op {
+    fn from(view: View) -> Self {
+        Op::View(view)
+    }
+}
+
+// Rules and what loops are traced to hold no thread's state, but users' rules may hold tensors: a
+// graph does not leave its thread before a plan is made.
+#[allow(clippy::arc_with_non_send_sync)]
+impl From<Rule> for Op {
+    fn from(rule: Rule) -> Self {
+        Op::Identity(Arc::new(rule))
+    }
+}
+
+#[allow(clippy::arc_with_non_send_sync)]
+impl From<Scan> for Op {
+    fn from(scan: Scan) -> Self {
+        Op::Scan(Arc::new(scan))
+    }
 }
 
 impl Op {

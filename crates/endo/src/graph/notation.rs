@@ -126,16 +126,7 @@ impl SavedGraph {
     /// # Errors
     /// The first line that makes no sense.
     pub fn read(text: &str, mut arrays: BTreeMap<String, Array>) -> Result<Self, String> {
-        let mut graph = Self {
-            nodes: Vec::new(),
-            variables: Vec::new(),
-            constants: Vec::new(),
-            outputs: Vec::new(),
-            checks: Vec::new(),
-            writes: Vec::new(),
-            scopes: Vec::new(),
-            note: String::new(),
-        };
+        let mut graph = Self::default();
         let mut add = |line: &str| {
             let line = if line.starts_with('"') {
                 Cow::from(serde_json::from_str::<String>(line).ok()?)

@@ -220,6 +220,13 @@ pub(crate) fn flag(attribute: i64) -> Option<bool> {
     }
 }
 
+/// The axes of a slice among [`Kernel::attributes`], each by its first position and step.
+pub(crate) fn slice_parts(attributes: &[i64]) -> Option<Vec<(usize, isize)>> {
+    let (pairs, []) = attributes.as_chunks::<2>() else { return None };
+    let part = |&[first, step]: &[i64; 2]| Some((first.try_into().ok()?, step.try_into().ok()?));
+    pairs.iter().map(part).collect()
+}
+
 /// The shape and type of an input or output.
 pub type Form<'a> = (&'a Shape, DType);
 
@@ -231,6 +238,16 @@ pub struct KernelReader {
     /// The kernel of these [`Kernel::attributes`]; `None` if they are not of the right number or
     /// make no sense.
     pub read: fn(attributes: &[i64]) -> Option<Arc<dyn Kernel>>,
+}
+
+impl KernelReader {
+    /// The reader of the kernel with this name.
+    pub const fn new(
+        name: &'static str,
+        read: fn(attributes: &[i64]) -> Option<Arc<dyn Kernel>>,
+    ) -> Self {
+        Self { name, read }
+    }
 }
 
 /// An input of a [`Kernel`]: contiguous, row-major.

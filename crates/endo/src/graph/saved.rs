@@ -7,23 +7,24 @@
 
 mod reading;
 
-use std::sync::Arc;
-
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::simd::Reduction;
 use crate::site::Site;
 use crate::variable::Variable;
 
-use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, Transposed, View, validity};
+use super::{
+    Check, Graph, Node, NodeId, Occasion, Op, Rule, Transposed, View, slice_parts, validity,
+};
 use reading::{GraphReading, NodeLine};
 
 /// A graph for any number of rows, with the values that its variables have.
 ///
 /// Only what its outputs depend on is in it. Gradients are not: it can be run, but not
 /// differentiated through [`Op::Identity`].
+#[derive(Default)]
 pub struct SavedGraph {
     /// The operations, inputs before users.
     pub nodes: Vec<SavedNode>,
@@ -196,8 +197,7 @@ impl SavedGraph {
             );
             let help = "an operation with code of its own is found by its name: it needs a reader \
                 beside it, and its place in a table";
-            Error::new(ErrorKind::Usage, message)
-                .help(help)
+            Error::usage(message, help)
                 .in_layer(reading.path(place))
                 .at(reading.lines[place].node.site)
         };
@@ -343,18 +343,8 @@ impl SavedGraph {
             "reshape" => Op::View(View::Reshape),
             "transpose" => Op::View(View::Transpose(sizes()?)),
             "broadcast" => Op::View(View::Broadcast),
-            "slice" => {
-                let (pairs, []) = attributes.as_chunks::<2>() else { return None };
-                let part = |&[first, step]: &[i64; 2]| {
-                    Some((first.try_into().ok()?, step.try_into().ok()?))
-                };
-                Op::View(View::Slice(pairs.iter().map(part).collect::<Option<_>>()?))
-            }
-            "identity" => {
-                let rule = Rule { name: "identity", gradient: Box::new(|_| Vec::new()) };
-                #[allow(clippy::arc_with_non_send_sync)] // as in `ops::identity`
-                Op::Identity(Arc::new(rule))
-            }
+            "slice" => Op::View(View::Slice(slice_parts(attributes)?)),
+            "identity" => Rule { name: "identity", gradient: Box::new(|_| Vec::new()) }.into(),
             name => match REDUCTIONS.iter().find(|(known, _)| *known == name) {
                 Some(&(_, reduction)) => Op::Reduce(reduction, sizes()?),
                 None => named(name, attributes)?,

@@ -3,12 +3,10 @@
 //! In: nodes that were traced once, and which of them a step is given and makes. Out: [`Scan`],
 //! with these nodes as a graph of its own once the trace has ended, by [`outline`].
 
-use std::sync::Arc;
-
 use rustc_hash::FxHashMap;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::shape::Shape;
 
 use super::{Graph, Node, NodeId, Op, View};
@@ -195,9 +193,7 @@ pub fn outline(graph: &mut Graph) {
         let outlined = Scan { body, ..(**scan).clone() };
         let given = outlined.given_inputs();
         let node = &mut graph.nodes[position];
-        #[allow(clippy::arc_with_non_send_sync)]
-        let op = Op::Scan(Arc::new(outlined));
-        node.op = op;
+        node.op = outlined.into();
         node.inputs.truncate(given);
         node.inputs.extend(region.captured);
     }
@@ -240,7 +236,7 @@ impl Graph {
         let node = &self.nodes[place];
         let message = "what a step of a loop computes is used outside of the loop";
         let help = "return it from the step: as a state, or as an output, which are stacked";
-        let error = Error::new(ErrorKind::Usage, message).help(help);
+        let error = Error::usage(message, help);
         Some(error.in_layer(self.scopes[node.scope as usize].clone()).at(node.site))
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::shape::Shape;
 use crate::site::Site;
 
@@ -82,11 +82,8 @@ impl Tensor {
         self.trace.value(self.id).unwrap_or_else(|| {
             let help = "run the function node by node with `run_eagerly(true)`, or choose between \
                 tensors with `where_`";
-            let error = Error::new(
-                ErrorKind::Usage,
-                "the numbers of a tensor are not known while a graph is traced",
-            );
-            self.trace.record(error.help(help).at(site));
+            let message = "the numbers of a tensor are not known while a graph is traced";
+            self.trace.record(Error::usage(message, help).at(site));
             Array::zeros(self.shape.clone(), self.dtype)
         })
     }
@@ -94,13 +91,13 @@ impl Tensor {
     /// Adds an operation on this and other tensors of the same trace.
     pub(crate) fn push(
         &self,
-        op: Op,
+        op: impl Into<Op>,
         inputs: &[&Tensor],
         shape: impl Into<Shape>,
         dtype: DType,
         site: Site,
     ) -> Tensor {
-        self.trace.push(op, inputs, shape.into(), dtype, site)
+        self.trace.push(op.into(), inputs, shape.into(), dtype, site)
     }
 
     /// The type of the array that it is made of, where it is an input of bytes.

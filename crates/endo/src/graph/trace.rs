@@ -11,7 +11,6 @@ mod stand_ins;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -36,6 +35,7 @@ pub struct Trace {
     state: RefCell<TraceState>,
 }
 
+#[derive(Default)]
 struct TraceState {
     graph: Graph,
     scope: u32,
@@ -88,21 +88,7 @@ impl Trace {
 
     fn start(eager: Option<Eager>) -> Rc<Self> {
         let graph = Graph { scopes: vec![String::new()], ..Graph::default() };
-        let state = TraceState {
-            graph,
-            scope: 0,
-            callers: Vec::new(),
-            line: None,
-            error: None,
-            warnings: Vec::new(),
-            current: FxHashMap::default(),
-            beside: Vec::new(),
-            stand_ins: Vec::new(),
-            unrolls: eager.is_some(),
-            loop_reads: Vec::new(),
-            assigned_by_steps: Vec::new(),
-            eager,
-        };
+        let state = TraceState { graph, unrolls: eager.is_some(), eager, ..TraceState::default() };
         Rc::new(Self { state: RefCell::new(state) })
     }
 
@@ -162,7 +148,7 @@ impl Trace {
         let message = format!("a tensor of shape {} belongs to another trace", stranger.shape());
         let help = "tensors live only while the closure that made them is traced: keep numbers in \
             a `Variable` instead";
-        Some(Error::new(ErrorKind::Usage, message).help(help))
+        Some(Error::usage(message, help))
     }
 
     /// Adds the run's next input. Bytes are integers from here on.
@@ -265,14 +251,8 @@ impl Trace {
         // From here on the variable is this value: a gradient with respect to it ends here, and
         // does not go on into what the value was computed from.
         let rule = Rule { name: "assigned", gradient: Box::new(|_| Vec::new()) };
-        #[allow(clippy::arc_with_non_send_sync)]
-        let value = self.push(
-            Op::Identity(Arc::new(rule)),
-            &[value],
-            value.shape().clone(),
-            value.dtype(),
-            site,
-        );
+        let (shape, dtype) = (value.shape().clone(), value.dtype());
+        let value = self.push(rule.into(), &[value], shape, dtype, site);
         let mut state = self.state.borrow_mut();
         let current = state.current.get_mut(&variable.id()).expect("read just now");
         current.assigned.push(value.clone());

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::files::{self, failure};
 use crate::graph::{Graph, Occasion, SavedGraph, Tensor, Tree};
 use crate::net::sealed::Seal;
@@ -56,8 +56,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         }
         if inputs.iter().any(|(shape, _)| shape.is_scalar()) {
             let message = "the model was last traced for an input without axes, which has no rows";
-            return Err(Error::new(ErrorKind::Usage, message)
-                .help("let all inputs have samples along their first axis"));
+            let help = "let all inputs have samples along their first axis";
+            return Err(Error::usage(message, help));
         }
         let names = RefCell::new(Vec::new());
         let graph = |rows: usize, shared: Vec<Draw>| -> Result<((usize, Graph), Rc<DrawLog>)> {
@@ -106,7 +106,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 format!("the output `{name}` has shape [{}] for n rows", sizes.join(", "));
             let help = "a model that predicts returns one row for each row of its input, and no \
                 other axis depends on their number";
-            return Err(Error::new(ErrorKind::Shape, message).help(help));
+            return Err(Error::shape(message, help));
         }
         distinct(&mut saved.variables, first, &[]);
         let taken: Vec<&str> = saved.variables.iter().map(|(name, _)| name.as_str()).collect();

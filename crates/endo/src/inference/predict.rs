@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Occasion, Tree};
 use crate::step::cache::{StepKind, TracedStep};
 use crate::step::{Batch, Runner, Steps};
@@ -91,8 +91,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 fn structured<O: Tree>(predictions: Vec<Array>) -> Result<O::Arrays> {
     O::from_arrays(&mut predictions.into_iter()).ok_or_else(|| {
         let message = "the model returned fewer tensors than its type of outputs holds";
-        Error::new(ErrorKind::Usage, message)
-            .help("`Tree::tensors` and `Tree::from_arrays` must agree")
+        Error::usage(message, "`Tree::tensors` and `Tree::from_arrays` must agree")
     })
 }
 
@@ -112,16 +111,13 @@ impl<I: Tree, O: Tree> RowsRunner for Runner<'_, I, O> {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         self.occasion = Some(occasion);
-        Runner::run(self, Batch { inputs, targets: &[], weights: &[], given: &[], rows: &[] })?;
+        Runner::run(self, Batch { inputs, ..Batch::default() })?;
         Ok(self.outputs().1)
     }
 
     #[track_caller]
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>> {
-        let step = Runner::step(
-            self,
-            Batch { inputs, targets: &[], weights: &[], given: &[], rows: &[] },
-        )?;
+        let step = Runner::step(self, Batch { inputs, ..Batch::default() })?;
         Ok(step.filter(|step| step.made.states.is_empty()))
     }
 }
@@ -212,16 +208,15 @@ fn samples(inputs: &[Array]) -> Result<usize> {
         let shape = inputs.first().map(|x| x.shape().clone()).unwrap_or_default();
         let message =
             format!("`predict` takes inputs with samples along the first axis, got shape {shape}");
-        return Err(Error::new(ErrorKind::Shape, message)
-            .help("give at least one row: an array `[samples, features]`"));
+        return Err(Error::shape(message, "give at least one row: an array `[samples, features]`"));
     }
     if let Some(other) = inputs.iter().find(|other| other.shape().first() != Some(&samples)) {
         let message = format!(
             "the inputs have {samples} samples, but one of them has shape {}",
             other.shape()
         );
-        return Err(Error::new(ErrorKind::Shape, message)
-            .help("the first axis counts the samples and must be the same"));
+        let help = "the first axis counts the samples and must be the same";
+        return Err(Error::shape(message, help));
     }
     Ok(samples)
 }
@@ -242,8 +237,8 @@ fn each(outputs: &[Array], rows: usize) -> Result<&[Array]> {
     if let Some(output) = outputs.iter().find(|output| output.shape().first() != Some(&rows)) {
         let message =
             format!("an output of the model for {rows} rows has shape {}", output.shape());
-        return Err(Error::new(ErrorKind::Shape, message)
-            .help("a model that predicts returns one row for each row of its input"));
+        let help = "a model that predicts returns one row for each row of its input";
+        return Err(Error::shape(message, help));
     }
     Ok(outputs)
 }
@@ -260,8 +255,7 @@ fn same(predictions: &[Array], outputs: &[Array], rows: usize) -> Result<()> {
         output.shape(),
         all.shape()
     );
-    Err(Error::new(ErrorKind::Shape, message)
-        .help("only the first axis of an output may depend on the number of rows"))
+    Err(Error::shape(message, "only the first axis of an output may depend on the number of rows"))
 }
 
 fn write(predictions: &mut [Array], outputs: &[Array], start: usize) {
@@ -282,9 +276,8 @@ mod tests {
             [3, 3]
         );
         let error = model.predict(&Array::zeros([300, 2], DType::F32)).unwrap_err();
-        assert_eq!(
-            error.message(),
-            "an output of the model for 44 rows has shape [44, 44], and [300, 256] for more"
+        error.reads(
+            "an output of the model for 44 rows has shape [44, 44], and [300, 256] for more",
         );
     }
 

@@ -81,9 +81,8 @@ impl Predictor {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
-        let refuse = |what: String, help: &str| {
-            Error::new(ErrorKind::Data, format!("{}: {what}", path.display())).help(help)
-        };
+        let refuse =
+            |what: String, help: &str| Error::data(format!("{}: {what}", path.display()), help);
         let again = "copy the whole file again, or `export` the model again";
         let (arrays, text) = SEAL.open(&bytes).map_err(|why| match why {
             SealMismatch::Damaged(why) => {
@@ -204,8 +203,7 @@ impl Predictor {
                     "the model has {} outputs, and `predict` returns one",
                     self.outputs.len()
                 );
-                Err(Error::new(ErrorKind::Usage, message)
-                    .help("use `predict_all`, which returns all")
+                Err(Error::usage(message, "use `predict_all`, which returns all")
                     .at(Site::caller()))
             }
         }
@@ -304,8 +302,7 @@ impl Predictor {
             return Ok(step.clone());
         }
         let graph = graph_of(&self.graph, &self.variables, rows).map_err(|what| {
-            Error::new(ErrorKind::Data, format!("for {rows} rows, {what}"))
-                .help("`export` the model again")
+            Error::data(format!("for {rows} rows, {what}"), "`export` the model again")
         })?;
         let signature = |id: &NodeId| (graph.node(*id).shape.clone(), graph.node(*id).dtype);
         let inputs = graph.inputs.iter().map(signature).collect();

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::shards::{Sharding, Shards};
 
 /// The outputs for as many rows, of which each rank has `predict` compute the ones of a range that
@@ -54,5 +54,5 @@ pub(super) fn predict(
 
 fn other_sizes() -> Error {
     let message = "the ranks predict outputs of different sizes";
-    Error::new(ErrorKind::Usage, message).help("give all ranks the same model and inputs")
+    Error::usage(message, "give all ranks the same model and inputs")
 }

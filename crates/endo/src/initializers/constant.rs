@@ -38,8 +38,8 @@ family! { Initializer: initialize(self, shape: &Shape, _random: &mut Random) -> 
     } => {
         let [_, columns] = shape[..] else {
             let message = format!("`identity` makes matrices, and the weight has shape {shape}");
-            return Err(Error::shape(message, "use it for weights of two \
-                axes, such as kernels of `Dense`"));
+            let help = "use it for weights of two axes, such as kernels of `Dense`";
+            return Err(Error::shape(message, help));
         };
         let is_diagonal = |index| index / columns == index % columns;
         Array::try_from_fn(shape, |index| if is_diagonal(index) { self.gain as f32 } else { 0.0 })
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn an_identity_is_a_matrix() {
         let error = values(Identity, [3]).unwrap_err();
-        assert_eq!(error.message(), "`identity` makes matrices, and the weight has shape [3]");
+        error.reads("`identity` makes matrices, and the weight has shape [3]");
     }
 
     #[test]

@@ -109,6 +109,6 @@ mod tests {
     #[test]
     fn a_vector_is_refused() {
         let error = Orthogonal.initialize(&[3].into(), &mut Random::new(0, 0)).unwrap_err();
-        assert_eq!(error.message(), "`orthogonal` makes matrices, and the weight has shape [3]");
+        error.reads("`orthogonal` makes matrices, and the weight has shape [3]");
     }
 }

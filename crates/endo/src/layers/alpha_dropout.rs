@@ -2,7 +2,7 @@
 //!
 //! In: any tensor of floats. Out: the same shape; outside training the same numbers.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::{Named, Rate, Unsaved};
 use crate::shape::Shape;
@@ -12,7 +12,7 @@ use crate::trace::Context;
 use super::Layer;
 use super::data_format::{ChannelsAt, DataFormat, LAST};
 use super::declare::{about, layer, row};
-use super::dropout::{Seed, rate_error};
+use super::dropout::{Seed, drops};
 
 /// The rows of this file.
 pub(super) static ROWS: &[Named<dyn Layer>] = &[
@@ -52,11 +52,7 @@ impl Layer for AlphaDropout {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let Rate(rate) = self.rate;
-        if let Some(error) = rate_error("AlphaDropout", rate) {
-            cx.trace().record(error.at(Site::caller()));
-            return inputs.clone();
-        }
-        if !cx.training() || rate == 0.0 {
+        if !drops("AlphaDropout", self.rate, cx) {
             return inputs.clone();
         }
         let a = ((1.0 - rate) * (1.0 + rate * FLOOR * FLOOR)).sqrt().recip();
@@ -123,31 +119,18 @@ pub type SpatialDropout2D = SpatialDropout<2>;
 /// ```
 pub type SpatialDropout3D = SpatialDropout<3>;
 
-impl<const N: usize> SpatialDropout<N> {
-    /// What keeps the layer from leaving out channels, if its rate or the inputs do.
-    fn misfit(&self, inputs: &Tensor, cx: &Context) -> Option<Error> {
-        if let Some(error) = rate_error(self.kind(), self.rate.0) {
-            return Some(error);
-        }
-        let dropping = cx.training() && self.rate.0 > 0.0;
-        (dropping && inputs.rank() != N + 2).then(|| {
-            let message =
-                format!("`{}` over {N} axes of inputs of shape {}", cx.path(), inputs.shape());
-            let help = "inputs are [batch, lengths.., channels], with one length for each axis";
-            Error::new(ErrorKind::Shape, message).help(help)
-        })
-    }
-}
-
 impl<const N: usize> Layer for SpatialDropout<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        if let Some(error) = self.misfit(inputs, cx) {
-            cx.trace().record(error.at(Site::caller()));
+        let Rate(rate) = self.rate;
+        if !drops(self.kind(), self.rate, cx) {
             return inputs.clone();
         }
-        let Rate(rate) = self.rate;
-        if !cx.training() || rate == 0.0 {
+        if inputs.rank() != N + 2 {
+            let message =
+                format!("`{}` over {N} axes of inputs of shape {}", cx.path(), inputs.shape());
+            let help = "inputs are [batch, lengths.., channels], with one length for each axis";
+            cx.trace().record(Error::shape(message, help).at(Site::caller()));
             return inputs.clone();
         }
         let of_channels = self.data_format.last(inputs).features();
@@ -163,20 +146,14 @@ impl<const N: usize> Layer for SpatialDropout<N> {
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
-
-    fn refused(layer: &dyn Layer) -> String {
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        f.run([&Array::zeros([2, 4, 3], DType::F32)]).unwrap_err().to_string()
-    }
 
     #[test]
     fn rates_and_shapes_that_cannot_be_are_refused() {
-        assert!(refused(&AlphaDropout::new(1.0)).contains("the rate of a `AlphaDropout` is 1"));
-        assert!(
-            refused(&SpatialDropout2D::new(0.5))
-                .contains("`spatial_dropout2d` over 2 axes of inputs of shape [2, 4, 3]")
-        );
+        refused(&AlphaDropout::new(1.0), &[2, 4, 3]).says("the rate of a `AlphaDropout` is 1");
+        refused(&SpatialDropout2D::new(0.5), &[2, 4, 3])
+            .says("`spatial_dropout2d` over 2 axes of inputs of shape [2, 4, 3]");
     }
 
     #[test]

@@ -3,12 +3,12 @@
 //! In: `[batch, channels, lengths..]`. Out: the same with the channels last, for a layer to compute
 //! with, and what it made with the channels first again.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::{OptionValue, Setting, words};
 use crate::trace::Context;
 
-use super::spatial::refuse;
+use super::spatial::{or_refuse, refuse};
 
 words! {
     /// Where the channels of images and sequences stand.
@@ -70,7 +70,7 @@ impl ChannelsAt {
             let message = format!("`{path}` takes inputs of shape {expected}, got {shape}");
             let help = "add the axis that is missing: `x.expand_dims(1)` for one channel, \
                 `x.expand_dims(0)` for one sample";
-            return Err(Error::new(ErrorKind::Shape, message).help(help));
+            return Err(Error::shape(message, help));
         }
         Ok(self.last(inputs))
     }
@@ -103,10 +103,10 @@ impl ChannelsAt {
         inputs: &Tensor,
         axes: usize,
         cx: &mut Context,
-        f: impl FnOnce(&Tensor, &mut Context) -> Tensor,
+        f: impl FnOnce(&Tensor, &mut Context) -> Result<Tensor>,
     ) -> Tensor {
         match self.to_last(inputs, axes, cx) {
-            Ok(inputs) => self.back(f(&inputs, cx)),
+            Ok(inputs) => self.back(or_refuse(f(&inputs, cx), &inputs, axes, cx)),
             Err(error) => refuse(error, inputs, axes, inputs.features(), cx),
         }
     }
@@ -115,15 +115,11 @@ impl ChannelsAt {
 #[cfg(test)]
 mod tests {
     use crate::layers;
+    use crate::layers::tests::{outputs, refused};
     use crate::prelude::*;
 
     fn ramp(shape: impl Into<Shape>, step: f32, first: f32) -> Array {
         Array::from_fn(shape, |index| (index % 7) as f32 * step + first)
-    }
-
-    fn outputs(layer: &dyn Layer, x: &Array) -> Array {
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        f.run([x]).unwrap().into_iter().next().unwrap()
     }
 
     /// An array with its channels moved from last to first.
@@ -228,19 +224,15 @@ mod tests {
             text(&pooling.data_format(DataFormat::ChannelsFirst)),
             "keepdims=false, data_format=channels_first"
         );
-        let error = layers::get("conv2d(2, 3, data_format=first)").err().unwrap().to_string();
-        assert!(error.contains("is `channels_last` or `channels_first`, got `first`"), "{error}");
-        assert!(error.contains("unless given, it is `channels_last`"), "{error}");
+        let error = layers::get("conv2d(2, 3, data_format=first)").err().unwrap();
+        error.says("is `channels_last` or `channels_first`, got `first`");
+        error.advises("unless given, it is `channels_last`");
     }
 
     #[test]
     fn inputs_of_another_rank_are_refused_with_the_shape_that_is_taken() {
         let layer = Conv2D::new(2, 3).data_format(DataFormat::ChannelsFirst);
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        let error = f.run([&Array::zeros([4, 8, 8], DType::F32)]).unwrap_err().to_string();
-        assert!(
-            error.contains("takes inputs of shape [batch, channels, height, width], got [4, 8, 8]"),
-            "{error}"
-        );
+        refused(&layer, &[4, 8, 8])
+            .says("takes inputs of shape [batch, channels, height, width], got [4, 8, 8]");
     }
 }

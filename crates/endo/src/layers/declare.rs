@@ -405,28 +405,26 @@ mod tests {
 
     #[test]
     fn numbers_that_make_no_sense_are_refused_in_text() {
-        let error = |text: &str| layers::get(text).err().unwrap().to_string();
+        let error = |text: &str| layers::get(text).err().unwrap();
         assert_eq!(
-            error("dropout(1)"),
+            error("dropout(1)").to_string(),
             "the option `rate` of `dropout(1)` is a number of at least 0 and less than 1, got `1`\
              \n  help: give it as in `dropout(rate=..)`"
         );
-        assert!(error("gaussian_noise(inf)").contains("a number of at least 0, got `inf`"));
-        assert!(error("dense(0)").contains("a whole number from 1, got `0`"));
-        assert!(error("rms_normalization(epsilon=-1)").contains("unless given, it is `1e-6`"));
-        assert!(error("masking(1, 2, 3)").contains("gives 3 options, but `masking` has 2"));
+        error("gaussian_noise(inf)").says("a number of at least 0, got `inf`");
+        error("dense(0)").says("a whole number from 1, got `0`");
+        error("rms_normalization(epsilon=-1)").advises("unless given, it is `1e-6`");
+        error("masking(1, 2, 3)").says("gives 3 options, but `masking` has 2");
     }
 
     #[test]
     fn what_stands_without_its_name_is_an_option_and_never_the_name_of_the_layer() {
-        let error = |text| crate::layers::get(text).err().unwrap().to_string();
+        let error = |text| crate::layers::get(text).err().unwrap();
         let masking = error("masking(3, 4)");
-        assert!(masking.contains("gives 2 options without their names, but `masking` takes 1 so"));
-        assert!(masking.contains("give the others by name"), "{masking}");
-        assert!(
-            error("dense(3, true, relu, none, zeros, none, none, zeros, none, none, false)")
-                .contains("gives 11 options without their names, but `dense` takes 10 so")
-        );
+        masking.says("gives 2 options without their names, but `masking` takes 1 so");
+        masking.advises("give the others by name");
+        error("dense(3, true, relu, none, zeros, none, none, zeros, none, none, false)")
+            .says("gives 11 options without their names, but `dense` takes 10 so");
         let layer = crate::layers::get("dense(3, name=out, trainable=false)").unwrap();
         assert_eq!(layer.name(), Some("out"));
     }

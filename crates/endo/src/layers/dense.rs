@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::activations::{ActivationFunction, IntoActivation, Linear};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
 use crate::named::{Count, Declared, Named};
@@ -71,18 +71,17 @@ impl Dense {
                 format!("`{path}` takes inputs of shape [batch, .., features], got {shape}");
             let help = "add the axis that is missing: `x.expand_dims(-1)` for one feature, \
                 `x.expand_dims(0)` for one sample";
-            return Some(Error::new(ErrorKind::Shape, message).help(help));
+            return Some(Error::shape(message, help));
         }
         let expected = self.kernel.variable()?.shape()[0];
         (expected != inputs.features()).then(|| {
             let message = format!(
-                "`{path}` was made for {expected} features, got {} in inputs of shape \
-                    {shape}",
+                "`{path}` was made for {expected} features, got {} in inputs of shape {shape}",
                 inputs.features()
             );
             let help = "a layer keeps the number of features of its first input: use another \
                 layer for inputs of another size";
-            Error::new(ErrorKind::Shape, message).help(help)
+            Error::shape(message, help)
         })
     }
 }
@@ -141,6 +140,7 @@ pub(super) fn activated(
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
 
     #[test]
@@ -149,20 +149,16 @@ mod tests {
         let mut f = Function::new(|[x], cx| [dense.apply(&x, cx)]);
         f.run([&Array::zeros([4, 2], DType::F32)]).unwrap();
         let error = f.run([&Array::zeros([4, 5], DType::F32)]).unwrap_err();
-        assert_eq!(
-            error.message(),
-            "`hidden` was made for 2 features, got 5 in inputs of shape [4, 5]"
-        );
+        error.reads("`hidden` was made for 2 features, got 5 in inputs of shape [4, 5]");
         assert_eq!(error.layer(), Some("hidden"));
         assert!(error.site().unwrap().file().ends_with("dense.rs"), "{error}");
     }
 
     #[test]
     fn inputs_without_a_feature_axis_are_refused() {
-        let mut f = Function::new(|[x], cx| [Dense::new(3).apply(&x, cx)]);
-        let error = f.run([&Array::zeros([4], DType::F32)]).unwrap_err();
-        assert!(error.message().contains("[batch, .., features], got [4]"), "{error}");
-        assert!(error.advice().unwrap().contains("expand_dims"), "{error}");
+        let error = refused(&Dense::new(3), &[4]);
+        error.says("[batch, .., features], got [4]");
+        error.advises("expand_dims");
     }
 
     #[test]

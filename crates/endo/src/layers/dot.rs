@@ -3,7 +3,7 @@
 //! In: two tensors with the same batch. Out: their products along an axis of each, sample by
 //! sample.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{Tensor, Transposed};
 use crate::shape::{Shape, product};
 use crate::site::Site;
@@ -54,7 +54,7 @@ impl Dot {
             (Some(i), Some(j)) if i > 0 && j > 0 && a.batch() == b.batch() && a[i] == b[j] => {
                 Ok([i, j])
             }
-            _ => Err(Error::new(ErrorKind::Shape, message).help(help)),
+            _ => Err(Error::shape(message, help)),
         }
     }
 }
@@ -102,7 +102,7 @@ mod tests {
             let error = f
                 .run([&Array::zeros([2, 3], DType::F32), &Array::zeros([2, 4], DType::F32)])
                 .unwrap_err();
-            assert!(error.message().contains("`dot` along the axes"), "{error}");
+            error.says("`dot` along the axes");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! In: any tensor of floats. Out: the same shape; in training some elements are 0 and the others
 //! larger.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::{Named, Rate, Unsaved};
 use crate::ops::RandomState;
@@ -62,7 +62,7 @@ impl Dropout {
             );
             let help = "give one size for each axis of the inputs: 1, the size of the input, or \
                 `None` for the latter";
-            return Err(Error::new(ErrorKind::Shape, message).help(help));
+            return Err(Error::shape(message, help));
         }
         Ok(shape)
     }
@@ -71,12 +71,7 @@ impl Dropout {
 impl Layer for Dropout {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let site = Site::caller();
-        if let Some(error) = rate_error("Dropout", self.rate.0) {
-            cx.trace().record(error.at(site));
-            return inputs.clone();
-        }
-        if !cx.training() || self.rate.0 == 0.0 {
+        if !drops("Dropout", self.rate, cx) {
             return inputs.clone();
         }
         match self.mask_shape(inputs.shape()) {
@@ -85,7 +80,7 @@ impl Layer for Dropout {
                 self.seed.random(cx).bernoulli(shape, kept).where_(inputs / kept, 0.0)
             }
             Err(error) => {
-                cx.trace().record(error.at(site));
+                cx.trace().record(error.at(Site::caller()));
                 inputs.clone()
             }
         }
@@ -111,16 +106,28 @@ impl Seed {
     }
 }
 
+/// Whether elements are left out: in training, at a rate above 0. A rate that cannot be is recorded
+/// as an error.
+#[track_caller]
+pub(super) fn drops(layer: &str, Rate(rate): Rate, cx: &Context) -> bool {
+    if let Some(error) = rate_error(layer, rate) {
+        cx.trace().record(error.at(Site::caller()));
+        return false;
+    }
+    cx.training() && rate > 0.0
+}
+
 /// The error for a share of units to leave out that is not within `[0, 1)`.
 pub(super) fn rate_error(layer: &str, rate: f64) -> Option<Error> {
     (!Rate(rate).is_valid()).then(|| {
-        let error = Error::new(ErrorKind::Argument, format!("the rate of a `{layer}` is {rate}"));
-        error.help("it is the share of elements left out: at least 0 and less than 1")
+        let help = "it is the share of elements left out: at least 0 and less than 1";
+        Error::argument(format!("the rate of a `{layer}` is {rate}"), help)
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
 
     fn run(layer: &Dropout, x: &Array, steps: usize) -> Vec<Array> {
@@ -161,14 +168,8 @@ mod tests {
             assert!(sample.chunks_exact(8).all(|step| step == &sample[..8]));
         }
         let layer = Dropout::new(0.5).noise_shape([Some(3), None]);
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        let error = f.run([&Array::zeros([2, 2], DType::F32)]).unwrap_err();
-        assert!(
-            error.message().contains(
-                "[Some(3), None] of a dropout does not broadcast to inputs of shape [2, 2]"
-            ),
-            "{error}"
-        );
+        refused(&layer, &[2, 2])
+            .says("[Some(3), None] of a dropout does not broadcast to inputs of shape [2, 2]");
     }
 
     #[test]

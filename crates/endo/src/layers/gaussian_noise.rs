@@ -2,7 +2,7 @@
 //!
 //! In: any tensor of floats. Out: the same shape; outside training the same numbers.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::{Named, NotNegative, Rate, Unsaved};
 use crate::site::Site;
@@ -10,7 +10,7 @@ use crate::trace::Context;
 
 use super::Layer;
 use super::declare::{about, layer, row};
-use super::dropout::{Seed, rate_error};
+use super::dropout::{Seed, drops};
 
 /// The rows of this file.
 pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<GaussianNoise>(), row::<GaussianDropout>()];
@@ -63,8 +63,8 @@ impl Layer for GaussianNoise {
         let NotNegative(stddev) = self.stddev;
         if !self.stddev.is_valid() {
             let message = format!("the standard deviation of a `GaussianNoise` is {stddev}");
-            let error = Error::new(ErrorKind::Argument, message);
-            cx.trace().record(error.help("it is a number, and not negative").at(Site::caller()));
+            let error = Error::argument(message, "it is a number, and not negative");
+            cx.trace().record(error.at(Site::caller()));
             return inputs.clone();
         }
         if cx.training() && stddev > 0.0 {
@@ -81,11 +81,7 @@ impl Layer for GaussianDropout {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let Rate(rate) = self.rate;
-        if let Some(error) = rate_error("GaussianDropout", rate) {
-            cx.trace().record(error.at(Site::caller()));
-            return inputs.clone();
-        }
-        if cx.training() && rate > 0.0 {
+        if drops("GaussianDropout", self.rate, cx) {
             let stddev = (rate / (1.0 - rate)).sqrt();
             inputs * self.seed.random(cx).normal(inputs.shape(), 1.0, stddev)
         } else {
@@ -98,6 +94,7 @@ impl Layer for GaussianDropout {
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
 
     #[test]
@@ -118,8 +115,7 @@ mod tests {
 
     #[test]
     fn a_negative_deviation_is_refused() {
-        let mut f = Function::new(|[x], cx| [GaussianNoise::new(-1.0).apply(&x, cx)]);
-        let error = f.run([&[1.0_f32].into()]).unwrap_err();
-        assert_eq!(error.message(), "the standard deviation of a `GaussianNoise` is -1");
+        refused(&GaussianNoise::new(-1.0), &[1])
+            .reads("the standard deviation of a `GaussianNoise` is -1");
     }
 }

@@ -3,7 +3,7 @@
 //! In: `[batch, .., channels]`. Out: the same shape, each group of mean 0 and variance 1 before it
 //! is scaled and shifted.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::initializers::{Ones, Zeros};
 use crate::named::{Groups, Named, NotNegative};
@@ -65,8 +65,8 @@ impl GroupNormalization {
         if axis == 0 {
             let message =
                 format!("`{}` along the batch axis of inputs of shape {}", cx.path(), x.shape());
-            return Err(Error::new(ErrorKind::Shape, message)
-                .help("`axis` is that of the channels: the last one, or 1"));
+            let help = "`axis` is that of the channels: the last one, or 1";
+            return Err(Error::shape(message, help));
         }
         let channels = x.shape()[axis];
         let groups = if self.groups.0 == -1 {
@@ -83,7 +83,7 @@ impl GroupNormalization {
             );
             let help = "the number of channels is a multiple of `groups`; -1 stands for as many \
                 groups as channels";
-            return Err(Error::new(ErrorKind::Shape, message).help(help));
+            return Err(Error::shape(message, help));
         }
         Ok((axis, groups))
     }
@@ -124,33 +124,23 @@ impl Layer for GroupNormalization {
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
-
-    fn refused(layer: GroupNormalization, sizes: &[usize]) -> String {
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        f.run([&Array::zeros(sizes, DType::F32)]).unwrap_err().to_string()
-    }
 
     #[test]
     fn channels_that_do_not_divide_are_refused() {
-        let error = refused(GroupNormalization::new().groups(4), &[2, 3, 6]);
-        assert!(
-            error.contains(
-                "`group_normalization` divides 6 channels, of inputs of shape [2, \
-            3, 6], by 4 groups"
-            ),
-            "{error}"
+        let error = refused(&GroupNormalization::new().groups(4), &[2, 3, 6]);
+        error.says(
+            "`group_normalization` divides 6 channels, of inputs of shape [2, 3, 6], by 4 groups",
         );
-        assert!(refused(GroupNormalization::new(), &[2, 6]).contains("by 32 groups"));
-        assert!(refused(GroupNormalization::new().groups(0), &[2, 6]).contains("by 0 groups"));
+        refused(&GroupNormalization::new(), &[2, 6]).says("by 32 groups");
+        refused(&GroupNormalization::new().groups(0), &[2, 6]).says("by 0 groups");
     }
 
     #[test]
     fn the_axis_is_one_of_the_samples() {
-        assert!(
-            refused(GroupNormalization::new().axis(0), &[2, 6]).contains("along the batch axis")
-        );
-        assert!(refused(GroupNormalization::new().axis(3), &[2, 6]).contains("along axis 3"));
+        refused(&GroupNormalization::new().axis(0), &[2, 6]).says("along the batch axis");
+        refused(&GroupNormalization::new().axis(3), &[2, 6]).says("along axis 3");
     }
 
     #[test]

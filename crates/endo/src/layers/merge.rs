@@ -4,7 +4,7 @@
 //! broadcast, and inputs of fewer axes get axes of size 1 after the batch axis, as in Keras. Of the
 //! layers here the prelude has `Concatenate` alone: the other names are words of arithmetic.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{Tensor, Tree};
 use crate::site::Site;
 use crate::trace::Context;
@@ -23,8 +23,8 @@ fn aligned(layer: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         let shapes = format!("shapes {} and {}", first.shape(), other.shape());
         let message =
             format!("`{layer}` of inputs of {samples} and {} samples: {shapes}", other.batch());
-        return Err(Error::new(ErrorKind::Shape, message)
-            .help("the first axis holds the samples: it is the same in all inputs"));
+        let help = "the first axis holds the samples: it is the same in all inputs";
+        return Err(Error::shape(message, help));
     }
     Ok(inputs
         .iter()
@@ -38,8 +38,8 @@ fn aligned(layer: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
 }
 
 fn no_inputs(layer: &str) -> Error {
-    Error::new(ErrorKind::Argument, format!("`{layer}` of no inputs"))
-        .help("a layer that merges takes at least one tensor")
+    let help = "a layer that merges takes at least one tensor";
+    Error::argument(format!("`{layer}` of no inputs"), help)
 }
 
 /// Applies `combine` to the inputs from left to right.
@@ -79,15 +79,6 @@ layer! {
     () {}
 }
 
-impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Add {
-    #[track_caller]
-    fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
-        fold("Add", inputs.as_ref(), cx, |a, b| a + b)
-    }
-
-    about! {}
-}
-
 layer! {
     /// The first of two inputs less the second. Keras's `Subtract`.
     ///
@@ -115,7 +106,7 @@ impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Subtract {
             inputs => {
                 let message = format!("`Subtract` of {} inputs", inputs.len());
                 let help = "it takes two: the second is subtracted from the first";
-                refuse(Error::new(ErrorKind::Argument, message).help(help), inputs, cx)
+                refuse(Error::argument(message, help), inputs, cx)
             }
         }
     }
@@ -138,15 +129,6 @@ layer! {
     Multiply ["multiply"]
     /// The layer.
     () {}
-}
-
-impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Multiply {
-    #[track_caller]
-    fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
-        fold("Multiply", inputs.as_ref(), cx, |a, b| a * b)
-    }
-
-    about! {}
 }
 
 layer! {
@@ -198,15 +180,6 @@ layer! {
     () {}
 }
 
-impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Maximum {
-    #[track_caller]
-    fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
-        fold("Maximum", inputs.as_ref(), cx, |a, b| a.maximum(b))
-    }
-
-    about! {}
-}
-
 layer! {
     /// The smallest of the inputs, element by element; at ties the gradient goes to the first.
     /// Keras's `Minimum`.
@@ -227,13 +200,25 @@ layer! {
     () {}
 }
 
-impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Minimum {
-    #[track_caller]
-    fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
-        fold("Minimum", inputs.as_ref(), cx, |a, b| a.minimum(b))
-    }
+/// Layers that combine their inputs from left to right.
+macro_rules! merging {
+    ($($Layer:ident: $combine:expr;)+) => {
+        $(impl<I: Tree + AsRef<[Tensor]>> Layer<I> for $Layer {
+            #[track_caller]
+            fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
+                fold(stringify!($Layer), inputs.as_ref(), cx, $combine)
+            }
 
-    about! {}
+            about! {}
+        })+
+    };
+}
+
+merging! {
+    Add: |a, b| a + b;
+    Multiply: |a, b| a * b;
+    Maximum: |a, b| a.maximum(b);
+    Minimum: |a, b| a.minimum(b);
 }
 
 layer! {

@@ -40,7 +40,7 @@ mod unit_normalization;
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
 use crate::named::{self, Hyperparameters, OptionValue, table};
 use crate::site::Site;
@@ -272,7 +272,7 @@ fn given_tensors<I: Tree>(inputs: &I, most: usize, rank: usize, cx: &Context) ->
     };
     let message = format!("`{}` takes {bound}, got {}", cx.path(), given.len());
     let help = "give the sequence or the query first, then what the layer's page says";
-    let error = Error::new(ErrorKind::Argument, message).help(help).at(Site::caller());
+    let error = Error::argument(message, help).at(Site::caller());
     vec![cx.trace().fail(error, vec![1; rank].into(), cx.dtype())]
 }
 
@@ -396,5 +396,22 @@ impl<I: Tree, O: Tree, L: Layer<I, O> + ?Sized> Layer<I, O> for Arc<L> {
     #[track_caller]
     fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         (**self).apply(inputs, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    /// What a layer makes of an array in training.
+    pub(in crate::layers) fn outputs(layer: &dyn Layer, x: &Array) -> Array {
+        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+        f.run([x]).unwrap().into_iter().next().unwrap()
+    }
+
+    /// The error of a layer that is applied to inputs of sizes that it cannot have.
+    pub(in crate::layers) fn refused(layer: &dyn Layer, sizes: &[usize]) -> Error {
+        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+        f.run([&Array::zeros(sizes, DType::F32)]).unwrap_err()
     }
 }

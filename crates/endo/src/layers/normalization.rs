@@ -5,7 +5,7 @@
 
 use crate::array::Array;
 use crate::data::StandardScaler;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::initializers::Initializer;
 use crate::named::{Named, Unsaved};
@@ -93,8 +93,8 @@ impl Normalization {
                 "`Normalization` has {means} means and {variances} variances, got inputs of shape \
                     {inputs}"
             );
-            return Err(Error::new(ErrorKind::Shape, message)
-                .help(format!("it needs one of each for every position of axis {axis}")));
+            let help = format!("it needs one of each for every position of axis {axis}");
+            return Err(Error::shape(message, help));
         }
         // Statistics are f32 as all weights: a feature whose scale does not fit would be zeroed or
         // squashed in silence.
@@ -109,7 +109,7 @@ impl Normalization {
             );
             let help =
                 "give it in another unit: deviations between 1e-7 and 1e19 can be normalized";
-            return Err(Error::new(ErrorKind::Argument, message).help(help));
+            return Err(Error::argument(message, help));
         }
         Ok(axis)
     }
@@ -154,6 +154,7 @@ pub(super) fn positions(layer: &str, axes: &[isize], x: &Tensor) -> Option<Vec<u
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
 
     #[test]
@@ -186,23 +187,14 @@ mod tests {
     fn features_whose_scale_does_not_fit_f32_are_refused() {
         for variance in [1e50, 1e-24] {
             let layer = Normalization::new([5.0, 5.0], [4.0, variance]);
-            let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-            let error = f.run([&[[7.0_f32, 3.0]].into()]).unwrap_err();
-            assert!(
-                error.message().contains("feature 1 (counted from 0) has standard deviation"),
-                "{error}"
-            );
+            refused(&layer, &[1, 2]).says("feature 1 (counted from 0) has standard deviation");
         }
     }
 
     #[test]
     fn inputs_of_another_number_of_features_are_refused() {
         let layer = Normalization::new([5.0, 1.0], [4.0, 1.0]);
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        let error = f.run([&[[1.0_f32]].into()]).unwrap_err();
-        assert_eq!(
-            error.message(),
-            "`Normalization` has 2 means and 2 variances, got inputs of shape [1, 1]"
-        );
+        refused(&layer, &[1, 1])
+            .reads("`Normalization` has 2 means and 2 variances, got inputs of shape [1, 1]");
     }
 }

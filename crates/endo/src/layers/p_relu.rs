@@ -68,6 +68,7 @@ impl Layer for PRelu {
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
 
     #[test]
@@ -82,12 +83,8 @@ mod tests {
     #[test]
     fn the_batch_axis_cannot_be_shared() {
         let layer = PRelu::new().shared_axes([1, 0]);
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        let error = f.run([&[[1.0_f32]].into()]).unwrap_err();
-        assert!(
-            error.message().contains("`PRelu` along axis 0 of a tensor of shape [1, 1]"),
-            "{error}"
-        );
-        assert!(error.advice().unwrap().contains("the batch axis 0"), "{error}");
+        let error = refused(&layer, &[1, 1]);
+        error.says("`PRelu` along axis 0 of a tensor of shape [1, 1]");
+        error.advises("the batch axis 0");
     }
 }

@@ -100,10 +100,7 @@ impl<const N: usize> Layer for MaxPooling<N> {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let geometry = Geometry::new(self.pool_size, self.strides, Sizes([1; N]), self.padding);
         self.data_format.around(inputs, N, cx, |inputs, cx| {
-            match geometry.windows(inputs.shape(), cx) {
-                Ok(windows) => inputs.max_windows(&windows),
-                Err(error) => refuse(error, inputs, N, inputs.features(), cx),
-            }
+            Ok(inputs.max_windows(&geometry.windows(inputs.shape(), cx)?))
         })
     }
 
@@ -180,10 +177,7 @@ impl<const N: usize> Layer for AveragePooling<N> {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let geometry = Geometry::new(self.pool_size, self.strides, Sizes([1; N]), self.padding);
         self.data_format.around(inputs, N, cx, |inputs, cx| {
-            match geometry.windows(inputs.shape(), cx) {
-                Ok(windows) => mean(inputs, &windows),
-                Err(error) => refuse(error, inputs, N, inputs.features(), cx),
-            }
+            Ok(mean(inputs, &geometry.windows(inputs.shape(), cx)?))
         })
     }
 
@@ -251,13 +245,7 @@ impl<const N: usize> Layer for GlobalMaxPooling<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         self.data_format.around(inputs, N, cx, |inputs, cx| {
-            if let Err(error) = check_rank(inputs.shape(), N, cx) {
-                let axes = if self.keepdims { N } else { 0 };
-                return refuse(error, inputs, axes, inputs.features(), cx);
-            }
-            let axes: Vec<isize> = (1..=N as isize).collect();
-            let pooled = inputs.max_axes(&axes);
-            if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
+            Ok(pooled_whole(inputs, N, self.keepdims, cx, |inputs, axes, _| inputs.max_axes(axes)))
         })
     }
 
@@ -322,13 +310,7 @@ impl<const N: usize> Layer for GlobalAveragePooling<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         self.data_format.around(inputs, N, cx, |inputs, cx| {
-            if let Err(error) = check_rank(inputs.shape(), N, cx) {
-                let axes = if self.keepdims { N } else { 0 };
-                return refuse(error, inputs, axes, inputs.features(), cx);
-            }
-            let axes: Vec<isize> = (1..=N as isize).collect();
-            let pooled = global_mean(inputs, &axes, cx);
-            if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
+            Ok(pooled_whole(inputs, N, self.keepdims, cx, global_mean))
         })
     }
 
@@ -365,19 +347,36 @@ fn mean(inputs: &Tensor, windows: &[Window]) -> Tensor {
     seen.sum_axes([1]).reshape(outputs) / counts.cast(inputs.dtype())
 }
 
+/// What `pooled` makes of the `count` axes between the batch and the channels, which stay with size
+/// 1 if dimensions are kept.
+#[track_caller]
+fn pooled_whole(
+    inputs: &Tensor,
+    count: usize,
+    keepdims: bool,
+    cx: &Context,
+    pooled: impl FnOnce(&Tensor, &[isize], &Context) -> Tensor,
+) -> Tensor {
+    if let Err(error) = check_rank(inputs.shape(), count, cx) {
+        let axes = if keepdims { count } else { 0 };
+        return refuse(error, inputs, axes, inputs.features(), cx);
+    }
+    let axes: Vec<isize> = (1..=count as isize).collect();
+    let pooled = pooled(inputs, &axes, cx);
+    if keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
+}
+
 /// The mean of all positions, or of those where the mask holds; 0 if it holds nowhere.
 #[track_caller]
 fn global_mean(inputs: &Tensor, axes: &[isize], cx: &Context) -> Tensor {
     let Some(mask) = cx.mask(inputs) else { return inputs.mean_axes(axes) };
-    let ones = std::iter::repeat_n(1, inputs.rank() - mask.rank());
-    let mask = mask
-        .reshape(mask.shape().iter().copied().chain(ones).collect::<Shape>())
-        .broadcast_to(inputs.shape());
+    let mask = mask.with_rank(inputs.rank()).broadcast_to(inputs.shape());
     mask.where_(inputs, 0.0).sum_axes(axes).divide_no_nan(mask.cast(inputs.dtype()).sum_axes(axes))
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
 
     #[test]
@@ -431,19 +430,11 @@ mod tests {
 
     #[test]
     fn inputs_that_do_not_fit_are_refused() {
-        let refused = |layer: &dyn Layer| {
-            let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-            f.run([&Array::zeros([2, 4, 3], DType::F32)]).unwrap_err().to_string()
-        };
-        assert!(refused(&MaxPooling1D::new(5)).contains("`max_pooling1d` has windows of [5]"));
-        assert!(
-            refused(&AveragePooling2D::new(2))
-                .contains("`average_pooling2d` takes inputs of shape [batch, height, width")
-        );
-        assert!(
-            refused(&GlobalMaxPooling2D::new())
-                .contains("`global_max_pooling2d` takes inputs of shape")
-        );
-        assert!(refused(&MaxPooling1D::new(2).strides(0)).contains("has strides of [0]"));
+        refused(&MaxPooling1D::new(5), &[2, 4, 3]).says("`max_pooling1d` has windows of [5]");
+        refused(&AveragePooling2D::new(2), &[2, 4, 3])
+            .says("`average_pooling2d` takes inputs of shape [batch, height, width");
+        refused(&GlobalMaxPooling2D::new(), &[2, 4, 3])
+            .says("`global_max_pooling2d` takes inputs of shape");
+        refused(&MaxPooling1D::new(2).strides(0), &[2, 4, 3]).says("has strides of [0]");
     }
 }

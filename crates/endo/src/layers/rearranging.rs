@@ -2,7 +2,7 @@
 //!
 //! In: `[batch, ..]`. Out: the same numbers, or the same numbers times a factor.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::Named;
 use crate::site::Site;
@@ -88,7 +88,7 @@ impl Layer for Permute {
         );
         let help = "each axis is named once, without the batch and from 1: `[2, 1]` swaps the \
             axes of a matrix";
-        cx.trace().record(Error::new(ErrorKind::Argument, message).help(help).at(Site::caller()));
+        cx.trace().record(Error::argument(message, help).at(Site::caller()));
         inputs.clone()
     }
 
@@ -106,8 +106,7 @@ impl Layer for RepeatVector {
             cx.path(),
             inputs.shape()
         );
-        let error = Error::new(ErrorKind::Shape, message)
-            .help("`Flatten` makes one axis of all that follow the batch");
+        let error = Error::shape(message, "`Flatten` makes one axis of all that follow the batch");
         cx.trace().fail(
             error.at(Site::caller()),
             [inputs.batch(), self.n, inputs.features()].into(),
@@ -130,22 +129,16 @@ impl Layer for Rescaling {
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let refused = |layer: &dyn Layer| {
-            let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-            f.run([&Array::zeros([2, 4, 3], DType::F32)]).unwrap_err().to_string()
-        };
-        assert!(
-            refused(&Permute::new([1, 0]))
-                .contains("`permute` of the axes [1, 0] of inputs of shape [2, 4, 3]")
-        );
-        assert!(refused(&Permute::new([1])).contains("each axis is named once, without the batch"));
-        assert!(
-            refused(&RepeatVector::new(2))
-                .contains("takes inputs of shape [batch, features], got [2, 4, 3]")
-        );
+        refused(&Permute::new([1, 0]), &[2, 4, 3])
+            .says("`permute` of the axes [1, 0] of inputs of shape [2, 4, 3]");
+        refused(&Permute::new([1]), &[2, 4, 3])
+            .advises("each axis is named once, without the batch");
+        refused(&RepeatVector::new(2), &[2, 4, 3])
+            .says("takes inputs of shape [batch, features], got [2, 4, 3]");
     }
 }

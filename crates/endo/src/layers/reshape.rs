@@ -2,7 +2,7 @@
 //!
 //! In: `[batch, ..]`. Out: `[batch, target..]`, the same numbers in the same order.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::Named;
 use crate::shape::Shape;
@@ -62,7 +62,7 @@ impl Layer for Reshape {
             format!("`Reshape` of samples of shape {sample:?} to {:?}", self.target_shape);
         let help = "the products of the sizes must be equal, without the batch axis; one size may \
             be -1, for what is left";
-        let error = Error::new(ErrorKind::Shape, message).help(help).at(Site::caller());
+        let error = Error::shape(message, help).at(Site::caller());
         let sizes = self.target_shape.iter().map(|&size| usize::try_from(size).unwrap_or(1));
         cx.trace().fail(error, [inputs.batch()].into_iter().chain(sizes).collect(), inputs.dtype())
     }
@@ -73,7 +73,7 @@ impl Layer for Reshape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prelude::*;
+    use crate::layers::tests::refused;
 
     #[test]
     fn one_size_is_what_the_others_leave() {
@@ -93,14 +93,13 @@ mod tests {
         }
         let permute = crate::layers::get("permute((2, 1))").unwrap();
         assert_eq!(permute.hyperparameters().to_string(), "dims=[2, 1]");
-        let error = crate::layers::get("reshape(6)").err().unwrap().to_string();
-        assert!(error.contains("`target_shape` of `reshape(6)` is a list such as"), "{error}");
+        let error = crate::layers::get("reshape(6)").err().unwrap();
+        error.says("`target_shape` of `reshape(6)` is a list such as");
     }
 
     #[test]
     fn a_shape_of_other_length_is_refused_without_the_batch_axis() {
-        let mut f = Function::new(|[x], cx| [Reshape::new([5]).apply(&x, cx)]);
-        let error = f.run([&Array::zeros([2, 3, 4], DType::F32)]).unwrap_err();
-        assert_eq!(error.message(), "`Reshape` of samples of shape [3, 4] to [5]");
+        refused(&Reshape::new([5]), &[2, 3, 4])
+            .reads("`Reshape` of samples of shape [3, 4] to [5]");
     }
 }

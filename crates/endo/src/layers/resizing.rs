@@ -3,7 +3,7 @@
 //!
 //! In: `[batch, lengths.., channels]`. Out: the same with other lengths.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::{Named, Setting};
 use crate::shape::product;
@@ -13,7 +13,7 @@ use super::Layer;
 use super::data_format::{ChannelsAt, DataFormat, LAST};
 use super::declare::{about, layer, row};
 use super::interpolation::Interpolation;
-use super::spatial::{Sizes, check_rank, refuse};
+use super::spatial::{Sizes, check_rank};
 
 /// The rows of this file.
 pub(super) static ROWS: &[Named<dyn Layer>] = &[
@@ -135,12 +135,10 @@ impl<const N: usize> Layer for ZeroPadding<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         self.data_format.around(inputs, N, cx, |inputs, cx| {
-            if let Err(error) = check_rank(inputs.shape(), N, cx) {
-                return refuse(error, inputs, N, inputs.features(), cx);
-            }
+            check_rank(inputs.shape(), N, cx)?;
             let ends = [(0, 0)];
             let widths: Vec<_> = ends.iter().chain(&self.padding.0).chain(&ends).copied().collect();
-            inputs.pad(&widths, 0.0)
+            Ok(inputs.pad(&widths, 0.0))
         })
     }
 
@@ -211,7 +209,7 @@ impl<const N: usize> Cropping<N> {
                     inputs.shape()
                 );
                 let help = "at least one element has to be left";
-                return Err(Error::new(ErrorKind::Shape, message).help(help));
+                return Err(Error::shape(message, help));
             }
             outputs = outputs.slice(axis as isize, before..length - after);
         }
@@ -222,10 +220,7 @@ impl<const N: usize> Cropping<N> {
 impl<const N: usize> Layer for Cropping<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        self.data_format.around(inputs, N, cx, |inputs, cx| match self.cropped(inputs, cx) {
-            Ok(outputs) => outputs,
-            Err(error) => refuse(error, inputs, N, inputs.features(), cx),
-        })
+        self.data_format.around(inputs, N, cx, |inputs, cx| self.cropped(inputs, cx))
     }
 
     about! {}
@@ -297,7 +292,7 @@ impl<const N: usize> UpSampling<N> {
         if self.size.0.contains(&0) {
             let message = format!("`{}` has a size of {:?}", cx.path(), self.size.0);
             let help = "each element is repeated at least once";
-            return Err(Error::new(ErrorKind::Argument, message).help(help));
+            return Err(Error::argument(message, help));
         }
         let mut outputs = inputs.clone();
         for (axis, &size) in (1..).zip(&self.size.0).filter(|(_, size)| **size > 1) {
@@ -321,10 +316,7 @@ impl<const N: usize> UpSampling<N> {
 impl<const N: usize> Layer for UpSampling<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        self.data_format.around(inputs, N, cx, |inputs, cx| match self.enlarged(inputs, cx) {
-            Ok(outputs) => outputs,
-            Err(error) => refuse(error, inputs, N, inputs.features(), cx),
-        })
+        self.data_format.around(inputs, N, cx, |inputs, cx| self.enlarged(inputs, cx))
     }
 
     about! {}
@@ -332,22 +324,15 @@ impl<const N: usize> Layer for UpSampling<N> {
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
 
     #[test]
     fn what_leaves_nothing_is_refused() {
-        let refused = |layer: &dyn Layer| {
-            let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-            f.run([&Array::zeros([2, 4, 3], DType::F32)]).unwrap_err().to_string()
-        };
-        assert!(
-            refused(&Cropping1D::new(2))
-                .contains("`cropping1d` cuts 2 and 2 off axis 1 of inputs of shape [2, 4, 3]")
-        );
-        assert!(refused(&UpSampling1D::new(0)).contains("`up_sampling1d` has a size of [0]"));
-        assert!(
-            refused(&ZeroPadding2D::new(1))
-                .contains("`zero_padding2d` takes inputs of shape [batch, height")
-        );
+        refused(&Cropping1D::new(2), &[2, 4, 3])
+            .says("`cropping1d` cuts 2 and 2 off axis 1 of inputs of shape [2, 4, 3]");
+        refused(&UpSampling1D::new(0), &[2, 4, 3]).says("`up_sampling1d` has a size of [0]");
+        refused(&ZeroPadding2D::new(1), &[2, 4, 3])
+            .says("`zero_padding2d` takes inputs of shape [batch, height");
     }
 }

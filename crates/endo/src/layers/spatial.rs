@@ -3,7 +3,7 @@
 //! In: `[batch, lengths.., channels]` and a layer's options. Out: a window for each axis, or what
 //! is wrong, in the layer's words.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::{Setting, words};
 use crate::ops::Window;
@@ -102,14 +102,14 @@ impl<const N: usize> Geometry<N> {
             ("a dilation rate", self.dilation_rate),
         ];
         if let Some((what, sizes)) = options.into_iter().find(|(_, sizes)| sizes.contains(&0)) {
-            let error =
-                Error::new(ErrorKind::Argument, format!("`{path}` has {what} of {sizes:?}"));
-            return Err(error.help("sizes, strides and dilation rates are 1 or more"));
+            let message = format!("`{path}` has {what} of {sizes:?}");
+            let help = "sizes, strides and dilation rates are 1 or more";
+            return Err(Error::argument(message, help));
         }
         if self.padding == Padding::Causal && N > 1 {
             let message = format!("`{path}` has causal padding along {N} axes");
             let help = "only one axis can be time: use `Padding::Same` or `Padding::Valid`";
-            return Err(Error::new(ErrorKind::Argument, message).help(help));
+            return Err(Error::argument(message, help));
         }
         let windows: Option<Vec<Window>> =
             (0..N).map(|axis| self.window(axis, inputs[1 + axis])).collect();
@@ -120,7 +120,7 @@ impl<const N: usize> Geometry<N> {
                 of shape {inputs} hold"
             );
             let help = "use a smaller window, larger inputs, or `.padding(Padding::Same)`";
-            Error::new(ErrorKind::Shape, message).help(help)
+            Error::shape(message, help)
         })
     }
 
@@ -162,7 +162,7 @@ pub(super) fn check_rank(inputs: &Shape, axes: usize, cx: &Context) -> Result<()
     let help = "add the axis that is missing: `x.expand_dims(-1)` for one channel, \
         `x.expand_dims(0)` for one sample";
     let message = format!("`{}` takes inputs of shape {expected}, got {inputs}", cx.path());
-    Err(Error::new(ErrorKind::Shape, message).help(help))
+    Err(Error::shape(message, help))
 }
 
 /// A value in place of what a layer cannot compute, after recording why: of the rank that its
@@ -178,6 +178,20 @@ pub(super) fn refuse(
     let ones = std::iter::repeat_n(1, axes);
     let shape = [inputs.batch()].into_iter().chain(ones).chain([features]).collect();
     cx.trace().fail(error.at(Site::caller()), shape, inputs.dtype())
+}
+
+/// What a layer computes along spatial axes, or a value in place of it after recording why not.
+#[track_caller]
+pub(super) fn or_refuse(
+    outputs: Result<Tensor>,
+    inputs: &Tensor,
+    axes: usize,
+    cx: &Context,
+) -> Tensor {
+    match outputs {
+        Ok(outputs) => outputs,
+        Err(error) => refuse(error, inputs, axes, inputs.features(), cx),
+    }
 }
 
 #[cfg(test)]
@@ -270,17 +284,13 @@ mod tests {
 
     #[test]
     fn sizes_that_are_not_one_for_each_axis_are_refused_in_text() {
-        let error = |text: &str| layers::get(text).err().unwrap().to_string();
-        assert!(
-            error("conv2d(4, [1, 2, 3])").contains(
-                "the option `kernel_size` of `conv2d(4, [1, 2, 3])` is a whole number from 1, or \
-                one for each axis as in `[1, 2]`, got `[1, 2, 3]`"
-            ),
-            "{}",
-            error("conv2d(4, [1, 2, 3])")
+        let error = |text: &str| layers::get(text).err().unwrap();
+        error("conv2d(4, [1, 2, 3])").says(
+            "the option `kernel_size` of `conv2d(4, [1, 2, 3])` is a whole number from 1, or \
+                one for each axis as in `[1, 2]`, got `[1, 2, 3]`",
         );
-        assert!(error("conv3d(4)").contains("`conv3d` needs the option `kernel_size`"));
-        assert!(error("cropping2d([1, 2, 3])").contains("for each end of each axis"));
+        error("conv3d(4)").says("`conv3d` needs the option `kernel_size`");
+        error("cropping2d([1, 2, 3])").says("for each end of each axis");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::Named;
 use crate::shape::Shape;
@@ -69,7 +69,7 @@ impl<L: Layer> Layer for TimeDistributed<L> {
                 inputs.shape()
             );
             let help = "a step has at least one axis: `x.expand_dims(-1)` for one feature a step";
-            let error = Error::new(ErrorKind::Shape, message).help(help).at(Site::caller());
+            let error = Error::shape(message, help).at(Site::caller());
             return cx.trace().fail(error, inputs.shape().clone(), inputs.dtype());
         }
         let (batch, steps) = (inputs.batch(), inputs.shape()[1]);
@@ -79,8 +79,8 @@ impl<L: Layer> Layer for TimeDistributed<L> {
         if outputs.batch() != batch * steps {
             let message =
                 format!("`{}` made {} of {} samples", cx.path(), outputs.shape(), batch * steps);
-            let error = Error::new(ErrorKind::Shape, message)
-                .help("the layer within has to keep the first axis as it is");
+            let error =
+                Error::shape(message, "the layer within has to keep the first axis as it is");
             return cx.trace().fail(
                 error.at(Site::caller()),
                 inputs.shape().clone(),
@@ -103,18 +103,14 @@ impl<L: Layer> Layer for TimeDistributed<L> {
 
 #[cfg(test)]
 mod tests {
-    use crate::layers;
+    use crate::layers::{self, tests::refused};
     use crate::prelude::*;
 
     #[test]
     fn inputs_without_steps_are_refused() {
         let layer = TimeDistributed::new(Dense::new(1));
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        let error = f.run([&Array::zeros([4, 2], DType::F32)]).unwrap_err();
-        assert_eq!(
-            error.message(),
-            "`time_distributed` takes inputs of shape [batch, steps, ..], got [4, 2]"
-        );
+        refused(&layer, &[4, 2])
+            .reads("`time_distributed` takes inputs of shape [batch, steps, ..], got [4, 2]");
     }
 
     #[test]
@@ -127,8 +123,7 @@ mod tests {
         });
         let [y] = f.run([&Array::zeros([3, 4, 5], DType::F32)]).unwrap();
         assert_eq!(y.shape().sizes(), [3, 4, 2]);
-        let error = layers::get("time_distributed(dens(2))").err().unwrap();
-        assert!(error.to_string().contains("did you mean `dense`?"), "{error}");
+        layers::get("time_distributed(dens(2))").err().unwrap().advises("did you mean `dense`?");
     }
 
     #[test]
@@ -142,8 +137,6 @@ mod tests {
     #[test]
     fn a_layer_that_changes_the_number_of_samples_is_refused() {
         let layer = TimeDistributed::new(|x: &Tensor, _: &mut Context| x.sum_axes([0]));
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        let error = f.run([&Array::zeros([4, 2, 3], DType::F32)]).unwrap_err();
-        assert_eq!(error.message(), "`time_distributed` made [3] of 8 samples");
+        refused(&layer, &[4, 2, 3]).reads("`time_distributed` made [3] of 8 samples");
     }
 }

@@ -205,9 +205,9 @@ mod tests {
     fn class_numbers_and_wrong_weights_are_refused() {
         let error =
             values(CategoricalCrossentropy, [0, 1], [[0.5_f32, 0.5], [0.2, 0.8]]).unwrap_err();
-        assert!(error.advice().unwrap().contains("sparse_categorical_crossentropy"), "{error}");
+        error.advises("sparse_categorical_crossentropy");
         let loss = CategoricalFocalCrossentropy.alpha([0.5, 0.25, 0.25]);
         let error = values(loss, [[0.0_f32, 1.0]], [[0.5_f32, 0.5]]).unwrap_err();
-        assert_eq!(error.message(), "3 values of `alpha` for 2 classes");
+        error.reads("3 values of `alpha` for 2 classes");
     }
 }

@@ -117,6 +117,6 @@ mod tests {
     #[test]
     fn labels_have_to_match_rows() {
         let error = values(Circle, [0, 1], [[1.0_f32, 0.0]]).unwrap_err();
-        assert_eq!(error.message(), "`circle` of labels [2] and embeddings [1, 2]");
+        error.reads("`circle` of labels [2] and embeddings [1, 2]");
     }
 }

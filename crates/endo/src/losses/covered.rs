@@ -139,11 +139,7 @@ pub(crate) fn both(a: &Tensor, b: &Tensor) -> Tensor {
 #[track_caller]
 fn same_rank(a: &Tensor, b: &Tensor) -> (Tensor, Tensor) {
     let rank = a.rank().max(b.rank());
-    let [a, b] = [a, b].map(|x| {
-        let ones = std::iter::repeat_n(1, rank - x.rank());
-        x.reshape(x.shape().iter().copied().chain(ones).collect::<Vec<_>>())
-    });
-    (a, b)
+    (a.with_rank(rank), b.with_rank(rank))
 }
 
 /// Without a last axis of size 1, which stands for none.

@@ -359,16 +359,14 @@ mod tests {
 
     #[test]
     fn wrong_names_and_options_are_errors_that_name_the_nearest() {
-        let error = |text| get(text).err().unwrap().to_string();
+        let error = |text| get(text).err().unwrap();
         assert_eq!(
-            error("huber(delt=1)"),
+            error("huber(delt=1)").to_string(),
             "`huber` has no option `delt`\n  help: did you mean `delta`?"
         );
-        assert!(
-            error("mse(reduction=average)")
-                .contains("the option `reduction` of `mse(reduction=average)` is")
-        );
-        assert!(error("quantile").contains("there are `mean_squared_error`"));
+        error("mse(reduction=average)")
+            .says("the option `reduction` of `mse(reduction=average)` is");
+        error("quantile").advises("there are `mean_squared_error`");
     }
 
     #[test]
@@ -379,9 +377,7 @@ mod tests {
         assert_eq!(f.run([&targets, &predictions]).unwrap()[0], Array::from([0.0_f32, 4.0]));
         assert_eq!(f.run([&predictions, &targets]).unwrap()[0], Array::from([0.0_f32, 4.0]));
         let error = values(MeanSquaredError, [1.0_f32, 2.0], [[1.0_f32], [4.0]]).unwrap_err();
-        assert_eq!(
-            error.message(),
-            "`mean_squared_error` of targets [2] and predictions [2, 1]: the shapes differ"
-        );
+        error
+            .reads("`mean_squared_error` of targets [2] and predictions [2, 1]: the shapes differ");
     }
 }

@@ -125,9 +125,7 @@ fn spread(what: &str, weight: &Tensor, values: &Tensor, site: Site) -> Tensor {
         };
         return weight.fail(Error::shape(message, help), values.shape(), site);
     }
-    let ones = std::iter::repeat_n(1, values.rank() - leading.rank());
-    let aligned: Vec<usize> = leading.shape().iter().copied().chain(ones).collect();
-    leading.reshape(aligned).broadcast_to(values.shape())
+    leading.with_rank(values.rank()).broadcast_to(values.shape())
 }
 
 #[cfg(test)]
@@ -214,8 +212,8 @@ mod tests {
     #[test]
     fn weights_that_match_no_axis_are_refused() {
         let error = reduced(Reduction::Mean, [[1.0_f32, 2.0]], [1.0_f32, 2.0], None).unwrap_err();
-        assert_eq!(error.message(), "sample weights of shape [2] for loss values of shape [1, 2]");
+        error.reads("sample weights of shape [2] for loss values of shape [1, 2]");
         let error = reduced(Reduction::Mean, 1.0_f32, [1.0_f32, 2.0], None).unwrap_err();
-        assert!(error.advice().unwrap().contains("one value for the whole batch"));
+        error.advises("one value for the whole batch");
     }
 }

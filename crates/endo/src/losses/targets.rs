@@ -5,7 +5,7 @@
 
 use crate::array::Array;
 use crate::data::{is_covered, place_of};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::shape::Shape;
 
 /// What the numbers of targets have to be. Data in which one is not is refused by `fit`, `evaluate`
@@ -99,7 +99,7 @@ impl Targets {
         };
         let message =
             format!("{}; for `{function}` it is {expected}", place_of(name, targets, place));
-        Err(Error::new(ErrorKind::Data, message).help(help))
+        Err(Error::data(message, help))
     }
 
     fn allows(self, number: f64) -> bool {

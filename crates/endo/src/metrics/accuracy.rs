@@ -290,16 +290,8 @@ mod tests {
         let error = SparseCategoricalAccuracy::new()
             .update_on(&[[0, 1], [1, 0]].into(), &y_pred)
             .unwrap_err();
-        assert!(
-            error.message().contains("`sparse_categorical_accuracy` of targets [2, 2]"),
-            "{error}"
-        );
+        error.says("`sparse_categorical_accuracy` of targets [2, 2]");
         let error = CategoricalAccuracy::new().update_on(&[0, 1].into(), &y_pred).unwrap_err();
-        assert!(
-            error
-                .message()
-                .contains("`categorical_accuracy` of targets [2] and predictions [2, 2]"),
-            "{error}"
-        );
+        error.says("`categorical_accuracy` of targets [2] and predictions [2, 2]");
     }
 }

@@ -147,10 +147,8 @@ impl Auc {
                 weights.len(),
                 y_pred.shape()
             );
-            return Err(Error::argument(
-                message,
-                "give one weight for each position of the last axis",
-            ));
+            let help = "give one weight for each position of the last axis";
+            return Err(Error::argument(message, help));
         }
         Ok(())
     }
@@ -240,16 +238,16 @@ mod tests {
         let weighted = Auc::new().label_weights([1.0, 2.0]);
         let error =
             weighted.update_on(&[[0, 1, 1]].into(), &[[0.1_f32, 0.2, 0.3]].into()).unwrap_err();
-        assert_eq!(error.message(), "`auc` has 2 label weights for predictions [1, 3]");
+        error.reads("`auc` has 2 label weights for predictions [1, 3]");
         let error = Auc::new()
             .multi_label(true)
             .update_on(&[0, 1].into(), &[0.1_f32, 0.2].into())
             .unwrap_err();
-        assert_eq!(error.message(), "`auc` of several labels and predictions [2]");
+        error.reads("`auc` of several labels and predictions [2]");
         let error = Auc::new()
             .num_thresholds(1)
             .update_on(&[0, 1].into(), &[0.1_f32, 0.2].into())
             .unwrap_err();
-        assert!(error.message().contains("`num_thresholds` of `auc` is 1"), "{error}");
+        error.says("`num_thresholds` of `auc` is 1");
     }
 }

@@ -67,13 +67,7 @@ impl Score<'_> {
     }
 
     #[track_caller]
-    fn update(
-        &self,
-        y_true: &Tensor,
-        y_pred: &Tensor,
-        sample_weight: Option<&Tensor>,
-        cx: &mut Context,
-    ) {
+    fn update(&self, y_true: &Tensor, y_pred: &Tensor, weight: Option<&Tensor>, cx: &mut Context) {
         let (y_true, y_pred) = paired(self.metric, y_true, y_pred);
         if let Err(error) = self.check(&y_pred) {
             return cx.trace().record(error.at(Site::caller()));
@@ -86,7 +80,7 @@ impl Score<'_> {
             }
         };
         let chosen = chosen.cast(y_pred.dtype());
-        let weights = sample_weight.map(|weight| spread_weights(weight, &y_pred));
+        let weights = weight.map(|weight| spread_weights(weight, &y_pred));
         let sum = |x: Tensor| {
             let counted =
                 weights.as_ref().map_or_else(|| x.clone(), |weights| weighted(&x, weights));
@@ -215,6 +209,6 @@ mod tests {
             .beta(0.0)
             .update_on(&[[1, 0]].into(), &[[0.0_f32, 0.0]].into())
             .unwrap_err();
-        assert_eq!(error.message(), "the option `beta` of `fbeta_score` is 0");
+        error.reads("the option `beta` of `fbeta_score` is 0");
     }
 }

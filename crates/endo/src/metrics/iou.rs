@@ -324,8 +324,8 @@ mod tests {
     #[test]
     fn settings_that_make_no_sense_are_refused_at_the_first_update() {
         let error = IoU::new(2, [2]).update_on(&[0].into(), &[0].into()).unwrap_err();
-        assert_eq!(error.message(), "`io_u` has the target class 2 of 2 classes");
+        error.reads("`io_u` has the target class 2 of 2 classes");
         let error = MeanIoU::new(2).update_on(&[0].into(), &[[0.1_f32, 0.9]].into()).unwrap_err();
-        assert_eq!(error.message(), "`mean_io_u` of targets [1] and predictions [1, 2]");
+        error.reads("`mean_io_u` of targets [1] and predictions [1, 2]");
     }
 }

@@ -112,15 +112,9 @@ impl Metric for Mean {
 
     /// As a compiled metric: the mean of the predictions.
     #[track_caller]
-    fn update(
-        &self,
-        _: &Tensor,
-        y_pred: &Tensor,
-        sample_weight: Option<&Tensor>,
-        cx: &mut Context,
-    ) {
+    fn update(&self, _: &Tensor, y_pred: &Tensor, weight: Option<&Tensor>, cx: &mut Context) {
         self.report(cx);
-        take(&self.totals, y_pred, sample_weight, cx);
+        take(&self.totals, y_pred, weight, cx);
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
@@ -179,14 +173,8 @@ impl Metric for Sum {
 
     /// As a compiled metric: the sum of the predictions.
     #[track_caller]
-    fn update(
-        &self,
-        _: &Tensor,
-        y_pred: &Tensor,
-        sample_weight: Option<&Tensor>,
-        cx: &mut Context,
-    ) {
-        match sample_weight {
+    fn update(&self, _: &Tensor, y_pred: &Tensor, weight: Option<&Tensor>, cx: &mut Context) {
+        match weight {
             Some(weight) => self.update_weighted(y_pred, weight, cx),
             None => self.update(y_pred, cx),
         }
@@ -235,19 +223,13 @@ impl Metric for MeanMetricWrapper {
     }
 
     #[track_caller]
-    fn update(
-        &self,
-        y_true: &Tensor,
-        y_pred: &Tensor,
-        sample_weight: Option<&Tensor>,
-        cx: &mut Context,
-    ) {
+    fn update(&self, y_true: &Tensor, y_pred: &Tensor, weight: Option<&Tensor>, cx: &mut Context) {
         self.report(cx);
         let (y_true, y_pred) = align(y_true, &y_pred.cast(float(y_pred)));
         let values = cx.beside_the_model(false, |cx| self.loss.call_in(&y_true, &y_pred, cx));
         // As Keras: what a mask leaves out weighs nothing, and where there are no weights it counts
         // as 0.
-        let weights = sample_weight.map(|weight| {
+        let weights = weight.map(|weight| {
             let weights = spread_weights(weight, &values);
             self.loss
                 .mask(&y_true, &values)

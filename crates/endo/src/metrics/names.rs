@@ -127,17 +127,15 @@ mod tests {
         let value = counts.update_on(&[1, 1].into(), &[0.5_f32, 0.9].into()).unwrap();
         assert_eq!(value.to_vec::<f64>(), [2.0, 1.0]);
         assert!(get("mean_iou(num_classes=3)").is_ok());
-        let error = get("mean_iou").err().unwrap();
-        assert_eq!(error.message(), "`mean_io_u` needs the option `num_classes`");
-        let error = get("auc(curve=PT)").err().unwrap();
-        assert!(error.message().contains("is `ROC`, `PR` or `PRGAIN`, got `PT`"), "{error}");
-        assert!(get("huber(dleta=2.0)").err().unwrap().message().contains("no option `dleta`"));
+        get("mean_iou").err().unwrap().reads("`mean_io_u` needs the option `num_classes`");
+        get("auc(curve=PT)").err().unwrap().says("is `ROC`, `PR` or `PRGAIN`, got `PT`");
+        get("huber(dleta=2.0)").err().unwrap().says("no option `dleta`");
     }
 
     #[test]
     fn a_name_that_is_not_known_is_an_error_where_it_is_used() {
         let error = "precisoin".into_metric().update_on(&[1].into(), &[1].into()).unwrap_err();
-        assert_eq!(error.message(), "there is no metric called `precisoin`");
+        error.reads("there is no metric called `precisoin`");
         assert_eq!(error.advice(), Some("did you mean `precision`?"));
     }
 

@@ -154,6 +154,6 @@ mod tests {
         let error = PrecisionAtRecall::new(1.5)
             .update_on(&[0, 1].into(), &[0.9_f32, 0.1].into())
             .unwrap_err();
-        assert_eq!(error.message(), "`precision_at_recall` is given the recall 1.5");
+        error.reads("`precision_at_recall` is given the recall 1.5");
     }
 }

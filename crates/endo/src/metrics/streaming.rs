@@ -88,15 +88,9 @@ impl<const N: usize> Metric for Streaming<N> {
     }
 
     #[track_caller]
-    fn update(
-        &self,
-        y_true: &Tensor,
-        y_pred: &Tensor,
-        sample_weight: Option<&Tensor>,
-        cx: &mut Context,
-    ) {
+    fn update(&self, y_true: &Tensor, y_pred: &Tensor, weight: Option<&Tensor>, cx: &mut Context) {
         self.report(cx);
-        self.totals.add((self.update)(y_true, y_pred, sample_weight), cx);
+        self.totals.add((self.update)(y_true, y_pred, weight), cx);
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::shape::Shape;
 use crate::site::Site;
@@ -182,7 +182,7 @@ impl Totals {
             );
             let help =
                 "its size is that of the first batch: update it first, in this trace or in another";
-            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Site::caller()));
+            cx.trace().record(Error::usage(message, help).at(Site::caller()));
         }
         known.map(|variables| std::array::from_fn(|i| cx.read(&variables[i])))
     }
@@ -221,8 +221,7 @@ mod tests {
         f.run([&[1.0_f32, 2.0].into()]).unwrap();
         assert_eq!(totals.variables()[0].name(), "score/sum");
         assert_eq!(totals.variables()[0].value(), Array::from([1.0_f32, 2.0]));
-        let error = f.run([&[1.0_f32].into()]).unwrap_err();
-        assert!(error.message().contains("`score` keeps [2], and is now given [1]"), "{error}");
+        f.run([&[1.0_f32].into()]).unwrap_err().says("`score` keeps [2], and is now given [1]");
     }
 
     #[test]
@@ -235,14 +234,14 @@ mod tests {
         assert_eq!(evaluate_now(result).unwrap().item().unwrap(), 0.0);
         let error =
             Function::new(|[_], cx| [result(cx)]).run([&Array::scalar(0.0_f32)]).unwrap_err();
-        assert!(error.message().contains("before its first update"), "{error}");
+        error.says("before its first update");
     }
 
     #[test]
     fn totals_are_added_to_and_read_as_many_as_there_are() {
         let totals = Totals::new("score", ["total", "count"]);
         let error = evaluate_now(|cx| totals.read::<1>(cx)[0].clone()).unwrap_err();
-        assert_eq!(error.message(), "the metric `score` has 2 totals, and is asked for 1");
+        error.reads("the metric `score` has 2 totals, and is asked for 1");
         assert_eq!(error.advice(), Some("they are `total`, `count`"));
         let add = |cx: &mut Context| {
             let values = cx.constant([1.0_f32, 2.0]);

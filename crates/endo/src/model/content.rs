@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
 use crate::net::{LoadWeights, LoadedWeights, ModelLayer, Structure, Summary};
 use crate::shape::Shape;
@@ -171,8 +171,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         if !factor.is_finite() || factor < 0.0 {
             let message =
                 format!("the learning rate of `{pattern}` cannot be multiplied by {factor}");
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("give a number of at least 0: 0.1 learns at a tenth of the rate"));
+            let help = "give a number of at least 0: 0.1 learns at a tenth of the rate";
+            return Err(Error::argument(message, help));
         }
         for weight in self.steps.net.weights_at(pattern)? {
             weight.set_learning_rate_factor(factor);

@@ -392,8 +392,8 @@ mod tests {
         let error = model
             .fit(&Dataset::new(zeros([8, 3]), zeros([8, 1])).unwrap(), Fit::epochs(1))
             .unwrap_err();
-        assert!(error.message().contains("a second weight called `dense/kernel`"), "{error}");
-        assert!(error.advice().unwrap().contains("make it a field"));
+        error.says("a second weight called `dense/kernel`");
+        error.advises("make it a field");
     }
 
     #[test]
@@ -423,7 +423,7 @@ mod tests {
         let error = model
             .build([2, 3])
             .and_then(|()| model.save_weights(std::env::temp_dir().join("endo-never-written")));
-        assert!(error.unwrap_err().message().contains("called `scale`"));
+        error.unwrap_err().says("called `scale`");
     }
 
     #[test]

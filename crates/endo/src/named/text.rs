@@ -188,10 +188,8 @@ pub(super) fn parse(text: &str) -> Result<(&str, Vec<TextOption<'_>>)> {
     let Some((name, rest)) = split_after_quotes(text, '(') else { return Ok((text, Vec::new())) };
     let Some(inside) = rest.strip_suffix(')') else {
         let message = format!("`{text}` opens a parenthesis and does not end with one");
-        return Err(Error::argument(
-            message,
-            "write options as in `leaky_relu(negative_slope=0.1)`",
-        ));
+        let help = "write options as in `leaky_relu(negative_slope=0.1)`";
+        return Err(Error::argument(message, help));
     };
     let parts = items(inside);
     let option = |part: &'_ str| -> bool { !part.trim().is_empty() };

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
 use crate::spelling;
@@ -50,7 +50,7 @@ impl<I: Tree, O: Tree> Layer<I, Vec<Tensor>> for InnerOutputs<I, O> {
             if matching.peek().is_none() {
                 let message = format!("no layer that is applied here matches `{}`", pattern.text());
                 let help = "ask for outputs of layers that the model applies in predictions, too";
-                cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+                cx.trace().record(Error::usage(message, help));
             }
             outputs.extend(matching.flat_map(|visit| visit.outputs.iter().cloned()));
         }
@@ -69,7 +69,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         {
             let names = spelling::listed(layers.iter().map(|layer| layer.path.as_str()));
             let message = format!("no layer of the model matches `{}`", none.text());
-            return Err(Error::new(ErrorKind::Argument, message).help(format!("there are {names}")));
+            return Err(Error::argument(message, format!("there are {names}")));
         }
         let root = layers.first().map_or_else(String::new, |layer| layer.path.clone());
         Ok(InnerOutputs { layer: self.layer.clone(), root, patterns })

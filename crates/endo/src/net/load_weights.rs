@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::array::Array;
 use crate::data::read_arrays;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tree;
 use crate::spelling;
 use crate::variable::Variable;
@@ -164,7 +164,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
                 "it has {names}; `LoadWeights::new().prefix(..)` reads a part, and \
                     `.skip_mismatch(true)` what fits"
             );
-            return Err(Error::new(ErrorKind::Data, message).help(help));
+            return Err(Error::data(message, help));
         }
         values.iter().try_for_each(|(weight, value)| weight.set(value))?;
         Ok(done)

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
 use crate::metrics::Metric;
@@ -188,7 +188,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             );
             let help = "a layer made inside `call` forgets what it learned: make it a field, in a \
                 `OnceLock` if it needs the input's size";
-            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(site));
+            cx.trace().record(Error::usage(message, help).at(site));
             return outputs;
         }
         if self.frozen.load(Ordering::Relaxed) {
@@ -300,8 +300,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
             let message = format!(
                 "the part `{name}` of the model has seen no input yet, so its weights are not there"
             );
-            Err(Error::new(ErrorKind::Usage, message)
-                .help("call `build` of that model first, or train a step that applies it"))
+            let help = "call `build` of that model first, or train a step that applies it";
+            Err(Error::usage(message, help))
         })
     }
 
@@ -394,8 +394,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
 /// The error of what needs a model that has seen an input.
 pub(crate) fn not_built(message: &str) -> Error {
-    Error::new(ErrorKind::Usage, message)
-        .help("call `model.build([batch, features])` first, or `fit` it")
+    Error::usage(message, "call `model.build([batch, features])` first, or `fit` it")
 }
 
 /// The inputs of a model made of the tensors that a batch holds.
@@ -409,7 +408,7 @@ pub(crate) fn structure<I: Tree>(tensors: &[Tensor], cx: &Context) -> Option<I> 
         );
         let help = "give one array for each tensor of its input: `Dataset::new((a, b), y)` for a \
             `Layer<[Tensor; 2]>`";
-        cx.trace().record(Error::new(ErrorKind::Shape, message).help(help));
+        cx.trace().record(Error::shape(message, help));
         return None;
     }
     inputs

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tree;
 use crate::spelling;
 use crate::trace::LayerRecord;
@@ -102,7 +102,7 @@ pub(super) fn set(variables: &[Variable], values: &[Array], whose: &str) -> Resu
         let message =
             format!("{whose} has {} weights, got {} arrays", variables.len(), values.len());
         let help = "build the model first, and give one array for each weight";
-        return Err(Error::new(ErrorKind::Argument, message).help(help));
+        return Err(Error::argument(message, help));
     }
     variables.iter().zip(values).try_for_each(|(variable, value)| variable.check(value))?;
     variables.iter().zip(values).try_for_each(|(variable, value)| variable.set(value))
@@ -120,9 +120,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
                 .filter(|layer| short_names(&layer.path).any(|name| name == path))
                 .collect(),
         };
-        let fail = |message: String, help: String| {
-            Err(Error::new(ErrorKind::Argument, message).help(help))
-        };
+        let fail = |message: String, help: String| Err(Error::argument(message, help));
         match found[..] {
             [layer] => Ok(part(layer, &layers)),
             [] => {
@@ -160,7 +158,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             let names = spelling::listed(layers.iter().map(|layer| layer.path.as_str()));
             let message =
                 format!("no layer with weights and no weight of the model matches `{pattern}`");
-            return Err(Error::new(ErrorKind::Argument, message).help(format!("there are {names}")));
+            return Err(Error::argument(message, format!("there are {names}")));
         }
         Ok(once)
     }

@@ -13,7 +13,7 @@ use safetensors::tensor::SafeTensors;
 use serde_json::json;
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::files::failure;
 use crate::graph::Tree;
 use crate::losses::Loss;
@@ -204,13 +204,10 @@ impl Saved {
         let Some(text) = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY)) else {
             let message =
                 format!("{} holds weights alone: `save` did not write it", path.display());
-            return Err(
-                Error::new(ErrorKind::Data, message).help("read the weights with `load_weights`")
-            );
+            return Err(Error::data(message, "read the weights with `load_weights`"));
         };
-        let refuse = |what: String, help| {
-            Err(Error::new(ErrorKind::Data, format!("{} {what}", path.display())).help(help))
-        };
+        let refuse =
+            |what: String, help| Err(Error::data(format!("{} {what}", path.display()), help));
         let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
         let places = match first
             .strip_prefix("format ")
@@ -272,7 +269,7 @@ impl Saved {
             let message = format!("{} says nothing of `{place}`", self.path.display());
             let known: Vec<String> = self.places.iter().map(SavedPart::key).collect();
             let help = format!("it says something of {}", listed(known.iter().map(String::as_str)));
-            Error::new(ErrorKind::Argument, message).help(help)
+            Error::argument(message, help)
         })
     }
 
@@ -284,7 +281,7 @@ impl Saved {
             match self.difference(saved, given) {
                 Some((message, fix)) => {
                     let help = format!("{fix}; or read the weights alone with `load_weights`");
-                    Err(Error::new(ErrorKind::Usage, message).help(help))
+                    Err(Error::usage(message, help))
                 }
                 None => Ok(()),
             }

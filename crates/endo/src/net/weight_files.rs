@@ -11,7 +11,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::files::{self, failure};
 use crate::graph::Tree;
 
@@ -38,7 +38,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
                 "two weights of the model are called `{name}`, and a file holds one of each name"
             );
             let help = "give the layers, or the variables that they read, names of their own";
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
+            return Err(Error::usage(message, help));
         }
         let values = weights.into_iter().map(|(name, weight)| (name, weight.value()));
         let values: Vec<(String, Array)> = values.chain(others).collect();
@@ -60,7 +60,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         if self.weights().is_empty() {
             let help = "call `model.build([batch, features])` first, so that there are weights to \
                 load into";
-            return Err(Error::new(ErrorKind::Usage, "the model has no weights yet").help(help));
+            return Err(Error::usage("the model has no weights yet", help));
         }
         Ok(())
     }
@@ -89,7 +89,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
                     }
                     None => format!("it has: {}", names.join(", ")),
                 };
-                return Err(Error::new(ErrorKind::Data, message).help(help));
+                return Err(Error::data(message, help));
             };
             let value = array(&view)
                 .filter(|value| (value.dtype(), value.shape()) == (weight.dtype(), weight.shape()));
@@ -102,8 +102,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
                     weight.dtype(),
                     weight.shape()
                 );
-                return Err(Error::new(ErrorKind::Shape, message)
-                    .help("load the weights into a model of the sizes they were saved from"));
+                let help = "load the weights into a model of the sizes they were saved from";
+                return Err(Error::shape(message, help));
             };
             values.push(value);
         }

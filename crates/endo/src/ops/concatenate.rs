@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::{
-    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, View, looks,
+    Form, Kernel, KernelReader, Operand, OperandMut, Tensor, Values, ValuesMut, View, looks,
+    slice_parts,
 };
 use crate::shape::Shape;
 use crate::site::Site;
@@ -59,13 +60,7 @@ impl Tensor {
         let parts: Vec<Tensor> = tensors.iter().map(|part| part.convert(dtype, site)).collect();
         let size = parts.iter().map(|part| part.shape()[axis]).fold(0, usize::saturating_add);
         let inputs: Vec<&Tensor> = parts.iter().collect();
-        first.push(
-            Op::Kernel(Arc::new(Concatenate { axis })),
-            &inputs,
-            first.shape().with(axis, size),
-            dtype,
-            site,
-        )
+        first.push(Concatenate { axis }, &inputs, first.shape().with(axis, size), dtype, site)
     }
 
     /// Tensors of one shape along a new axis.
@@ -233,7 +228,7 @@ impl Tensor {
     /// Zeros of a shape with this tensor's elements at the positions that a slice looked at.
     pub(crate) fn unslice(&self, shape: &Shape, parts: &[(usize, isize)]) -> Tensor {
         let kernel = Unslice { parts: parts.to_vec() };
-        self.push(Op::Kernel(Arc::new(kernel)), &[self], shape, self.dtype(), Site::caller())
+        self.push(kernel, &[self], shape, self.dtype(), Site::caller())
     }
 }
 
@@ -291,7 +286,7 @@ impl Kernel for Unslice {
     fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
         let site = Site::caller();
         let view = View::Slice(self.parts.clone());
-        vec![Some(dy.push(Op::View(view), &[dy], inputs[0].shape(), dy.dtype(), site))]
+        vec![Some(dy.push(view, &[dy], inputs[0].shape(), dy.dtype(), site))]
     }
 
     fn attributes(&self) -> Vec<i64> {
@@ -306,20 +301,11 @@ impl Kernel for Unslice {
 
 /// The kernels of this file in saved graphs.
 pub(super) static READERS: &[KernelReader] = &[
-    KernelReader {
-        name: "concatenate",
-        read: |attributes| {
-            let &[axis] = attributes else { return None };
-            Some(Arc::new(Concatenate { axis: axis.try_into().ok()? }))
-        },
-    },
-    KernelReader {
-        name: "unslice",
-        read: |attributes| {
-            let (pairs, []) = attributes.as_chunks::<2>() else { return None };
-            let part =
-                |&[first, step]: &[i64; 2]| Some((first.try_into().ok()?, step.try_into().ok()?));
-            Some(Arc::new(Unslice { parts: pairs.iter().map(part).collect::<Option<_>>()? }))
-        },
-    },
+    KernelReader::new("concatenate", |attributes| {
+        let &[axis] = attributes else { return None };
+        Some(Arc::new(Concatenate { axis: axis.try_into().ok()? }))
+    }),
+    KernelReader::new("unslice", |attributes| {
+        Some(Arc::new(Unslice { parts: slice_parts(attributes)? }))
+    }),
 ];

@@ -10,7 +10,7 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::{
-    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag,
+    Form, Kernel, KernelReader, Operand, OperandMut, Tensor, Values, ValuesMut, flag,
 };
 use crate::shape::Shape;
 use crate::site::Site;
@@ -51,7 +51,7 @@ impl Tensor {
         };
         let shape = around(self.shape(), axis, indices.shape());
         self.push(
-            Op::Kernel(Arc::new(Gather { axis, along: false })),
+            Gather { axis, along: false },
             &[self, &indices.indices(site)],
             shape,
             self.dtype(),
@@ -94,13 +94,7 @@ impl Tensor {
             return self.fail(Error::shape(message, help), indices.shape(), site);
         }
         let kernel = Gather { axis, along: true };
-        self.push(
-            Op::Kernel(Arc::new(kernel)),
-            &[self, &indices.indices(site)],
-            indices.shape(),
-            self.dtype(),
-            site,
-        )
+        self.push(kernel, &[self, &indices.indices(site)], indices.shape(), self.dtype(), site)
     }
 
     /// Sums of the elements, or rows, that share an index: `[n, ..]` by indices `[n]` is
@@ -126,13 +120,7 @@ impl Tensor {
         let shape = self.shape().with(0, count);
         let kernel = ScatterAdd { gather: Gather { axis: 0, along: false }, shape: shape.clone() };
         let values = self.countable(site);
-        values.push(
-            Op::Kernel(Arc::new(kernel)),
-            &[&values, &segments.indices(site)],
-            shape,
-            values.dtype(),
-            site,
-        )
+        values.push(kernel, &[&values, &segments.indices(site)], shape, values.dtype(), site)
     }
 
     /// Rows of `depth` numbers, 1 at the index and 0 elsewhere; all 0 for an index out of range. Of
@@ -253,11 +241,8 @@ impl Kernel for Gather {
 
     fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
         let kernel = ScatterAdd { gather: self.clone(), shape: inputs[0].shape().clone() };
-        let op = Op::Kernel(Arc::new(kernel));
-        vec![
-            Some(dy.push(op, &[dy, &inputs[1]], inputs[0].shape(), dy.dtype(), Site::caller())),
-            None,
-        ]
+        let shape = inputs[0].shape();
+        vec![Some(dy.push(kernel, &[dy, &inputs[1]], shape, dy.dtype(), Site::caller())), None]
     }
 
     fn attributes(&self) -> Vec<i64> {
@@ -310,9 +295,9 @@ impl Kernel for ScatterAdd {
     }
 
     fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
-        let op = Op::Kernel(Arc::new(self.gather.clone()));
+        let gather = self.gather.clone();
         let (indices, Gather { axis, along }) = (&inputs[1], &self.gather);
-        let picked = dy.push(op, &[dy, indices], inputs[0].shape(), dy.dtype(), Site::caller());
+        let picked = dy.push(gather, &[dy, indices], inputs[0].shape(), dy.dtype(), Site::caller());
         // What was left out has no part in the sums.
         let mut is_in = in_range(indices, self.shape[*axis] as i32);
         if !along {
@@ -340,21 +325,13 @@ impl Kernel for ScatterAdd {
 
 /// The kernels of this file in saved graphs.
 pub(super) static READERS: &[KernelReader] = &[
-    KernelReader {
-        name: "gather",
-        read: |attributes| Some(Arc::new(Gather::read(attributes, false)?)),
-    },
-    KernelReader {
-        name: "take_along_axis",
-        read: |attributes| Some(Arc::new(Gather::read(attributes, true)?)),
-    },
-    KernelReader {
-        name: "scatter_add",
-        read: |attributes| {
-            let [axis, along, sizes @ ..] = attributes else { return None };
-            let shape =
-                sizes.iter().map(|&size| size.try_into().ok()).collect::<Option<Shape>>()?;
-            Some(Arc::new(ScatterAdd { gather: Gather::read(&[*axis], flag(*along)?)?, shape }))
-        },
-    },
+    KernelReader::new("gather", |attributes| Some(Arc::new(Gather::read(attributes, false)?))),
+    KernelReader::new("take_along_axis", |attributes| {
+        Some(Arc::new(Gather::read(attributes, true)?))
+    }),
+    KernelReader::new("scatter_add", |attributes| {
+        let [axis, along, sizes @ ..] = attributes else { return None };
+        let shape = sizes.iter().map(|&size| size.try_into().ok()).collect::<Option<Shape>>()?;
+        Some(Arc::new(ScatterAdd { gather: Gather::read(&[*axis], flag(*along)?)?, shape }))
+    }),
 ];

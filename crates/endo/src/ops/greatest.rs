@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::graph::windows::{all_windows, lie, one_for_each};
 use crate::graph::{
-    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, Window, flag,
+    Form, Kernel, KernelReader, Operand, OperandMut, Tensor, Values, ValuesMut, Window, flag,
 };
 use crate::shape::Shape;
 use crate::site::Site;
@@ -85,14 +85,14 @@ impl Tensor {
     ) -> Tensor {
         let kernel = TakeGreatest { windows: windows.to_vec(), zero_outside };
         let shape = one_for_each(windows, self.shape());
-        self.push(Op::Kernel(Arc::new(kernel)), &[self, values], shape, values.dtype(), site)
+        self.push(kernel, &[self, values], shape, values.dtype(), site)
     }
 
     /// `values`, one for each window, added up where this tensor has the greatest of it.
     fn add_to_greatest(&self, values: &Tensor, windows: &[Window], site: Site) -> Tensor {
         let kernel = AddToGreatest { windows: windows.to_vec() };
         let shape = self.shape().clone();
-        self.push(Op::Kernel(Arc::new(kernel)), &[self, values], shape, values.dtype(), site)
+        self.push(kernel, &[self, values], shape, values.dtype(), site)
     }
 }
 
@@ -184,18 +184,14 @@ impl Kernel for AddToGreatest {
 
 /// The kernels of this file in saved graphs.
 pub(super) static READERS: &[KernelReader] = &[
-    KernelReader {
-        name: "take_greatest",
-        read: |attributes| {
-            let [outside, windows @ ..] = attributes else { return None };
-            let zero_outside = flag(*outside)?;
-            Some(Arc::new(TakeGreatest { windows: read(windows)?, zero_outside }))
-        },
-    },
-    KernelReader {
-        name: "add_to_greatest",
-        read: |attributes| Some(Arc::new(AddToGreatest { windows: read(attributes)? })),
-    },
+    KernelReader::new("take_greatest", |attributes| {
+        let [outside, windows @ ..] = attributes else { return None };
+        let zero_outside = flag(*outside)?;
+        Some(Arc::new(TakeGreatest { windows: read(windows)?, zero_outside }))
+    }),
+    KernelReader::new("add_to_greatest", |attributes| {
+        Some(Arc::new(AddToGreatest { windows: read(attributes)? }))
+    }),
 ];
 
 /// Numbers that are compared and added.

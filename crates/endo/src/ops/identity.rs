@@ -4,9 +4,7 @@
 //! In: a value and a rule. Out: the same value; the rule replaces the gradient of whatever computed
 //! it.
 
-use std::sync::Arc;
-
-use crate::graph::{Op, Rule, Tensor};
+use crate::graph::{Rule, Tensor};
 use crate::site::Site;
 
 impl Tensor {
@@ -24,11 +22,7 @@ impl Tensor {
     #[track_caller]
     pub fn stop_gradient(&self) -> Tensor {
         let rule = Rule { name: "stop_gradient", gradient: Box::new(|_| Vec::new()) };
-        // Rules hold no thread's state, but users' may hold tensors: a graph does not leave its
-        // thread before a plan is made.
-        #[allow(clippy::arc_with_non_send_sync)]
-        let op = Op::Identity(Arc::new(rule));
-        self.push(op, &[self], self.shape(), self.dtype(), Site::caller())
+        self.push(rule, &[self], self.shape(), self.dtype(), Site::caller())
     }
 
     /// `value`, computed from `inputs` in any way, with gradients of the user's: `backward` gets
@@ -54,9 +48,8 @@ impl Tensor {
         backward: impl Fn(&Tensor) -> Vec<Tensor> + 'static,
     ) -> Tensor {
         let gradient = Box::new(move |dy: &Tensor| backward(dy).into_iter().map(Some).collect());
-        #[allow(clippy::arc_with_non_send_sync)]
-        let op = Op::Identity(Arc::new(Rule { name: "custom_gradient", gradient }));
+        let rule = Rule { name: "custom_gradient", gradient };
         let all: Vec<&Tensor> = std::iter::once(value).chain(inputs.iter().copied()).collect();
-        value.push(op, &all, value.shape(), value.dtype(), Site::caller())
+        value.push(rule, &all, value.shape(), value.dtype(), Site::caller())
     }
 }

@@ -13,7 +13,7 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::{
-    Form, Kernel, KernelReader, Occasion, Op, Operand, OperandMut, Tensor, Values, ValuesMut,
+    Form, Kernel, KernelReader, Occasion, Operand, OperandMut, Tensor, Values, ValuesMut,
 };
 use crate::random::philox;
 use crate::shape::Shape;
@@ -73,10 +73,8 @@ impl RandomState {
             counter.dtype(),
             counter.shape()
         );
-        let error = Error::shape(
-            message,
-            "read it from a variable of two whole numbers, or use `cx.random()`",
-        );
+        let help = "read it from a variable of two whole numbers, or use `cx.random()`";
+        let error = Error::shape(message, help);
         Self {
             counter: counter.trace().fail(error.at(Site::caller()), [2].into(), DType::I32),
             place,
@@ -153,8 +151,8 @@ impl RandomState {
     #[track_caller]
     fn unit(&self, shape: Shape, dtype: DType) -> Tensor {
         let per_row = self.log.as_ref().map_or(0, |log| log.note(self.place, &shape));
-        let op = Op::Kernel(Arc::new(Uniform { place: self.place, per_row }));
-        self.counter.push(op, &[&self.counter], shape, dtype, Site::caller())
+        let kernel = Uniform { place: self.place, per_row };
+        self.counter.push(kernel, &[&self.counter], shape, dtype, Site::caller())
     }
 }
 
@@ -222,17 +220,14 @@ impl Kernel for Uniform {
 }
 
 /// The kernels of this file in saved graphs.
-pub(super) static READERS: &[KernelReader] = &[KernelReader {
-    name: "random_uniform",
-    read: |attributes| {
-        let (place, per_row) = match *attributes {
-            [place] => (place, 0),
-            [place, per_row] if per_row > 0 => (place, per_row as u64),
-            _ => return None,
-        };
-        Some(Arc::new(Uniform { place: place.try_into().ok()?, per_row }))
-    },
-}];
+pub(super) static READERS: &[KernelReader] = &[KernelReader::new("random_uniform", |attributes| {
+    let (place, per_row) = match *attributes {
+        [place] => (place, 0),
+        [place, per_row] if per_row > 0 => (place, per_row as u64),
+        _ => return None,
+    };
+    Some(Arc::new(Uniform { place: place.try_into().ok()?, per_row }))
+})];
 
 #[cfg(test)]
 mod tests {

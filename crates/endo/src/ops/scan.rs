@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::graph::{
-    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag,
+    Form, Kernel, KernelReader, Operand, OperandMut, Tensor, Values, ValuesMut, flag,
 };
 use crate::shape::Shape;
 use crate::simd::Float;
@@ -66,13 +66,7 @@ impl Tensor {
 
     /// `y[t] = b[t] + a[t] y[t - 1]` for this `a`.
     fn recurrence(&self, b: &Tensor, recurrence: Recurrence) -> Tensor {
-        self.push(
-            Op::Kernel(Arc::new(recurrence)),
-            &[self, b],
-            self.shape(),
-            self.dtype(),
-            Site::caller(),
-        )
+        self.push(recurrence, &[self, b], self.shape(), self.dtype(), Site::caller())
     }
 
     /// Each element replaced by its neighbour along an axis: the one before, or after when
@@ -90,13 +84,7 @@ impl Tensor {
 
     fn scan(&self, axis: isize, scan: impl Fn(usize) -> Scan, site: Site) -> Tensor {
         match self.shape().axis(axis) {
-            Some(axis) => self.push(
-                Op::Kernel(Arc::new(scan(axis))),
-                &[self],
-                self.shape(),
-                self.dtype(),
-                site,
-            ),
+            Some(axis) => self.push(scan(axis), &[self], self.shape(), self.dtype(), site),
             None => self.fail(axis_error("cumsum", axis, self.shape()), self.shape(), site),
         }
     }
@@ -196,21 +184,12 @@ impl Kernel for Recurrence {
 
 /// The kernels of this file in saved graphs.
 pub(super) static READERS: &[KernelReader] = &[
-    KernelReader {
-        name: "cumsum",
-        read: |attributes| Some(Arc::new(Scan::read(attributes, false)?)),
-    },
-    KernelReader {
-        name: "cumprod",
-        read: |attributes| Some(Arc::new(Scan::read(attributes, true)?)),
-    },
-    KernelReader {
-        name: "linear_recurrence",
-        read: |attributes| {
-            let &[axis, reverse] = attributes else { return None };
-            Some(Arc::new(Recurrence { axis: axis.try_into().ok()?, reverse: flag(reverse)? }))
-        },
-    },
+    KernelReader::new("cumsum", |attributes| Some(Arc::new(Scan::read(attributes, false)?))),
+    KernelReader::new("cumprod", |attributes| Some(Arc::new(Scan::read(attributes, true)?))),
+    KernelReader::new("linear_recurrence", |attributes| {
+        let &[axis, reverse] = attributes else { return None };
+        Some(Arc::new(Recurrence { axis: axis.try_into().ok()?, reverse: flag(reverse)? }))
+    }),
 ];
 
 impl Scan {

@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::Error;
-use crate::graph::{
-    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut,
-};
+use crate::graph::{Form, Kernel, KernelReader, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::site::Site;
 
 use super::gather::{in_range, position};
@@ -40,8 +38,7 @@ impl Tensor {
             return self.fail(error, self.shape(), site);
         }
         let (numbers, rows) = (numbers.convert(DType::I32, site), rows.convert(self.dtype(), site));
-        let op = Op::Kernel(Arc::new(ScatterUpdate));
-        self.push(op, &[self, &numbers, &rows], self.shape(), self.dtype(), site)
+        self.push(ScatterUpdate, &[self, &numbers, &rows], self.shape(), self.dtype(), site)
     }
 
     /// What is wrong with rows for the rows of these numbers, if anything.
@@ -166,7 +163,8 @@ impl Kernel for ScatterUpdate {
         let own = x.trace().constant_from_fn([rows.batch()], |place| place as i32, site);
         let none = x.trace().constant_from_fn([x.batch()], |_| -1_i32, site);
         let last = none.scatter_update(numbers, &own).gather(numbers, 0);
-        let stays = (last.equal(&own) & in_range(numbers, x.batch() as i32)).reshape(column(rows));
+        let stays = last.equal(&own) & in_range(numbers, x.batch() as i32);
+        let stays = stays.with_rank(rows.rank());
         vec![Some(around), None, Some(stays.where_(dy.gather(numbers, 0), zeros))]
     }
 
@@ -189,14 +187,7 @@ impl Kernel for ScatterUpdate {
     }
 }
 
-/// The shape of one number for each row: `[n, 1, ..]`.
-fn column(rows: &Tensor) -> Vec<usize> {
-    let ones = std::iter::repeat_n(1, rows.rank() - 1);
-    std::iter::once(rows.batch()).chain(ones).collect()
-}
-
 /// The kernels of this file in saved graphs.
-pub(super) static READERS: &[KernelReader] = &[KernelReader {
-    name: "scatter_update",
-    read: |attributes| attributes.is_empty().then(|| Arc::new(ScatterUpdate) as Arc<dyn Kernel>),
-}];
+pub(super) static READERS: &[KernelReader] = &[KernelReader::new("scatter_update", |attributes| {
+    attributes.is_empty().then(|| Arc::new(ScatterUpdate) as Arc<dyn Kernel>)
+})];

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::graph::{
-    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag,
+    Form, Kernel, KernelReader, Operand, OperandMut, Tensor, Values, ValuesMut, flag,
 };
 use crate::shape::Shape;
 use crate::site::Site;
@@ -41,7 +41,7 @@ impl Tensor {
     pub fn argsort(&self, axis: isize, descending: bool) -> Tensor {
         let site = Site::caller();
         self.along_last("argsort", axis, site, |x| {
-            x.push(Op::Kernel(Arc::new(Argsort { descending })), &[x], x.shape(), DType::I32, site)
+            x.push(Argsort { descending }, &[x], x.shape(), DType::I32, site)
         })
     }
 
@@ -105,13 +105,7 @@ impl Tensor {
             return self.fail(error, shape, site);
         }
         let moved = self.permute_last(position);
-        moved.push(
-            Op::Kernel(Arc::new(ArgExtreme { smallest })),
-            &[&moved],
-            shape,
-            DType::I32,
-            site,
-        )
+        moved.push(ArgExtreme { smallest }, &[&moved], shape, DType::I32, site)
     }
 
     /// The tensor with an axis moved to the end.
@@ -240,15 +234,12 @@ impl Kernel for ArgExtreme {
 
 /// The kernels of this file in saved graphs.
 pub(super) static READERS: &[KernelReader] = &[
-    KernelReader {
-        name: "argsort",
-        read: |attributes| {
-            let &[descending] = attributes else { return None };
-            Some(Arc::new(Argsort { descending: flag(descending)? }))
-        },
-    },
-    KernelReader { name: "argmax", read: |attributes| ArgExtreme::read(attributes, false) },
-    KernelReader { name: "argmin", read: |attributes| ArgExtreme::read(attributes, true) },
+    KernelReader::new("argsort", |attributes| {
+        let &[descending] = attributes else { return None };
+        Some(Arc::new(Argsort { descending: flag(descending)? }))
+    }),
+    KernelReader::new("argmax", |attributes| ArgExtreme::read(attributes, false)),
+    KernelReader::new("argmin", |attributes| ArgExtreme::read(attributes, true)),
 ];
 
 impl ArgExtreme {

@@ -8,9 +8,7 @@
 use std::sync::Arc;
 
 use crate::dtype::DType;
-use crate::graph::{
-    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut,
-};
+use crate::graph::{Form, Kernel, KernelReader, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::shape::Shape;
 use crate::simd::{self, Summary};
 use crate::site::Site;
@@ -41,13 +39,7 @@ impl Tensor {
         let (tensors, bounds): (Vec<&Tensor>, Vec<_>) =
             values.iter().map(|(value, bounds)| (value, *bounds)).unzip();
         let shape = [values.len(), bins.saturating_add(SUMMARY)];
-        tensors[0].push(
-            Op::Kernel(Arc::new(Summaries { bins, bounds })),
-            &tensors,
-            shape,
-            DType::F64,
-            Site::caller(),
-        )
+        tensors[0].push(Summaries { bins, bounds }, &tensors, shape, DType::F64, Site::caller())
     }
 
     /// For each pair of places in `values` the sum of the products of the elements of two tensors
@@ -55,13 +47,7 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn dots(values: &[Tensor], pairs: Vec<[usize; 2]>) -> Tensor {
         let (shape, tensors): (_, Vec<&Tensor>) = ([pairs.len()], values.iter().collect());
-        tensors[0].push(
-            Op::Kernel(Arc::new(Dots { pairs })),
-            &tensors,
-            shape,
-            DType::F64,
-            Site::caller(),
-        )
+        tensors[0].push(Dots { pairs }, &tensors, shape, DType::F64, Site::caller())
     }
 }
 
@@ -146,24 +132,18 @@ impl Kernel for Dots {
 
 /// The kernels of this file in saved graphs.
 pub(super) static READERS: &[KernelReader] = &[
-    KernelReader {
-        name: "summaries",
-        read: |attributes| {
-            let [bins, bounds @ ..] = attributes else { return None };
-            let (bounds, []) = bounds.as_chunks::<2>() else { return None };
-            let bounds =
-                bounds.iter().map(|pair| pair.map(|bits| f64::from_bits(bits as u64))).collect();
-            Some(Arc::new(Summaries { bins: (*bins).try_into().ok()?, bounds }))
-        },
-    },
-    KernelReader {
-        name: "dots",
-        read: |attributes| {
-            let (pairs, []) = attributes.as_chunks::<2>() else { return None };
-            let pair = |&[a, b]: &[i64; 2]| Some([a.try_into().ok()?, b.try_into().ok()?]);
-            Some(Arc::new(Dots { pairs: pairs.iter().map(pair).collect::<Option<_>>()? }))
-        },
-    },
+    KernelReader::new("summaries", |attributes| {
+        let [bins, bounds @ ..] = attributes else { return None };
+        let (bounds, []) = bounds.as_chunks::<2>() else { return None };
+        let bounds =
+            bounds.iter().map(|pair| pair.map(|bits| f64::from_bits(bits as u64))).collect();
+        Some(Arc::new(Summaries { bins: (*bins).try_into().ok()?, bounds }))
+    }),
+    KernelReader::new("dots", |attributes| {
+        let (pairs, []) = attributes.as_chunks::<2>() else { return None };
+        let pair = |&[a, b]: &[i64; 2]| Some([a.try_into().ok()?, b.try_into().ok()?]);
+        Some(Arc::new(Dots { pairs: pairs.iter().map(pair).collect::<Option<_>>()? }))
+    }),
 ];
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ impl Tensor {
         if shape == *self.shape() {
             self.clone()
         } else {
-            self.push(Op::View(View::Reshape), &[self], shape, self.dtype(), site)
+            self.push(View::Reshape, &[self], shape, self.dtype(), site)
         }
     }
 
@@ -215,13 +215,7 @@ impl Tensor {
             return self.fail(Error::argument(message, help), self.shape(), site);
         }
         let shape: Shape = permutation.iter().map(|&axis| self.shape()[axis]).collect();
-        self.push(
-            Op::View(View::Transpose(permutation.to_vec())),
-            &[self],
-            shape,
-            self.dtype(),
-            site,
-        )
+        self.push(View::Transpose(permutation.to_vec()), &[self], shape, self.dtype(), site)
     }
 
     /// The last two axes swapped.
@@ -257,6 +251,13 @@ impl Tensor {
         self.expand(&shape, site)
     }
 
+    /// With axes of size 1 after its own, up to this number of axes.
+    #[track_caller]
+    pub(crate) fn with_rank(&self, rank: usize) -> Tensor {
+        let ones = std::iter::repeat_n(1, rank - self.rank());
+        self.reshape(self.shape().iter().copied().chain(ones).collect::<Shape>())
+    }
+
     /// Broadcasting to a shape already known to fit.
     pub(crate) fn expand(&self, shape: &Shape, site: Site) -> Tensor {
         if self.shape() == shape {
@@ -268,18 +269,12 @@ impl Tensor {
         let aligned_tensor = if &aligned == self.shape() {
             self.clone()
         } else {
-            self.push(Op::View(View::Reshape), &[self], &aligned, self.dtype(), site)
+            self.push(View::Reshape, &[self], &aligned, self.dtype(), site)
         };
         if aligned == *shape {
             return aligned_tensor;
         }
-        aligned_tensor.push(
-            Op::View(View::Broadcast),
-            &[&aligned_tensor],
-            shape,
-            self.dtype(),
-            site,
-        )
+        aligned_tensor.push(View::Broadcast, &[&aligned_tensor], shape, self.dtype(), site)
     }
 
     /// The positions of a range along an axis (negative axes count from the end).
@@ -372,7 +367,7 @@ impl Tensor {
         let mut parts: Vec<(usize, isize)> = vec![(0, 1); self.rank()];
         parts[position] = (if step > 0 || count == 0 { start } else { end - 1 }, step);
         self.push(
-            Op::View(View::Slice(parts)),
+            View::Slice(parts),
             &[self],
             self.shape().with(position, count),
             self.dtype(),

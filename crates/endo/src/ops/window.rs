@@ -9,8 +9,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::graph::windows::{all_windows, copy_stretch, counts_and_sizes, for_each_stretch, lie};
 use crate::graph::{
-    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, Window,
-    Windowing,
+    Form, Kernel, KernelReader, Operand, OperandMut, Tensor, Values, ValuesMut, Window, Windowing,
 };
 use crate::shape::Shape;
 use crate::site::Site;
@@ -58,7 +57,7 @@ impl Tensor {
             return self.fail(too_far("windows", windows), shape, site);
         }
         let kernel = Windows { windows: windows.to_vec(), fill };
-        self.push(Op::Kernel(Arc::new(kernel)), &[self], shape, self.dtype(), site)
+        self.push(kernel, &[self], shape, self.dtype(), site)
     }
 
     /// Windows added up where they lie over axes of these lengths, the way back from
@@ -94,8 +93,7 @@ impl Tensor {
         let error =
             misfit("overlap_add", windows, 2 * windows.len() + 2, self.shape()).or_else(|| {
                 let message = format!(
-                    "`overlap_add` of {} to lengths {lengths:?} by \
-                {windows:?}",
+                    "`overlap_add` of {} to lengths {lengths:?} by {windows:?}",
                     self.shape()
                 );
                 let help = "the axes after the first are the windows' counts and then their sizes; \
@@ -110,7 +108,7 @@ impl Tensor {
         }
         let values = self.countable(site);
         let kernel = OverlapAdd { windows: windows.to_vec() };
-        values.push(Op::Kernel(Arc::new(kernel)), &[&values], shape, values.dtype(), site)
+        values.push(kernel, &[&values], shape, values.dtype(), site)
     }
 }
 
@@ -247,17 +245,13 @@ impl Kernel for OverlapAdd {
 
 /// The kernels of this file in saved graphs.
 pub(super) static READERS: &[KernelReader] = &[
-    KernelReader {
-        name: "windows",
-        read: |attributes| {
-            let [fill, windows @ ..] = attributes else { return None };
-            Some(Arc::new(Windows { windows: read(windows)?, fill: f64::from_bits(*fill as u64) }))
-        },
-    },
-    KernelReader {
-        name: "overlap_add",
-        read: |attributes| Some(Arc::new(OverlapAdd { windows: read(attributes)? })),
-    },
+    KernelReader::new("windows", |attributes| {
+        let [fill, windows @ ..] = attributes else { return None };
+        Some(Arc::new(Windows { windows: read(windows)?, fill: f64::from_bits(*fill as u64) }))
+    }),
+    KernelReader::new("overlap_add", |attributes| {
+        Some(Arc::new(OverlapAdd { windows: read(attributes)? }))
+    }),
 ];
 
 /// The numbers of windows, one window after another.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::variable::Variable;
 
 use super::settings::{AVERAGE, Settings};
@@ -47,11 +47,8 @@ impl Settings {
     pub(crate) fn averages(&self, weights: &[Variable]) -> Result<Averages> {
         if self.ema().is_none() {
             let help = "make the optimizer with it: `Adam::new(0.001).use_ema(true)`";
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "the optimizer keeps no moving averages of the weights",
-            )
-            .help(help));
+            let message = "the optimizer keeps no moving averages of the weights";
+            return Err(Error::usage(message, help));
         }
         let pair = |weight: &Variable| {
             let key = (weight.id(), AVERAGE.to_string());

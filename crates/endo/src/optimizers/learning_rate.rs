@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::trace::{Context, evaluate_now};
 use crate::variable::Variable;
@@ -96,11 +96,7 @@ impl LearningRate {
             Self::Schedule(_) => {
                 let help = "make the optimizer with a number, as in `Sgd::new(0.1)`, to set it \
                     during training";
-                Err(Error::new(
-                    ErrorKind::Usage,
-                    "a learning rate that follows a schedule cannot be set",
-                )
-                .help(help))
+                Err(Error::usage("a learning rate that follows a schedule cannot be set", help))
             }
         }
     }
@@ -160,20 +156,20 @@ mod tests {
         assert_eq!(rate.value(&iterations(5)).unwrap(), 0.001);
         rate.set(0.1).unwrap();
         assert_eq!(rate.value(&iterations(5)).unwrap(), 0.1);
-        assert_eq!(rate.set(f64::NAN).unwrap_err().message(), "the learning rate is NaN");
+        rate.set(f64::NAN).unwrap_err().reads("the learning rate is NaN");
     }
 
     #[test]
     fn schedules_follow_the_iterations_and_cannot_be_set() {
         let rate = (|step: &Tensor| 1.0 / (1.0 + step)).into_learning_rate();
         assert_eq!(rate.value(&iterations(3)).unwrap(), 0.25);
-        assert!(rate.set(0.1).unwrap_err().message().contains("follows a schedule"));
+        rate.set(0.1).unwrap_err().says("follows a schedule");
     }
 
     #[test]
     fn a_schedule_gives_one_number() {
         let rate = (|step: &Tensor| step.broadcast_to([2])).into_learning_rate();
         let error = rate.value(&iterations(0)).unwrap_err();
-        assert_eq!(error.message(), "the learning rate must be a scalar, got shape [2]");
+        error.reads("the learning rate must be a scalar, got shape [2]");
     }
 }

@@ -309,10 +309,8 @@ impl Settings {
         let option = clip.option();
         if let Some(other) = self.clip.map(Clip::option).filter(|other| *other != option) {
             let message = format!("an optimizer was given both `{other}` and `{option}`");
-            self.refuse(Error::argument(
-                message,
-                "choose one of `clipnorm`, `clipvalue` and `global_clipnorm`",
-            ));
+            let help = "choose one of `clipnorm`, `clipvalue` and `global_clipnorm`";
+            self.refuse(Error::argument(message, help));
         }
         self.clip = Some(clip);
     }

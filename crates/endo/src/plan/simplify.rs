@@ -4,8 +4,6 @@
 //! before arithmetic that could come after it, and unneeded operations; every reduction combines
 //! one group of neighbouring axes.
 
-use std::sync::Arc;
-
 use rustc_hash::FxHashMap;
 
 use crate::array::Array;
@@ -164,9 +162,7 @@ impl<'a> Rewriter<'a> {
             nodes.filter(|&(_, &uses)| uses > 0).filter_map(|(node, _)| wanted(node)).collect();
         let Pruned { scan, inputs: kept, parts } = pruned(scan, &wanted);
         let inputs = kept.into_iter().map(|place| inputs[place]).collect();
-        #[allow(clippy::arc_with_non_send_sync)]
-        let op = Op::Scan(Arc::new(scan));
-        let id = self.push(op, inputs, node.shape.clone(), node.dtype);
+        let id = self.push(scan.into(), inputs, node.shape.clone(), node.dtype);
         self.parts.insert(id, parts);
         id
     }

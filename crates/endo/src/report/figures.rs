@@ -53,6 +53,12 @@ pub fn over_epochs(history: &History, number: impl Fn(&Epoch) -> Option<f64>) ->
     history.epochs.iter().enumerate().filter_map(place).collect()
 }
 
+/// A number of each recorded step that has it, at the number of the step.
+fn over_steps(history: &History, number: impl Fn(&TermReading) -> Option<f64>) -> Vec<[f64; 2]> {
+    let place = |reading: &TermReading| Some([reading.step as f64, number(reading)?]);
+    history.term_readings.iter().filter_map(place).collect()
+}
+
 fn loss(
     file: &str,
     title: &str,
@@ -105,13 +111,9 @@ fn norms(history: &History) -> Option<Figure> {
     let names = terms(history);
     let line = |(index, name): (usize, &&str)| {
         let norm = |reading: &TermReading| {
-            reading
-                .terms
-                .iter()
-                .find(|term| term.name == **name)
-                .map(|term| [reading.step as f64, term.norm])
+            Some(reading.terms.iter().find(|term| term.name == **name)?.norm)
         };
-        ChartLine::new(name, index, false, history.term_readings.iter().filter_map(norm).collect())
+        ChartLine::new(name, index, false, over_steps(history, norm))
     };
     let drawn: Vec<ChartLine> = names.iter().enumerate().map(line).collect();
     let note = "norm of each term's gradient over all trainable weights";
@@ -124,15 +126,9 @@ fn cosines(history: &History) -> Option<Figure> {
     let line = |(index, cosine): (usize, &Cosine)| {
         let value = |reading: &TermReading| {
             let known = reading.cosines.iter().find(|known| known.terms == cosine.terms)?;
-            Some([reading.step as f64, known.value])
+            Some(known.value)
         };
-        let name = cosine.terms.join(" and ");
-        ChartLine::new(
-            &name,
-            index,
-            false,
-            history.term_readings.iter().filter_map(value).collect(),
-        )
+        ChartLine::new(&cosine.terms.join(" and "), index, false, over_steps(history, value))
     };
     let drawn: Vec<ChartLine> = first.cosines.iter().enumerate().map(line).collect();
     let note = "cosine of two terms' gradients: below 0 one undoes what the other does";
@@ -147,9 +143,9 @@ fn layers_of_terms(history: &History) -> Vec<Figure> {
             let norm = |reading: &TermReading| {
                 let term = reading.terms.iter().find(|known| known.name == term.name)?;
                 let (_, norm) = term.layers.iter().find(|(known, _)| known == layer)?;
-                Some([reading.step as f64, *norm])
+                Some(*norm)
             };
-            let points = history.term_readings.iter().filter_map(norm).collect();
+            let points = over_steps(history, norm);
             ChartLine::new(layer.rsplit('/').next().unwrap_or(layer), index, index >= 8, points)
         };
         let drawn: Vec<ChartLine> = term.layers.iter().enumerate().map(line).collect();

@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 pub(crate) use block::Block;
 pub use link::{Alone, Link};
@@ -68,8 +68,8 @@ impl Shards {
     /// Fails for a number that makes no sense, alone or for `ranks` processes.
     pub(crate) fn check(self, ranks: usize) -> Result<()> {
         if self.0 == 0 {
-            return Err(Error::new(ErrorKind::Argument, "a batch cannot be cut into 0 shards")
-                .help("give at least 1 shard: `Shards::new(8)`"));
+            let help = "give at least 1 shard: `Shards::new(8)`";
+            return Err(Error::argument("a batch cannot be cut into 0 shards", help));
         }
         if ranks > self.0 {
             let message = format!(
@@ -82,7 +82,7 @@ impl Shards {
                  training",
                 self.0
             );
-            return Err(Error::new(ErrorKind::Argument, message).help(help));
+            return Err(Error::argument(message, help));
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Sharding {
         };
         let help = "start the same program with the same data and options on all ranks, on \
                     processors of one kind";
-        Err(self.shared(Error::new(ErrorKind::Usage, message).help(help)))
+        Err(self.shared(Error::usage(message, help)))
     }
 
     /// The first error of any rank, on all ranks, where one has any.

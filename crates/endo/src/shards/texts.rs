@@ -91,7 +91,7 @@ mod tests {
         let error = Error::new(ErrorKind::NotFinite, "`main` is not finite").help("look");
         let other = error_of(2, &of_error(&error));
         assert_eq!(other.kind(), ErrorKind::NotFinite);
-        assert_eq!(other.message(), "on rank 2: `main` is not finite");
+        other.reads("on rank 2: `main` is not finite");
         assert_eq!(other.advice(), Some("look"));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 use super::Link;
 
@@ -104,7 +104,7 @@ impl Link for Threads {
                 Err(RecvTimeoutError::Timeout) => format!("rank {rank} does not answer"),
             };
             let help = "fix what has stopped that rank, and resume the run";
-            return Err(Error::new(ErrorKind::Usage, failure).help(help));
+            return Err(Error::usage(failure, help));
         }
         Ok(())
     }

@@ -7,6 +7,18 @@
 
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
 
+/// Methods of values of one type, each of one expression: `name(x, y) = what it is`.
+macro_rules! methods {
+    ($($name:ident($x:ident $(, $other:ident)*) = $value:expr;)*) => {$(
+        #[inline(always)]
+        fn $name(self $(, $other: Self)*) -> Self {
+            let $x = self;
+            $value
+        }
+    )*};
+}
+pub(super) use methods;
+
 /// A truth value.
 pub trait Truth:
     Copy + BitAnd<Output = Self> + BitOr<Output = Self> + BitXor<Output = Self> + Not<Output = Self>

@@ -9,7 +9,7 @@ use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
 
 use rustc_hash::FxHashMap;
 
-use super::arithmetic::{Arithmetic, Integer, Ordered, Scalar, Truth};
+use super::arithmetic::{Arithmetic, Integer, Ordered, Scalar, Truth, methods};
 use super::symbol::Symbol;
 
 /// A node: what is done, and the numbers of the nodes it is done to; those behind the arity are 0.
@@ -216,20 +216,9 @@ impl BitAnd for Expression<'_> {
     type Output = Self;
     fn bitand(self, other: Self) -> Self {
         match (self.constant(), other.constant()) {
-            (Some(x), _) => {
-                if x == 0.0 {
-                    self
-                } else {
-                    other
-                }
-            }
-            (_, Some(y)) => {
-                if y == 0.0 {
-                    other
-                } else {
-                    self
-                }
-            }
+            (Some(0.0), _) => self,
+            (Some(_), _) | (_, Some(0.0)) => other,
+            (_, Some(_)) => self,
             (None, None) => self.binary(other, Symbol::And, f64::min),
         }
     }
@@ -239,20 +228,9 @@ impl BitOr for Expression<'_> {
     type Output = Self;
     fn bitor(self, other: Self) -> Self {
         match (self.constant(), other.constant()) {
-            (Some(x), _) => {
-                if x == 0.0 {
-                    other
-                } else {
-                    self
-                }
-            }
-            (_, Some(y)) => {
-                if y == 0.0 {
-                    self
-                } else {
-                    other
-                }
-            }
+            (Some(0.0), _) => other,
+            (Some(_), _) | (_, Some(0.0)) => self,
+            (_, Some(_)) => other,
             (None, None) => self.binary(other, Symbol::Or, f64::max),
         }
     }
@@ -277,33 +255,19 @@ impl Truth for Expression<'_> {}
 impl<'a> Ordered for Expression<'a> {
     type Truth = Expression<'a>;
 
-    fn equal(self, other: Self) -> Self {
-        self.compare(other, Symbol::Equal, f64::eq)
+    methods! {
+        equal(x, y) = x.compare(y, Symbol::Equal, f64::eq);
+        not_equal(x, y) = x.compare(y, Symbol::NotEqual, f64::ne);
+        less(x, y) = x.compare(y, Symbol::Less, f64::lt);
+        less_equal(x, y) = x.compare(y, Symbol::LessEqual, f64::le);
+        greater(x, y) = x.compare(y, Symbol::Greater, f64::gt);
+        greater_equal(x, y) = x.compare(y, Symbol::GreaterEqual, f64::ge);
     }
-    fn not_equal(self, other: Self) -> Self {
-        self.compare(other, Symbol::NotEqual, f64::ne)
-    }
-    fn less(self, other: Self) -> Self {
-        self.compare(other, Symbol::Less, f64::lt)
-    }
-    fn less_equal(self, other: Self) -> Self {
-        self.compare(other, Symbol::LessEqual, f64::le)
-    }
-    fn greater(self, other: Self) -> Self {
-        self.compare(other, Symbol::Greater, f64::gt)
-    }
-    fn greater_equal(self, other: Self) -> Self {
-        self.compare(other, Symbol::GreaterEqual, f64::ge)
-    }
+
     fn select(condition: Self, yes: Self, no: Self) -> Self {
         match condition {
-            Expression::Constant(holds) => {
-                if holds == 0.0 {
-                    no
-                } else {
-                    yes
-                }
-            }
+            Expression::Constant(0.0) => no,
+            Expression::Constant(_) => yes,
             Expression::Node(all, number) => {
                 all.node(Symbol::Select, [number, yes.number(all), no.number(all)])
             }
@@ -312,17 +276,11 @@ impl<'a> Ordered for Expression<'a> {
 }
 
 impl Arithmetic for Expression<'_> {
-    fn sqrt(self) -> Self {
-        self.unary(Symbol::Sqrt, f64::sqrt)
-    }
-    fn abs(self) -> Self {
-        self.unary(Symbol::Abs, f64::abs)
-    }
-    fn sign(self) -> Self {
-        self.unary(Symbol::Sign, Arithmetic::sign)
-    }
-    fn maximum(self, other: Self) -> Self {
-        self.binary(other, Symbol::Maximum, Arithmetic::maximum)
+    methods! {
+        sqrt(x) = x.unary(Symbol::Sqrt, f64::sqrt);
+        abs(x) = x.unary(Symbol::Abs, f64::abs);
+        sign(x) = x.unary(Symbol::Sign, Arithmetic::sign);
+        maximum(x, y) = x.binary(y, Symbol::Maximum, Arithmetic::maximum);
     }
 }
 
@@ -335,86 +293,41 @@ impl Scalar for Expression<'_> {
     fn from_f64(value: f64) -> Self {
         Expression::Constant(value)
     }
-    fn mul_add(self, factor: Self, addend: Self) -> Self {
-        self * factor + addend
-    }
-    fn copysign(self, sign: Self) -> Self {
-        self.binary(sign, Symbol::CopySign, f64::copysign)
-    }
-    fn minimum(self, other: Self) -> Self {
-        self.binary(other, Symbol::Minimum, Scalar::minimum)
-    }
-    fn floor(self) -> Self {
-        self.unary(Symbol::Floor, f64::floor)
-    }
-    fn ceil(self) -> Self {
-        self.unary(Symbol::Ceil, f64::ceil)
-    }
-    fn round(self) -> Self {
-        self.unary(Symbol::Round, f64::round_ties_even)
-    }
-    fn exp(self) -> Self {
-        self.unary(Symbol::Exp, Scalar::exp)
-    }
-    fn expm1(self) -> Self {
-        self.unary(Symbol::Expm1, Scalar::expm1)
-    }
     fn scaled_expm1_negative(self, scale: f64) -> Self {
         self.expm1() * Self::from_f64(scale)
     }
-    fn log(self) -> Self {
-        self.unary(Symbol::Log, Scalar::log)
-    }
-    fn log1p(self) -> Self {
-        self.unary(Symbol::Log1p, Scalar::log1p)
-    }
-    fn sin(self) -> Self {
-        self.unary(Symbol::Sin, Scalar::sin)
-    }
-    fn cos(self) -> Self {
-        self.unary(Symbol::Cos, Scalar::cos)
-    }
-    fn tanh(self) -> Self {
-        self.unary(Symbol::Tanh, Scalar::tanh)
-    }
-    fn erf(self) -> Self {
-        self.unary(Symbol::Erf, Scalar::erf)
-    }
-    fn pow(self, exponent: Self) -> Self {
-        self.binary(exponent, Symbol::Power, Scalar::pow)
+
+    methods! {
+        mul_add(x, factor, addend) = x * factor + addend;
+        copysign(x, sign) = x.binary(sign, Symbol::CopySign, f64::copysign);
+        minimum(x, y) = x.binary(y, Symbol::Minimum, Scalar::minimum);
+        floor(x) = x.unary(Symbol::Floor, f64::floor);
+        ceil(x) = x.unary(Symbol::Ceil, f64::ceil);
+        round(x) = x.unary(Symbol::Round, f64::round_ties_even);
+        exp(x) = x.unary(Symbol::Exp, Scalar::exp);
+        expm1(x) = x.unary(Symbol::Expm1, Scalar::expm1);
+        log(x) = x.unary(Symbol::Log, Scalar::log);
+        log1p(x) = x.unary(Symbol::Log1p, Scalar::log1p);
+        sin(x) = x.unary(Symbol::Sin, Scalar::sin);
+        cos(x) = x.unary(Symbol::Cos, Scalar::cos);
+        tanh(x) = x.unary(Symbol::Tanh, Scalar::tanh);
+        erf(x) = x.unary(Symbol::Erf, Scalar::erf);
+        pow(x, y) = x.binary(y, Symbol::Power, Scalar::pow);
     }
 }
 
 impl Integer for Expression<'_> {
-    fn wrapping_add(self, other: Self) -> Self {
-        self + other
-    }
-    fn wrapping_sub(self, other: Self) -> Self {
-        self - other
-    }
-    fn wrapping_mul(self, other: Self) -> Self {
-        self * other
-    }
-    fn divide_or_zero(self, other: Self) -> Self {
-        self / other
-    }
-    fn wrapping_power(self, other: Self) -> Self {
-        self.pow(other)
-    }
-    fn max(self, other: Self) -> Self {
-        self.maximum(other)
-    }
-    fn min(self, other: Self) -> Self {
-        self.minimum(other)
-    }
-    fn wrapping_neg(self) -> Self {
-        -self
-    }
-    fn wrapping_abs(self) -> Self {
-        self.abs()
-    }
-    fn signum(self) -> Self {
-        self.sign()
+    methods! {
+        wrapping_add(x, y) = x + y;
+        wrapping_sub(x, y) = x - y;
+        wrapping_mul(x, y) = x * y;
+        divide_or_zero(x, y) = x / y;
+        wrapping_power(x, y) = x.pow(y);
+        max(x, y) = x.maximum(y);
+        min(x, y) = x.minimum(y);
+        wrapping_neg(x) = -x;
+        wrapping_abs(x) = x.abs();
+        signum(x) = x.sign();
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::optimizers::Adam;
 use crate::variable::Variable;
 
@@ -88,10 +88,7 @@ impl Balance {
         let Self::GradNorm { alpha, learning_rate } = *self else { return None };
         let wrong = |name: &str, value: f64, range: &str| {
             let message = format!("`{name}` of GradNorm must be {range}, got {value}");
-            Some(
-                Error::new(ErrorKind::Argument, message)
-                    .help("`Balance::grad_norm()` has values that often serve"),
-            )
+            Some(Error::argument(message, "`Balance::grad_norm()` has values that often serve"))
         };
         if !(alpha >= 0.0 && alpha.is_finite()) {
             return wrong("alpha", alpha, "a number from 0 on");

@@ -4,7 +4,7 @@
 //! the weights' new values.
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::optimizers::Optimizer;
 use crate::site::Site;
@@ -84,7 +84,7 @@ impl BalancedTerms {
             let message =
                 "GradNorm compares gradients of the whole batch, which is cut into shards";
             let help = "balance by `Balance::Uncertainty`, or train without shards";
-            return cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+            return cx.trace().record(Error::usage(message, help));
         }
         let Some(norms) = self.shared_norms(weights, cx) else { return };
         let count = self.entries.len() as f64;
@@ -169,7 +169,7 @@ impl BalancedTerms {
                 );
                 let help =
                     "balance them by `Balance::Uncertainty`, which needs no gradients of each term";
-                cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+                cx.trace().record(Error::usage(message, help));
             }
             return None;
         };

@@ -11,7 +11,7 @@ use crate::trace::Pool;
 pub(crate) const BATCH_SIZE: usize = 32;
 
 /// The arrays of a batch, as a step takes them.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Batch<'a> {
     pub inputs: &'a [Array],
     pub targets: &'a [Array],

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::autodiff;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{NodeId, Tensor, Tree};
 use crate::optimizers::Optimizer;
 use crate::site::Site;
@@ -162,7 +162,7 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
             self.targets.len()
         );
         let help = "give targets with `Dataset::new(x, y)`; several are `step.targets()`";
-        cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Site::caller()));
+        cx.trace().record(Error::usage(message, help).at(Site::caller()));
         self.targets.first().cloned().unwrap_or_else(|| cx.constant(0.0_f32))
     }
 
@@ -313,9 +313,7 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
             let message = "the loss depends on no trainable weight of the model";
             let help = "compute it from what the weights make; through `stop_gradient`, \
                 comparisons and integers nothing is learned";
-            return cx
-                .trace()
-                .record(Error::new(ErrorKind::Usage, message).help(help).at(Site::caller()));
+            return cx.trace().record(Error::usage(message, help).at(Site::caller()));
         }
         let learned = reached.iter().chain(&terms.balanced.learned);
         let loss = optimizer.settings().scale_loss(&cx.times_share(terms.total()));
@@ -371,5 +369,5 @@ fn without_optimizer() -> Error {
         its loss with";
     let help = "compile it with one, or give it a step of its own that updates the weights: \
         `model.train_step(..)`";
-    Error::new(ErrorKind::Usage, message).help(help)
+    Error::usage(message, help)
 }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
 use crate::losses::{Reduction, covered};
 use crate::metrics::take_in;
@@ -70,10 +70,8 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
         let names = short_names(&added, |term| (&term.path, term.parts));
         if weights.len() > 1 && added.iter().any(|term| term.per_sample) {
             let message = "a sample loss obeys sample weights, but there are some for each output";
-            cx.trace().record(
-                Error::new(ErrorKind::Usage, message)
-                    .help("give one array of sample weights for all outputs"),
-            );
+            cx.trace()
+                .record(Error::usage(message, "give one array of sample weights for all outputs"));
         }
         // A mask of samples is for them; one of time steps is for the outputs.
         let mask =
@@ -110,7 +108,7 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
                 "there is nothing to evaluate: the model has no loss and no loss term outside of \
                     training"
             };
-            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+            cx.trace().record(Error::usage(message, help));
             return None;
         };
         net.note_terms(sum.records());
@@ -138,7 +136,7 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
             );
             let help = "give targets with `Dataset::new(x, y)`, or compile with `()` to train on \
                 internal terms alone";
-            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+            cx.trace().record(Error::usage(message, help));
             return None;
         }
         let places = recorded(compiled.target_places(&names, targets.len()), cx)?;
@@ -189,7 +187,7 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
                         targets"
                 );
                 let help = "give targets with `Dataset::new(x, y)`, or compile without it";
-                cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+                cx.trace().record(Error::usage(message, help));
                 continue;
             }
             let Some(places) = recorded(compiled.target_places(&names, targets.len()), cx) else {
@@ -252,7 +250,7 @@ mod tests {
         let data = Dataset::new([[1.0_f32]], [[1.0_f32]]).unwrap();
         let mut model = Model::new(Dense::new(1));
         model.compile(Sgd::new(0.1), MeanSquaredError, ()).loss_weights([1.0, 5.0]);
-        assert_eq!(model.evaluate(&data).unwrap_err().message(), "2 loss weights for 1 losses");
+        model.evaluate(&data).unwrap_err().reads("2 loss weights for 1 losses");
     }
 
     #[test]
@@ -263,9 +261,6 @@ mod tests {
         });
         model.compile(Sgd::new(0.1), (), ["mae"]);
         let error = model.evaluate(&Dataset::inputs_only([[1.0_f32]]).unwrap()).unwrap_err();
-        assert!(
-            error.message().contains("the metric `mae` compares predictions with targets"),
-            "{error}"
-        );
+        error.says("the metric `mae` compares predictions with targets");
     }
 }

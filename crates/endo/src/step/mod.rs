@@ -133,7 +133,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                         what it was given"
                 );
                 let help = format!("call `compile` first: `model.compile(..).{option}(..)`");
-                self.misuse.get_or_insert(Error::new(ErrorKind::Usage, message).help(help));
+                self.misuse.get_or_insert(Error::usage(message, help));
             }
         }
         self.cache.clear();
@@ -162,7 +162,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     pub fn compiled(&self) -> Result<&TrainingSetup> {
         self.try_compiled()?.ok_or_else(|| {
             let help = "call `model.compile(optimizer, loss, metrics)` first";
-            Error::new(ErrorKind::Usage, "the model is not compiled").help(help)
+            Error::usage("the model is not compiled", help)
         })
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::losses::Loss;
 use crate::spelling;
 
@@ -39,9 +39,7 @@ impl From<String> for Output {
 impl Output {
     /// Its position among outputs of these names, for `what` is given for it.
     pub(crate) fn find(&self, what: &str, outputs: &[String]) -> Result<usize> {
-        let fail = |message: String, help: String| {
-            Err(Error::new(ErrorKind::Argument, message).help(help))
-        };
+        let fail = |message: String, help: String| Err(Error::argument(message, help));
         match self {
             Self::Position(position) if *position < outputs.len() => Ok(*position),
             Self::Position(position) => {

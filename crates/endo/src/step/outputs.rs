@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::losses::Loss;
 
 use super::compiled::TrainingSetup;
@@ -22,9 +22,7 @@ fn are_named<'o>(
     if named > 0 && named < count {
         let message =
             format!("some {what} are given by the name of an output, and some by position");
-        return Err(
-            Error::new(ErrorKind::Argument, message).help("give all of them in the same way")
-        );
+        return Err(Error::argument(message, "give all of them in the same way"));
     }
     Ok(named > 0)
 }
@@ -40,7 +38,7 @@ impl TrainingSetup {
             let help = "compile with one loss for all outputs, or one for each; `()` stands for \
                 none, and `(\"name\", loss)` in a list \
                         for the loss of the output of that name";
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
+            return Err(Error::usage(message, help));
         }
         let mut placed = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
@@ -100,8 +98,8 @@ impl TrainingSetup {
                     let Output::Name(name) = output else { continue };
                     let message =
                         format!("a loss weight is for the output `{name}`, which has no loss");
-                    return Err(Error::new(ErrorKind::Usage, message)
-                        .help("compile it with a loss, or leave the weight out"));
+                    let help = "compile it with a loss, or leave the weight out";
+                    return Err(Error::usage(message, help));
                 }
                 for index in found {
                     factors[index] = *weight;
@@ -114,7 +112,7 @@ impl TrainingSetup {
             let message = format!("{} loss weights for {count} losses", weights.len());
             let help = "give `loss_weights` one factor for each compiled loss; terms from inside \
                 the model have none";
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
+            return Err(Error::usage(message, help));
         }
         let factor = |(index, &(output, _)): (usize, &(usize, &Arc<dyn Loss>))| {
             let place = if outputs.len() > 1 { output } else { index };
@@ -160,7 +158,7 @@ impl TrainingSetup {
                     compared.len()
                 )
             };
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
+            return Err(Error::usage(message, help));
         }
         Ok((0..outputs.len())
             .map(|output| compared.iter().position(|known| *known == output))

@@ -97,12 +97,17 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     /// Computes what the next step of such a batch shows, and runs no step.
     #[track_caller]
     pub fn show(&mut self, batch: Batch<'_>) -> Result<()> {
-        let (due, inputs) = (std::mem::take(&mut self.due), batch.arrays().collect::<Vec<_>>());
-        let index = self.find(&due, batch.counts(), &inputs);
+        self.show_arrays(batch.counts(), &batch.arrays().collect::<Vec<_>>())
+    }
+
+    #[track_caller]
+    fn show_arrays(&mut self, counts: BatchCounts, inputs: &[&Array]) -> Result<()> {
+        let due = std::mem::take(&mut self.due);
+        let index = self.find(&due, counts, inputs);
         self.due = due;
         let index = index?;
         let (step, outputs) = &mut self.used[index];
-        step.program.run(&inputs, outputs, &self.steps.pool)?;
+        step.program.run(inputs, outputs, &self.steps.pool)?;
         self.seen = Some(index);
         Ok(())
     }
@@ -143,12 +148,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     ) -> Result<()> {
         let inputs: Vec<&Array> = batch.arrays().collect();
         let main = self.find(&[], batch.counts(), &inputs)?;
-        let Self { steps, used, occasion, told, .. } = self;
-        let (step, outputs) = &mut used[main];
-        let told = tell(occasion.filter(|_| step.draws), told);
-        let ran =
-            with_last(&inputs, told, |inputs| step.program.attempt(inputs, outputs, &steps.pool));
-        self.conclude(ran, main, batch.counts(), &inputs, batch.rows)?;
+        self.run_used(main, batch.counts(), &inputs, batch.rows)?;
         let outputs = self.used[main].1.iter().enumerate();
         outputs.into_iter().try_for_each(|(index, output)| take(index, output.bytes()))
     }
@@ -216,32 +216,25 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         if !self.due.is_empty() {
             // What is run beside the step must not say where the variables lie.
             self.used[main].0.program.lay_out()?;
-            let due = std::mem::take(&mut self.due);
-            let index = self.find(&due, counts, inputs);
-            self.due = due;
-            let index = index?;
-            let (step, outputs) = &mut self.used[index];
-            step.program.run(inputs, outputs, &self.steps.pool)?;
-            self.seen = Some(index);
+            self.show_arrays(counts, inputs)?;
         }
-        let Self { steps, used, occasion, told, .. } = self;
-        let (step, outputs) = &mut used[main];
-        let told = tell(occasion.filter(|_| step.draws), told);
-        let ran =
-            with_last(inputs, told, |inputs| step.program.attempt(inputs, outputs, &steps.pool));
-        self.conclude(ran, main, counts, inputs, rows)
+        self.run_used(main, counts, inputs, rows)
     }
 
-    /// The result of a run of one of the steps used.
+    /// Runs one of the steps used.
     #[track_caller]
-    fn conclude(
-        &self,
-        ran: std::result::Result<(), Failure>,
+    fn run_used(
+        &mut self,
         main: usize,
         counts: BatchCounts,
         inputs: &[&Array],
         rows: &[usize],
     ) -> Result<()> {
+        let Self { steps, used, occasion, told, .. } = self;
+        let (step, outputs) = &mut used[main];
+        let told = tell(occasion.filter(|_| step.draws), told);
+        let ran =
+            with_last(inputs, told, |inputs| step.program.attempt(inputs, outputs, &steps.pool));
         let step = &self.used[main].0;
         match ran {
             Ok(()) => Ok(()),

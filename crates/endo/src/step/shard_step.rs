@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{Tensor, Tree};
 use crate::spelling;
 use crate::trace::Context;
@@ -78,7 +78,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             spelling::listed(variables.iter().map(|variable| variable.name()))
         };
         let refuse = |message: String, help: &str| {
-            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+            cx.trace().record(Error::usage(message, help));
         };
         let assigned: Vec<&Variable> =
             totals.iter().filter(|total| cx.trace().values_of(total).len() > 1).collect();

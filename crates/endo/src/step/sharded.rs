@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Occasion, Tree};
 use crate::shards::{Block, ShardSum, Sharding, Taking};
 use crate::trace::Pool;
@@ -75,7 +75,7 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
         if steps.eager {
             let message = "a model that runs eagerly cannot have its batches cut into shards";
             let help = "leave out `run_eagerly`, or train without shards";
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
+            return Err(Error::usage(message, help));
         }
         let runner = |stage: ShardStage| {
             let mut runner = Runner::new(steps, kind);
@@ -214,7 +214,7 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
     fn fail(&mut self, failure: Option<Error>) -> Result<()> {
         self.sharding.require_success(failure)?;
         let message = "a shard of a batch has failed, and no rank says why";
-        Err(Error::new(ErrorKind::Usage, message).help("run the program again with one rank"))
+        Err(Error::usage(message, "run the program again with one rank"))
     }
 
     /// What the random numbers of the next training step are drawn for: those of the step that an
@@ -293,7 +293,7 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
         match warnings.first() {
             Some(warning) if self.deny_warnings => {
                 let help = "make the term a mean over samples, or train without shards";
-                Err(Error::new(ErrorKind::Usage, warning).help(help))
+                Err(Error::usage(warning, help))
             }
             _ => {
                 self.steps.net.warn(warnings);
@@ -391,7 +391,7 @@ fn mark_failed(block: &mut Block) {
 fn other_terms() -> Error {
     let message = "shards of different numbers of rows have different terms, metrics or gradients";
     let help = "let what the model computes not depend on the number of rows";
-    Error::new(ErrorKind::Usage, message).help(help)
+    Error::usage(message, help)
 }
 
 /// Adds sums over shards to the totals of metrics.

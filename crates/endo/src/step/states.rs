@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::variable::Variable;
 
 /// The right to carry on what `call` assigns: of the tests and predictions of one model, one at a
@@ -58,7 +58,7 @@ impl<'m> CarriedStates<'m> {
                     prediction of the same model, whose `call` assigns \
                                variables: each would change what the other carries on";
                 let help = "do it at the end: in `test_end`, `predict_end` or `epoch_end`";
-                return Err(Error::new(ErrorKind::Usage, message).help(help));
+                return Err(Error::usage(message, help));
             }
             let right = carrying.right.lock().unwrap_or_else(PoisonError::into_inner);
             *carrying.by.lock().unwrap_or_else(PoisonError::into_inner) = this;

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::data::Dataset;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tree;
 use crate::losses::Targets;
 use crate::losses::targets::TargetCover;
@@ -78,7 +78,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 );
                 let help =
                     "say which output the classes are of: `output_class_weight(\"name\", ..)`";
-                return Err(Error::new(ErrorKind::Usage, message).help(help));
+                return Err(Error::usage(message, help));
             };
             let position = output.find("a class weight", &names)?;
             let place = places[position].ok_or_else(|| {
@@ -86,7 +86,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                     "class weights are for the output `{}`, which the data has no targets for",
                     names[position]
                 );
-                Error::new(ErrorKind::Usage, message).help("give an output that has targets")
+                Error::usage(message, "give an output that has targets")
             })?;
             at.push((place, weights.clone()));
         }

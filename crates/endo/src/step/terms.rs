@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::net::{TermRecord, distinct};
 use crate::site::Site;
@@ -178,8 +178,7 @@ fn require_scalar(Term { name, value, site, .. }: &Term) {
     if !value.shape().is_scalar() {
         let message =
             format!("the loss term `{name}` must be a scalar, got shape {}", value.shape());
-        let error =
-            Error::new(ErrorKind::Shape, message).help("reduce it with `.mean()` or `.sum()`");
+        let error = Error::shape(message, "reduce it with `.mean()` or `.sum()`");
         value.trace().record(site.iter().copied().fold(error, Error::at));
     }
 }

@@ -5,7 +5,7 @@
 //! names of those that made a value, and masks.
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::Hyperparameters;
 use crate::shape::Shape;
@@ -45,7 +45,7 @@ impl Context {
                 );
                 let help = "apply another layer there; a layer may apply itself on other inputs \
                     where that comes to an end";
-                Error::new(ErrorKind::Usage, message).help(help).in_layer(&*first.path).at(site)
+                Error::usage(message, help).in_layer(&*first.path).at(site)
             }
             Some(_) | None => self.trace.error()?,
         };
@@ -75,7 +75,7 @@ impl Context {
                 let message = format!("two layers of `{}` are called `{name}`", self.scopes.path());
                 let help =
                     "give each a name of its own, or leave the names out: they are then numbered";
-                self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
+                self.trace.record(Error::argument(message, help).at(site));
                 (name, 0)
             });
         self.note_root(kind, given, &path);
@@ -141,9 +141,7 @@ impl Context {
             );
             let help = "a mask holds truth values, one for each position of the leading axes: \
                 `[batch, steps]`";
-            return self
-                .trace
-                .record(Error::new(ErrorKind::Shape, message).help(help).at(Site::caller()));
+            return self.trace.record(Error::shape(message, help).at(Site::caller()));
         }
         self.masks.insert(tensor.id(), mask.clone());
     }

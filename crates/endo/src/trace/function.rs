@@ -274,7 +274,7 @@ mod tests {
                 error.message().starts_with("there is a second weight called `dense/kernel`"),
                 "{error}"
             );
-            assert!(error.advice().unwrap().contains("make it before the function"));
+            error.advises("make it before the function");
         }
     }
 

@@ -104,19 +104,18 @@ impl PreparedPlan {
     ) -> Result<(), Failure> {
         loop {
             let Binding { block, offsets } = &*binding;
+            let mut run = |variables: VariableMemory<'_>| {
+                cpu::run(&self.plan, workspace, inputs, variables, offsets, pool).map_err(failure)
+            };
             if self.writes {
                 let mut content = block.write();
                 if !content.is_retired() {
-                    let variables = VariableMemory::Write(content.bytes_mut());
-                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool)
-                        .map_err(failure);
+                    return run(VariableMemory::Write(content.bytes_mut()));
                 }
             } else {
                 let content = block.read();
                 if !content.is_retired() {
-                    let variables = VariableMemory::Read(content.bytes());
-                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool)
-                        .map_err(failure);
+                    return run(VariableMemory::Read(content.bytes()));
                 }
             }
             *binding = self.bind()?;

@@ -186,7 +186,7 @@ mod tests {
             let mut run = |x: f32| step.run([&Array::scalar(x)]);
             assert_eq!(run(3.0).unwrap()[0].get(0), 12.0);
             assert_eq!(std::mem::take(&mut *notes.lock().unwrap()), [3.0, 3.0, 4.0]);
-            assert_eq!(run(-2.0).unwrap_err().message(), "a number below 0");
+            run(-2.0).unwrap_err().reads("a number below 0");
             assert_eq!(total.value().get(0), 3.0);
             notes.lock().unwrap().clear();
         }

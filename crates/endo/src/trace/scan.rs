@@ -18,9 +18,9 @@ use super::{Context, Mark};
 /// How a [`Context::scan_with`] goes through its steps.
 #[derive(Clone, Default)]
 pub struct ScanOptions {
-    reverse: bool,
+    pub(super) reverse: bool,
     steps: Option<usize>,
-    count: Option<Tensor>,
+    pub(super) count: Option<Tensor>,
     recompute: bool,
     once: bool,
 }
@@ -152,14 +152,7 @@ impl Context {
                 1
             }
         };
-        let whole = Loop {
-            steps,
-            reverse: options.reverse,
-            count: options.count.clone(),
-            recompute: options.recompute,
-            once: options.once,
-            site,
-        };
+        let whole = Loop { options: options.clone(), steps, site };
         let step = |states: S, x: X, cx: &mut Self| {
             let (next, gives) = step(states, x, cx);
             TracedStep { next, gives, goes_on: None }
@@ -239,8 +232,7 @@ impl Context {
             self.trace().constant(Array::scalar(steps as i32), site),
             self.trace().constant(Array::scalar(0_i32), site),
         );
-        let count = Some(count);
-        let whole = Loop { steps, reverse: false, count, recompute: false, once: false, site };
+        let whole = Loop { options: ScanOptions::new().count(&count), steps, site };
         let step = |states: S, (): (), cx: &mut Self| {
             let next = step(states, cx);
             let goes_on = condition(&next, cx);
@@ -261,7 +253,7 @@ impl Context {
             value.shape()
         );
         let help = "compare and reduce first: `x.sum().greater(0.0)`, `mask.any()`";
-        let error = Error::new(ErrorKind::Shape, message).help(help);
+        let error = Error::shape(message, help);
         self.trace().fail(error.at(site), Shape::scalar(), DType::Bool)
     }
 
@@ -298,7 +290,7 @@ impl Context {
             xs.tensors().into_iter().map(|x| given(x, x.shape().without(&[0]))).collect();
         let (mark, visits) = (self.mark(), self.visits().len());
         let checks = trace.check_count();
-        let around = (!whole.once).then(|| self.begin_steps());
+        let around = (!whole.options.once).then(|| self.begin_steps());
         trace.begin_loop();
         self.positions.push(position.clone());
         self.carried.push(Vec::new());
@@ -314,7 +306,7 @@ impl Context {
         if trace.check_count() > checks {
             let message = "a step of a loop demands that a value be finite, as optimizers do";
             let help = "apply the optimizer after the loop, to gradients of what the loop returns";
-            trace.refuse(ErrorKind::Usage, message.to_string(), help, site);
+            trace.refuse(ErrorKind::Usage, message, help, site);
         }
         let mut next: Vec<Tensor> = if self.check_states(&first, &made.next, site) {
             made.next.tensors().into_iter().cloned().collect()
@@ -347,18 +339,18 @@ impl Context {
         if whole.steps == Scan::UNBOUNDED && !(gives.is_empty() && added.is_empty()) {
             let message = "a loop without a largest number of steps adds to a loss or to metrics";
             let help = "say how many steps there are at most: `maximum_iterations`";
-            self.trace().refuse(ErrorKind::Usage, message.to_string(), help, site);
+            self.trace().refuse(ErrorKind::Usage, message, help, site);
             return (first, structure(&gives));
         }
-        let mut inputs: Vec<&Tensor> = whole.count.iter().collect();
+        let mut inputs: Vec<&Tensor> = whole.options.count.iter().collect();
         inputs.extend(&all_first);
         inputs.extend(xs.tensors());
         let op = Scan {
             steps: whole.steps,
-            backwards: whole.reverse,
-            counted: whole.count.is_some(),
+            backwards: whole.options.reverse,
+            counted: whole.options.count.is_some(),
             conditional: made.goes_on.is_some(),
-            recomputed: whole.recompute,
+            recomputed: whole.options.recompute,
             states: next.len(),
             sequences: xs.tensors().len(),
             body: Body::Traced { parameters: Vec::new(), results: Vec::new() },
@@ -380,7 +372,7 @@ impl Context {
         if failed || whole.steps == Scan::UNBOUNDED {
             self.drop_visits(visits);
         } else {
-            self.stack_visits(visits, &scan, whole.once);
+            self.stack_visits(visits, &scan, whole.options.once);
         }
         (structure(&last), structure(&stacked))
     }
@@ -436,11 +428,8 @@ impl Context {
 
 /// A loop, whatever its steps do.
 pub(super) struct Loop {
+    pub options: ScanOptions,
     pub steps: usize,
-    pub reverse: bool,
-    pub count: Option<Tensor>,
-    pub recompute: bool,
-    pub once: bool,
     pub site: Site,
 }
 
@@ -455,7 +444,7 @@ fn steps(options: &ScanOptions, xs: &[&Tensor]) -> Result<usize> {
     let Some(sizes) = sizes else {
         let message =
             format!("`scan` goes along the first axis of sequences, got shapes {}", shapes());
-        return Err(Error::new(ErrorKind::Shape, message).help(help));
+        return Err(Error::shape(message, help));
     };
     if let Some(count) = &options.count
         && (count.dtype() != DType::I32 || !count.shape().is_scalar())
@@ -468,19 +457,19 @@ fn steps(options: &ScanOptions, xs: &[&Tensor]) -> Result<usize> {
     if let Some(steps) = options.steps.filter(|&steps| steps >= Scan::UNBOUNDED) {
         let message = format!("`scan` has fewer than {} steps, got {steps}", Scan::UNBOUNDED);
         let help = "a loop that ends by a condition is a `while_loop`";
-        return Err(Error::new(ErrorKind::Argument, message).help(help));
+        return Err(Error::argument(message, help));
     }
     let mut all = options.steps.iter().chain(&sizes);
     match all.next() {
         None => {
             let message = "`scan` has no sequences, and nothing says how many steps there are";
             let help = "say it: `ScanOptions::new().steps(10)`";
-            Err(Error::new(ErrorKind::Argument, message).help(help))
+            Err(Error::argument(message, help))
         }
         Some(&steps) if all.any(|&other| other != steps) => {
             let asked = options.steps.map_or(String::new(), |steps| format!("{steps} steps and "));
             let message = format!("`scan` has {asked}sequences of shapes {}", shapes());
-            Err(Error::new(ErrorKind::Shape, message).help(help))
+            Err(Error::shape(message, help))
         }
         Some(&steps) => Ok(steps),
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, Tensor};
 use crate::site::Site;
 use crate::variable::Variable;
@@ -128,7 +128,7 @@ impl Context {
                  are divided by sums of weights or masks"
             );
             let help = "take fewer terms, or losses with the reduction `sum_over_batch_size`";
-            self.trace.record(Error::new(ErrorKind::Usage, message).help(help));
+            self.trace.record(Error::usage(message, help));
             return part;
         }
         let whole = shard.given[0].slice(0, place..place + 1).reshape([0_usize; 0]);
@@ -170,7 +170,7 @@ impl Context {
             let message = "a training step updates weights, and then takes gradients of what it \
                            computes with them, which cannot be cut into shards";
             let help = "take all gradients before the first update, or train without shards";
-            let error = Error::new(ErrorKind::Usage, message).help(help);
+            let error = Error::usage(message, help);
             self.trace.record(error.at(Site::caller()));
             return None;
         }
@@ -248,7 +248,7 @@ impl Context {
             );
             let help = "make what a step computes depend on nothing but its inputs: it is traced \
                         twice";
-            self.trace.record(Error::new(ErrorKind::Usage, message).help(help));
+            self.trace.record(Error::usage(message, help));
             return None;
         };
         let sums = &self.shard.as_ref()?.given[usize::from(!place.is_wide)];
@@ -290,7 +290,7 @@ pub(crate) fn limit(graph: &mut Graph, stage: ShardStage, data: usize) -> Result
     if graph.nodes.iter().any(|node| node.op.is_effect()) {
         let message = "a step that is cut into shards has an effect outside of the model";
         let help = "leave it to a callback, or train without shards";
-        return Err(Error::new(ErrorKind::Usage, message).help(help));
+        return Err(Error::usage(message, help));
     }
     if stage != ShardStage::Update {
         graph.writes.clear();
@@ -316,6 +316,6 @@ pub(crate) fn limit(graph: &mut Graph, stage: ShardStage, data: usize) -> Result
         );
         let help = "leave it to optimizers, metrics with `Totals` and layers, whose numbers are \
                     summed over the shards; or train without shards";
-        Err(Error::new(ErrorKind::Usage, message).help(help))
+        Err(Error::usage(message, help))
     })
 }

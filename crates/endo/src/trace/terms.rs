@@ -444,7 +444,7 @@ pub(super) fn reserved(what: &str, name: &str) -> Option<Error> {
         let message = format!(
             "a {what} is called `{name}`, which is what reports call a number of their own"
         );
-        Error::new(ErrorKind::Argument, message)
-            .help("give it another name: `loss`, `main`, `learning_rate` and `val_..` are taken")
+        let help = "give it another name: `loss`, `main`, `learning_rate` and `val_..` are taken";
+        Error::argument(message, help)
     })
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use super::runner::Pool;
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::shape::Shape;
 use crate::variable::Variable;
@@ -303,7 +303,7 @@ impl TracedClosure {
                 );
                 let help = "a layer made inside the closure forgets what it learned: make it \
                     before the function, outside";
-                cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+                cx.trace().record(Error::usage(message, help));
             }
             known.push((used.variable.clone(), used.owner.clone()));
         }

@@ -25,7 +25,7 @@ impl Context {
         let (trace, site) = (self.trace().clone(), whole.site);
         let known = |value: &Tensor| trace.value(value.id()).map(|value| value.get(0));
         // Steps that are not done are left out where values are known; elsewhere what they make is.
-        let count = whole.count.as_ref().map(|count| (count, known(count)));
+        let count = whole.options.count.as_ref().map(|count| (count, known(count)));
         let steps = match &count {
             Some((_, Some(count))) => whole.steps.min(count.max(0.0) as usize),
             _ => whole.steps,
@@ -33,7 +33,7 @@ impl Context {
         if steps == Scan::UNBOUNDED && known(&self.constant(0.0_f32)).is_none() {
             let message = "a loop without a largest number of steps cannot be traced step by step";
             let help = "say how many steps there are at most: `maximum_iterations`";
-            self.trace().refuse(ErrorKind::Usage, message.to_string(), help, site);
+            self.trace().refuse(ErrorKind::Usage, message, help, site);
             // Only loops that give nothing have no largest number of steps.
             return (first, structure(&[]));
         }
@@ -54,7 +54,7 @@ impl Context {
         self.carried.push(Vec::new());
         // What a loop without steps would give is as large as what one step gives.
         for index in 0..steps.max(1) {
-            let at = if whole.reverse { steps.max(1) - 1 - index } else { index };
+            let at = if whole.options.reverse { steps.max(1) - 1 - index } else { index };
             let elements: Vec<Tensor> = xs.tensors().into_iter().map(|x| element(x, at)).collect();
             self.set_draws(draws);
             self.scopes.set_calls(calls.clone());
@@ -116,7 +116,7 @@ impl Context {
             }
         }
         self.put_mean_metrics(metrics);
-        if whole.reverse {
+        if whole.options.reverse {
             gives.reverse();
         }
         let stacked: Vec<Tensor> = (0..gives[0].len())

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use crate::array::Array;
 use crate::constraints::{Constraint, IntoConstraint};
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::initializers::{BorrowedInitializer, GlorotUniform, Initializer};
 use crate::named::{Declared, Hyperparameters};
@@ -224,11 +224,7 @@ impl Weight {
             );
             let help =
                 "write `layer.apply(&x, cx)` where you use a layer; `call` is what you implement";
-            return cx.trace().fail(
-                Error::new(ErrorKind::Usage, message).help(help).at(site),
-                shape,
-                dtype,
-            );
+            return cx.trace().fail(Error::usage(message, help).at(site), shape, dtype);
         }
         if self.variable.get().is_none()
             && let Err(error) = Array::require_room(&shape, dtype)
@@ -261,11 +257,7 @@ impl Weight {
             );
             let help = "a layer keeps the sizes of its first input: use another layer for inputs \
                 of another size";
-            return cx.trace().fail(
-                Error::new(ErrorKind::Shape, message).help(help).at(site),
-                shape,
-                variable.dtype(),
-            );
+            return cx.trace().fail(Error::shape(message, help).at(site), shape, variable.dtype());
         }
         cx.use_weight(variable, self, initializer);
         cx.change_kernel(&self.name, variable);
@@ -341,14 +333,12 @@ impl Weight {
                 );
                 let help = "call `set_trainable(false)` on it; `model.unfreeze()` makes trainable \
                     only what was so before `freeze`";
-                cx.trace()
-                    .record(Error::new(ErrorKind::Usage, message).help(help).at(Site::caller()));
+                cx.trace().record(Error::usage(message, help).at(Site::caller()));
             }
             Some(variable) => cx.assign_at(variable, value, Site::caller()),
             None => {
                 let message = format!("weight `{}` is assigned before it was made", self.name);
-                let error =
-                    Error::new(ErrorKind::Usage, message).help("`get` it first: that makes it");
+                let error = Error::usage(message, "`get` it first: that makes it");
                 cx.trace().record(error.at(Site::caller()));
             }
         }

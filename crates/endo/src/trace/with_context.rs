@@ -7,7 +7,7 @@
 
 use std::any::type_name;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::site::Site;
 use crate::spelling;
@@ -23,7 +23,7 @@ pub(crate) fn without_context<T: ?Sized>(family: &str, with_context: &str, x: &T
         spelling::short_name(type_name::<T>())
     );
     let help = format!("use `{with_context}`, or implement the method that takes tensors alone");
-    x.fail(Error::new(ErrorKind::Usage, message).help(help), x.shape(), Site::caller())
+    x.fail(Error::usage(message, help), x.shape(), Site::caller())
 }
 
 /// Implements a trait of functions of one tensor, such as `ActivationFunction`, for closures, names

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use crate::data::stream::Origin;
 use crate::data::{BatchAt, Dataset, Sampling, Stream};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tree;
 use crate::step::cache::StepKind;
 use crate::step::{Runner, Steps};
@@ -40,7 +40,7 @@ impl<'a> TrainingData<'a> {
         let validation = options.validation.take();
         if validation.is_some() && options.validation_split.is_some() {
             let message = "`fit` was given both validation data and a validation split";
-            return Err(Error::new(ErrorKind::Argument, message).help("give one of the two"));
+            return Err(Error::argument(message, "give one of the two"));
         }
         let batch_size = options.validation_batch_size.unwrap_or(options.batch_size);
         let (train, split) = match data.origin {
@@ -53,7 +53,7 @@ impl<'a> TrainingData<'a> {
                     let message = "`validation_split` sets rows of a data set apart, and a stream \
                         is read batch by batch";
                     let help = "give the rows to validate on as `validation`";
-                    return Err(Error::new(ErrorKind::Argument, message).help(help));
+                    return Err(Error::argument(message, help));
                 }
                 let class_weight = std::mem::take(&mut options.class_weight);
                 let checks = options.non_finite == NonFinite::Stop;
@@ -88,7 +88,7 @@ impl<'a> TrainingData<'a> {
             let help = "say how many of its batches are an epoch with `steps_per_epoch`, or make \
                 it anew for each epoch with \
                         `Stream::by_epoch`";
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
+            return Err(Error::usage(message, help));
         }
         let Some(validation) = &self.validation else { return Ok(()) };
         let message = "the validation data is a stream without end";
@@ -101,7 +101,7 @@ impl<'a> TrainingData<'a> {
             let help = "say how many of its batches are a validation with `validation_steps`, or \
                 make it anew for each with \
                         `Stream::by_epoch`";
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
+            return Err(Error::usage(message, help));
         }
         Ok(())
     }

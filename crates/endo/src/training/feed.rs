@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::data::{BatchAt, BatchSource, Dataset, Length, Order, Sampling};
-use crate::error::{Error, ErrorKind, Result, not_zero};
+use crate::error::{Error, Result, not_zero};
 use crate::graph::Tree;
 use crate::step::{Batch, BatchBuffers, ClassWeights, ShardSource, Steps};
 use crate::trace::Pool;
@@ -129,8 +129,8 @@ impl<'a> Feed<'a> {
     pub fn require_end(&self, batches: Option<usize>, message: &str, how: &str) -> Result<()> {
         not_zero(batches, "0 batches are asked for", &format!("ask for at least one: {how}"))?;
         if batches.is_none() && self.length() == Length::Endless {
-            return Err(Error::new(ErrorKind::Usage, message)
-                .help(format!("say how many of its batches are wanted: {how}")));
+            let help = format!("say how many of its batches are wanted: {how}");
+            return Err(Error::usage(message, help));
         }
         Ok(())
     }
@@ -343,8 +343,8 @@ impl ShardSource for FeedShards<'_, '_> {
 
 /// The error of data without a single batch.
 pub(crate) fn nothing() -> Error {
-    Error::new(ErrorKind::Data, "the stream has yielded no batch")
-        .help("give one that yields at least one batch in a pass")
+    let help = "give one that yields at least one batch in a pass";
+    Error::data("the stream has yielded no batch", help)
 }
 
 /// An error of a batch, with its place.

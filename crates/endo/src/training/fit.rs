@@ -4,7 +4,7 @@
 //! [`Run`](super::Run).
 
 use crate::data::{IntoStream, Stream};
-use crate::error::{Error, ErrorKind, Result, not_zero};
+use crate::error::{Error, Result, not_zero};
 use crate::graph::Tree;
 use crate::step::{BATCH_SIZE, ClassWeights, Output, Steps};
 
@@ -337,8 +337,8 @@ impl<'a> Fit<'a> {
                 "`initial_epoch` is {}, after the last of {} epochs",
                 self.initial_epoch, self.epochs
             );
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("`epochs` counts those that were trained before, too"));
+            let help = "`epochs` counts those that were trained before, too";
+            return Err(Error::argument(message, help));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! the run, and probes read its inside.
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tree;
 use crate::site::Site;
 use crate::step::show::ProbeView;
@@ -57,14 +57,13 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let arrays: Vec<&Array> = Batch::from(self.feed.batch()).arrays().collect();
         let inputs: [&Array; N] = arrays.try_into().map_err(|arrays: Vec<&Array>| {
             let message = format!(
-                "the function takes {N} arrays, and a batch of this data has \
-                {}",
+                "the function takes {N} arrays, and a batch of this data has {}",
                 arrays.len()
             );
             let help = "a batch has the data's inputs, then its targets, then its sample weights; \
                 or run the function on \
                         `run.batch()?` yourself";
-            Error::new(ErrorKind::Usage, message).help(help)
+            Error::usage(message, help)
         })?;
         let (Functions { known, beside, .. }, Fit { recorder, callbacks, deny_warnings, .. }) =
             (&mut self.functions, &mut self.options);
@@ -75,7 +74,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
                 the terms by name, and run it with \
                         `run.train_on_batch()?`; or probe what the optimizer is given: \
                         `Probe::gradients(\"*\")`";
-            return Err(Error::new(ErrorKind::Usage, message).help(help).at(Site::caller()));
+            return Err(Error::usage(message, help).at(Site::caller()));
         }
         let (started, deny_warnings) = (recorder.start(), *deny_warnings);
         let traced = !function.is_traced_for(&inputs);
@@ -161,8 +160,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     fn complain(&self, warning: impl Into<String>) -> Result<()> {
         let (warning, site) = (warning.into(), self.functions.site);
         if self.options.deny_warnings {
-            let error = Error::new(ErrorKind::Usage, warning)
-                .help("fix it, or train without `deny_warnings`");
+            let error = Error::usage(warning, "fix it, or train without `deny_warnings`");
             return Err(site.into_iter().fold(error, Error::at));
         }
         let line =

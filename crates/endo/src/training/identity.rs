@@ -4,7 +4,7 @@
 //! differs. How many epochs are to be trained may differ: a run can be gone on with for more.
 
 use crate::data::Dataset;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tree;
 use crate::net::checksum::Checksum;
 use crate::variable::Variable;
@@ -114,7 +114,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         if let Some(weight) = weights.iter().find(|weight| !is_saved(weight)) {
             let message =
                 format!("the saved run is of another model: it has no weight `{}`", weight.name());
-            return Err(Error::new(ErrorKind::Data, message).help(OTHER_MODEL));
+            return Err(Error::data(message, OTHER_MODEL));
         }
         let saved = state.part("identity");
         for Common { key, what, value: now } in self.identity(Checksum::of(&saved.text(DATA)?)) {
@@ -129,7 +129,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
                 let message = format!("the saved run had {before} {what}, and this one has {now}");
                 let help = "resume with the data and options that it was saved with, or delete \
                     its file to begin anew";
-                return Err(Error::new(ErrorKind::Data, message).help(help));
+                return Err(Error::data(message, help));
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::data::stream::Origin;
 use crate::data::{BatchAt, Dataset, Length, Sampling, Stream};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Occasion, Tree};
 use crate::inference::predict::RowsRunner;
 use crate::step::cache::{StepKind, TracedStep};
@@ -87,8 +87,8 @@ pub(crate) fn predict_data<I: Tree, O: Tree>(
                 "the data has {} inputs, which is not what the model's `call` takes",
                 data.all_inputs().len()
             );
-            Error::new(ErrorKind::Shape, message)
-                .help("give one array for each tensor of its input: `Dataset::new((a, b), y)`")
+            let help = "give one array for each tensor of its input: `Dataset::new((a, b), y)`";
+            Error::shape(message, help)
         })?;
         steps.predict(&x)
     };
@@ -98,8 +98,8 @@ pub(crate) fn predict_data<I: Tree, O: Tree>(
     };
     if source.length() == Length::Endless {
         let message = "the data to predict for is a stream without end";
-        return Err(Error::new(ErrorKind::Usage, message)
-            .help("predict batch by batch, with `predict`, for as many batches as you need"));
+        let help = "predict batch by batch, with `predict`, for as many batches as you need";
+        return Err(Error::usage(message, help));
     }
     source.sample(Sampling { batch_size: BATCH_SIZE, seed: None })?;
     if source.can_seek() {
@@ -118,7 +118,7 @@ pub(crate) fn predict_data<I: Tree, O: Tree>(
         .ok_or_else(|| {
             let message =
                 "the outputs for the batches of the data differ in more than their number of rows";
-            Error::new(ErrorKind::Shape, message).help("predict batch by batch, with `predict`")
+            Error::shape(message, "predict batch by batch, with `predict`")
         })
 }
 

@@ -145,7 +145,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
                 iterator, which cannot go back";
             let help =
                 "make it anew for each validation with `Stream::by_epoch`, or give a data set";
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
+            return Err(Error::usage(message, help));
         }
         let (pass, batch, steps_before) = if state.contains("pass") {
             (state.count("pass")?, state.count("pass_batch")?, state.count("steps_before")?)

@@ -256,8 +256,10 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     fn require_batch(&self) -> Result<()> {
         match self.current.batch {
             Some(_) => Ok(()),
-            None => Err(Error::new(ErrorKind::Usage, "the run has no batch now")
-                .help("loop with `while run.next_batch()? { .. }`")),
+            None => {
+                let help = "loop with `while run.next_batch()? { .. }`";
+                Err(Error::usage("the run has no batch now", help))
+            }
         }
     }
 
@@ -380,8 +382,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         match self.current.batch {
             Some(BatchProgress::Recorded) => {
                 let help = "give all terms in one call, once for each batch";
-                Err(Error::new(ErrorKind::Usage, "the loss of this batch was recorded before")
-                    .help(help))
+                Err(Error::usage("the loss of this batch was recorded before", help))
             }
             Some(BatchProgress::Begun) | None => Ok(()),
         }

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::variable::Variable;
 
 use super::State;
@@ -154,7 +154,7 @@ pub(super) fn key(name: &str, count: usize) -> String {
 
 fn another(how: String) -> Error {
     let message = format!("the saved run is of another model, optimizer or metrics: {how}");
-    Error::new(ErrorKind::Data, message).help(OTHER_MODEL)
+    Error::data(message, OTHER_MODEL)
 }
 
 #[cfg(test)]
@@ -203,7 +203,7 @@ mod tests {
         let [bias, kernel] = ["bias", "kernel"].map(|name| Variable::new(name, 0.0_f32));
         let error = kept.adopt([&bias, &kernel]).unwrap_err();
         let message = "the saved run is of another model: variable `kernel` is f32[], got f32[2]";
-        assert_eq!(error.message(), message);
+        error.reads(message);
         assert_eq!(bias.value().item().unwrap(), 0.0); // as it was before
     }
 }

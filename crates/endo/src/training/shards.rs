@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::data::{Dataset, Sampling};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Occasion, Tree};
 use crate::net::checksum::Checksum;
 use crate::shards::Sharding;
@@ -151,7 +151,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             "the model's batches are cut into shards, and a function is run on whole ones";
         let help = "make the step the model's own with `model.train_step(..)`, and run it with \
                     `run.train_on_batch()?`; or train without shards";
-        Err(Error::new(ErrorKind::Usage, message).help(help))
+        Err(Error::usage(message, help))
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::files::{self, beside, failure};
 use crate::net::sealed::Seal;
 use crate::shape::Shape;
@@ -131,7 +131,7 @@ impl State {
         self.arrays.get(name).ok_or_else(|| {
             let message = format!("the saved run has no `{}{name}`", self.prefix);
             let help = "resume with the callbacks that the run was saved with, in the same order";
-            Error::new(ErrorKind::Data, message).help(help)
+            Error::data(message, help)
         })
     }
 
@@ -220,8 +220,8 @@ impl State {
         let entry = entry.trim_end_matches('/');
         let message =
             format!("the saved run is damaged: `{entry}` must be {expected}, got {found}");
-        Error::new(ErrorKind::Data, message)
-            .help("delete the file of the run to begin anew, or put a whole one in its place")
+        let help = "delete the file of the run to begin anew, or put a whole one in its place";
+        Error::data(message, help)
     }
 
     /// The bytes of its file.
@@ -233,8 +233,7 @@ impl State {
     pub(crate) fn from_bytes(bytes: &[u8], path: &Path) -> Result<State> {
         SEAL.open(bytes).map(|(arrays, _)| Self::of_arrays(arrays)).map_err(|what| {
             let help = "delete the file to begin anew, or put a whole one in its place";
-            Error::new(ErrorKind::Data, format!("{} is no whole saved run: {what}", path.display()))
-                .help(help)
+            Error::data(format!("{} is no whole saved run: {what}", path.display()), help)
         })
     }
 
@@ -382,8 +381,8 @@ mod tests {
             (&[true, false].into(), &[[1], [2]].into())
         );
         assert_eq!(read.part("a").iter().count(), 1);
-        assert_eq!(read.number("e").unwrap_err().message(), "the saved run has no `e`");
-        assert_eq!(read.part("a").number("e").unwrap_err().message(), "the saved run has no `a/e`");
+        read.number("e").unwrap_err().reads("the saved run has no `e`");
+        read.part("a").number("e").unwrap_err().reads("the saved run has no `a/e`");
     }
 
     #[test]
@@ -426,14 +425,13 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert_eq!(number().unwrap(), Some((Ok(1.0), false)));
         fs::write(previous(&path), &whole[..100]).unwrap();
-        let error = number().unwrap_err();
-        assert!(error.message().contains("is no whole saved run: it is truncated"), "{error}");
+        number().unwrap_err().says("is no whole saved run: it is truncated");
     }
 
     /// What the error of a reader says, if it is one.
     fn refused<T>(result: Result<T>) -> Option<String> {
         let error = result.err()?;
-        assert!(error.advice().unwrap().contains("delete the file"), "{error}");
+        error.advises("delete the file");
         Some(error.message().replace("the saved run is damaged: ", ""))
     }
 

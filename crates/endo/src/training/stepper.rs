@@ -3,7 +3,7 @@
 //! In: indices of rows. Out: the loss of each step.
 
 use crate::data::Dataset;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tree;
 use crate::step::cache::StepKind;
 use crate::step::{Batch, BatchBuffers, Runner, Steps};
@@ -42,7 +42,7 @@ impl<'m, I: Tree, O: Tree> Stepper<'m, I, O> {
             let message = "a `Stepper` runs batches as they are, and those of this model are cut \
                 into shards";
             let help = "use `fit` or `train_on_batch`, or train without shards";
-            return Err(Error::new(ErrorKind::Usage, message).help(help));
+            return Err(Error::usage(message, help));
         }
         data.rows(0..batch_size)?;
         Ok(Self {

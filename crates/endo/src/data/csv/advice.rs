@@ -7,7 +7,7 @@ use super::format::{CANDIDATES, Format, is_name};
 use super::numbers::{Ambiguity, Doubt, Refusal, is_number};
 use super::rows::Delimiter;
 use super::unclear::place;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::shown::{code, shown};
 
 /// With at least this many columns, a column is also named by its number.
@@ -38,10 +38,6 @@ pub(super) fn column(names: &[String], index: usize) -> String {
     }
 }
 
-pub(super) fn data(message: impl Into<String>, help: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Data, message).help(help)
-}
-
 impl Row<'_> {
     /// The row has more or fewer cells than the header.
     pub fn wrong_width(&self) -> Error {
@@ -49,7 +45,7 @@ impl Row<'_> {
         let place = place(self.row, self.line);
         let first = if self.format.has_header { "the header" } else { "the first row" };
         let cells = if expected == 1 { "cell" } else { "cells" };
-        data(
+        Error::data(
             format!("{place}: expected {expected} {cells}, as in {first}, got {got}"),
             self.width_help(),
         )
@@ -191,10 +187,9 @@ impl Row<'_> {
             .or_else(|| self.cell_help(cell))
             .unwrap_or_else(|| self.general_help().to_string());
         let other = if self.is_typed { self.typed_help(index) } else { String::new() };
-        data(
-            message,
-            format!("{help}{other} (cell {} of {} in the line)", index + 1, self.cells.len()),
-        )
+        let help =
+            format!("{help}{other} (cell {} of {} in the line)", index + 1, self.cells.len());
+        Error::data(message, help)
     }
 
     /// What else may be done where columns may hold words.
@@ -210,7 +205,7 @@ impl Row<'_> {
     /// The header again, between rows.
     pub fn header_again(&self) -> Error {
         let message = format!("{}: the line is the header again", place(self.row, self.line));
-        data(message, "remove it: it is left where files were joined")
+        Error::data(message, "remove it: it is left where files were joined")
     }
 
     /// What is wrong with the whole row.
@@ -326,9 +321,9 @@ impl Row<'_> {
                     self.line,
                     shown(name)
                 );
-                data(message, "fill or remove the line")
+                Error::data(message, "fill or remove the line")
             }
-            _ => data(
+            _ => Error::data(
                 format!("{place}: every cell is empty"),
                 "remove the line, or fill it: rows follow it that are not empty",
             ),
@@ -389,7 +384,7 @@ pub(super) fn ambiguous(ambiguity: &Ambiguity, names: &[String], index: usize) -
         ),
     };
     let may_be = if *doubt == Doubt::Day { "may have" } else { "may be" };
-    data(
+    Error::data(
         format!(
             "{}, {}: `{cell}` {may_be} {first} or {second}{why}, and no other cell of the column \
                 tells which",

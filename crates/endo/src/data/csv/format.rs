@@ -4,7 +4,7 @@
 
 use super::numbers::is_number;
 use super::rows::{Delimiter, Progress, Record, Tokenizer};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// What may separate cells, most likely first.
 pub(super) const CANDIDATES: [Delimiter; 5] = [
@@ -261,7 +261,7 @@ pub(super) fn checked(delimiter: char) -> Result<Delimiter> {
             let message = format!("{delimiter:?} cannot separate columns of numbers");
             let help =
                 "use `,`, `;`, `|`, a tab, a blank, or another character that is part of no number";
-            Err(Error::new(ErrorKind::Argument, message).help(help))
+            Err(Error::argument(message, help))
         }
     }
 }

@@ -5,11 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::advice::{Row, comment_help, data, trailing_help};
+use super::advice::{Row, comment_help, trailing_help};
 use super::format::{Format, SampleRow, is_name};
 use super::numbers::is_number;
 use super::rows::{Delimiter, Record};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shown::{composed, did_you_mean, is_same, listed, shown};
 
 /// The names in a header. Fails when the rows below have another width, and when names are numbers;
@@ -91,7 +91,7 @@ pub(in crate::data) fn position<'a>(
         format!("there is no column `{}`; the columns are {}", shown(name), listed(names.clone()));
     let help = did_you_mean(name, names)
         .unwrap_or_else(|| "give the name of a column as the header has it".to_string());
-    Err(data(message, help))
+    Err(Error::data(message, help))
 }
 
 /// Fails when two columns have the same name to a reader.
@@ -115,7 +115,7 @@ fn check_same(names: &[impl AsRef<str>], matters: impl Fn(usize, usize) -> bool)
                 first + 1,
                 index + 1
             );
-            return Err(data(message, "give each column a name of its own"));
+            return Err(Error::data(message, "give each column a name of its own"));
         }
     }
     Ok(())
@@ -152,7 +152,7 @@ fn check_numbers(names: &[String], format: &Format) -> Result<()> {
         (1..=names.len().min(3)).map(|number| format!("x{number}")).collect();
     let (example, rest) =
         (example.join(&between.to_string()), if names.len() > 3 { " and so on" } else { "" });
-    Err(data(
+    Err(Error::data(
         message,
         format!(
             "if it is a row, add a line above it with a name for each of the {} columns, as in \
@@ -220,5 +220,5 @@ fn check_missing(names: &[String], wanted: &[bool], format: &Format) -> Result<(
     } else {
         "name it, or remove it: an index column, or a delimiter too many".to_string()
     };
-    Err(data(message, help))
+    Err(Error::data(message, help))
 }

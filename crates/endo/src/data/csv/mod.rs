@@ -285,7 +285,7 @@ impl Csv {
     fn open<R: Read>(&self, source: R) -> Result<Sheet<R>> {
         if let Some(mark) = self.options.decimal.filter(|mark| !matches!(mark, '.' | ',')) {
             let message = format!("{mark:?} is no decimal mark");
-            return Err(Error::new(ErrorKind::Argument, message).help("give `.` or `,`"));
+            return Err(Error::argument(message, "give `.` or `,`"));
         }
         Sheet::open(self, source)
     }
@@ -307,8 +307,7 @@ impl Csv {
         for target in &self.targets {
             if kinds[place_of(target)?] == Some(ColumnKind::Ignored) {
                 let message = format!("column `{}` is the target, and left out", shown(target));
-                return Err(Error::new(ErrorKind::Argument, message)
-                    .help("leave out other columns than the target"));
+                return Err(Error::argument(message, "leave out other columns than the target"));
             }
         }
         Ok(kinds)

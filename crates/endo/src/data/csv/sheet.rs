@@ -6,7 +6,7 @@
 
 use std::io::Read;
 
-use super::advice::{self, Row, data};
+use super::advice::{self, Row};
 use super::format::Format;
 use super::kinds::ColumnKind;
 use super::lines::Lines;
@@ -83,10 +83,8 @@ impl<R: Read> Sheet<R> {
         }
         if !is_there {
             let help = "the first line names the columns, and each line below is";
-            return Err(data(
-                "there is nothing in it: no header and no rows",
-                format!("{help} {}", self.row_name()),
-            ));
+            let help = format!("{help} {}", self.row_name());
+            return Err(Error::data("there is nothing in it: no header and no rows", help));
         }
         let names = if self.format.has_header {
             header::names(&self.record, &self.format, csv.header == Some(true), self.is_typed)?
@@ -115,8 +113,8 @@ impl<R: Read> Sheet<R> {
             header::check_names(&names, &wanted, &self.format)?;
         }
         if !wanted.contains(&true) {
-            let error = Error::new(ErrorKind::Argument, "every column is left out");
-            return Err(error.help("leave at least one column of the header"));
+            let help = "leave at least one column of the header";
+            return Err(Error::argument("every column is left out", help));
         }
         (self.names, self.kinds) = (names, kinds);
         Ok(())
@@ -153,7 +151,7 @@ impl<R: Read> Sheet<R> {
         }
         if rows == 0 && before == 0 {
             let help = format!("each line below the header is {}", self.row_name());
-            return Err(data("there is a header, but no row below it", help));
+            return Err(Error::data("there is a header, but no row below it", help));
         }
         Ok((rows > 0).then_some(lines))
     }
@@ -284,7 +282,7 @@ impl<R: Read> Sheet<R> {
 
 fn unreadable(error: std::io::Error) -> Error {
     match error.kind() {
-        std::io::ErrorKind::InvalidData => data(
+        std::io::ErrorKind::InvalidData => Error::data(
             error.to_string(),
             "fetch or write the file again; gzip -t FILE or zstd -t FILE tells whether it is whole",
         ),

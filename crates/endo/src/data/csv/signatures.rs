@@ -3,7 +3,7 @@
 //! In: the first bytes of a file. Out: nothing, or an error that names the format and a way to a
 //! CSV file.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 const SPREADSHEET: &str = "open it in a spreadsheet program and save the sheet as CSV in UTF-8";
 const DATABASE: &str = "select the rows with the database's tool, as in sqlite3 -csv -header FILE \
@@ -82,7 +82,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
         None => Ok(()),
         Some((format, help)) => {
             let message = format!("the file is {format}; expected was a table in plain text (CSV)");
-            Err(Error::new(ErrorKind::Data, message).help(help))
+            Err(Error::data(message, help))
         }
     }
 }

@@ -3,7 +3,7 @@
 //! In: a quote that is never closed, a row that goes on for too long, bytes that are no text, and
 //! the cell that was being read. Out: an error that names that place.
 
-use super::advice::{column, data};
+use super::advice::column;
 use super::rows::{Delimiter, LONGEST_CELL, LONGEST_ROW, Limit, MOST_CELLS, Record};
 use super::text::Fault;
 use super::unclear::place;
@@ -41,7 +41,7 @@ pub(super) fn stopped(
             format!("closed within {LONGEST_CELL} bytes")
         };
         let message = format!("{}: a quote opens here and is never {within}", in_row(line, cell));
-        return data(
+        return Error::data(
             message,
             "close the quote or remove it; within a quoted cell, a quote is written twice",
         );
@@ -49,14 +49,14 @@ pub(super) fn stopped(
     match stop {
         Stop::Fault(fault) => faulty(fault, &here),
         Stop::Open => {
-            data(format!("{here}: a quote is never closed"), "close the quote or remove it")
+            Error::data(format!("{here}: a quote is never closed"), "close the quote or remove it")
         }
         Stop::TooLong(Limit::Cell) => {
             let message = format!(
                 "{here}: `{}` goes on for more than {LONGEST_CELL} bytes",
                 shown(record.unfinished().trim())
             );
-            data(
+            Error::data(
                 message,
                 "no number is so long: check that the file is a table in plain text, with a row \
                     in each line",
@@ -67,13 +67,13 @@ pub(super) fn stopped(
                 if row == 0 { format!("the header (line {line})") } else { place(row, line) };
             let message =
                 format!("{place}: more than {MOST_CELLS} cells, separated by {}", delimiter.name());
-            data(
+            Error::data(
                 message,
                 "check that the file is a table with a row in each line: a table may have as many \
                     columns at most",
             )
         }
-        Stop::TooLong(Limit::Row) => data(
+        Stop::TooLong(Limit::Row) => Error::data(
             format!("{here}: the row goes on for more than {LONGEST_ROW} bytes"),
             "check that the file is a table in plain text, with a row in each line",
         ),
@@ -92,7 +92,7 @@ fn faulty(fault: Fault, here: &str) -> Error {
                 }
                 None => String::new(),
             };
-            data(
+            Error::data(
                 format!("{here}: the byte 0x{byte:02X} is not UTF-8 text{guess}"),
                 "save the file as UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8 FILE > \
                     TABLE.csv",
@@ -102,13 +102,15 @@ fn faulty(fault: Fault, here: &str) -> Error {
             let help = format!(
                 "{NOT_TEXT}; NUL bytes alone are removed by tr -d '\\000' < FILE > TABLE.csv"
             );
-            data(format!("{here}: a NUL byte (0x00), which no text has"), help)
+            Error::data(format!("{here}: a NUL byte (0x00), which no text has"), help)
         }
-        Fault::Half(half) => data(
+        Fault::Half(half) => Error::data(
             format!("{here}: 0x{half:04X} is half of a letter of UTF-16 without the other half"),
             NOT_TEXT,
         ),
-        Fault::Cut => data(format!("{here}: the file ends in the middle of a letter"), NOT_TEXT),
+        Fault::Cut => {
+            Error::data(format!("{here}: the file ends in the middle of a letter"), NOT_TEXT)
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! In: files as people have them. Out: their numbers, or the message.
 
+use std::fmt::Debug;
+
 use super::*;
 
 mod blocks;
@@ -29,11 +31,20 @@ fn numbers(text: &str) -> Vec<Vec<f64>> {
 }
 
 /// Fails unless each text is refused with this message and a part of this help.
-fn refused(cases: &[(&str, &str, &str)]) {
-    for &(text, message, help) in cases {
-        let error = error_of(text.as_bytes());
-        assert_eq!(error.message(), message, "{text:?}");
+fn refused<T: AsRef<[u8]> + Debug>(cases: &[(T, &str, &str)]) {
+    for (text, message, help) in cases {
+        let error = error_of(text.as_ref());
+        assert_eq!(error.message(), *message, "{text:?}");
         assert!(error.advice().is_some_and(|advice| advice.contains(help)), "{text:?}: {error}");
+    }
+}
+
+/// Fails unless each text is refused at this row, line and column, for this reason and with a part
+/// of this help.
+fn refused_at<T: AsRef<[u8]> + Debug>(cases: &[(T, [usize; 2], &str, &str, &str)]) {
+    for (text, [row, line], column, reason, help) in cases {
+        let message = format!("row {row} (line {line}), column `{column}`: {reason}");
+        refused(&[(text, &message, help)]);
     }
 }
 
@@ -119,27 +130,17 @@ fn rows_with_nothing_in_them_and_ctrl_z_are_left_out_at_the_end_alone() {
 
 #[test]
 fn a_cell_that_is_not_a_number_is_named_by_row_line_and_column() {
+    refused_at(&[
+        ("a,b\n1,2\n\n3,n/a\n", [2, 4], "b", "`n/a` is not a number", "every cell holds a number"),
+        ("a,b\r\n1,2\r\n,4\r\n", [2, 3], "a", "the cell is empty", "(cell 1 of 2 in the line)"),
+        ("\na,b\n1,NaN\n", [1, 3], "b", "`NaN` is not a finite number", "remove the row or column"),
+        ("a,b\n1e999,2\n", [1, 2], "a", "`1e999` is not a finite number", "(cell 1 of 2"),
+        ("a,b\n1,\x1b[1mx\n", [1, 2], "b", r"`\u{1b}[1mx` is not a number", "every cell holds"),
+        ("a:b\n1:2\n", [1, 2], "a:b", "`1:2` is not a number", "--delimiter CHARACTER"),
+        ("a,b\n1,12 %\n", [1, 2], "b", "`12 %` is not a number", "`12` instead of `12 %`"),
+        ("a,b\n\u{664},2\n", [1, 2], "a", "`\u{664}` is not a number", "(U+0664) is no digit"),
+    ]);
     refused(&[
-        (
-            "a,b\n1,2\n\n3,n/a\n",
-            "row 2 (line 4), column `b`: `n/a` is not a number",
-            "every cell holds a number",
-        ),
-        (
-            "a,b\r\n1,2\r\n,4\r\n",
-            "row 2 (line 3), column `a`: the cell is empty",
-            "(cell 1 of 2 in the line)",
-        ),
-        (
-            "\na,b\n1,NaN\n",
-            "row 1 (line 3), column `b`: `NaN` is not a finite number",
-            "remove the row or column",
-        ),
-        (
-            "a,b\n1e999,2\n",
-            "row 1 (line 2), column `a`: `1e999` is not a finite number",
-            "(cell 1 of 2",
-        ),
         (
             "x1,x2,y\r1,2,3\r4,5,6\r7,oops,9\r",
             "row 3 (line 4), column `x2`: `oops` is not a number",
@@ -151,29 +152,9 @@ fn a_cell_that_is_not_a_number_is_named_by_row_line_and_column() {
             "tr -d '\\000'",
         ),
         (
-            "a,b\n1,\x1b[1mx\n",
-            r"row 1 (line 2), column `b`: `\u{1b}[1mx` is not a number",
-            "every cell holds",
-        ),
-        (
-            "a:b\n1:2\n",
-            "row 1 (line 2), column `a:b`: `1:2` is not a number",
-            "--delimiter CHARACTER",
-        ),
-        (
-            "a,b\n1,12 %\n",
-            "row 1 (line 2), column `b`: `12 %` is not a number",
-            "`12` instead of `12 %`",
-        ),
-        (
             "a,b\n\u{2013}1,2\n",
             "row 1 (line 2), column `a`: `\u{2013}1` is not a number",
             "(U+2013): write it as `-`",
-        ),
-        (
-            "a,b\n\u{664},2\n",
-            "row 1 (line 2), column `a`: `\u{664}` is not a number",
-            "(U+0664) is no digit",
         ),
         (
             "a,b\n1,\u{200b}2\n",
@@ -185,7 +166,7 @@ fn a_cell_that_is_not_a_number_is_named_by_row_line_and_column() {
         ((0..400).map(|name| format!("x{name}")).collect::<Vec<_>>().join(","), vec!["1"; 400]);
     row[30] = "no";
     let error = error_of(format!("{names}\n{}\n", row.join(",")).as_bytes());
-    assert_eq!(error.message(), "row 1 (line 2), column `x30` (31 of 400): `no` is not a number");
+    error.reads("row 1 (line 2), column `x30` (31 of 400): `no` is not a number");
 }
 
 #[test]
@@ -217,6 +198,10 @@ fn a_row_of_another_width_is_named_with_its_likely_cause() {
 #[test]
 fn a_header_of_names_is_needed() {
     let numbers = "the first line holds numbers";
+    refused_at(&[
+        ("a,b\n1,2\na,b\n3,4\n", [2, 3], "a", "`a` is not a number", "the header again"),
+        ("a,b\nkg,cm\n1,2\n", [1, 2], "a", "`kg` is not a number", "if it holds units"),
+    ]);
     refused(&[
         ("1,2\n3,4\n", &format!("{numbers} (`1`, `2`), not the names of columns"), "as in `x1,x2`"),
         (
@@ -243,28 +228,13 @@ fn a_header_of_names_is_needed() {
         ("A table,,\na,b,c\n1,2,3\n", "column 2 of 3 has no name in the header", "tail -n +2"),
         ("a,b,a\n1,2,3\n", "two columns have the name `a`: columns 1 and 3", "a name of its own"),
         (
-            "a,b\n1,2\na,b\n3,4\n",
-            "row 2 (line 3), column `a`: `a` is not a number",
-            "the header again",
-        ),
-        (
-            "a,b\nkg,cm\n1,2\n",
-            "row 1 (line 2), column `a`: `kg` is not a number",
-            "if it holds units",
-        ),
-        (
             "In 2020, all\na,b\n1,2\n",
             "row 1 (line 2), column `In 2020`: `a` is not a number",
             "remove what is above it",
         ),
     ]);
     let error = error_of("Größe,Gro\u{308}ße\n1,2\n".as_bytes());
-    assert!(
-        error
-            .message()
-            .contains("once with letters in one piece and once in several: columns 1 and 2"),
-        "{error}"
-    );
+    error.says("once with letters in one piece and once in several: columns 1 and 2");
     assert_eq!(read("id,year,2020\n1,2,3\n").unwrap()[2].0, "2020");
 }
 
@@ -288,9 +258,8 @@ fn quotes_that_do_not_close_are_named_where_they_open() {
         ),
     ]);
     let error = error_of(format!("a,b\n1,2\n3,\"{}", "4\n".repeat(1_000_000)).as_bytes());
-    assert_eq!(
-        error.message(),
-        "row 2 (line 3), column `b`: a quote opens here and is never closed within 1048576 bytes"
+    error.reads(
+        "row 2 (line 3), column `b`: a quote opens here and is never closed within 1048576 bytes",
     );
 }
 
@@ -329,7 +298,12 @@ fn marks_in_numbers_are_read_where_a_column_leaves_no_doubt() {
 #[test]
 fn bytes_that_are_no_text_are_named_where_they_are() {
     let convert = "iconv -f WINDOWS-1252 -t UTF-8";
-    let cases: [(&[u8], &str, &str); 9] = [
+    refused_at::<&[u8]>(&[
+        (b"a,b\n1,\x81\n", [1, 2], "b", "the byte 0x81 is not UTF-8 text", convert),
+        (b"a,b\n\0\0\0\n", [1, 2], "a", "a NUL byte (0x00), which no text has", "tr -d"),
+        (b"a,b,c\n1,2\0,3\n", [1, 2], "b", "a NUL byte (0x00), which no text has", "tr -d"),
+    ]);
+    refused::<&[u8]>(&[
         (
             b"a,b\n1,2\n3,\xff\n",
             "row 2 (line 3), column `b`: the byte 0xFF is not UTF-8 text; in Windows-1252 it is \
@@ -348,16 +322,10 @@ fn bytes_that_are_no_text_are_named_where_they_are() {
                 `\u{20ac}`",
             convert,
         ),
-        (b"a,b\n1,\x81\n", "row 1 (line 2), column `b`: the byte 0x81 is not UTF-8 text", convert),
         (
             b"a,b\n1,2\n3,4\xe2\x82",
             "row 2 (line 3), column `b`: the file ends in the middle of a letter",
             "fetched again",
-        ),
-        (
-            b"a,b\n\0\0\0\n",
-            "row 1 (line 2), column `a`: a NUL byte (0x00), which no text has",
-            "tr -d",
         ),
         // The row that it cuts says nothing of how the file is written.
         (
@@ -367,21 +335,11 @@ fn bytes_that_are_no_text_are_named_where_they_are() {
             convert,
         ),
         (
-            b"a,b,c\n1,2\0,3\n",
-            "row 1 (line 2), column `b`: a NUL byte (0x00), which no text has",
-            "tr -d",
-        ),
-        (
             b"\x1f\x8b\x08",
             "the file is compressed by gzip; expected was a table in plain text (CSV)",
             "gzip -dc",
         ),
-    ];
-    for (bytes, message, help) in cases {
-        let error = error_of(bytes);
-        assert_eq!(error.message(), message);
-        assert!(error.advice().is_some_and(|advice| advice.contains(help)), "{error}");
-    }
+    ]);
 }
 
 #[test]
@@ -417,9 +375,9 @@ fn names_and_the_target_are_checked_before_rows_are_read() {
     let message =
         |text: &'static [u8]| Csv::new().target("prise").read_from(endless(text)).unwrap_err();
     let error = message(b"a,b,price\n");
-    assert_eq!(error.message(), "there is no column `prise`; the columns are `a`, `b`, `price`");
+    error.reads("there is no column `prise`; the columns are `a`, `b`, `price`");
     assert_eq!(error.advice(), Some("did you mean `price`?"));
-    assert_eq!(message(b"a,b,a\n").message(), "two columns have the name `a`: columns 1 and 3");
+    message(b"a,b,a\n").reads("two columns have the name `a`: columns 1 and 3");
     let table = Csv::new().target("Gro\u{308}ße").read_from("Größe,y\n1,2\n".as_bytes()).unwrap();
     assert_eq!(table.column("Gro\u{308}ße").unwrap(), [1.0]);
 }

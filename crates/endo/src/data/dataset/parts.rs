@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::super::checks::{check_fraction, check_split};
 use super::Dataset;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::random::Random;
 
 impl Dataset {
@@ -23,8 +23,8 @@ impl Dataset {
     pub fn rows(&self, range: Range<usize>) -> Result<Self> {
         if range.is_empty() || range.end > self.len() {
             let message = format!("rows {range:?} of a dataset of {} samples", self.len());
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("give a range of at least one row that ends within the dataset"));
+            let help = "give a range of at least one row that ends within the dataset";
+            return Err(Error::argument(message, help));
         }
         Ok(self.map(|array| array.rows(range.clone())))
     }
@@ -100,14 +100,11 @@ impl Dataset {
         if let Some(index) = indices.iter().find(|&&index| index >= self.len()) {
             let message =
                 format!("there is no sample {index} in a dataset of {} samples", self.len());
-            return Err(Error::new(ErrorKind::Argument, message).help("indices count from 0"));
+            return Err(Error::argument(message, "indices count from 0"));
         }
         if indices.is_empty() {
-            let error = Error::new(
-                ErrorKind::Argument,
-                "no indices were given: a dataset has at least one sample",
-            );
-            return Err(error.help("give at least one index"));
+            let message = "no indices were given: a dataset has at least one sample";
+            return Err(Error::argument(message, "give at least one index"));
         }
         Ok(())
     }

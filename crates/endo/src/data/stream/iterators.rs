@@ -5,7 +5,7 @@
 use std::iter::Fuse;
 
 use crate::data::Dataset;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 use super::closures::length_of;
 use super::{BatchAt, BatchSource, IntoBatch, Length};
@@ -46,7 +46,7 @@ impl<It: Iterator<Item: IntoBatch> + Send> BatchSource for IteratorSource<It> {
         let help = "make the batches anew for each pass with `Stream::by_epoch`, or by their \
             numbers with `Stream::from_fn`; or read \
                     samples by their numbers with `Stream::samples`";
-        Err(Error::new(ErrorKind::Usage, message).help(help))
+        Err(Error::usage(message, help))
     }
 
     fn next_batch(&mut self) -> Result<Option<Dataset>> {

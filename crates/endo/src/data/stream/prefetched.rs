@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use crate::data::Dataset;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 use super::{BatchAt, BatchSource, Length, Sampling};
 
@@ -97,8 +97,8 @@ fn read_all(mut source: Source, take: impl Fn(Read) -> bool) -> Source {
 }
 
 fn lost() -> Error {
-    Error::new(ErrorKind::Data, "the thread that reads the data ahead has panicked")
-        .help("its message says why; without `prefetch` it happens where the batch is asked for")
+    let help = "its message says why; without `prefetch` it happens where the batch is asked for";
+    Error::data("the thread that reads the data ahead has panicked", help)
 }
 
 impl BatchSource for PrefetchedSource {

@@ -7,7 +7,7 @@ use super::super::dataset::Dataset;
 use super::{Column, Table};
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::shown::shown;
 
 impl Table {
@@ -72,8 +72,8 @@ impl Table {
                 "`{}` is the only column: there are no inputs to learn it from",
                 shown(target)
             );
-            return Err(Error::new(ErrorKind::Data, self.of_origin(message))
-                .help("give a table with at least one column besides the target"));
+            let help = "give a table with at least one column besides the target";
+            return Err(Error::data(self.of_origin(message), help));
         }
         let mut inputs: Vec<&Column> = self.columns.iter().collect();
         let target = inputs.remove(position);
@@ -91,8 +91,8 @@ impl Table {
                     "{place}, column `{}`: {value:?} does not fit the type {dtype}",
                     shown(&column.name)
                 );
-                return Err(Error::new(ErrorKind::Data, message)
-                    .help("write the column in a larger unit, or remove the row or column"));
+                let help = "write the column in a larger unit, or remove the row or column";
+                return Err(Error::data(message, help));
             }
         }
         let mut values = Vec::with_capacity(self.len() * columns.len());

@@ -5,7 +5,7 @@
 //! numbers that the names leave open, and where two graphs differ.
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::variable::Variable;
 
 use super::super::{Graph, Node, NodeId, Op, View};
@@ -214,9 +214,6 @@ impl<'g> GraphReading<'g> {
         );
         let help = "a file holds sizes of the form `a + b * rows`: let numbers not depend on how \
             many rows are predicted together, and the outputs of a row on that row alone";
-        Error::new(ErrorKind::Usage, message)
-            .help(help)
-            .in_layer(self.path(place))
-            .at(line.node.site)
+        Error::usage(message, help).in_layer(self.path(place)).at(line.node.site)
     }
 }

@@ -3,7 +3,6 @@
 //! In: what a step is given and makes. Out: the loop's node, and its parts.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::shape::Shape;
@@ -70,10 +69,9 @@ impl Trace {
             return before;
         }
         let gradient = Box::new(|dy: &Tensor| vec![Some(dy.clone())]);
-        #[allow(clippy::arc_with_non_send_sync)]
-        let op = Op::Identity(Arc::new(Rule { name: "read_by_step", gradient }));
+        let rule = Rule { name: "read_by_step", gradient };
         let (shape, dtype) = (before.shape().clone(), before.dtype());
-        let given = self.push(op, &[&before, &before], shape, dtype, site);
+        let given = self.push(rule.into(), &[&before, &before], shape, dtype, site);
         let mut state = self.state.borrow_mut();
         if let Some(current) = state.current.get_mut(&variable.id()) {
             current.value = given.clone();
@@ -119,9 +117,7 @@ impl Trace {
         let mut captured = inputs.to_vec();
         let read = self.read_by_steps(&body);
         captured.extend(&read);
-        #[allow(clippy::arc_with_non_send_sync)]
-        let op = Op::Scan(Arc::new(Scan { body, ..scan }));
-        self.push(op, &captured, shape, dtype, site)
+        self.push(Scan { body, ..scan }.into(), &captured, shape, dtype, site)
     }
 
     /// What the steps of a loop read besides what they are given.
@@ -177,9 +173,7 @@ impl Trace {
             let read = self.read_by_steps(&body);
             known.inputs.truncate(old.given_inputs());
             known.inputs.extend(read.iter().map(Tensor::id));
-            #[allow(clippy::arc_with_non_send_sync)]
-            let op = Op::Scan(Arc::new(Scan { body, ..(**old).clone() }));
-            known.op = op;
+            known.op = Scan { body, ..(**old).clone() }.into();
             self.state.borrow_mut().graph.nodes[scan.index()] = known.clone();
         }
         let handle = Tensor::new(self.clone(), scan, known.shape, known.dtype);

@@ -33,7 +33,13 @@ impl Trace {
     }
 
     /// Records a mistake at a line, with how to fix it.
-    pub(crate) fn refuse(&self, kind: ErrorKind, message: String, help: &str, site: Site) {
+    pub(crate) fn refuse(
+        &self,
+        kind: ErrorKind,
+        message: impl Into<String>,
+        help: &str,
+        site: Site,
+    ) {
         self.record(Error::new(kind, message).help(help).at(site));
     }
 
@@ -85,8 +91,7 @@ impl Trace {
             .first()
             .map(|warning| (warning.site, warning.text.clone()));
         if let Some((site, text)) = first {
-            let error =
-                Error::new(ErrorKind::Usage, text).help("fix it, or train without `deny_warnings`");
+            let error = Error::usage(text, "fix it, or train without `deny_warnings`");
             self.record(site.into_iter().fold(error, Error::at));
         }
     }

@@ -3,7 +3,7 @@
 //! In: queries, values and keys. Out: `[batch, queries, features]`, a mean of the values for each
 //! query.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{Tensor, Transposed, Tree};
 use crate::initializers::{GlorotUniform, Ones};
 use crate::named::{Declared, Hyperparameters, words};
@@ -101,8 +101,7 @@ impl<S: Score, O> ScoredAttention<S, O> {
                 format!("`{}` of queries {query} and keys {key}: their features differ", cx.path());
             let help = "a query is compared with keys of as many features; `MultiHeadAttention` \
                 projects both first";
-            (query.features() != key.features())
-                .then(|| Error::new(ErrorKind::Shape, message).help(help))
+            (query.features() != key.features()).then(|| Error::shape(message, help))
         });
         if let Some(error) = error {
             return refuse(error, parts, cx);
@@ -269,12 +268,7 @@ mod tests {
         let error = f
             .run([&Array::zeros([1, 2, 3], DType::F32), &Array::zeros([1, 2, 4], DType::F32)])
             .unwrap_err();
-        assert!(
-            error.message().contains(
-                "`attention` of queries [1, 2, 3] and keys [1, 2, 4]: their features differ"
-            ),
-            "{error}"
-        );
+        error.says("`attention` of queries [1, 2, 3] and keys [1, 2, 4]: their features differ");
     }
 
     #[test]

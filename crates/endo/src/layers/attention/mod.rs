@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::activations::{ActivationFunction, Softmax};
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{Tensor, Tree};
 use crate::named::{Declared, Named, Rate, Setting};
 use crate::shape::Shape;
@@ -103,15 +103,14 @@ impl<'a> Parts<'a> {
         {
             let message = format!("`{path}` of a query {query}, a value {value} and a key {key}");
             let help = "each is of shape [batch, steps, features], with the same batch";
-            return Err(Error::new(ErrorKind::Shape, message).help(help));
+            return Err(Error::shape(message, help));
         }
         if value[1] != key[1] {
             let message = format!(
                 "`{path}` of {} values and {} keys: shapes {value} and {key}",
                 value[1], key[1]
             );
-            return Err(Error::new(ErrorKind::Shape, message)
-                .help("each value has one key: the second axes are equal"));
+            return Err(Error::shape(message, "each value has one key: the second axes are equal"));
         }
         let pairs = Shape::from([query.batch(), query[1], value[1]]);
         let fits = |mask: &Tensor| {
@@ -125,7 +124,7 @@ impl<'a> Parts<'a> {
                 let help = "a mask of pairs is [batch, queries, values], or [queries, values] for \
                     all samples; sizes may be 1: a mask \
                             of values, [batch, values], becomes one by `mask.expand_dims(1)`";
-                Err(Error::new(ErrorKind::Shape, message).help(help))
+                Err(Error::shape(message, help))
             }
         }
     }

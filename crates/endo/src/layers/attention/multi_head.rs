@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::constraints::IntoConstraint;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Tensor, Transposed, Tree};
 use crate::initializers::scaled::WithFans;
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
@@ -286,8 +286,8 @@ fn check_heads(heads: usize, groups: usize, cx: &Context) -> Result<()> {
     }
     let message =
         format!("`{}` has {heads} heads of queries and {groups} of keys and values", cx.path());
-    Err(Error::new(ErrorKind::Argument, message)
-        .help("there is at least one, and queries have a multiple of the others"))
+    let help = "there is at least one, and queries have a multiple of the others";
+    Err(Error::argument(message, help))
 }
 
 impl<H: Heads, O> DeclaredLayer for HeadsAttention<H, O> {

@@ -242,23 +242,16 @@ fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::refused;
+    use crate::layers::tests::refused;
     use crate::prelude::*;
 
     #[test]
     fn inputs_that_do_not_fit_are_refused_by_name() {
-        assert!(
-            refused(DepthwiseConv2D::new(3), &[2, 8, 3])
-                .contains("`depthwise_conv2d` takes inputs of shape [batch, height")
-        );
-        assert!(
-            refused(DepthwiseConv1D::new(9), &[2, 8, 3])
-                .contains("`depthwise_conv1d` has windows of [9]")
-        );
-        assert!(
-            refused(SeparableConv2D::new(4, 3), &[2, 8, 2, 3])
-                .contains("`separable_conv2d` has windows of [3, 3]")
-        );
+        refused(&DepthwiseConv2D::new(3), &[2, 8, 3])
+            .says("`depthwise_conv2d` takes inputs of shape [batch, height");
+        refused(&DepthwiseConv1D::new(9), &[2, 8, 3]).says("`depthwise_conv1d` has windows of [9]");
+        refused(&SeparableConv2D::new(4, 3), &[2, 8, 2, 3])
+            .says("`separable_conv2d` has windows of [3, 3]");
     }
 
     #[test]

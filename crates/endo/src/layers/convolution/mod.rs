@@ -9,7 +9,7 @@ pub(super) mod transposed;
 use std::sync::Arc;
 
 use crate::activations::{ActivationFunction, IntoActivation, Linear};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
 use crate::named::{Count, Named};
@@ -130,7 +130,7 @@ impl<const N: usize> Conv<N> {
             "`{path}` divides {channels} channels and {filters} filters into {groups} groups"
         );
         let help = "both the channels of the inputs and `filters` are multiples of `groups`";
-        Err(Error::new(ErrorKind::Argument, message).help(help))
+        Err(Error::argument(message, help))
     }
 }
 
@@ -193,62 +193,37 @@ pub(super) fn convolve(
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
-
-    /// What is said of a layer that is applied to inputs of sizes that it cannot have.
-    pub(super) fn refused(layer: impl Layer, sizes: &[usize]) -> String {
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        f.run([&Array::zeros(sizes, DType::F32)]).unwrap_err().to_string()
-    }
 
     #[test]
     fn inputs_of_another_rank_are_refused_with_the_shape_that_is_taken() {
-        let error = refused(Conv2D::new(2, 3), &[4, 8, 8]);
-        assert!(
-            error.contains(
-                "`conv2d` takes inputs of shape [batch, height, width, channels], got [4, 8, 8]"
-            ),
-            "{error}"
-        );
-        assert!(error.contains("`x.expand_dims(-1)` for one channel"), "{error}");
-        assert!(
-            refused(Conv1D::new(2, 3), &[4, 8]).contains("[batch, steps, channels], got [4, 8]")
-        );
+        let error = refused(&Conv2D::new(2, 3), &[4, 8, 8]);
+        error
+            .says("`conv2d` takes inputs of shape [batch, height, width, channels], got [4, 8, 8]");
+        error.advises("`x.expand_dims(-1)` for one channel");
+        refused(&Conv1D::new(2, 3), &[4, 8]).says("[batch, steps, channels], got [4, 8]");
     }
 
     #[test]
     fn windows_larger_than_the_inputs_are_refused() {
-        let error = refused(Conv2D::new(2, 3).dilation_rate(2), &[4, 8, 4, 1]);
-        assert!(
-            error.contains(
-                "`conv2d` has windows of [5, 5], which is more than inputs of shape \
-                [4, 8, 4, 1] hold"
-            ),
-            "{error}"
+        let error = refused(&Conv2D::new(2, 3).dilation_rate(2), &[4, 8, 4, 1]);
+        error.says(
+            "`conv2d` has windows of [5, 5], which is more than inputs of shape [4, 8, 4, 1] hold",
         );
-        assert!(error.contains("Padding::Same"), "{error}");
+        error.advises("Padding::Same");
     }
 
     #[test]
     fn options_that_cannot_be_are_refused() {
-        assert!(refused(Conv1D::new(2, 0), &[4, 8, 1]).contains("`conv1d` has a size of [0]"));
-        assert!(
-            refused(Conv1D::new(2, 1).strides(0), &[4, 8, 1])
-                .contains("`conv1d` has strides of [0]")
-        );
-        assert!(
-            refused(Conv2D::new(2, 1).padding(Padding::Causal), &[4, 8, 8, 1])
-                .contains("causal padding along 2 axes")
-        );
-        let error = refused(Conv1D::new(4, 2).groups(2), &[4, 8, 3]);
-        assert!(
-            error.contains("`conv1d` divides 3 channels and 4 filters into 2 groups"),
-            "{error}"
-        );
-        assert!(
-            refused(Conv1D::new(3, 2).groups(2), &[4, 8, 4])
-                .contains("4 channels and 3 filters into 2 groups")
-        );
+        refused(&Conv1D::new(2, 0), &[4, 8, 1]).says("`conv1d` has a size of [0]");
+        refused(&Conv1D::new(2, 1).strides(0), &[4, 8, 1]).says("`conv1d` has strides of [0]");
+        refused(&Conv2D::new(2, 1).padding(Padding::Causal), &[4, 8, 8, 1])
+            .says("causal padding along 2 axes");
+        let error = refused(&Conv1D::new(4, 2).groups(2), &[4, 8, 3]);
+        error.says("`conv1d` divides 3 channels and 4 filters into 2 groups");
+        refused(&Conv1D::new(3, 2).groups(2), &[4, 8, 4])
+            .says("4 channels and 3 filters into 2 groups");
     }
 
     #[test]
@@ -258,12 +233,7 @@ mod tests {
         f.run([&Array::zeros([1, 5, 2], DType::F32)]).unwrap();
         f.run([&Array::zeros([2, 9, 2], DType::F32)]).unwrap();
         let error = f.run([&Array::zeros([1, 5, 4], DType::F32)]).unwrap_err();
-        assert!(
-            error
-                .message()
-                .contains("was made with shape [2, 2, 3], and is used here with shape [2, 4, 3]"),
-            "{error}"
-        );
+        error.says("was made with shape [2, 2, 3], and is used here with shape [2, 4, 3]");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::activations::{IntoActivation, Linear};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Tensor, Transposed};
 use crate::initializers::{GlorotUniform, Zeros};
 use crate::named::{Count, Named};
@@ -144,10 +144,8 @@ impl<const N: usize> ConvTranspose<N> {
         let path = cx.path();
         check_rank(inputs, N, cx)?;
         if geometry.padding == Padding::Causal {
-            let error = Error::new(ErrorKind::Argument, format!("`{path}` has causal padding"));
-            return Err(
-                error.help("a transposed convolution has `Padding::Valid` or `Padding::Same`")
-            );
+            let help = "a transposed convolution has `Padding::Valid` or `Padding::Same`";
+            return Err(Error::argument(format!("`{path}` has causal padding"), help));
         }
         let zero = [geometry.size, geometry.strides, geometry.dilation_rate].concat().contains(&0);
         let wide = |padding: [usize; N]| {
@@ -162,7 +160,7 @@ impl<const N: usize> ConvTranspose<N> {
             );
             let help = "sizes, strides and dilation rates are 1 or more, and `output_padding` is \
                 less than `strides`";
-            return Err(Error::new(ErrorKind::Argument, message).help(help));
+            return Err(Error::argument(message, help));
         }
         // As Keras: without `output_padding` the largest outputs from which that number of windows
         // follows.
@@ -189,7 +187,7 @@ impl<const N: usize> ConvTranspose<N> {
             );
             let help =
                 "with `Padding::Same` and kernels of even size, `output_padding` is 1 or more";
-            return Err(Error::new(ErrorKind::Argument, message).help(help));
+            return Err(Error::argument(message, help));
         }
         Ok((windows, lengths))
     }
@@ -221,28 +219,21 @@ fn convolve(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::refused;
+    use crate::layers::tests::refused;
     use crate::prelude::*;
 
     #[test]
     fn options_that_cannot_be_are_refused() {
         let layer = || Conv1DTranspose::new(1, 3);
-        assert!(
-            refused(layer(), &[2, 3])
-                .contains("`conv1d_transpose` takes inputs of shape [batch, steps, channels]")
-        );
-        assert!(refused(layer().padding(Padding::Causal), &[2, 3, 1]).contains("causal padding"));
-        let error = refused(layer().strides(2).output_padding(2), &[2, 3, 1]);
-        assert!(
-            error.contains("strides [2]")
-                && error.contains("`output_padding` is less than `strides`"),
-            "{error}"
-        );
+        refused(&layer(), &[2, 3])
+            .says("`conv1d_transpose` takes inputs of shape [batch, steps, channels]");
+        refused(&layer().padding(Padding::Causal), &[2, 3, 1]).says("causal padding");
+        let error = refused(&layer().strides(2).output_padding(2), &[2, 3, 1]);
+        error.says("strides [2]");
+        error.advises("`output_padding` is less than `strides`");
         let even = Conv1DTranspose::new(1, 2).strides(2).padding(Padding::Same).output_padding(0);
-        assert!(
-            refused(even, &[2, 3, 1])
-                .contains("has no outputs of which inputs of shape [2, 3, 1] are the convolution")
-        );
+        refused(&even, &[2, 3, 1])
+            .says("has no outputs of which inputs of shape [2, 3, 1] are the convolution");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! In: `[batch, height, width, channels]`. Out: the same shape, as floats within the range of
 //! values; outside training the same numbers.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::{Named, Unsaved};
 use crate::trace::Context;
@@ -11,9 +11,9 @@ use crate::trace::Context;
 use super::super::Layer;
 use super::super::declare::{about, layer, row};
 use super::super::dropout::Seed;
-use super::super::spatial::{check_rank, refuse};
+use super::super::spatial::{check_rank, or_refuse};
 use super::factor::{ContrastFactor, Factor};
-use super::{floats, option_error};
+use super::floats;
 
 /// The rows of this file.
 pub(in super::super) static ROWS: &[Named<dyn Layer>] =
@@ -100,24 +100,23 @@ impl RandomBrightness {
     }
 }
 
-/// A layer that changes the colors of images.
-macro_rules! coloring {
-    ($($Layer:ident),+) => {
-        $(impl Layer for $Layer {
-            #[track_caller]
-            fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-                match self.changed(inputs, cx) {
-                    Ok(outputs) => outputs,
-                    Err(error) => refuse(error, inputs, 2, inputs.features(), cx),
-                }
-            }
+impl Layer for RandomContrast {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        or_refuse(self.changed(inputs, cx), inputs, 2, cx)
+    }
 
-            about! {}
-        })+
-    };
+    about! {}
 }
 
-coloring! { RandomContrast, RandomBrightness }
+impl Layer for RandomBrightness {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        or_refuse(self.changed(inputs, cx), inputs, 2, cx)
+    }
+
+    about! {}
+}
 
 /// The least and the greatest value, where the inputs are images and the range is one.
 fn checked(inputs: &Tensor, range: [f64; 2], cx: &Context) -> Result<[f64; 2]> {
@@ -126,7 +125,8 @@ fn checked(inputs: &Tensor, range: [f64; 2], cx: &Context) -> Result<[f64; 2]> {
         return Ok(range);
     }
     let message = format!("the `value_range` of `{}` is {range:?}", cx.path());
-    Err(option_error(message, "give the least value and then the greatest, as in `[0.0, 255.0]`"))
+    let help = "give the least value and then the greatest, as in `[0.0, 255.0]`";
+    Err(Error::argument(message, help))
 }
 
 /// A number for each image, of the type of the images.
@@ -184,15 +184,9 @@ mod tests {
 
     #[test]
     fn factors_and_ranges_that_make_no_sense_are_refused() {
-        let contrast = refused(&RandomContrast::new([-0.5, 0.5]));
-        assert!(
-            contrast.contains("the `factor` of `random_contrast` is -0.5 and 0.5"),
-            "{contrast}"
-        );
-        let range = refused(&RandomBrightness::new(0.1).value_range([1.0, 0.0]));
-        assert!(
-            range.contains("the `value_range` of `random_brightness` is [1.0, 0.0]"),
-            "{range}"
-        );
+        let contrast = refused(&RandomContrast::new([-0.5, 0.5]), &[1, 3, 4, 1]);
+        contrast.says("the `factor` of `random_contrast` is -0.5 and 0.5");
+        let range = refused(&RandomBrightness::new(0.1).value_range([1.0, 0.0]), &[1, 3, 4, 1]);
+        range.says("the `value_range` of `random_brightness` is [1.0, 0.0]");
     }
 }

@@ -13,7 +13,7 @@ use crate::trace::Context;
 use super::super::Layer;
 use super::super::declare::{about, layer, row};
 use super::super::dropout::Seed;
-use super::super::spatial::{check_rank, refuse};
+use super::super::spatial::{check_rank, or_refuse};
 use super::floats;
 use super::sampling::picked;
 use super::size::{checked_size, enlarged_window};
@@ -76,10 +76,7 @@ fn starts(random: &RandomState, count: usize, choices: usize) -> Tensor {
 impl Layer for RandomCrop {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        match self.cropped(inputs, cx) {
-            Ok(outputs) => outputs,
-            Err(error) => refuse(error, inputs, 2, inputs.features(), cx),
-        }
+        or_refuse(self.cropped(inputs, cx), inputs, 2, cx)
     }
 
     about! {}
@@ -119,6 +116,6 @@ mod tests {
 
     #[test]
     fn windows_of_nothing_are_refused() {
-        assert!(refused(&RandomCrop::new(0, 2)).contains("`random_crop` makes images of 0 by 2"));
+        refused(&RandomCrop::new(0, 2), &[1, 3, 4, 1]).says("`random_crop` makes images of 0 by 2");
     }
 }

@@ -2,13 +2,11 @@
 //!
 //! In: a number, or two. Out: the ends of the range from which it is drawn.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::{Setting, optional};
 use crate::ops::RandomState;
 use crate::trace::Context;
-
-use super::option_error;
 
 /// The range of a random number: `0.2` for -0.2 to 0.2, or its two ends. Which of them comes first
 /// does not matter.
@@ -65,7 +63,7 @@ impl Factor {
             return Ok(());
         }
         let message = format!("the `{option}` of `{}` is {} to {}", cx.path(), self.low, self.high);
-        Err(option_error(message, &format!("it lies within {least} and {most}")))
+        Err(Error::argument(message, format!("it lies within {least} and {most}")))
     }
 
     /// A number of the range and `middle` for each of `count` images, `[count]`.
@@ -127,6 +125,6 @@ impl ContrastFactor {
             return Ok(Factor { low: -lower, high: upper });
         }
         let message = format!("the `factor` of `{}` is {lower} and {upper}", cx.path());
-        Err(option_error(message, "how much less and how much more is each within 0 and 1"))
+        Err(Error::argument(message, "how much less and how much more is each within 0 and 1"))
     }
 }

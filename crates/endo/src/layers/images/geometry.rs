@@ -317,14 +317,15 @@ mod tests {
 
     #[test]
     fn factors_and_interpolations_that_make_no_sense_are_refused() {
-        let turned = refused(&RandomRotation::new(1.5));
-        assert!(turned.contains("the `factor` of `random_rotation` is -1.5 to 1.5"), "{turned}");
-        assert!(turned.contains("help: it lies within -1 and 1"), "{turned}");
-        let moved = refused(&RandomTranslation::new(0.1, f64::NAN));
-        assert!(moved.contains("the `width_factor` of `random_translation`"), "{moved}");
-        let zoomed = refused(&RandomZoom::new([-1.0, 0.0]));
-        assert!(zoomed.contains("the `height_factor` of `random_zoom` is -1 to 0"), "{zoomed}");
-        let cubic = refused(&RandomZoom::new(0.1).interpolation(Interpolation::Bicubic));
-        assert!(cubic.contains("`random_zoom` interpolates by Bicubic"), "{cubic}");
+        let turned = refused(&RandomRotation::new(1.5), &[1, 3, 4, 1]);
+        turned.says("the `factor` of `random_rotation` is -1.5 to 1.5");
+        assert_eq!(turned.advice(), Some("it lies within -1 and 1"));
+        let moved = refused(&RandomTranslation::new(0.1, f64::NAN), &[1, 3, 4, 1]);
+        moved.says("the `width_factor` of `random_translation`");
+        let zoomed = refused(&RandomZoom::new([-1.0, 0.0]), &[1, 3, 4, 1]);
+        zoomed.says("the `height_factor` of `random_zoom` is -1 to 0");
+        let cubic =
+            refused(&RandomZoom::new(0.1).interpolation(Interpolation::Bicubic), &[1, 3, 4, 1]);
+        cubic.says("`random_zoom` interpolates by Bicubic");
     }
 }

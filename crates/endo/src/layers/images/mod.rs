@@ -11,7 +11,6 @@ pub(super) mod geometry;
 mod sampling;
 pub(super) mod size;
 
-use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::trace::Context;
 
@@ -29,27 +28,12 @@ fn floats(images: &Tensor, cx: &Context) -> Tensor {
     images.cast(images.dtype().promote(cx.dtype()))
 }
 
-/// An error of a layer's options.
-fn option_error(message: String, help: &str) -> Error {
-    Error::new(ErrorKind::Argument, message).help(help)
-}
-
 #[cfg(test)]
 mod tests {
     use crate::layers;
     use crate::prelude::*;
 
-    /// What a layer makes of images in training.
-    pub(super) fn trained(layer: &dyn Layer, images: &Array) -> Array {
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        f.run([images]).unwrap().into_iter().next().unwrap()
-    }
-
-    /// What is said of a layer that cannot be applied to images of 3 by 4.
-    pub(super) fn refused(layer: &dyn Layer) -> String {
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        f.run([&Array::zeros([1, 3, 4, 1], DType::F32)]).unwrap_err().to_string()
-    }
+    pub(super) use crate::layers::tests::{outputs as trained, refused};
 
     /// Fails unless the numbers are these.
     pub(super) fn close(what: &str, values: &Array, expected: &[f32]) {

@@ -4,14 +4,13 @@
 //! elements interpolated and outside filled.
 
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::words;
 use crate::site::Site;
 use crate::trace::Context;
 
 use super::super::interpolation::Interpolation;
-use super::option_error;
 
 words! {
     /// What lies outside an image.
@@ -52,7 +51,7 @@ impl Sampling {
         let message = format!("`{}` interpolates by {:?}", cx.path(), self.interpolation);
         let help = "points anywhere are interpolated by `Interpolation::Nearest` or \
             `Interpolation::Bilinear`";
-        Err(option_error(message, help))
+        Err(Error::argument(message, help))
     }
 
     /// Images `[batch, height, width, channels]` moved by a map, with the sizes that they have.

@@ -3,7 +3,7 @@
 //! In: `[batch, height, width, channels]`. Out: the same with the height and width of the layer.
 
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::named::{Count, Named};
 use crate::trace::Context;
@@ -11,8 +11,8 @@ use crate::trace::Context;
 use super::super::Layer;
 use super::super::declare::{about, layer, row};
 use super::super::interpolation::Interpolation;
-use super::super::spatial::{check_rank, refuse};
-use super::{floats, option_error};
+use super::super::spatial::{check_rank, or_refuse};
+use super::floats;
 
 /// The rows of this file.
 pub(in super::super) static ROWS: &[Named<dyn Layer>] = &[row::<Resizing>(), row::<CenterCrop>()];
@@ -57,7 +57,7 @@ impl Resizing {
         let target = checked_size([self.height, self.width], cx)?;
         if self.crop_to_aspect_ratio && self.pad_to_aspect_ratio {
             let message = format!("`{}` both crops and pads to an aspect ratio", cx.path());
-            return Err(option_error(message, "set one of the two options"));
+            return Err(Error::argument(message, "set one of the two options"));
         }
         let is_picked = self.interpolation == Interpolation::Nearest;
         let images = if is_picked { inputs.clone() } else { floats(inputs, cx) };
@@ -88,10 +88,7 @@ impl Resizing {
 impl Layer for Resizing {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        match self.resized(inputs, cx) {
-            Ok(outputs) => outputs,
-            Err(error) => refuse(error, inputs, 2, inputs.features(), cx),
-        }
+        or_refuse(self.resized(inputs, cx), inputs, 2, cx)
     }
 
     about! {}
@@ -131,10 +128,7 @@ impl CenterCrop {
 impl Layer for CenterCrop {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        match self.cropped(inputs, cx) {
-            Ok(outputs) => outputs,
-            Err(error) => refuse(error, inputs, 2, inputs.features(), cx),
-        }
+        or_refuse(self.cropped(inputs, cx), inputs, 2, cx)
     }
 
     about! {}
@@ -147,7 +141,7 @@ pub(super) fn checked_size(size: [Count; 2], cx: &Context) -> Result<[usize; 2]>
     }
     let [height, width] = size.map(|count| count.0);
     let message = format!("`{}` makes images of {height} by {width}", cx.path());
-    Err(option_error(message, "height and width are 1 or more"))
+    Err(Error::argument(message, "height and width are 1 or more"))
 }
 
 /// The largest window in the middle of images with the target's proportions, of its size.
@@ -304,12 +298,11 @@ mod tests {
 
     #[test]
     fn sizes_and_options_that_make_no_sense_are_refused() {
-        let nothing = refused(&CenterCrop::new(3, 0));
-        assert!(nothing.contains("`center_crop` makes images of 3 by 0"), "{nothing}");
+        let nothing = refused(&CenterCrop::new(3, 0), &[1, 3, 4, 1]);
+        nothing.says("`center_crop` makes images of 3 by 0");
         let both = Resizing::new(2, 2).crop_to_aspect_ratio(true).pad_to_aspect_ratio(true);
-        assert!(refused(&both).contains("`resizing` both crops and pads to an aspect ratio"));
-        let mut f = Function::new(|[x], cx| [Resizing::new(2, 2).apply(&x, cx)]);
-        let error = f.run([&Array::zeros([3, 4, 1], DType::F32)]).unwrap_err().to_string();
-        assert!(error.contains("`resizing` takes inputs of shape [batch, height"), "{error}");
+        refused(&both, &[1, 3, 4, 1]).says("`resizing` both crops and pads to an aspect ratio");
+        refused(&Resizing::new(2, 2), &[3, 4, 1])
+            .says("`resizing` takes inputs of shape [batch, height");
     }
 }

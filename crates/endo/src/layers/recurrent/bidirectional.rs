@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::{Tensor, Tree};
 use crate::named::{self, Declared, Hyperparameters, Named, words};
 use crate::site::Site;
@@ -161,8 +161,7 @@ impl<L: Layer, O: Tree> Layer<Tensor, O> for Bidirectional<L, O> {
             let message = format!("`{}` is of two layers that go backwards", cx.path());
             let help = "leave `go_backwards` out: the first layer goes forward, and the second \
                 one is made to go backwards";
-            cx.trace()
-                .record(Error::new(ErrorKind::Argument, message).help(help).at(Site::caller()));
+            cx.trace().record(Error::argument(message, help).at(Site::caller()));
         }
         let forward = self.forward.apply(inputs, cx);
         let mut backward = self.backward.apply(inputs, cx);
@@ -233,9 +232,8 @@ mod tests {
         let [y] = f.run([&Array::zeros([2, 5, 4], DType::F32)]).unwrap();
         assert_eq!(y.shape().sizes(), [2, 5, 3]);
         let error = layers::get("bidirectional(dense(3))").err().unwrap();
-        assert!(error.message().contains("there is no recurrent layer called `dense`"), "{error}");
-        let error = layers::get("bidirectional(lstm)").err().unwrap();
-        assert!(error.message().contains("`lstm` needs the option `units`"), "{error}");
+        error.says("there is no recurrent layer called `dense`");
+        layers::get("bidirectional(lstm)").err().unwrap().says("`lstm` needs the option `units`");
     }
 
     #[test]
@@ -243,7 +241,7 @@ mod tests {
         let layer = Bidirectional::new(|| Gru::new(2).go_backwards(true));
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
         let error = f.run([&Array::zeros([1, 3, 2], DType::F32)]).unwrap_err();
-        assert_eq!(error.message(), "`bidirectional` is of two layers that go backwards");
+        error.reads("`bidirectional` is of two layers that go backwards");
         assert!(error.site().unwrap().file().ends_with("bidirectional.rs"), "{error}");
     }
 

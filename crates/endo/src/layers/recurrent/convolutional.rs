@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::activations::{ActivationFunction, IntoActivation, Sigmoid, Tanh};
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
 use crate::initializers::{GlorotUniform, Orthogonal, Zeros};
 use crate::named::{Count, Declared, Named, Rate};
@@ -236,7 +236,7 @@ impl<const N: usize> ConvLstm<N> {
             );
             let help = "there is at least one step; add the axis that is missing: \
                 `x.expand_dims(1)` for one step, `x.expand_dims(-1)` for one channel";
-            return Err(Error::new(ErrorKind::Shape, message).help(help));
+            return Err(Error::shape(message, help));
         }
         for rate in [self.dropout.0, self.recurrent_dropout.0] {
             rate_error(path, rate).map_or(Ok(()), Err)?;
@@ -285,13 +285,13 @@ impl<const N: usize> ConvLstm<N> {
         let (path, count) = (cx.path(), given.len());
         if count != 0 && count != 2 {
             let message = format!("`{path}` begins with as many states as it has, 2, got {count}");
-            return Err(Error::new(ErrorKind::Argument, message).help("give both or none"));
+            return Err(Error::argument(message, "give both or none"));
         }
         if let Some(other) = given.iter().find(|state| state.shape() != shape) {
             let message =
                 format!("`{path}` begins with states of shape {shape}, got {}", other.shape());
             let help = "a state has as many positions as the outputs, and `filters` channels";
-            return Err(Error::new(ErrorKind::Shape, message).help(help));
+            return Err(Error::shape(message, help));
         }
         Ok(if count == 2 {
             given

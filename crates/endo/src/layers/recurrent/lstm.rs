@@ -130,7 +130,6 @@ mod tests {
             let h = layer.apply(&vec![x.clone()], cx)[1].clone();
             [layer.apply(&vec![x, h], cx)[0].clone()]
         });
-        let error = f.run([&x]).unwrap_err();
-        assert!(error.message().contains("as many states as it has, 2, got 1"), "{error}");
+        f.run([&x]).unwrap_err().says("as many states as it has, 2, got 1");
     }
 }

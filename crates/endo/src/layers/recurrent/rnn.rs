@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
 use crate::shape::Shape;
 use crate::site::Site;
@@ -15,7 +15,7 @@ use crate::variable::Variable;
 use super::super::declare::name_option;
 use super::Layer;
 use super::states::{MOST, States};
-use super::steps::{steps_first, with_rank};
+use super::steps::steps_first;
 
 /// A layer that is one step of a [`Rnn`]: of the inputs of a step, `[batch, ..]` each, and the
 /// states before it, it makes an output and the states after it. It may have weights, other layers,
@@ -166,7 +166,7 @@ impl<C: RnnCell, O> Rnn<C, O> {
         let Some(&first) = given.first() else {
             let message = format!("`{path}` is given no tensor");
             let help = "give what its cell takes, with an axis of steps after that of the batch";
-            return Err(Error::new(ErrorKind::Argument, message).help(help));
+            return Err(Error::argument(message, help));
         };
         let (inputs, states) = (count::<C::Inputs>(first), self.cell.state_shapes().len());
         let of_type = count::<C::States>(first);
@@ -177,7 +177,7 @@ impl<C: RnnCell, O> Rnn<C, O> {
             let help = format!(
                 "`state_shapes` returns one shape for each tensor of `States`, {MOST} at most"
             );
-            return Err(Error::new(ErrorKind::Argument, message).help(help));
+            return Err(Error::argument(message, help));
         }
         if given.len() != inputs && given.len() != inputs + states {
             let message = format!(
@@ -186,7 +186,7 @@ impl<C: RnnCell, O> Rnn<C, O> {
                 given.len()
             );
             let help = "give the inputs of its cell alone, or with all of its states";
-            return Err(Error::new(ErrorKind::Argument, message).help(help));
+            return Err(Error::argument(message, help));
         }
         let [batch, steps] = [first.batch(), first.shape().get(1).copied().unwrap_or(0)];
         let other =
@@ -198,14 +198,14 @@ impl<C: RnnCell, O> Rnn<C, O> {
                 other.shape()
             );
             let help = "there is at least one step; add the axis that is missing";
-            return Err(Error::new(ErrorKind::Shape, message).help(help));
+            return Err(Error::shape(message, help));
         }
         for (state, shape) in given[inputs..].iter().zip(self.state_shapes(batch)) {
             if *state.shape() != shape {
                 let message =
                     format!("`{path}` begins with a state of shape {shape}, got {}", state.shape());
                 let help = "states have the shapes that the cell says, after the axis of the batch";
-                return Err(Error::new(ErrorKind::Shape, message).help(help));
+                return Err(Error::shape(message, help));
             }
         }
         self.states.check(batch, cx)?;
@@ -288,7 +288,7 @@ pub(super) fn structure<T: Tree>(tensors: Vec<Tensor>) -> T {
 /// `x` for the samples where the condition `[batch]` holds, else `y`.
 #[track_caller]
 fn chosen(holds: &Tensor, x: &Tensor, y: &Tensor) -> Tensor {
-    with_rank(holds, x.rank()).where_(x, y)
+    holds.with_rank(x.rank()).where_(x, y)
 }
 
 impl<C: RnnCell, I: Tree, O: Tree> Layer<I, O> for Rnn<C, O> {
@@ -324,6 +324,7 @@ impl<C: RnnCell, I: Tree, O: Tree> Layer<I, O> for Rnn<C, O> {
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
 
     /// Adds what it is given to its state, and pays a tenth of its square.
@@ -393,10 +394,7 @@ mod tests {
         assert_eq!(run().unwrap(), [6.0, 10.0]);
         assert_eq!(rnn.states()[0].value(), Array::from([[3.0_f32], [5.0]]));
         let error = f.run([&Array::zeros([3, 2, 1], DType::F32)]).unwrap_err();
-        assert_eq!(
-            error.message(),
-            "`rnn` is stateful and keeps the states of 2 samples, but the batch has 3"
-        );
+        error.reads("`rnn` is stateful and keeps the states of 2 samples, but the batch has 3");
     }
 
     #[test]
@@ -461,19 +459,18 @@ mod tests {
             [y, h]
         });
         let error = f.run([&Array::zeros([2, 3, 1], DType::F32)]).unwrap_err();
-        assert_eq!(error.message(), "`rnn` has a cell with the shapes of 1 states and a type of 2");
+        error.reads("`rnn` has a cell with the shapes of 1 states and a type of 2");
     }
 
     #[test]
     fn what_does_not_fit_the_cell_is_an_error_with_the_layers_name() {
         let rnn: Rnn<Total> = Rnn::new(Total);
-        let mut f = Function::new(|[x], cx| [rnn.apply(&x, cx)]);
-        let error = f.run([&Array::zeros([3], DType::F32)]).unwrap_err();
+        let error = refused(&rnn, &[3]);
         assert!(error.message().starts_with("`rnn` takes inputs of shape [batch, steps, ..]"));
         let mut f = Function::new(|[x, h], cx| [rnn.apply(&(x, h), cx)]);
         let x = Array::zeros([2, 3, 1], DType::F32);
         let error = f.run([&x, &Array::zeros([2, 7], DType::F32)]).unwrap_err();
-        assert_eq!(error.message(), "`rnn` begins with a state of shape [2, 1], got [2, 7]");
+        error.reads("`rnn` begins with a state of shape [2, 1], got [2, 7]");
         assert_eq!(f.run([&x, &[[1.0_f32], [2.0]].into()]).unwrap()[0].to_vec::<f32>(), [2.0, 4.0]);
     }
 }

@@ -56,42 +56,30 @@ impl Cell for SimpleRnnCell {
 
 #[cfg(test)]
 mod tests {
+    use crate::layers::tests::refused;
     use crate::prelude::*;
-
-    fn refused(f: impl Fn(&Tensor, &mut Context) -> Tensor, sizes: &[usize]) -> String {
-        let mut f = Function::new(|[x], cx| [f(&x, cx)]);
-        f.run([&Array::zeros(sizes, DType::F32)]).unwrap_err().to_string()
-    }
 
     #[test]
     fn inputs_that_are_no_sequences_are_refused() {
         let layer = SimpleRnn::new(2);
-        let error = refused(|x, cx| layer.apply(x, cx), &[4, 3]);
-        assert!(
-            error.contains(
-                "`simple_rnn` takes inputs of shape [batch, steps, features], got [4, 3]"
-            ),
-            "{error}"
-        );
-        assert!(refused(|x, cx| layer.apply(x, cx), &[4, 0, 3]).contains("got [4, 0, 3]"));
+        let error = refused(&layer, &[4, 3]);
+        error.says("`simple_rnn` takes inputs of shape [batch, steps, features], got [4, 3]");
+        refused(&layer, &[4, 0, 3]).says("got [4, 0, 3]");
     }
 
     #[test]
     fn states_and_masks_of_other_sizes_are_refused() {
         let layer = SimpleRnn::new(2);
-        let error = refused(
-            |x, cx| layer.apply(&(x.clone(), x.slice(1, 0..1).reshape([4, 3])), cx),
-            &[4, 2, 3],
-        );
-        assert!(
-            error.contains("`simple_rnn` begins with states of shape [4, 2], got [4, 3]"),
-            "{error}"
-        );
+        let mut f = Function::new(|[x], cx| {
+            [layer.apply(&(x.clone(), x.slice(1, 0..1).reshape([4, 3])), cx)]
+        });
+        let error = f.run([&Array::zeros([4, 2, 3], DType::F32)]).unwrap_err();
+        error.says("`simple_rnn` begins with states of shape [4, 2], got [4, 3]");
         let masked = |x: &Tensor, cx: &mut Context| {
             cx.set_mask(x, &x.greater(0.0));
             layer.apply(x, cx)
         };
-        assert!(refused(masked, &[4, 2, 3]).contains("with a mask of shape [4, 2, 3]"));
+        refused(&masked, &[4, 2, 3]).says("with a mask of shape [4, 2, 3]");
     }
 
     #[test]

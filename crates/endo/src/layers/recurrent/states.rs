@@ -3,7 +3,7 @@
 //! In: the states after a call. Out: those that the next call begins with.
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::initializers::Zeros;
 use crate::shape::Shape;
@@ -51,7 +51,7 @@ impl States {
         );
         let help = "every batch continues the sequences of the one before: give batches of one \
             size, which divides the number of samples";
-        Err(Error::new(ErrorKind::Shape, message).help(help))
+        Err(Error::shape(message, help))
     }
 
     /// The states of a layer, of these shapes.

@@ -3,7 +3,7 @@
 //! In: the inputs' part of every gate, `[steps, batch, gates]`, recurrent kernels, first states,
 //! and what one step does. Out: the outputs and the last states.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::graph::Tensor;
 use crate::ops::Window;
 use crate::shape::Shape;
@@ -68,7 +68,7 @@ pub fn check(
     if !states.is_empty() && states.len() != count {
         let message =
             format!("`{path}` begins with as many states as it has, {count}, got {}", states.len());
-        return Err(Error::new(ErrorKind::Argument, message).help("give all of them or none"));
+        return Err(Error::argument(message, "give all of them or none"));
     }
     if inputs.rank() != 3 || inputs.shape()[1] == 0 {
         let message = format!(
@@ -77,14 +77,14 @@ pub fn check(
         );
         let help = "there is at least one step; add the axis that is missing: `x.expand_dims(-1)` \
             for one feature a step";
-        return Err(Error::new(ErrorKind::Shape, message).help(help));
+        return Err(Error::shape(message, help));
     }
     let expected = Shape::from([inputs.batch(), units]);
     if let Some(state) = states.iter().find(|state| *state.shape() != expected) {
         let message =
             format!("`{path}` begins with states of shape {expected}, got {}", state.shape());
-        return Err(Error::new(ErrorKind::Shape, message)
-            .help("a state has `units` numbers for each sample of the inputs"));
+        let help = "a state has `units` numbers for each sample of the inputs";
+        return Err(Error::shape(message, help));
     }
     check_mask(inputs, cx)
 }
@@ -100,7 +100,7 @@ pub fn check_mask(inputs: &Tensor, cx: &Context) -> Result<(), Error> {
                 inputs.shape(),
                 mask.shape()
             );
-            Err(Error::new(ErrorKind::Shape, message).help("a mask of sequences is [batch, steps]"))
+            Err(Error::shape(message, "a mask of sequences is [batch, steps]"))
         }
     }
 }
@@ -138,7 +138,7 @@ pub fn run(
             let (next, output) = match x.get(1) {
                 None => (next.clone(), next[0].clone()),
                 Some(holds) => {
-                    let holds = with_rank(holds, next[0].rank());
+                    let holds = holds.with_rank(next[0].rank());
                     let before = &states[count];
                     let before = if passage.zero_output_for_mask {
                         before.zeros_like()
@@ -158,7 +158,7 @@ pub fn run(
             let all = match &done {
                 // Backwards they come first, when there is no output yet.
                 Some((_, holds)) if !passage.go_backwards && !passage.zero_output_for_mask => {
-                    with_rank(holds, all.rank()).where_(all, last[count].expand_dims(0))
+                    holds.with_rank(all.rank()).where_(all, last[count].expand_dims(0))
                 }
                 _ => all.clone(),
             };
@@ -175,13 +175,6 @@ pub fn run(
 pub fn steps_first(x: &Tensor) -> Tensor {
     let axes: Vec<usize> = [1, 0].into_iter().chain(2..x.rank()).collect();
     x.permute(&axes)
-}
-
-/// `[n, 1, ..]` of `[n]`.
-#[track_caller]
-pub fn with_rank(x: &Tensor, rank: usize) -> Tensor {
-    let ones = std::iter::repeat_n(1, rank - 1);
-    x.reshape(std::iter::once(x.batch()).chain(ones).collect::<Vec<_>>())
 }
 
 /// How many steps a mask `[batch, steps]` holds up to, for any sample, and which these are.

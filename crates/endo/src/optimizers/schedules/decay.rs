@@ -185,9 +185,9 @@ mod tests {
     #[test]
     fn boundaries_and_values_have_to_fit() {
         let error = rate(&PiecewiseConstantDecay::new([2, 5], [1.0, 0.5]), 0.0).unwrap_err();
-        assert_eq!(error.message(), "2 values for 2 boundaries");
+        error.reads("2 values for 2 boundaries");
         let error = rate(&PiecewiseConstantDecay::new([5, 2], [1.0, 0.5, 0.25]), 0.0).unwrap_err();
-        assert_eq!(error.message(), "the boundaries [5, 2] do not ascend");
+        error.reads("the boundaries [5, 2] do not ascend");
     }
 
     #[test]

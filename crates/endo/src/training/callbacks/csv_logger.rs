@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use csv::{ByteRecord, StringRecord};
 
-use crate::error::{Error, ErrorKind, Result, not_zero};
+use crate::error::{Error, Result, not_zero};
 use crate::files::{self, Claim, failure};
 
 use super::{Callback, Epoch, Ledger, State, Training};
@@ -208,7 +208,7 @@ impl Callback for CsvLogger {
         {
             let message = "the separator of `CsvLogger` is no single ASCII character that can \
                 stand between cells";
-            return Err(Error::new(ErrorKind::Argument, message).help("use ',', ';' or '\\t'"));
+            return Err(Error::argument(message, "use ',', ';' or '\\t'"));
         }
         let help = "steps count from 1: `.every(1)` writes each of them";
         not_zero(self.every, "`CsvLogger` is to write a row every 0 steps", help)?;
@@ -279,6 +279,7 @@ impl Callback for CsvLogger {
 
 #[cfg(test)]
 mod tests {
+    use crate::error::ErrorKind;
     use std::fs;
 
     use super::super::tests::{epoch, training};
@@ -400,8 +401,7 @@ mod tests {
         let (path, training) = (folder.0.join("log.csv"), training(Vec::new(), 0.1));
         let [mut first, mut second] = [(); 2].map(|()| CsvLogger::new(&path).append(true));
         first.train_begin(&training).unwrap();
-        let error = second.train_begin(&training).unwrap_err();
-        assert!(error.message().contains("log.csv is in use"), "{error}");
+        second.train_begin(&training).unwrap_err().says("log.csv is in use");
         first.train_end(&training).unwrap();
         second.train_begin(&training).unwrap();
         drop(second);
@@ -417,6 +417,6 @@ mod tests {
             .separator('→')
             .train_begin(&training(Vec::new(), 0.1))
             .unwrap_err();
-        assert!(error.message().contains("no single ASCII character"), "{error}");
+        error.says("no single ASCII character");
     }
 }

@@ -3,7 +3,7 @@
 //! In: a name of the logs. Out: its value in each epoch, held against the best one so far; a name
 //! that is not there is an error that lists those that are.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 use super::{Epoch, State, Training};
 
@@ -96,16 +96,12 @@ impl Monitor {
     pub fn value(&self, report: &Epoch) -> Result<f64> {
         report.logs.get(&self.name).ok_or_else(|| {
             let known: Vec<&str> = report.logs.iter().map(|(name, _)| name).collect();
-            let message = format!(
-                "{} watches `{}`, which is not \
-                reported",
-                self.watcher, self.name
-            );
+            let message =
+                format!("{} watches `{}`, which is not reported", self.watcher, self.name);
             let without =
                 self.name.starts_with("val_") && !known.iter().any(|name| name.starts_with("val_"));
             let hint = if without {
-                "; `val_` numbers need `Fit::validation` or \
-                `validation_split`"
+                "; `val_` numbers need `Fit::validation` or `validation_split`"
             } else {
                 ""
             };
@@ -115,11 +111,8 @@ impl Monitor {
                 "; what a callback reports at an epoch's end is seen by those that are given \
                     after it"
             };
-            Error::new(ErrorKind::Argument, message).help(format!(
-                "reported are \
-                {}{hint}{order}",
-                known.join(", ")
-            ))
+            let help = format!("reported are {}{hint}{order}", known.join(", "));
+            Error::argument(message, help)
         })
     }
 
@@ -185,7 +178,7 @@ impl Monitor {
                 );
                 let help =
                     "say `.maximize(true)` if it is to rise, `.maximize(false)` if it is to fall";
-                Err(Error::new(ErrorKind::Argument, message).help(help))
+                Err(Error::argument(message, help))
             }
         }
     }
@@ -231,10 +224,7 @@ mod tests {
         assert!(!second_is_better("mean_absolute_error").unwrap());
         assert!(!second_is_better("val_roughness").unwrap());
         let error = second_is_better("speed").unwrap_err();
-        assert_eq!(
-            error.message(),
-            "`EarlyStopping` watches `speed`, and its name does not say what is better"
-        );
+        error.reads("`EarlyStopping` watches `speed`, and its name does not say what is better");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! In: one number of every epoch. Out: the learning rate, lowered by a factor after some epochs
 //! without improvement.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 use super::monitor::{Monitor, monitor_options};
 use super::{Callback, Epoch, State, Training};
@@ -82,8 +82,7 @@ impl Callback for ReduceLrOnPlateau {
         if !(0.0..1.0).contains(&self.factor) {
             let message =
                 format!("the factor of `ReduceLrOnPlateau` must be in [0, 1), got {}", self.factor);
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("0.1 divides the learning rate by ten"));
+            return Err(Error::argument(message, "0.1 divides the learning rate by ten"));
         }
         // Fails now if it cannot be set later.
         training.set_learning_rate(training.learning_rate()?)?;
@@ -172,6 +171,6 @@ mod tests {
     fn a_factor_that_does_not_lower_is_refused() {
         let training = training(Vec::new(), 0.5);
         let error = ReduceLrOnPlateau::on("loss").factor(1.0).train_begin(&training).unwrap_err();
-        assert_eq!(error.message(), "the factor of `ReduceLrOnPlateau` must be in [0, 1), got 1");
+        error.reads("the factor of `ReduceLrOnPlateau` must be in [0, 1), got 1");
     }
 }

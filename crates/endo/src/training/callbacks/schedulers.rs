@@ -5,7 +5,7 @@
 //! in the logs. Nothing is traced anew.
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::variable::Variable;
 
 use super::{Callback, Training};
@@ -103,8 +103,8 @@ impl<F: FnMut(usize, f64) -> f64> Callback for VariableScheduler<F> {
         let message = format!(
             "`VariableScheduler` sets one number, and the variable `{name}` has shape {shape}"
         );
-        Err(Error::new(ErrorKind::Shape, message)
-            .help("make it of one number, as in `Variable::new(\"beta\", 0.0_f32)`"))
+        let help = "make it of one number, as in `Variable::new(\"beta\", 0.0_f32)`";
+        Err(Error::shape(message, help))
     }
 
     fn epoch_begin(&mut self, epoch: usize, training: &Training) -> Result<()> {
@@ -115,9 +115,7 @@ impl<F: FnMut(usize, f64) -> f64> Callback for VariableScheduler<F> {
                 epoch + 1,
                 self.variable.name()
             );
-            return Err(
-                Error::new(ErrorKind::Argument, message).help("schedules give finite numbers")
-            );
+            return Err(Error::argument(message, "schedules give finite numbers"));
         }
         self.variable.set(&Array::full((), value, self.variable.dtype()))?;
         training.report(self.variable.name(), value);
@@ -141,7 +139,7 @@ mod tests {
         }
         let error =
             LearningRateScheduler::new(|_, _| f64::NAN).epoch_begin(0, &training).unwrap_err();
-        assert_eq!(error.message(), "the learning rate is NaN");
+        error.reads("the learning rate is NaN");
     }
 
     #[test]
@@ -151,14 +149,11 @@ mod tests {
         let error = VariableScheduler::new(&scalar, |_, _| f64::INFINITY)
             .epoch_begin(2, &training)
             .unwrap_err();
-        assert_eq!(error.message(), "epoch 3: the schedule of the variable `beta` gave inf");
+        error.reads("epoch 3: the schedule of the variable `beta` gave inf");
         assert_eq!(scalar.value().item().unwrap(), 1.0);
         let pair = Variable::new("beta", [1.0_f32, 2.0]);
         let error =
             VariableScheduler::new(&pair, |_, value| value).train_begin(&training).unwrap_err();
-        assert_eq!(
-            error.message(),
-            "`VariableScheduler` sets one number, and the variable `beta` has shape [2]"
-        );
+        error.reads("`VariableScheduler` sets one number, and the variable `beta` has shape [2]");
     }
 }

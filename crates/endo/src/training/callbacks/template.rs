@@ -2,7 +2,7 @@
 //!
 //! In: a text with fields in braces. Out: the path of an epoch.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 use super::Epoch;
 
@@ -79,7 +79,7 @@ impl Template {
         let known: Vec<&str> =
             std::iter::once("epoch").chain(report.logs.iter().map(|(name, _)| name)).collect();
         let message = format!("the path `{}` names `{name}`, which is not reported", self.text);
-        Error::new(ErrorKind::Argument, message).help(format!("it can name {}", known.join(", ")))
+        Error::argument(message, format!("it can name {}", known.join(", ")))
     }
 }
 
@@ -116,14 +116,12 @@ fn piece(field: &str) -> Option<TemplatePiece> {
 
 fn alone(text: &str) -> Error {
     let message = format!("a brace of the path `{text}` stands alone");
-    Error::new(ErrorKind::Argument, message)
-        .help("write `{epoch}` for a field and `{{` for a brace")
+    Error::argument(message, "write `{epoch}` for a field and `{{` for a brace")
 }
 
 fn odd(text: &str, field: &str) -> Error {
     let message = format!("the field `{{{field}}}` of the path `{text}` cannot be read");
-    Error::new(ErrorKind::Argument, message)
-        .help("write a name, or a name and digits: `{epoch:02}`, `{val_loss:.2}`")
+    Error::argument(message, "write a name, or a name and digits: `{epoch:02}`, `{val_loss:.2}`")
 }
 
 #[cfg(test)]
@@ -152,11 +150,8 @@ mod tests {
         let expected = "the path `{epoch}-{mae:.2}.x` names `mae`, which is not reported\n  \
                         help: it can name epoch, loss, val_loss";
         assert_eq!(error.to_string(), expected);
-        assert_eq!(
-            filled("{epoch").unwrap_err().message(),
-            "a brace of the path `{epoch` stands alone"
-        );
-        assert_eq!(filled("a}b").unwrap_err().message(), "a brace of the path `a}b` stands alone");
+        filled("{epoch").unwrap_err().reads("a brace of the path `{epoch` stands alone");
+        filled("a}b").unwrap_err().reads("a brace of the path `a}b` stands alone");
         for odd in ["{}", "{loss:x}", "{loss:.}", "{loss:>3}"] {
             assert!(filled(odd).unwrap_err().message().ends_with("cannot be read"), "{odd}");
         }

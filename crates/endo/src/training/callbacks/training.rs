@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::array::Array;
 use crate::data::{IntoStream, Stream};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::files::Claims;
 use crate::graph::{Graph, Tree};
 use crate::net::Structure;
@@ -312,11 +312,7 @@ impl<'a> Training<'a> {
         self.model.optimizer().ok_or_else(|| {
             let help =
                 "compile the model with the optimizer of the loop: `model.compile(optimizer, ..)`";
-            Error::new(
-                ErrorKind::Usage,
-                "a callback asks for the optimizer of a model that has none",
-            )
-            .help(help)
+            Error::usage("a callback asks for the optimizer of a model that has none", help)
         })
     }
 

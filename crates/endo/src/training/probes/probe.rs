@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result, not_zero};
+use crate::error::{Error, Result, not_zero};
 use crate::files::failure;
 use crate::step::probe_request::{ProbeKind, ProbeRequest};
 use crate::trace::pattern::Pattern;
@@ -164,7 +164,7 @@ impl Probe {
             let help = "leave `histogram` and `raw` out, or probe the gradients: \
                 `Probe::gradients(\"*\").histogram(30)`";
             let message = "a probe of terms has no histogram and no raw values";
-            return Err(Error::new(ErrorKind::Argument, message).help(help));
+            return Err(Error::argument(message, help));
         }
         let make = |folder: &Path| {
             fs::create_dir_all(folder)

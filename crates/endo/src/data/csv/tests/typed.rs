@@ -405,7 +405,7 @@ fn how_the_file_is_written_is_noted_where_it_is_unusual() {
     let error = Csv::new().typed().read_from(&b"a,b\n1,caf\xe9\n"[..]).unwrap_err();
     let message = "row 1 (line 2), column `b`: the byte 0xE9 is not UTF-8 text; in Windows-1252 \
         it is `\u{e9}`";
-    assert_eq!(error.message(), message);
+    error.reads(message);
 }
 
 #[test]

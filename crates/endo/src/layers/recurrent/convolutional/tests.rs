@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::layers;
+use crate::layers::{self, tests::refused};
 use crate::prelude::*;
 
 /// `sin(i a + b) / 2`.
@@ -154,18 +154,10 @@ fn elements_are_left_out_in_training_the_same_at_all_steps() {
 
 #[test]
 fn what_does_not_fit_is_refused_with_the_shape_that_is_taken() {
-    let refused = |text: &str, sizes: &[usize]| {
-        let layer = layers::get(text).unwrap();
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        f.run([&Array::zeros(sizes, DType::F32)]).unwrap_err().to_string()
-    };
-    let message = refused("conv_lstm2d(2, 3)", &[2, 8, 8, 1]);
-    assert!(
-        message.contains("[batch, steps, height, width, channels], got [2, 8, 8, 1]"),
-        "{message}"
-    );
-    let message = refused("conv_lstm1d(2, 9)", &[2, 3, 8, 1]);
-    assert!(message.contains("windows of [9]"), "{message}");
+    let refused = |text, sizes: &[usize]| refused(&layers::get(text).unwrap(), sizes);
+    refused("conv_lstm2d(2, 3)", &[2, 8, 8, 1])
+        .says("[batch, steps, height, width, channels], got [2, 8, 8, 1]");
+    refused("conv_lstm1d(2, 9)", &[2, 3, 8, 1]).says("windows of [9]");
     let layer = ConvLstm1D::new(2, 3).return_state();
     let mut f = Function::new(|[x], cx| {
         let wrong = x.sum_axes([1]);
@@ -173,10 +165,7 @@ fn what_does_not_fit_is_refused_with_the_shape_that_is_taken() {
         [outputs]
     });
     let error = f.run([&Array::zeros([2, 3, 8, 1], DType::F32)]).unwrap_err();
-    assert!(
-        error.message().contains("begins with states of shape [2, 6, 2], got [2, 8, 1]"),
-        "{error}"
-    );
+    error.says("begins with states of shape [2, 6, 2], got [2, 8, 1]");
 }
 
 #[test]
@@ -189,6 +178,6 @@ fn a_mask_that_is_not_of_steps_is_refused() {
             [layer.apply(&x, cx)]
         });
         let error = f.run([&Array::zeros([2, 3, 8, 1], DType::F32)]).unwrap_err();
-        assert!(error.to_string().contains("a mask of sequences is [batch, steps]"), "{error}");
+        error.advises("a mask of sequences is [batch, steps]");
     }
 }
