@@ -153,3 +153,55 @@ impl RowPart<'_> {
         matmul(product).sums_as(&whole, size).then_some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    /// Into how many parts the steps of the only loop of a closure over 12 steps of 24 rows are
+    /// cut, for a number of threads.
+    fn parts(threads: usize, step: impl Fn(&Tensor, &Tensor, &Tensor) -> Tensor) -> usize {
+        let x = Array::from_fn([12, 24, 6], |i| (i as f32).sin());
+        let mut f = Function::new(|[x], cx| {
+            let kernel = cx.constant(Array::from_fn([6, 6], |i| (i as f32).cos() / 6.0));
+            let first = x.slice(0, 0..1).reshape([24, 6]).zeros_like();
+            let step = |h: Tensor, x: Tensor, _: &mut Context| {
+                let h = step(&h, &x, &kernel);
+                (h.clone(), h)
+            };
+            [cx.scan(first, &x, step).1]
+        });
+        f.run([&x]).unwrap();
+        let program = f.program([&x]).unwrap();
+        let scan = program.plan().steps.iter().find_map(|step| match &step.action {
+            Action::Scan(scan) => Some(scan),
+            _ => None,
+        });
+        let scan = scan.expect("a loop");
+        row_parts(&scan.body, scan.states.len(), 24, threads).map_or(1, |parts| parts.len())
+    }
+
+    #[test]
+    fn steps_that_treat_each_row_by_itself_are_cut() {
+        let recurrence = |h: &Tensor, x: &Tensor, kernel: &Tensor| {
+            let z = x.matmul(kernel) + h.matmul(kernel);
+            z.slice(1, 2..3).sigmoid() * x.flip(1) + (z * x).tanh()
+        };
+        let got = [1, 2, 3, 4].map(|threads| parts(threads, recurrence));
+        // A part has 8 rows at least.
+        assert_eq!(got, [1, 2, 3, 3]);
+    }
+
+    #[test]
+    fn steps_in_which_rows_meet_are_not() {
+        let sum = |h: &Tensor, x: &Tensor, _: &Tensor| h + x.tanh() + h.sum_axes([0]);
+        let neighbours = |h: &Tensor, x: &Tensor, _: &Tensor| h.flip(0).tanh() + x;
+        let weights = |h: &Tensor, x: &Tensor, kernel: &Tensor| {
+            x.matmul(kernel).matmul(&h.transpose()).matmul(h).tanh()
+        };
+        assert_eq!(parts(2, sum), 1);
+        assert_eq!(parts(2, neighbours), 1);
+        assert_eq!(parts(2, weights), 1);
+    }
+}
