@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::plan::layout::{Axis, Layout};
-use crate::plan::{Action, BufferPlace, FusedLoop, Matrix, Plan, Product};
+use crate::plan::{Action, Argument, Buffer, BufferPlace, Call, FusedLoop, Matrix, Plan, Product};
 
 use super::product::matmul;
 
@@ -62,11 +62,10 @@ impl RowPart<'_> {
             match &mut step.action {
                 Action::Loop(body) => self.cut_loop(body, count)?,
                 Action::Product(product) => self.cut_product(&plan.buffers, product, count)?,
-                Action::Call(_)
-                | Action::Guard(_)
-                | Action::Update(_)
-                | Action::Windowed(_)
-                | Action::Scan(_) => return None,
+                Action::Call(call) => self.cut_call(call, count)?,
+                Action::Guard(_) | Action::Update(_) | Action::Windowed(_) | Action::Scan(_) => {
+                    return None;
+                }
             }
         }
         for output in &mut plan.outputs {
@@ -124,12 +123,26 @@ impl RowPart<'_> {
         (row == length && from >= 0 && from + reach < length).then_some(())
     }
 
-    fn cut_product(
-        &self,
-        buffers: &[crate::plan::Buffer],
-        product: &mut Product,
-        count: usize,
-    ) -> Option<()> {
+    fn cut_call(&self, call: &mut Call, count: usize) -> Option<()> {
+        if !call.kernel.by_samples() || call.kernel.effect().is_some() {
+            return None;
+        }
+        for Argument { buffer, offset, shape } in call.inputs.iter_mut().chain([&mut call.output]) {
+            let elements = shape.len();
+            if shape.first() != Some(&self.rows) {
+                return None;
+            }
+            *shape = [count].iter().chain(&shape[1..]).copied().collect();
+            if !self.is_own[*buffer] {
+                *offset += self.per_row(elements)? * self.first;
+            } else if *offset != 0 || elements != self.body.buffers[*buffer].length {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    fn cut_product(&self, buffers: &[Buffer], product: &mut Product, count: usize) -> Option<()> {
         let Product { batch, sizes: [rows, terms, _], left, right, bias, .. } = product;
         let of_row = self.per_row(*rows)?;
         let reads_others =
@@ -191,6 +204,29 @@ mod tests {
         let got = [1, 2, 3, 4].map(|threads| parts(threads, recurrence));
         // A part has 8 rows at least.
         assert_eq!(got, [1, 2, 3, 3]);
+    }
+
+    #[test]
+    fn recurrent_layers_are_cut_forwards_and_backwards() {
+        fn check(layer: impl Layer + 'static) {
+            let mut model = Model::new(Sequential::new().add(layer).add(Dense::new(1)));
+            model.compile(Adam::default(), MeanSquaredError, ());
+            let x = Array::from_fn([16, 5, 4], |i| (i as f32).sin());
+            let data = Dataset::new(x, Array::from_fn([16, 1], |i| i as f32)).unwrap();
+            let program = model.training_program(&data).unwrap();
+            let mut loops = 0;
+            for step in &program.plan().steps {
+                if let Action::Scan(scan) = &step.action {
+                    let parts = row_parts(&scan.body, scan.states.len(), 16, 2);
+                    assert!(parts.is_some(), "{}", scan.body);
+                    loops += 1;
+                }
+            }
+            assert_eq!(loops, 2);
+        }
+        check(Lstm::new(24).recurrent_dropout(0.3));
+        check(Gru::new(24));
+        check(SimpleRnn::new(24));
     }
 
     #[test]

@@ -189,6 +189,10 @@ impl Kernel for Concatenate {
         }
     }
 
+    fn by_samples(&self) -> bool {
+        self.axis > 0
+    }
+
     fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
         let mut start = 0;
         inputs
