@@ -3,6 +3,7 @@
 //!
 //! In: the plan of a step. Out: a plan for each part of the rows, which computes the same bits.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::plan::layout::{Axis, Layout};
@@ -10,20 +11,19 @@ use crate::plan::{Action, Argument, Buffer, BufferPlace, Call, FusedLoop, Matrix
 
 use super::product::matmul;
 
-/// The rows of a part: of fewer, a product would read its second operand for little.
+/// A part has at least this many rows: with fewer, a product reads its second operand for too
+/// little work.
 const LEAST_ROWS: usize = 8;
 
-/// The plans of a step for equal parts of its rows, no more than `parts`; nothing where a row
-/// depends on others or there are too few. The inputs from 1 to `states` are what the step before
-/// has made, and have as many rows as every output.
+/// The plans of a step for equal parts of its rows, which `threads` threads are to run; nothing
+/// where a row depends on others, or where threads do more by sharing each product. The inputs from
+/// 1 to `states` are what the step before has made, and have as many rows as every output.
 pub fn row_parts(
     body: &Plan,
     states: usize,
     rows: usize,
-    parts: usize,
+    threads: usize,
 ) -> Option<Box<[Arc<Plan>]>> {
-    let is_equal = |&parts: &usize| rows.is_multiple_of(parts) && rows / parts >= LEAST_ROWS;
-    let parts = (2..=parts).rev().find(is_equal)?;
     let mut is_own = vec![false; body.buffers.len()];
     for buffer in body.steps.iter().flat_map(|step| step.writes()) {
         is_own[buffer] = true;
@@ -32,11 +32,22 @@ pub fn row_parts(
         let is_state = |input| (1..=states).contains(&input);
         *is_own |= matches!(buffer.place, BufferPlace::Input(input) if is_state(input));
     }
-    let part = |number| {
-        let part = RowPart { body, is_own: &is_own, rows, first: number * rows / parts };
-        part.plan(rows / parts).map(Arc::new)
+    let is_shared = body.steps.iter().any(|step| match &step.action {
+        Action::Product(product) => matmul(product).is_shared(),
+        _ => false,
+    });
+    let is_worth = |&parts: &usize| {
+        let keeps_threads_busy = 2 * parts > threads || !is_shared;
+        rows.is_multiple_of(parts) && rows / parts >= LEAST_ROWS && keeps_threads_busy
     };
-    (0..parts).map(part).collect()
+    let cut = |parts: usize| {
+        let part = |number| {
+            let part = RowPart { body, is_own: &is_own, rows, first: number * rows / parts };
+            part.plan(rows / parts).map(Arc::new)
+        };
+        (0..parts).map(part).collect()
+    };
+    (2..=threads).rev().filter(is_worth).find_map(cut)
 }
 
 /// A part of the rows. What steps write and states hold has the rows of the part alone; all else
@@ -109,18 +120,23 @@ impl RowPart<'_> {
             let reach = |axis: &Axis| axis.stride * (axis.size as isize - 1);
             let before: isize = of_row().map(|axis| reach(axis).min(0)).sum();
             let after: isize = of_row().map(|axis| reach(axis).max(0)).sum();
-            self.stays_in_row(buffer, row.stride, [offset as isize + before, after - before])?;
+            let first = offset as isize;
+            if !self.stays_in_row(buffer, row.stride, first + before..first + after + 1) {
+                return None;
+            }
         } else {
             offset = offset.checked_add_signed(row.stride * self.first as isize)?;
         }
         Some(Layout::new(offset, [row].iter().chain(of_row()).copied()))
     }
 
-    /// Whether rows that lie this far apart are those of the buffer, and what is read of the first
-    /// one lies within it: from an element on, up to one at a distance.
-    fn stays_in_row(&self, buffer: usize, row: isize, [from, reach]: [isize; 2]) -> Option<()> {
-        let length = self.per_row(self.body.buffers[buffer].length)? as isize;
-        (row == length && from >= 0 && from + reach < length).then_some(())
+    /// Whether rows that lie this far apart are those of the buffer, and the elements that are read
+    /// for the first one lie within it.
+    fn stays_in_row(&self, buffer: usize, distance: isize, elements: Range<isize>) -> bool {
+        let length = self.per_row(self.body.buffers[buffer].length).map(|length| length as isize);
+        length.is_some_and(|length| {
+            distance == length && elements.start >= 0 && elements.end <= length
+        })
     }
 
     fn cut_call(&self, call: &mut Call, count: usize) -> Option<()> {
@@ -155,8 +171,10 @@ impl RowPart<'_> {
         if self.is_own[buffer] {
             let reach = row * (of_row as isize - 1) + term * (*terms as isize - 1);
             let is_forwards = row >= 0 && term >= 0 && *terms > 0 && of_row > 0;
-            self.stays_in_row(buffer, distance, [*offset as isize, reach])
-                .filter(|_| is_forwards)?;
+            let first = *offset as isize;
+            if !is_forwards || !self.stays_in_row(buffer, distance, first..first + reach + 1) {
+                return None;
+            }
         } else {
             *offset = offset.checked_add_signed(distance * self.first as isize)?;
         }
@@ -233,11 +251,13 @@ mod tests {
     fn steps_in_which_rows_meet_are_not() {
         let sum = |h: &Tensor, x: &Tensor, _: &Tensor| h + x.tanh() + h.sum_axes([0]);
         let neighbours = |h: &Tensor, x: &Tensor, _: &Tensor| h.flip(0).tanh() + x;
-        let weights = |h: &Tensor, x: &Tensor, kernel: &Tensor| {
+        let products = |h: &Tensor, x: &Tensor, kernel: &Tensor| {
             x.matmul(kernel).matmul(&h.transpose()).matmul(h).tanh()
         };
+        let first = |h: &Tensor, x: &Tensor, _: &Tensor| x + h.slice(0, 0..1).tanh();
         assert_eq!(parts(2, sum), 1);
         assert_eq!(parts(2, neighbours), 1);
-        assert_eq!(parts(2, weights), 1);
+        assert_eq!(parts(2, products), 1);
+        assert_eq!(parts(2, first), 1);
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! In: a loop of the plan. Out: its last states, and what the steps give, each at its position. The
 //! elements of sequences are read where they lie, and what steps give is written where it stays.
-//! Matrices that all steps multiply by are laid out for that once. The arena of a step lies in the
-//! memory of the plan around it, where all loops have theirs, one at a time.
+//! Matrices that all steps multiply by are laid out for that once. Threads share steps that know
+//! nothing of each other, parts of the rows of those that treat each row by itself, and else each
+//! step. The arena of a step lies in the memory of the plan around it, where all loops have theirs,
+//! one at a time; every part of the rows has room for all.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,6 +25,8 @@ pub struct Scan {
     workers: Box<[Worker]>,
     /// Whether steps know nothing of each other.
     apart: bool,
+    /// In how many parts the rows are cut.
+    parts: usize,
     steps: usize,
     backwards: bool,
     /// Whether the first output of a step says if there is a next one.
@@ -105,7 +109,7 @@ impl Scan {
         let apart = scan.states.is_empty() && !scan.conditional && scan.steps > 1;
         let rows = scan.states.first().and_then(|state| state.first.shape.first().copied());
         let by_rows = rows
-            .filter(|_| scan.steps > 1)
+            .filter(|_| scan.steps > 1 && !scan.conditional)
             .and_then(|rows| row_parts(&body, scan.states.len(), rows, threads));
         let (bodies, threads): (Box<[Arc<Plan>]>, usize) = match by_rows {
             Some(bodies) => (bodies, 1),
@@ -144,6 +148,7 @@ impl Scan {
             (address(argument), bytes(argument) / steps)
         };
         Some(Self {
+            parts: if apart { 1 } else { bodies.len() },
             workers: bodies.into_iter().enumerate().map(worker).collect::<Option<_>>()?,
             apart,
             steps: scan.steps,
@@ -241,8 +246,8 @@ impl Scan {
         let workers = Workers(self.workers.as_mut_ptr());
         let failed = Mutex::new(None);
         let this = &*self;
-        debug_assert!(!self.apart || run.threads <= self.workers.len(), "one for each thread");
-        let tasks = if self.apart { steps } else { self.workers.len() };
+        assert!(!self.apart || run.threads <= self.workers.len(), "a worker for each thread");
+        let tasks = if self.apart { steps } else { self.parts };
         run.share(tasks, |thread, task| {
             let alone = (run.alone, 1);
             // SAFETY: each thread, or each part, has a worker of its own, and steps and parts write
@@ -314,8 +319,7 @@ impl Scan {
         let goes_on = own[Memory::LINE..].as_mut_ptr();
         let bases = &mut workspace.bases;
         // Where the rows of the part start in something of all rows.
-        let parts = if self.apart { 1 } else { self.workers.len() };
-        let first_row = |bytes: usize| *part * (bytes / parts);
+        let first_row = |bytes: usize| *part * (bytes / self.parts);
         if self.conditional {
             bases.set_output(body, 0, goes_on);
         }

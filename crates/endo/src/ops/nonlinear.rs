@@ -54,38 +54,43 @@ unary! { TABLE;
 
     /// `x Phi(x)` with the normal distribution function `Phi(x) = (1 + erf(x / sqrt(2))) / 2`
     /// (Hendrycks and Gimpel 2016, section 2).
-    gelu(x) = F::from_f64(0.5) * x * (F::ONE + (x * F::from_f64(FRAC_1_SQRT_2)).erf());
+    gelu(x) = F::HALF * x * (F::ONE + (x * F::from_f64(FRAC_1_SQRT_2)).erf());
     gradient(y, dy) = dy * x.gelu_slope();
     domain = [-2.0, 2.0];
 
     /// The slope of [`gelu`](Self::gelu) at `x`: `Phi(x) + x phi(x)` with the normal density
     /// `phi(x) = e^(-x^2 / 2) / sqrt(2 pi)`.
     gelu_slope(x) = {
-        let half = F::from_f64(0.5);
-        let density = F::from_f64(NORMAL_DENSITY) * (F::ZERO - half * x * x).exp();
-        half * (F::ONE + (x * F::from_f64(FRAC_1_SQRT_2)).erf()) + x * density
+        let density = F::from_f64(NORMAL_DENSITY) * (-(F::HALF * x * x)).exp();
+        F::HALF * (F::ONE + (x * F::from_f64(FRAC_1_SQRT_2)).erf()) + x * density
     };
-    gradient(y, dy) = dy * (NORMAL_DENSITY * (-0.5 * x.square()).exp() * (2.0 - x.square()));
+    gradient(y, dy) = {
+        // Beyond, the density is 0, and its product with an infinite square would not be.
+        let x = x.maximum(-40.0).minimum(40.0);
+        dy * (NORMAL_DENSITY * (-0.5 * x.square()).exp() * (2.0 - x.square()))
+    };
     domain = [-2.0, 2.0];
 
-    /// The approximation `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2` of
-    /// [`gelu`](Self::gelu) (Hendrycks and Gimpel 2016, section 2).
+    /// The approximation `x (1 + tanh(u)) / 2` of [`gelu`](Self::gelu), with
+    /// `u = sqrt(2 / pi) (x + 0.044715 x^3)` (Hendrycks and Gimpel 2016, section 2).
     gelu_tanh(x) = {
         let cube = F::from_f64(GELU_CUBE) * x * x * x;
-        F::from_f64(0.5) * x * (F::ONE + (F::from_f64(FRAC_2_PI.sqrt()) * (x + cube)).tanh())
+        F::HALF * x * (F::ONE + (F::from_f64(FRAC_2_PI.sqrt()) * (x + cube)).tanh())
     };
     gradient(y, dy) = dy * x.gelu_tanh_slope();
     domain = [-2.0, 2.0];
 
     /// The slope of [`gelu_tanh`](Self::gelu_tanh) at `x`.
     gelu_tanh_slope(x) = {
-        let (half, square) = (F::from_f64(0.5), x * x);
+        // Beyond, the tanh is 1 or -1, and its slope times an infinite square would not be 0.
+        let x = x.maximum(F::from_f64(-10.0)).minimum(F::from_f64(10.0));
         let scale = F::from_f64(FRAC_2_PI.sqrt());
-        let share = (scale * (x + F::from_f64(GELU_CUBE) * square * x)).tanh();
-        let pace = scale * (F::ONE + F::from_f64(3.0 * GELU_CUBE) * square);
-        half * (F::ONE + share) + half * x * (F::ONE - share * share) * pace
+        let share = (scale * (x + F::from_f64(GELU_CUBE) * x * x * x)).tanh();
+        let pace = scale * (F::ONE + F::from_f64(3.0 * GELU_CUBE) * x * x);
+        F::HALF * (F::ONE + share) + F::HALF * x * (F::ONE - share * share) * pace
     };
     gradient(y, dy) = {
+        let x = &x.maximum(-10.0).minimum(10.0);
         let scale = FRAC_2_PI.sqrt();
         let share = (scale * (x + GELU_CUBE * x.square() * x)).tanh();
         let pace = scale * (1.0 + 3.0 * GELU_CUBE * x.square());
@@ -97,5 +102,5 @@ unary! { TABLE;
 
 /// `1 / sqrt(2 pi)`: the normal density at 0.
 const NORMAL_DENSITY: f64 = 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
-/// What the tanh of [`Tensor::gelu_tanh`](crate::graph::Tensor::gelu_tanh) takes of `x^3`.
+/// What the tanh of `gelu_tanh` takes of `x^3`.
 const GELU_CUBE: f64 = 0.044715;

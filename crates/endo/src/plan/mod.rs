@@ -463,7 +463,8 @@ impl Plan {
     }
 
     /// The bytes of the memory that intermediate values share, with those of one step of a loop:
-    /// one loop runs at a time. A loop whose steps threads share needs the latter for each thread.
+    /// one loop runs at a time. A loop whose steps or rows threads share needs the latter for each
+    /// thread.
     pub fn arena_bytes(&self) -> usize {
         let of_a_step = |action: &Action| match action {
             Action::Scan(scan) => scan.body.arena_bytes(),

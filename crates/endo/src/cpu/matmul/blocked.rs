@@ -99,10 +99,10 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
                 (pool.threads() * (most / pool.threads()).clamp(1, TASKS)).min(most).min(count);
             // Threads take tasks in order. Neighbours would be at columns side by side, whose lines
             // of the cache they would take from each other.
-            let (run, left) = (tasks / pool.threads(), tasks % pool.threads());
+            let (of_each, with_one_more) = (tasks / pool.threads(), tasks % pool.threads());
             pool.run(tasks, |task| {
                 let (place, thread) = (task / pool.threads(), task % pool.threads());
-                let task = thread * run + thread.min(left) + place;
+                let task = thread * of_each + thread.min(with_one_more) + place;
                 part(task, count * task / tasks..count * (task + 1) / tasks);
             });
         }

@@ -36,7 +36,7 @@ const SHARED_VECTOR_WORK: usize = 1 << 17;
 /// The rows up to which a product reads `b` where it lies: packing costs as much as reading it
 /// once.
 const DIRECT_ROWS: usize = 32;
-/// The bytes of `b` up to which it is read where it lies, whatever the rows: it stays in the outer
+/// The bytes of `b` up to which it is read where it lies also by more rows: it stays in the outer
 /// caches.
 const DIRECT_BYTES: usize = 2 << 20;
 /// The rows, the columns and the multiply-adds from which a product is worth its packing although
@@ -94,7 +94,6 @@ pub struct Matmul {
 }
 
 /// How a product is run.
-#[derive(PartialEq, Eq)]
 enum Path {
     /// One dot product for each row of `a`.
     Column,
@@ -201,10 +200,27 @@ impl Matmul {
         (1..=most).contains(&self.k) && !self.accumulate && self.c_row == self.n
     }
 
-    /// Whether the sums of another product of the same terms, such as one of more rows, add them in
-    /// the same order.
+    /// Whether each sum adds its terms in the same order as in another product of as many terms,
+    /// such as one of more rows.
     pub(super) fn sums_as(&self, other: &Self, element_bytes: usize) -> bool {
-        (self.k, self.path(element_bytes)) == (other.k, other.path(element_bytes))
+        self.order(element_bytes) == other.order(element_bytes)
+    }
+
+    /// In which order a sum adds its terms: whether as a product with a vector does, and after how
+    /// many terms the sum goes to memory.
+    fn order(&self, element_bytes: usize) -> (bool, usize) {
+        let most = match self.path(element_bytes) {
+            Path::Column | Path::Row => return (true, self.k),
+            Path::Direct | Path::Swapped | Path::Narrow | Path::Turned => direct::BLOCK_TERMS,
+            Path::Blocked => blocked::BLOCK_TERMS,
+        };
+        (false, equal_part(self.k, most))
+    }
+
+    /// Whether threads share the product, if there are several.
+    pub(super) fn is_shared(&self) -> bool {
+        let is_vector = self.m == 1 || self.n == 1;
+        self.work() > if is_vector { SHARED_VECTOR_WORK } else { SHARED_WORK }
     }
 
     /// The bytes of scratch that `run_update` needs, aligned to 64 bytes.
@@ -308,8 +324,7 @@ impl<T: Element> Operands<T> {
         if shape.m == 0 || shape.n == 0 {
             return;
         }
-        let least = if shape.m == 1 || shape.n == 1 { SHARED_VECTOR_WORK } else { SHARED_WORK };
-        let pool = (pool.threads() > 1 && shape.work() > least).then_some(pool);
+        let pool = (pool.threads() > 1 && shape.is_shared()).then_some(pool);
         // SAFETY: as the caller promises; scratch has the size that `scratch_bytes` takes from the
         // same path.
         unsafe {

@@ -301,3 +301,45 @@ fn a_bias_is_added_once_however_many_blocks() {
     };
     assert!(c.iter().all(|&x| x == 2.5));
 }
+
+#[test]
+fn products_of_fewer_rows_add_their_terms_in_the_same_order_where_they_say_so() {
+    let rows = |m: usize, k: usize| Matmul {
+        m,
+        n: 512,
+        k,
+        a: [k, 1],
+        b: [512, 1],
+        c_row: 512,
+        accumulate: false,
+    };
+    let mut random = Random(17);
+    // Few terms are one chain, packed or not; of more, a packed product has longer ones.
+    for (k, m, part, same) in [(128, 64, 32, true), (512, 128, 64, true), (512, 128, 32, false)] {
+        let (whole, part) = (rows(m, k), rows(part, k));
+        assert_eq!(part.sums_as(&whole, 4), same, "{part:?}");
+        let mut numbers =
+            |count: usize| -> Vec<f32> { (0..count).map(|_| random.next() as f32).collect() };
+        let (a, b) = (numbers(m * k), numbers(k * 512));
+        let run = |product: &Matmul| {
+            let mut c = vec![0.0_f32; product.m * 512];
+            let mut scratch = Memory::zeroed(product.scratch_bytes(4));
+            let (level, pool) = (Level::detect(), Pool::new(1));
+            // SAFETY: the arrays hold what the shape says.
+            unsafe {
+                product.run_f32(
+                    level,
+                    a.as_ptr(),
+                    b.as_ptr(),
+                    None,
+                    c.as_mut_ptr(),
+                    scratch.bytes_mut().as_mut_ptr(),
+                    &pool,
+                )
+            };
+            c
+        };
+        let (whole, part) = (run(&whole), run(&part));
+        assert_eq!(part == whole[..part.len()], same);
+    }
+}
