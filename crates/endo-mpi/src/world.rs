@@ -25,10 +25,21 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How often a rank that waits looks for messages that come unasked.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// How long a rank that waits keeps its core, and how long it then leaves it to others that have
-/// something to do, before it sleeps in between.
-const SPIN: Duration = Duration::from_micros(20);
-const YIELD: Duration = Duration::from_millis(2);
+/// How a rank waits.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// How long it keeps its core.
+    spin: Duration,
+    /// How long it then leaves it to others that have something to do, before it sleeps in between.
+    give_way: Duration,
+}
+
+/// With nothing else to do.
+const IDLE: Patience =
+    Patience { spin: Duration::from_micros(20), give_way: Duration::from_millis(2) };
+
+/// Beside a thread that computes.
+const BESIDE: Patience = Patience { spin: Duration::ZERO, give_way: Duration::ZERO };
 
 /// The processes that `mpirun` or `srun` has started together. MPI ends when it and all models that
 /// are distributed over it are dropped.
@@ -133,6 +144,46 @@ impl MpiLink {
         }
     }
 
+    /// Sends and receives, and waits until all is done, or ends all processes where a rank does not
+    /// answer.
+    fn exchange_with(
+        &self,
+        patience: Patience,
+        sends: &[(usize, &[u8])],
+        receives: &mut [(usize, &mut [u8])],
+    ) -> Result<()> {
+        let mpi = self.mpi();
+        let mut messages = Messages::new();
+        for (from, bytes) in receives {
+            messages.receive(&mpi.world, *from, bytes);
+        }
+        for (to, bytes) in sends {
+            messages.send(&mpi.world, *to, bytes, Tag::Data);
+        }
+        let start = Instant::now();
+        let mut looked = start;
+        while !messages.are_done() {
+            let now = Instant::now();
+            if now - looked >= LOOK {
+                looked = now;
+                self.look(&mpi.world);
+                let timeout = Duration::from_millis(self.timeout.load(Ordering::Relaxed));
+                if now - start > timeout {
+                    let missing = messages.missing();
+                    if !missing.is_empty() {
+                        self.accuse(&mpi.world, &missing, now - start);
+                    }
+                }
+            }
+            match now - start {
+                waited if waited < patience.spin => std::hint::spin_loop(),
+                waited if waited < patience.give_way => thread::yield_now(),
+                _ => thread::sleep(LOOK / 20),
+            }
+        }
+        Ok(())
+    }
+
     /// Ends all processes where ranks have not answered in time. Of those that are waited for, the
     /// ones are named that do not even say that they are there: others wait for these themselves.
     fn accuse(&self, world: &SimpleCommunicator, missing: &[usize], waited: Duration) -> ! {
@@ -198,36 +249,15 @@ impl Link for MpiLink {
         sends: &[(usize, &[u8])],
         receives: &mut [(usize, &mut [u8])],
     ) -> Result<()> {
-        let mpi = self.mpi();
-        let mut messages = Messages::new();
-        for (from, bytes) in receives {
-            messages.receive(&mpi.world, *from, bytes);
-        }
-        for (to, bytes) in sends {
-            messages.send(&mpi.world, *to, bytes, Tag::Data);
-        }
-        let start = Instant::now();
-        let mut looked = start;
-        while !messages.are_done() {
-            let now = Instant::now();
-            if now - looked >= LOOK {
-                looked = now;
-                self.look(&mpi.world);
-                let timeout = Duration::from_millis(self.timeout.load(Ordering::Relaxed));
-                if now - start > timeout {
-                    let missing = messages.missing();
-                    if !missing.is_empty() {
-                        self.accuse(&mpi.world, &missing, now - start);
-                    }
-                }
-            }
-            match now - start {
-                waited if waited < SPIN => std::hint::spin_loop(),
-                waited if waited < YIELD => thread::yield_now(),
-                _ => thread::sleep(LOOK / 20),
-            }
-        }
-        Ok(())
+        self.exchange_with(IDLE, sends, receives)
+    }
+
+    fn exchange_beside(
+        &self,
+        sends: &[(usize, &[u8])],
+        receives: &mut [(usize, &mut [u8])],
+    ) -> Result<()> {
+        self.exchange_with(BESIDE, sends, receives)
     }
 
     /// Where all ranks fail, each goes on to say so by itself. Otherwise all processes end.

@@ -1,6 +1,8 @@
 //! Batches that are cut into shards: the same bits on any number of ranks, and the numbers of a
 //! training without shards, up to rounding.
 
+#[path = "shards/buckets.rs"]
+mod buckets;
 #[path = "support/folder.rs"]
 mod folder;
 #[path = "shards/meaning.rs"]

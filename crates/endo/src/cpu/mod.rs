@@ -193,13 +193,34 @@ impl Workspace {
 
     /// The bytes of an output of the last run, row-major.
     pub fn output(&self, plan: &Plan, index: usize) -> &[u8] {
-        let output = &plan.outputs[index];
-        let BufferPlace::Arena(start) = plan.buffers[output.buffer].place else {
-            unreachable!("outputs lie in the arena")
-        };
-        let size = output.signature.dtype.bytes();
-        &self.memory.bytes()[start + output.offset * size..][..output.signature.shape.len() * size]
+        output(plan, self.memory.bytes(), index)
     }
+
+    /// How many steps are run for a number of steps of the plan.
+    fn run_for(&self, planned: usize) -> usize {
+        let is_planned = |step: &ResolvedStep| !matches!(step, ResolvedStep::Spread(_));
+        let planned_steps =
+            self.steps.iter().enumerate().filter(|(_, step)| is_planned(step)).skip(planned);
+        planned_steps.map(|(index, _)| index).next().unwrap_or(self.steps.len())
+    }
+}
+
+/// The bytes of an output, row-major, in an arena.
+pub fn output<'a>(plan: &Plan, arena: &'a [u8], index: usize) -> &'a [u8] {
+    let output = &plan.outputs[index];
+    let BufferPlace::Arena(start) = plan.buffers[output.buffer].place else {
+        unreachable!("outputs lie in the arena")
+    };
+    let size = output.signature.dtype.bytes();
+    &arena[start + output.offset * size..][..output.signature.shape.len() * size]
+}
+
+/// What is done in the middle of a run.
+pub struct Pause<'a> {
+    /// After how many steps of the plan.
+    pub after: usize,
+    /// Is given the arena.
+    pub then: &'a mut dyn FnMut(&[u8]),
 }
 
 /// Why a run did not happen.
@@ -236,6 +257,21 @@ pub fn run(
     offsets: &[usize],
     pool: &Pool,
 ) -> Result<(), Failure> {
+    run_pausing(plan, workspace, inputs, variables, offsets, (pool, None))
+}
+
+/// As [`run`], with something done in the middle, if the run gets there.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_pausing(
+    plan: &Plan,
+    workspace: &mut Workspace,
+    inputs: &[&Array],
+    variables: VariableMemory<'_>,
+    offsets: &[usize],
+    (pool, pause): (&Pool, Option<Pause<'_>>),
+) -> Result<(), Failure> {
     assert_eq!(plan.steps.len(), workspace.planned, "a workspace of another plan");
     let threads = pool.threads().min(workspace.threads);
     workspace.bases.set(plan, inputs, variables, offsets);
@@ -245,7 +281,7 @@ pub fn run(
     // wrapped, since `Plan::build` demands possible shapes and an arena whose bytes would not fit
     // has not been given. Whoever holds `VariableMemory` and the workspace holds them alone, or
     // only to read.
-    unsafe { run_steps(plan, workspace, arena, pool, threads) }
+    unsafe { run_steps(plan, workspace, arena, (pool, threads), pause) }
 }
 
 /// Runs the steps of a plan on inputs and variables that the workspace knows the places of.
@@ -257,8 +293,8 @@ unsafe fn run_steps(
     plan: &Plan,
     workspace: &mut Workspace,
     arena: *mut u8,
-    pool: &Pool,
-    threads: usize,
+    (pool, threads): (&Pool, usize),
+    pause: Option<Pause<'_>>,
 ) -> Result<(), Failure> {
     workspace.bases.set_own(arena, &mut workspace.tiles, &workspace.constants);
     let loops = arena.wrapping_add(workspace.loops);
@@ -288,27 +324,51 @@ unsafe fn run_steps(
         }
     }
     workspace.bound = true;
+    let middle = pause.as_ref().map(|pause| workspace.run_for(pause.after));
     let (bases, level, alone) = (&workspace.bases, workspace.level, &workspace.alone);
     let run = Run { bases, scratch, level, threads, pool, alone };
     // Whether the guard has computed the products of updates.
     let mut computed = false;
-    for step in &mut workspace.steps {
+    let (first, rest) = workspace.steps.split_at_mut(middle.unwrap_or(0));
+    if let Some(pause) = pause {
+        // SAFETY: as the caller promises.
+        unsafe { run_some(plan, first, &run, loops, &mut computed)? };
+        // SAFETY: the arena has as many bytes, and no step runs meanwhile.
+        (pause.then)(unsafe { std::slice::from_raw_parts(arena, workspace.bytes) });
+    }
+    // SAFETY: as the caller promises.
+    unsafe { run_some(plan, rest, &run, loops, &mut computed) }
+}
+
+/// Runs some of the steps of a plan, one after the other; `computed` says whether the guard has
+/// computed the products of updates.
+///
+/// # Safety
+/// As for [`run_steps`]; `loops` is where the arenas of loops lie.
+unsafe fn run_some(
+    plan: &Plan,
+    steps: &mut [ResolvedStep],
+    run: &Run<'_>,
+    loops: *mut u8,
+    computed: &mut bool,
+) -> Result<(), Failure> {
+    for step in steps {
         // SAFETY: as the caller promises.
         unsafe {
             match step {
-                ResolvedStep::Spread(spread) => spread.run(bases),
-                ResolvedStep::Copy(copy) => copy.run(&run),
-                ResolvedStep::Loop(body) => body.run(&run),
-                ResolvedStep::Product(batch) => batch.run(&run),
+                ResolvedStep::Spread(spread) => spread.run(run.bases),
+                ResolvedStep::Copy(copy) => copy.run(run),
+                ResolvedStep::Loop(body) => body.run(run),
+                ResolvedStep::Product(batch) => batch.run(run),
                 ResolvedStep::Call(call, index) => {
-                    call.run(&run, &plan.steps[*index].action).map_err(Failure::Effect)?;
+                    call.run(run, &plan.steps[*index].action).map_err(Failure::Effect)?;
                 }
                 ResolvedStep::Guard(guard) => {
-                    computed = guard.run(&run).map_err(Failure::NotFinite)?
+                    *computed = guard.run(run).map_err(Failure::NotFinite)?
                 }
-                ResolvedStep::Update(update) => update.run(&run, computed),
-                ResolvedStep::Windowed(windowed) => windowed.run(&run),
-                ResolvedStep::Scan(scan) => scan.run(&run, loops)?,
+                ResolvedStep::Update(update) => update.run(run, *computed),
+                ResolvedStep::Windowed(windowed) => windowed.run(run),
+                ResolvedStep::Scan(scan) => scan.run(run, loops)?,
             }
         }
     }

@@ -344,7 +344,7 @@ impl Scan {
         // their own, which are as large as the outer plan says.
         unsafe {
             let arena = std::ptr::with_exposed_provenance_mut(*arena);
-            super::run_steps(body, workspace, arena, pool, threads)?;
+            super::run_steps(body, workspace, arena, (pool, threads), None)?;
             workspace.bring_out(body);
         }
         Ok(())

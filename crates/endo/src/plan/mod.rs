@@ -15,6 +15,7 @@ mod algebra;
 mod emit;
 mod fuse;
 mod place;
+mod progress;
 mod pruned;
 mod read;
 mod regroup;

@@ -24,6 +24,19 @@ pub trait Link: Send + Sync {
     fn exchange(&self, sends: &[(usize, &[u8])], receives: &mut [(usize, &mut [u8])])
     -> Result<()>;
 
+    /// As [`exchange`](Self::exchange), on a thread beside one that computes, to which the processor
+    /// is left while nothing arrives. Until it returns, nothing else is sent or received.
+    ///
+    /// # Errors
+    /// Those of [`exchange`](Self::exchange).
+    fn exchange_beside(
+        &self,
+        sends: &[(usize, &[u8])],
+        receives: &mut [(usize, &mut [u8])],
+    ) -> Result<()> {
+        self.exchange(sends, receives)
+    }
+
     /// Tells all other ranks that this one cannot go on, so that their exchanges end with an error
     /// that has this text. It waits for nobody.
     fn fail(&self, text: &str) {

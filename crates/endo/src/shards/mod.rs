@@ -7,9 +7,11 @@
 
 mod block;
 mod link;
+mod routes;
 mod sums;
 mod texts;
 mod threads;
+mod tree;
 
 use std::fmt;
 use std::ops::Range;
@@ -20,9 +22,10 @@ use crate::error::{Error, Result};
 
 pub(crate) use block::Block;
 pub use link::{Alone, Link};
-pub(crate) use sums::{ShardSum, Taking};
+pub(crate) use sums::{ShardNumbers, ShardSum};
 pub use texts::share_texts;
 pub use threads::Threads;
+pub(crate) use tree::Taking;
 
 /// Into how many parts each batch is cut. The number belongs to the definition of a training, as
 /// the batch size does: with the same number the weights are the same, bit by bit, on any number of

@@ -1,408 +1,268 @@
 //! Sums over all shards by a fixed binary tree of additions, whoever computes which shard.
 //!
-//! In: the numbers of each shard of this rank. Out: their sums over the shards of all ranks, the
-//! same bits on every rank. Sends and receives move parts of the tree; each addition is ours, so
-//! that its place in the tree says what is added to what, and no library's order does.
+//! In: the numbers of each shard of this rank, in two buckets. Out: their sums over the shards of
+//! all ranks, the same bits on every rank. The early bucket is on its way between the ranks while
+//! the last shard of this one is computed to its end.
 
-use std::ops::Range;
+use std::panic;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
-use super::block::{Block, Places};
+use super::block::Block;
+use super::routes::BucketSum;
+use super::tree::{self, Piece, Taking, TreeStep};
 use super::{Link, Shards};
 
 /// Computes a shard.
-pub(crate) type Leaf<'a> = dyn FnMut(usize, &mut Block, Taking) + 'a;
+pub(crate) type Leaf<'a> = dyn FnMut(usize, &mut ShardNumbers<'_>, Taking) + 'a;
 
-/// What is done with a block in which a shard is computed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Taking {
-    /// Its numbers are written over.
-    Replace,
-    /// The shard's are added to them.
-    Add,
+/// Where the numbers of a shard are written to, or added.
+pub(crate) struct ShardNumbers<'a> {
+    /// What is complete when all of the shard is computed.
+    pub late: &'a mut Block,
+    /// What is complete before, until it is given away.
+    early: Option<Block>,
+    give: &'a mut dyn FnMut(Block),
 }
 
-/// Where a node of the tree, more than one shard, is cut: each half of the shards, the left one a
-/// power of two of them.
-fn middle(node: &Range<usize>) -> usize {
-    node.start + node.len().next_power_of_two() / 2
-}
+impl ShardNumbers<'_> {
+    /// The block of what is complete early; none once it was given away.
+    pub fn early(&mut self) -> Option<&mut Block> {
+        self.early.as_mut()
+    }
 
-/// How numbers go from rank to rank. The sums do not depend on it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Route {
-    /// Each rank sends what it has to all others, and all add everything: one message's time.
-    Direct,
-    /// Each rank adds a share of the numbers, and sends the sums to all others: the fewest bytes.
-    Scatter,
-    /// Up the tree, and back down to all: few messages where there are many ranks.
-    Tree,
-}
-
-impl Route {
-    /// The fastest one, as measured: see the guide on several machines.
-    fn of(sizes: [usize; 2], ranks: usize) -> Self {
-        let bytes = sizes[0] * 8 + sizes[1] * 4;
-        if bytes >= 1 << 15 && ranks > 1 {
-            Self::Scatter
-        } else if ranks <= 16 {
-            Self::Direct
-        } else {
-            Self::Tree
+    /// Says that the early block is complete.
+    pub fn give_early(&mut self) {
+        if let Some(early) = self.early.take() {
+            (self.give)(early);
         }
     }
-}
-
-/// A largest part of the tree that one rank computes alone.
-#[derive(Clone, Debug, PartialEq)]
-struct Piece {
-    rank: usize,
-    node: Range<usize>,
 }
 
 /// Sums over shards, with the memory that they use again and again.
 #[derive(Default)]
 pub(crate) struct ShardSum {
-    free: Vec<Block>,
-    /// The last sum.
-    sum: Option<Block>,
-    /// What route is taken, if it is not the usual one.
-    pub route: Option<Route>,
+    late: BucketSum,
+    early: BucketSum,
 }
 
 impl ShardSum {
     /// Has each shard of this rank that is present computed by `leaf`, and adds up all shards of
-    /// all ranks. A `leaf` writes every number of its block, or adds to it.
+    /// all ranks. A `leaf` writes every number of its blocks, of which `sizes` are those of the
+    /// late and the early one, or adds to them.
     pub fn run(
         &mut self,
-        link: &dyn Link,
+        link: &Arc<dyn Link>,
         shards: Shards,
         is_present: &dyn Fn(usize) -> bool,
-        sizes: [usize; 2],
+        sizes: [[usize; 2]; 2],
         leaf: &mut Leaf<'_>,
     ) -> Result<&mut Block> {
-        self.free.extend(self.sum.take());
-        self.free.retain(|block| block.sizes() == sizes);
         let (rank, ranks) = (link.rank(), link.ranks());
-        let pieces = pieces(shards, ranks, is_present);
-        let mut blocks: Vec<Option<Block>> = vec![None; pieces.len()];
-        for (piece, block) in pieces.iter().zip(&mut blocks).filter(|(p, _)| p.rank == rank) {
-            *block = self.local(&piece.node, is_present, sizes, leaf)?;
+        let pieces: Arc<[Piece]> = tree::pieces(shards, ranks, is_present).into();
+        let Self { late, early } = self;
+        late.begin(sizes[0], pieces.len());
+        early.begin(sizes[1], pieces.len());
+        let shares = Shares { link, count: shards.count(), pieces: &pieces };
+        let mut early = Early::Here(std::mem::take(early));
+        let last_piece = pieces.iter().rposition(|piece| piece.rank == rank);
+        for (index, piece) in pieces.iter().enumerate().filter(|(_, piece)| piece.rank == rank) {
+            let steps = tree::steps(&piece.node, is_present);
+            let last = steps.iter().rposition(|step| matches!(step, TreeStep::Shard(..)));
+            for (number, step) in steps.iter().enumerate() {
+                let is_last = Some(index) == last_piece && Some(number) == last;
+                match *step {
+                    TreeStep::Shard(shard, taking) => {
+                        let adds = taking == Taking::Add;
+                        let mut block = late.take_block(adds)?;
+                        let early_block = early.take_block(adds)?;
+                        let mut give = |block| {
+                            early.push(block);
+                            if is_last {
+                                // What is left to do for the piece are additions.
+                                (number + 1..steps.len()).for_each(|_| early.add());
+                                early.end_piece(index);
+                                early.depart(&shares);
+                            }
+                        };
+                        let mut numbers =
+                            ShardNumbers { late: &mut block, early: early_block, give: &mut give };
+                        leaf(shard, &mut numbers, taking);
+                        numbers.give_early();
+                        late.push(block);
+                    }
+                    TreeStep::Add => {
+                        late.add();
+                        early.add();
+                    }
+                }
+            }
+            late.end_piece(index);
+            early.end_piece(index);
         }
-        let route = self.route.unwrap_or(Route::of(sizes, ranks));
-        let root = 0..shards.count();
-        let sum = match route {
-            _ if ranks == 1 => blocks.iter_mut().find_map(Option::take),
-            Route::Direct => {
-                self.move_pieces(link, &pieces, &mut blocks, sizes, &|_| {
-                    sizes.map(|size| 0..size)
-                })?;
-                let all = sizes.map(|size| 0..size);
-                combine(&root, &pieces, &mut blocks, &all, &mut self.free)
+        self.early = early.arrive(&shares)?;
+        self.late.exchange(&**link, shares.count, &pieces)?;
+        Ok(self.late.sum.as_mut().expect("it was added up"))
+    }
+
+    /// The last sums: of the late numbers and, where there are any, of the early ones.
+    pub fn last(&self) -> impl Iterator<Item = &Block> {
+        let early = self.early.sum.as_ref().filter(|_| !self.early.is_empty());
+        self.late.sum.iter().chain(early)
+    }
+}
+
+/// What is needed to add up a bucket over the ranks.
+struct Shares<'a> {
+    link: &'a Arc<dyn Link>,
+    /// The number of shards.
+    count: usize,
+    pieces: &'a Arc<[Piece]>,
+}
+
+/// The bucket that is complete early: still with this rank's shards, or with a thread that adds it
+/// up over the ranks, which it does but once.
+enum Early {
+    Here(BucketSum),
+    Underway(JoinHandle<(BucketSum, Result<()>)>),
+}
+
+impl Early {
+    fn here(&mut self) -> Option<&mut BucketSum> {
+        match self {
+            Self::Here(bucket) if !bucket.is_empty() => Some(bucket),
+            _ => None,
+        }
+    }
+
+    fn take_block(&mut self, adds: bool) -> Result<Option<Block>> {
+        self.here().map(|bucket| bucket.take_block(adds)).transpose()
+    }
+
+    fn push(&mut self, block: Block) {
+        if let Some(bucket) = self.here() {
+            bucket.push(block);
+        }
+    }
+
+    fn add(&mut self) {
+        if let Some(bucket) = self.here() {
+            bucket.add();
+        }
+    }
+
+    fn end_piece(&mut self, index: usize) {
+        if let Some(bucket) = self.here() {
+            bucket.end_piece(index);
+        }
+    }
+
+    /// Has a thread add it up over the ranks, where there are several.
+    fn depart(&mut self, shares: &Shares<'_>) {
+        let Some(bucket) = self.here().filter(|_| shares.link.ranks() > 1) else { return };
+        let mut bucket = std::mem::take(bucket);
+        let link = Beside(shares.link.clone());
+        let (count, pieces) = (shares.count, shares.pieces.clone());
+        *self = Self::Underway(thread::spawn(move || {
+            let result = bucket.exchange(&link, count, &pieces);
+            (bucket, result)
+        }));
+    }
+
+    /// Waits for the sum, or adds it up where no thread does.
+    fn arrive(self, shares: &Shares<'_>) -> Result<BucketSum> {
+        let (bucket, result) = match self {
+            Self::Here(mut bucket) if !bucket.is_empty() => {
+                let result = bucket.exchange(&**shares.link, shares.count, shares.pieces);
+                (bucket, result)
             }
-            Route::Scatter => {
-                let share = |rank: usize| sizes.map(|size| super::part(rank, ranks, size));
-                self.move_pieces(link, &pieces, &mut blocks, sizes, &share)?;
-                let sum = combine(&root, &pieces, &mut blocks, &share(rank), &mut self.free);
-                sum.map(|sum| self.gather(link, sum, &share)).transpose()?
+            Self::Here(bucket) => (bucket, Ok(())),
+            Self::Underway(thread) => {
+                thread.join().unwrap_or_else(|cause| panic::resume_unwind(cause))
             }
-            Route::Tree => self.climb(link, &root, &pieces, &mut blocks, sizes)?,
         };
-        self.free.extend(blocks.into_iter().flatten());
-        let sum = sum.ok_or_else(|| Error::new(ErrorKind::Data, "a batch without rows"))?;
-        Ok(self.sum.insert(sum))
+        result.map(|()| bucket)
+    }
+}
+
+/// A link as a thread uses it beside one that computes.
+struct Beside(Arc<dyn Link>);
+
+impl Link for Beside {
+    fn rank(&self) -> usize {
+        self.0.rank()
     }
 
-    /// The last sum.
-    pub fn last(&self) -> Option<&Block> {
-        self.sum.as_ref()
+    fn ranks(&self) -> usize {
+        self.0.ranks()
     }
 
-    /// The sum of the present shards of a node, computed here.
-    fn local(
-        &mut self,
-        node: &Range<usize>,
-        is_present: &dyn Fn(usize) -> bool,
-        sizes: [usize; 2],
-        leaf: &mut Leaf<'_>,
-    ) -> Result<Option<Block>> {
-        if node.len() == 1 {
-            if !is_present(node.start) {
-                return Ok(None);
-            }
-            let mut block = self.block(sizes)?;
-            leaf(node.start, &mut block, Taking::Replace);
-            return Ok(Some(block));
-        }
-        let middle = middle(node);
-        let mut left = self.local(&(node.start..middle), is_present, sizes, leaf)?;
-        if let Some(left) = &mut left
-            && node.end - middle == 1
-            && is_present(middle)
-        {
-            // A single shard is added where it is computed.
-            leaf(middle, left, Taking::Add);
-        }
-        if left.is_some() && node.end - middle == 1 {
-            return Ok(left);
-        }
-        let right = self.local(&(middle..node.end), is_present, sizes, leaf)?;
-        let all = sizes.map(|size| 0..size);
-        Ok(added(left, right, &all, &mut self.free))
-    }
-
-    /// A block to be written over.
-    fn block(&mut self, sizes: [usize; 2]) -> Result<Block> {
-        self.free.pop().map_or_else(|| Block::try_new(sizes), Ok)
-    }
-
-    /// Sends each rank what it adds of the pieces of this rank, and receives the same of the pieces
-    /// of others.
-    fn move_pieces(
-        &mut self,
-        link: &dyn Link,
-        pieces: &[Piece],
-        blocks: &mut [Option<Block>],
-        sizes: [usize; 2],
-        share: &dyn Fn(usize) -> Places,
+    fn exchange(
+        &self,
+        sends: &[(usize, &[u8])],
+        receives: &mut [(usize, &mut [u8])],
     ) -> Result<()> {
-        let rank = link.rank();
-        for (piece, block) in pieces.iter().zip(&mut *blocks) {
-            if piece.rank != rank {
-                *block = Some(self.block(sizes)?);
-            }
-        }
-        let (own, others): (Vec<_>, Vec<_>) =
-            pieces.iter().zip(blocks).partition(|(piece, _)| piece.rank == rank);
-        let mut sends = Vec::new();
-        for other in (0..link.ranks()).filter(|&other| other != rank) {
-            for block in own.iter().filter_map(|(_, block)| block.as_ref()) {
-                sends.extend(block.bytes(share(other)).map(|bytes| (other, bytes)));
-            }
-        }
-        let mut receives = Vec::new();
-        for (piece, block) in others {
-            let bytes = block.iter_mut().flat_map(|block| block.bytes_mut(share(rank)));
-            receives.extend(bytes.map(|bytes| (piece.rank, bytes)));
-        }
-        link.exchange(&sends, &mut receives)
-    }
-
-    /// Gives all ranks the sums that each has added a share of.
-    fn gather(
-        &mut self,
-        link: &dyn Link,
-        sum: Block,
-        share: &dyn Fn(usize) -> Places,
-    ) -> Result<Block> {
-        let (rank, mut all) = (link.rank(), self.block(sum.sizes())?);
-        all.copy(&sum, &share(rank));
-        let others = || (0..link.ranks()).filter(|&other| other != rank);
-        let sends: Vec<(usize, &[u8])> = others()
-            .flat_map(|other| sum.bytes(share(rank)).map(move |bytes| (other, bytes)))
-            .collect();
-        // The shares follow one another, so each is cut off the front of what is left.
-        let mut wide = all.wide.as_mut_slice::<f64>().expect("f64");
-        let mut narrow = all.narrow.as_mut_slice::<f32>().expect("f32");
-        let mut receives: Vec<(usize, &mut [u8])> = Vec::new();
-        for other in 0..link.ranks() {
-            let [of_wide, of_narrow] = share(other).map(|range| range.len());
-            let (first, rest) = wide.split_at_mut(of_wide);
-            wide = rest;
-            let (second, rest) = narrow.split_at_mut(of_narrow);
-            narrow = rest;
-            if other != rank {
-                let first: &mut [u8] = bytemuck::cast_slice_mut(first);
-                let second: &mut [u8] = bytemuck::cast_slice_mut(second);
-                let both = [first, second].into_iter().filter(|bytes| !bytes.is_empty());
-                receives.extend(both.map(|bytes| (other, bytes)));
-            }
-        }
-        link.exchange(&sends, &mut receives)?;
-        self.free.push(sum);
-        Ok(all)
-    }
-
-    /// Adds along the tree, from rank to rank, and hands the sum down to all.
-    fn climb(
-        &mut self,
-        link: &dyn Link,
-        root: &Range<usize>,
-        pieces: &[Piece],
-        blocks: &mut [Option<Block>],
-        sizes: [usize; 2],
-    ) -> Result<Option<Block>> {
-        let Some((holder, sum)) = self.reduce(link, root, pieces, blocks, sizes)? else {
-            return Ok(None);
-        };
-        let mut sum = sum.map_or_else(|| self.block(sizes), Ok)?;
-        // Counted from the holder of the sum, who is 0: in each round, those who have it send it
-        // to as many others.
-        let (ranks, all) = (link.ranks(), sum.all());
-        let number = (link.rank() + ranks - holder) % ranks;
-        let rank_of = |number: usize| (number + holder) % ranks;
-        let mut having = 1;
-        while having < ranks {
-            if number < having && number + having < ranks {
-                let to = rank_of(number + having);
-                let sends: Vec<_> = sum.bytes(all.clone()).map(|bytes| (to, bytes)).collect();
-                link.exchange(&sends, &mut [])?;
-            } else if (having..2 * having).contains(&number) {
-                let from = rank_of(number - having);
-                let mut receives: Vec<_> =
-                    sum.bytes_mut(all.clone()).map(|bytes| (from, bytes)).collect();
-                link.exchange(&[], &mut receives)?;
-            }
-            having *= 2;
-        }
-        Ok(Some(sum))
-    }
-
-    /// The rank that has the sum of a node, and the sum where that is this one.
-    fn reduce(
-        &mut self,
-        link: &dyn Link,
-        node: &Range<usize>,
-        pieces: &[Piece],
-        blocks: &mut [Option<Block>],
-        sizes: [usize; 2],
-    ) -> Result<Option<(usize, Option<Block>)>> {
-        if let Some(index) = pieces.iter().position(|piece| piece.node == *node) {
-            return Ok(Some((pieces[index].rank, blocks[index].take())));
-        }
-        if node.len() == 1 {
-            return Ok(None);
-        }
-        let middle = middle(node);
-        let left = self.reduce(link, &(node.start..middle), pieces, blocks, sizes)?;
-        let right = self.reduce(link, &(middle..node.end), pieces, blocks, sizes)?;
-        let ((to, mut left), (from, mut right)) = match (left, right) {
-            (Some(left), Some(right)) => (left, right),
-            (left, right) => return Ok(left.or(right)),
-        };
-        let (rank, all) = (link.rank(), sizes.map(|size| 0..size));
-        if to != from && rank == from {
-            let sends: Vec<_> = right
-                .iter()
-                .flat_map(|block| block.bytes(all.clone()))
-                .map(|bytes| (to, bytes))
-                .collect();
-            link.exchange(&sends, &mut [])?;
-            self.free.extend(right.take());
-        } else if to != from && rank == to {
-            let mut block = self.block(sizes)?;
-            let mut receives: Vec<_> =
-                block.bytes_mut(all.clone()).map(|bytes| (from, bytes)).collect();
-            link.exchange(&[], &mut receives)?;
-            right = Some(block);
-        }
-        if let (Some(left), Some(right)) = (&mut left, right) {
-            left.add(&right, &all);
-            self.free.push(right);
-        }
-        Ok(Some((to, left)))
-    }
-}
-
-/// The largest parts of the tree that one rank computes alone, in their order.
-fn pieces(shards: Shards, ranks: usize, is_present: &dyn Fn(usize) -> bool) -> Vec<Piece> {
-    fn walk(
-        node: Range<usize>,
-        rank: usize,
-        own: &Range<usize>,
-        is_present: &dyn Fn(usize) -> bool,
-        found: &mut Vec<Piece>,
-    ) {
-        if node.end <= own.start || own.end <= node.start || !node.clone().any(is_present) {
-            return;
-        }
-        if own.start <= node.start && node.end <= own.end {
-            return found.push(Piece { rank, node });
-        }
-        let middle = middle(&node);
-        walk(node.start..middle, rank, own, is_present, found);
-        walk(middle..node.end, rank, own, is_present, found);
-    }
-    let mut found = Vec::new();
-    for rank in 0..ranks {
-        walk(0..shards.count(), rank, &shards.of_rank(rank, ranks), is_present, &mut found);
-    }
-    found
-}
-
-/// The sum of a node of the pieces below it.
-fn combine(
-    node: &Range<usize>,
-    pieces: &[Piece],
-    blocks: &mut [Option<Block>],
-    places: &Places,
-    free: &mut Vec<Block>,
-) -> Option<Block> {
-    if let Some(index) = pieces.iter().position(|piece| piece.node == *node) {
-        return blocks[index].take();
-    }
-    if node.len() == 1 {
-        return None;
-    }
-    let middle = middle(node);
-    let left = combine(&(node.start..middle), pieces, blocks, places, free);
-    let right = combine(&(middle..node.end), pieces, blocks, places, free);
-    added(left, right, places, free)
-}
-
-/// The sum of two parts of the tree, of which one may have no shard that is present.
-fn added(
-    left: Option<Block>,
-    right: Option<Block>,
-    places: &Places,
-    free: &mut Vec<Block>,
-) -> Option<Block> {
-    match (left, right) {
-        (Some(mut left), Some(right)) => {
-            left.add(&right, places);
-            free.push(right);
-            Some(left)
-        }
-        (left, right) => left.or(right),
+        self.0.exchange_beside(sends, receives)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shards::Threads;
+    use crate::shards::routes::Route;
+    use crate::shards::{Alone, Threads};
 
-    const SIZES: [usize; 2] = [5, 70];
+    /// Of the late numbers and of the early ones.
+    const SIZES: [[usize; 2]; 2] = [[5, 70], [0, 33]];
 
     /// Numbers whose sum depends on the order of the additions.
-    fn fill(shard: usize, block: &mut Block, taking: Taking) {
-        if taking == Taking::Add {
-            let mut own = Block::try_new(SIZES).unwrap();
-            fill(shard, &mut own, Taking::Replace);
-            return block.add(&own, &block.all());
+    fn number(shard: usize, index: usize) -> f64 {
+        ((shard * 977 + index * 131) as f64 * 0.618).sin() * 1e3
+    }
+
+    fn fill(shard: usize, first: usize, block: &mut Block, taking: Taking) {
+        let mut own = Block::try_new(block.sizes()).unwrap();
+        for (index, value) in own.wide().iter_mut().enumerate() {
+            *value = number(shard, index) / 3.0;
         }
-        let number = |index: usize| ((shard * 977 + index * 131) as f64 * 0.618).sin() * 1e3;
-        for (index, value) in block.wide().iter_mut().enumerate() {
-            *value = number(index) / 3.0;
+        for (index, value) in own.narrow().iter_mut().enumerate() {
+            *value = number(shard, index + first) as f32;
         }
-        for (index, value) in block.narrow().iter_mut().enumerate() {
-            *value = number(index + 7) as f32;
+        match taking {
+            Taking::Add => block.add(&own, &block.all()),
+            Taking::Replace => block.copy(&own, &block.all()),
         }
     }
 
-    fn sums(shards: usize, ranks: usize, route: Option<Route>, rows: usize) -> Vec<Block> {
+    /// Computes a shard; every other one says when its early numbers are complete.
+    fn compute(shard: usize, numbers: &mut ShardNumbers<'_>, taking: Taking) {
+        if let Some(early) = numbers.early() {
+            fill(shard, 100, early, taking);
+        }
+        if shard % 2 == 1 {
+            numbers.give_early();
+            assert!(numbers.early().is_none());
+        }
+        fill(shard, 7, numbers.late, taking);
+    }
+
+    /// The sums of all ranks: the late and the early block of each.
+    fn sums(shards: usize, ranks: usize, route: Option<Route>, rows: usize) -> Vec<Vec<Block>> {
         let shards = Shards::new(shards);
         Threads::run(ranks, |link| {
-            let mut sum = ShardSum { route, ..ShardSum::default() };
+            let link: Arc<dyn Link> = link.into();
+            let mut sum = ShardSum::default();
+            (sum.late.route, sum.early.route) = (route, route);
             let is_present = |shard: usize| !shards.rows(shard, rows).is_empty();
-            let mut last = None;
-            for _ in 0..3 {
-                let result = sum.run(&link, shards, &is_present, SIZES, &mut fill).unwrap();
-                assert!(last.as_ref().is_none_or(|last| last == result));
-                last = Some(result.clone());
-            }
-            last.unwrap()
+            let mut run = || {
+                sum.run(&link, shards, &is_present, SIZES, &mut compute).unwrap();
+                sum.last().cloned().collect::<Vec<_>>()
+            };
+            let first = run();
+            assert!((0..2).all(|_| run() == first));
+            first
         })
     }
 
@@ -422,25 +282,26 @@ mod tests {
 
     #[test]
     fn the_order_of_the_additions_matters_to_these_numbers() {
-        let mut in_turn = Block::try_new(SIZES).unwrap();
-        let mut next = in_turn.clone();
-        for shard in 0..8 {
-            fill(shard, &mut next, Taking::Replace);
-            in_turn.add(&next, &next.all());
+        let alone = sums(8, 1, None, 8).remove(0);
+        for (sum, first) in alone.iter().zip([7, 100]) {
+            let mut in_turn = Block::try_new(sum.sizes()).unwrap();
+            (0..8).for_each(|shard| fill(shard, first, &mut in_turn, Taking::Add));
+            assert_ne!(in_turn, *sum);
         }
-        assert_ne!(in_turn, sums(8, 1, None, 8).remove(0));
     }
 
     #[test]
     fn the_tree_is_the_one_of_the_definition() {
         let mut sum = ShardSum::default();
         let mut order = Vec::new();
-        let mut leaf = |shard: usize, block: &mut Block, taking: Taking| {
+        let mut leaf = |shard: usize, numbers: &mut ShardNumbers<'_>, taking: Taking| {
             order.push(shard);
+            let block = &mut *numbers.late;
             let before = if taking == Taking::Add { block.wide()[0] } else { 0.0 };
             block.wide()[0] = before + [1e16, 1.0, -1e16, 1.0, 0.5][shard];
         };
-        let sum = sum.run(&crate::shards::Alone, Shards::new(5), &|_| true, [1, 0], &mut leaf);
+        let (link, sizes) = (Alone.into(), [[1, 0], [0, 0]]);
+        let sum = sum.run(&link, Shards::new(5), &|_| true, sizes, &mut leaf);
         // ((1e16 + 1) + (-1e16 + 1)) + 0.5, each sum rounded.
         assert_eq!(sum.unwrap().wide(), [(1e16_f64 + 1.0) + (-1e16 + 1.0) + 0.5]);
         assert_eq!(order, [0, 1, 2, 3, 4]);

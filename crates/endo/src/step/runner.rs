@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::error::Result;
 use crate::graph::{Occasion, Tree};
-use crate::trace::Failure;
 use crate::trace::replay::InputNames;
 use crate::trace::sharded::{ShardStage, SumLayout};
+use crate::trace::{Failure, Program};
 use crate::variable::Variable;
 
 use super::batch::BatchCounts;
@@ -139,18 +139,21 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.run_arrays(counts, &arrays[..count], batch.rows)
     }
 
-    /// Runs a batch, and hands the bytes of its outputs on.
+    /// Runs a batch, and hands the bytes of its outputs on, those from `early` on as soon as they
+    /// are complete. Of a run that fails some may have been handed on.
     #[track_caller]
     pub fn run_into(
         &mut self,
         batch: Batch<'_>,
-        take: &mut dyn FnMut(usize, &[u8]) -> Result<()>,
+        early: Option<usize>,
+        take: &mut dyn FnMut(usize, &[u8]),
     ) -> Result<()> {
         let inputs: Vec<&Array> = batch.arrays().collect();
         let main = self.find(&[], batch.counts(), &inputs)?;
-        self.run_used(main, batch.counts(), &inputs, batch.rows)?;
-        let outputs = self.used[main].1.iter().enumerate();
-        outputs.into_iter().try_for_each(|(index, output)| take(index, output.bytes()))
+        let pool = &self.steps.pool;
+        self.run_used(main, batch.counts(), &inputs, batch.rows, |program, inputs, _| {
+            program.run_into(inputs, early, pool, take)
+        })
     }
 
     /// The names of the last run's outputs and the outputs: for training and testing the total, the
@@ -218,10 +221,14 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             self.used[main].0.program.lay_out()?;
             self.show_arrays(counts, inputs)?;
         }
-        self.run_used(main, counts, inputs, rows)
+        let pool = &self.steps.pool;
+        self.run_used(main, counts, inputs, rows, |program, inputs, outputs| {
+            program.attempt(inputs, outputs, pool)
+        })
     }
 
-    /// Runs one of the steps used.
+    /// Runs one of the steps used, by `run`, which is given its program, all inputs, and arrays for
+    /// the outputs.
     #[track_caller]
     fn run_used(
         &mut self,
@@ -229,12 +236,12 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         counts: BatchCounts,
         inputs: &[&Array],
         rows: &[usize],
+        run: impl FnOnce(&Program, &[&Array], &mut [Array]) -> std::result::Result<(), Failure>,
     ) -> Result<()> {
-        let Self { steps, used, occasion, told, .. } = self;
+        let Self { used, occasion, told, .. } = self;
         let (step, outputs) = &mut used[main];
         let told = tell(occasion.filter(|_| step.draws), told);
-        let ran =
-            with_last(inputs, told, |inputs| step.program.attempt(inputs, outputs, &steps.pool));
+        let ran = with_last(inputs, told, |inputs| run(&step.program, inputs, outputs));
         let step = &self.used[main].0;
         match ran {
             Ok(()) => Ok(()),

@@ -11,9 +11,9 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Occasion, Tree};
-use crate::shards::{Block, ShardSum, Sharding, Taking};
-use crate::trace::Pool;
-use crate::trace::sharded::{DIVISORS, ShardStage, SumLayout};
+use crate::shards::{Block, ShardNumbers, ShardSum, Sharding, Taking};
+use crate::trace::sharded::{DIVISORS, ShardStage, SumArray, SumLayout};
+use crate::trace::{Pool, Program};
 
 use super::cache::{OutputNames, StepKind};
 use super::{Batch, Runner, Steps};
@@ -149,9 +149,10 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
         let part = parts.step(Batch { given: &given[..], ..source.shard(first)? })?;
         let mut text = part.map_or_else(String::new, |step| step.program.plan().to_string());
         if self.kind == StepKind::Train {
-            let sums = Block::try_new(layout.sizes)?;
+            let blocks = block_sizes(&layout).map(Block::try_new);
+            let sums = arrays(blocks.into_iter().collect::<Result<Vec<_>>>()?.iter());
             let Some(sample) = &self.sample else { return Ok(text) };
-            let step = self.update.step(sample.with(&[sums.wide, sums.narrow]))?;
+            let step = self.update.step(sample.with(&sums[..layout.arrays()]))?;
             text += &step.map_or_else(String::new, |step| step.program.plan().to_string());
         }
         Ok(text)
@@ -163,17 +164,17 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
         self.traced = false;
         let layout = self.prepare(source)?;
         let rows = source.rows();
-        let (shards, link) = (self.sharding.shards, &*self.sharding.link);
+        let (shards, link) = (self.sharding.shards, &self.sharding.link);
         let is_present = |shard: usize| !shards.rows(shard, rows).is_empty();
         let occasion = self.occasion.unwrap_or_else(|| self.training_occasion());
         let mut failure: Option<Error> = None;
         if layout.divisors > 0 {
             let Self { divisors, given, divisor_sum, .. } = self;
-            let sizes = [layout.divisors + 1, 0];
-            let mut leaf = |shard: usize, block: &mut Block, taking: Taking| {
+            let sizes = [[layout.divisors + 1, 0], [0, 0]];
+            let mut leaf = |shard: usize, numbers: &mut ShardNumbers<'_>, taking: Taking| {
                 let range = shards.rows(shard, rows);
                 let batch = part(divisors, source, range, occasion, given, rows);
-                take_part(divisors, batch, block, taking, &mut failure);
+                take_part(divisors, batch, None, (numbers, taking), &mut failure);
             };
             let sums = divisor_sum.run(link, shards, &is_present, sizes, &mut leaf);
             let sums = sums.map_err(|error| self.sharding.shared(error))?.wide();
@@ -184,12 +185,12 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
             places[..layout.divisors].copy_from_slice(&sums[1..]);
         }
         let Self { parts, given, sum, .. } = self;
-        let mut leaf = |shard: usize, block: &mut Block, taking: Taking| {
+        let mut leaf = |shard: usize, numbers: &mut ShardNumbers<'_>, taking: Taking| {
             let range = shards.rows(shard, rows);
             let batch = part(parts, source, range, occasion, given, rows);
-            take_part(parts, batch, block, taking, &mut failure);
+            take_part(parts, batch, layout.first_early, (numbers, taking), &mut failure);
         };
-        let sums = sum.run(link, shards, &is_present, layout.sizes, &mut leaf);
+        let sums = sum.run(link, shards, &is_present, block_sizes(&layout), &mut leaf);
         let sums = sums.map_err(|error| self.sharding.shared(error))?;
         if sums.wide()[0] > 0.0 {
             return self.fail(failure);
@@ -200,13 +201,13 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
         if !std::mem::replace(&mut self.compared, true) {
             self.compare(source, occasion)?;
         }
-        let Some((sums, sample)) = self.sum.last().zip(self.sample.as_ref()) else {
+        let (Some(sample), sums) = (self.sample.as_ref(), arrays(self.sum.last())) else {
             return Ok(());
         };
         if self.kind == StepKind::Train {
-            self.update.run(sample.with(&[sums.wide.clone(), sums.narrow.clone()]))
+            self.update.run(sample.with(&sums[..layout.arrays()]))
         } else {
-            add_totals(&layout, sums.wide.as_slice::<f64>().unwrap_or_default())
+            add_totals(&layout, sums[0].as_slice::<f64>().unwrap_or_default())
         }
     }
 
@@ -243,7 +244,13 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
         let batch = Batch { given: &given[..], ..source.shard(first)? };
         let step = parts.step(batch)?;
         let made = step.as_ref().map(|step| &step.made);
-        let layout = Arc::new(made.map(|made| made.layout.clone()).unwrap_or_default());
+        let mut layout = made.map(|made| made.layout.clone()).unwrap_or_default();
+        if let Some(step) = &step
+            && let Some(first) = first_early(&layout, &step.program)
+        {
+            layout = layout.with_early(first);
+        }
+        let layout = Arc::new(layout);
         self.names = made.map(|made| made.names.clone()).unwrap_or_default();
         sample.get_or_insert_with(|| SampleBatch::of(batch));
         self.update.shard = Some((ShardStage::Update, layout.clone()));
@@ -264,11 +271,10 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
         let rows = source.rows();
         let batch = part(&mut whole, source, 0..rows, occasion, &mut self.given, rows)?;
         let mut terms = Vec::new();
-        let ran = whole.run_into(batch, &mut |index, bytes| {
+        let ran = whole.run_into(batch, None, &mut |index, bytes| {
             if index == 0 {
                 terms = bytemuck::cast_slice::<u8, f64>(bytes).to_vec();
             }
-            Ok(())
         });
         if ran.is_err() {
             return Ok(()); // it is a lint alone
@@ -306,51 +312,96 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
 /// How much the terms of a batch by shards may differ from those of the batch as one, by rounding.
 const TOLERANCE: f64 = 1e-3;
 
-/// Runs the step of a shard, whose numbers go into its block after one that says that it has not
-/// failed, or are added there. Nothing is run after a failure.
+/// Early gradients of fewer bytes, or at which less than a share of the work is left, are not worth
+/// a message of their own.
+const EARLY_BYTES: usize = 1 << 18;
+const EARLY_SHARE: f64 = 0.05;
+
+/// The first output of a shard's step that is sent while the rest is computed, if any is: such that
+/// as large a share of the gradients as possible has as large a share of the work beside it. It is
+/// the same on all ranks, since the plan is, and does not depend on how many there are.
+fn first_early(layout: &SumLayout, program: &Program) -> Option<usize> {
+    let sizes: Vec<usize> = layout.gradient_sizes().collect();
+    let all: usize = sizes.iter().sum();
+    // Output 0 has the wide numbers, and at least one gradient stays for the end.
+    let cuts = (2..=sizes.len()).filter_map(|first| {
+        let early: usize = sizes[first - 1..].iter().sum();
+        let plan = program.plan();
+        let left = plan.work_after(plan.steps_until(first));
+        let share = f64::min(early as f64 / all as f64, left);
+        (early * 4 >= EARLY_BYTES && share >= EARLY_SHARE).then_some((first, share))
+    });
+    cuts.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(first, _)| first)
+}
+
+/// The sizes of the late and the early block.
+fn block_sizes(layout: &SumLayout) -> [[usize; 2]; 2] {
+    let [wide, late, early] = layout.sizes;
+    [[wide, late], [0, early]]
+}
+
+/// The arrays of sums of blocks, in the order of [`SumArray`].
+fn arrays<'a>(blocks: impl Iterator<Item = &'a Block>) -> Vec<Array> {
+    let arrays = blocks.flat_map(|block| [block.wide.clone(), block.narrow.clone()]);
+    // The early block has no wide numbers.
+    let kept = arrays.enumerate().filter(|(index, _)| *index != SumArray::Early as usize);
+    kept.map(|(_, array)| array).collect()
+}
+
+/// Runs the step of a shard, whose numbers go into its blocks, or are added there: in the late one
+/// after one that says that it has not failed. Nothing is run after a failure.
 #[track_caller]
 fn take_part<I: Tree, O: Tree>(
     runner: &mut Runner<'_, I, O>,
     batch: Result<Batch<'_>>,
-    block: &mut Block,
-    taking: Taking,
+    first_early: Option<usize>,
+    (numbers, taking): (&mut ShardNumbers<'_>, Taking),
     failure: &mut Option<Error>,
 ) {
-    let [wide, narrow] = [block.wide.len(), block.narrow.len()];
-    let mut start = 0;
+    // How many gradients of each block have come, and whether all was as expected.
+    let (mut late, mut early, mut fits) = (0, 0, true);
     let mut take = |index: usize, bytes: &[u8]| {
         if index == 0 {
-            let numbers: &[f64] = bytemuck::cast_slice(bytes);
-            if numbers.len() + 1 != wide {
-                return Err(other_terms());
-            }
-            put(&mut block.wide()[1..], numbers, taking);
-        } else {
-            let numbers: &[f32] = bytemuck::cast_slice(bytes);
-            let places = start..start + numbers.len();
-            start = places.end;
-            put(block.narrow().get_mut(places).ok_or_else(other_terms)?, numbers, taking);
+            let values: &[f64] = bytemuck::cast_slice(bytes);
+            fits &= values.len() + 1 == numbers.late.wide.len();
+            fits &= put(numbers.late.wide(), 1, values, taking);
+            return;
         }
-        Ok(())
+        let is_early = first_early.is_some_and(|first| index >= first);
+        let values: &[f32] = bytemuck::cast_slice(bytes);
+        let (start, block) = if is_early {
+            (&mut early, numbers.early())
+        } else {
+            (&mut late, Some(&mut *numbers.late))
+        };
+        let Some(block) = block else { return fits = false };
+        fits &= put(block.narrow(), *start, values, taking);
+        *start += values.len();
+        if is_early && *start == block.narrow.len() {
+            numbers.give_early();
+        }
     };
     let ran = match failure {
-        None => batch.and_then(|batch| runner.run_into(batch, &mut take)),
+        None => batch.and_then(|batch| runner.run_into(batch, first_early, &mut take)),
         Some(_) => Ok(()),
     };
+    fits &= late == numbers.late.narrow.len() && numbers.early().is_none();
+    let block = &mut *numbers.late;
     match ran {
-        Ok(()) if failure.is_none() && start == narrow => {
+        Ok(()) if failure.is_some() => mark_failed(block),
+        Ok(()) if fits => {
             if taking == Taking::Replace {
                 block.wide()[0] = 0.0;
             }
         }
-        Ok(()) if failure.is_none() => refuse(other_terms(), failure, block),
-        Ok(()) => mark_failed(block),
+        Ok(()) => refuse(other_terms(), failure, block),
         Err(error) => refuse(error, failure, block),
     }
 }
 
-/// Writes numbers to places, or adds them.
-fn put<T: Copy + AddAssign>(places: &mut [T], numbers: &[T], taking: Taking) {
+/// Writes numbers to places from one on, or adds them; says whether there are as many places.
+fn put<T: Copy + AddAssign>(places: &mut [T], start: usize, numbers: &[T], taking: Taking) -> bool {
+    let Some(places) = places.get_mut(start..start + numbers.len()) else { return false };
     match taking {
         Taking::Replace => places.copy_from_slice(numbers),
         Taking::Add => {
@@ -359,6 +410,7 @@ fn put<T: Copy + AddAssign>(places: &mut [T], numbers: &[T], taking: Taking) {
             }
         }
     }
+    true
 }
 
 /// The batch of a shard, with what its step is given besides.

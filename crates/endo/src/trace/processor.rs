@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
-use crate::cpu::{self, ProcessorTuning, VariableMemory, Workspace};
+use crate::cpu::{self, Pause, ProcessorTuning, VariableMemory, Workspace};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Tuning};
 use crate::simd::Memory;
@@ -65,19 +65,40 @@ impl Prepared for PreparedPlan {
     }
 
     fn run(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<(), Failure> {
-        let ready = {
-            let mut idle = lock(&self.idle);
-            let fitting =
-                idle.iter().rposition(|ready| ready.workspace.threads() == pool.threads());
-            fitting.map(|index| idle.swap_remove(index))
-        };
-        let mut ready = ready.map_or_else(|| self.ready(pool.threads()), Ok)?;
-        let mut result = self.run_in(&mut ready, inputs, pool);
+        let mut ready = self.take_ready(pool)?;
+        let mut result = self.run_in(&mut ready, inputs, pool, None);
         for (index, output) in outputs.iter_mut().enumerate() {
             result = result.and_then(|()| {
                 let bytes = ready.workspace.output(&self.plan, index);
                 output.try_copy_from_bytes(bytes).map_err(Failure::Error)
             });
+        }
+        lock(&self.idle).push(ready);
+        result
+    }
+
+    fn run_into(
+        &self,
+        inputs: &[&Array],
+        early: Option<usize>,
+        pool: &Pool,
+        take: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), Failure> {
+        let (plan, count) = (&self.plan, self.plan.outputs.len());
+        let mut ready = self.take_ready(pool)?;
+        let result = match early {
+            Some(first) => {
+                let mut then = |arena: &[u8]| {
+                    (first..count).for_each(|index| take(index, cpu::output(plan, arena, index)));
+                };
+                let pause = Pause { after: plan.steps_until(first), then: &mut then };
+                self.run_in(&mut ready, inputs, pool, Some(pause))
+            }
+            None => self.run_in(&mut ready, inputs, pool, None),
+        };
+        if result.is_ok() {
+            let rest = 0..early.unwrap_or(count);
+            rest.for_each(|index| take(index, ready.workspace.output(plan, index)));
         }
         lock(&self.idle).push(ready);
         result
@@ -89,6 +110,17 @@ impl Prepared for PreparedPlan {
 }
 
 impl PreparedPlan {
+    /// A workspace for as many threads as the pool has, of an earlier run if there is one.
+    fn take_ready(&self, pool: &Pool) -> Result<Ready> {
+        let ready = {
+            let mut idle = lock(&self.idle);
+            let fitting =
+                idle.iter().rposition(|ready| ready.workspace.threads() == pool.threads());
+            fitting.map(|index| idle.swap_remove(index))
+        };
+        ready.map_or_else(|| self.ready(pool.threads()), Ok)
+    }
+
     fn ready(&self, threads: usize) -> Result<Ready> {
         let out_of_memory = || Error::out_of_memory("a run", self.plan.arena_bytes());
         let workspace = Workspace::try_new(&self.plan, self.constants.clone(), threads)
@@ -101,21 +133,24 @@ impl PreparedPlan {
         Ready { workspace, binding }: &mut Ready,
         inputs: &[&Array],
         pool: &Pool,
+        pause: Option<Pause<'_>>,
     ) -> Result<(), Failure> {
         loop {
             let Binding { block, offsets } = &*binding;
-            let mut run = |variables: VariableMemory<'_>| {
-                cpu::run(&self.plan, workspace, inputs, variables, offsets, pool).map_err(failure)
+            let mut run = |variables: VariableMemory<'_>, pause| {
+                let how = (pool, pause);
+                cpu::run_pausing(&self.plan, workspace, inputs, variables, offsets, how)
+                    .map_err(failure)
             };
             if self.writes {
                 let mut content = block.write();
                 if !content.is_retired() {
-                    return run(VariableMemory::Write(content.bytes_mut()));
+                    return run(VariableMemory::Write(content.bytes_mut()), pause);
                 }
             } else {
                 let content = block.read();
                 if !content.is_retired() {
-                    return run(VariableMemory::Read(content.bytes()));
+                    return run(VariableMemory::Read(content.bytes()), pause);
                 }
             }
             *binding = self.bind()?;

@@ -93,6 +93,20 @@ impl Program {
         self.prepared.run(inputs, outputs, pool)
     }
 
+    /// Runs on inputs, and hands on the bytes of the outputs: see [`Prepared::run_into`].
+    ///
+    /// # Errors
+    /// The [`Failure`].
+    pub(crate) fn run_into(
+        &self,
+        inputs: &[&Array],
+        early: Option<usize>,
+        pool: &Pool,
+        take: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), Failure> {
+        self.prepared.run_into(inputs, early, pool, take)
+    }
+
     /// The error for the check of an index.
     pub(crate) fn failure(&self, check: usize) -> Error {
         not_finite(&self.checks[check])

@@ -43,6 +43,29 @@ pub trait Prepared: Send + Sync {
         pool: &Pool,
     ) -> std::result::Result<(), Failure>;
 
+    /// Runs on inputs, and hands on the bytes of the outputs, each once with its index. `early` is
+    /// an output from which on they are wanted as soon as they are complete, if the runner can.
+    /// Outputs of a run that fails may have been handed on.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    fn run_into(
+        &self,
+        inputs: &[&Array],
+        early: Option<usize>,
+        pool: &Pool,
+        take: &mut dyn FnMut(usize, &[u8]),
+    ) -> std::result::Result<(), Failure> {
+        let _ = early;
+        let outputs = self.plan().outputs.iter().map(|output| &output.signature);
+        let mut outputs = outputs
+            .map(|output| Array::try_zeros(&output.shape, output.dtype))
+            .collect::<Result<Vec<Array>>>()?;
+        self.run(inputs, &mut outputs, pool)?;
+        outputs.iter().enumerate().for_each(|(index, output)| take(index, output.bytes()));
+        Ok(())
+    }
+
     /// Lays variables out as the plan goes through them, where nothing has been run with them
     /// before and it makes a difference.
     ///

@@ -31,12 +31,23 @@ pub(crate) enum ShardStage {
 /// The most divisors that a step may have.
 pub(crate) const DIVISORS: usize = 16;
 
-/// Where the sums of variables lie: in the wide numbers of a block or in the narrow ones.
+/// Where the sums of a variable lie: in which array of sums, and from which element on.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SumPlace {
     pub variable: Variable,
-    pub is_wide: bool,
+    pub array: SumArray,
     pub start: usize,
+}
+
+/// The arrays of sums, in the order in which the last stage is given them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SumArray {
+    /// Terms, metrics and what else is added up in `f64`.
+    Wide,
+    /// Gradients that are complete at the end of a shard's step.
+    Late,
+    /// Gradients that are complete before, and are on their way meanwhile.
+    Early,
 }
 
 /// What a shard gives to the sums, besides the terms of the loss.
@@ -48,8 +59,10 @@ pub(crate) struct SumLayout {
     pub additions: Vec<SumPlace>,
     /// What layers assign, the mean over the rows.
     pub states: Vec<SumPlace>,
-    /// How many wide and narrow numbers there are.
-    pub sizes: [usize; 2],
+    /// How many numbers there are in each array.
+    pub sizes: [usize; 3],
+    /// The first output of a shard's step that is an early gradient, as are all after it.
+    pub first_early: Option<usize>,
     pub divisors: usize,
 }
 
@@ -57,7 +70,7 @@ pub(crate) struct SumLayout {
 pub(crate) struct ShardTrace {
     pub stage: ShardStage,
     /// Before the last stage the shard's share of the batch, and after it the divisors of the
-    /// batch; in the last one the wide sums and the narrow ones.
+    /// batch; in the last one the arrays of sums.
     given: Vec<Tensor>,
     layout: Arc<SumLayout>,
     pub divisors: Vec<Tensor>,
@@ -251,7 +264,7 @@ impl Context {
             self.trace.record(Error::usage(message, help));
             return None;
         };
-        let sums = &self.shard.as_ref()?.given[usize::from(!place.is_wide)];
+        let sums = self.shard.as_ref()?.given.get(place.array as usize)?;
         let range = place.start..place.start + variable.shape().len();
         Some(sums.slice(0, range).reshape(variable.shape().clone()).cast(variable.dtype()))
     }
@@ -261,13 +274,13 @@ impl SumLayout {
     /// The places of the sums of a step with `terms` terms, of what its trace was given; `states`
     /// are what its layers assign.
     pub fn new(shard: &ShardTrace, states: &[Variable], terms: usize) -> Self {
-        let mut layout = Self { sizes: [terms, 0], ..Self::default() };
+        let mut layout = Self { sizes: [terms, 0, 0], ..Self::default() };
         let mut place = |variable: &Variable, dtype: DType| {
-            let is_wide = dtype != DType::F32;
-            let size = &mut layout.sizes[usize::from(!is_wide)];
+            let array = if dtype == DType::F32 { SumArray::Late } else { SumArray::Wide };
+            let size = &mut layout.sizes[array as usize];
             let start = *size;
             *size += variable.shape().len();
-            SumPlace { variable: variable.clone(), is_wide, start }
+            SumPlace { variable: variable.clone(), array, start }
         };
         let wide = |(variable, _): &(Variable, Tensor)| variable.clone();
         let additions: Vec<_> =
@@ -281,6 +294,32 @@ impl SumLayout {
         (layout.additions, layout.states, layout.gradients) = (additions, states, gradients);
         layout.divisors = shard.divisors.len();
         layout
+    }
+
+    /// How many arrays of sums there are.
+    pub fn arrays(&self) -> usize {
+        if self.first_early.is_some() { 3 } else { 2 }
+    }
+
+    /// The sizes of the gradients that are outputs of their own of a shard's step, after the
+    /// first output, which has all wide numbers.
+    pub fn gradient_sizes(&self) -> impl Iterator<Item = usize> {
+        let narrow = self.gradients.iter().filter(|place| place.array != SumArray::Wide);
+        narrow.map(|place| place.variable.shape().len())
+    }
+
+    /// Has the gradients from an output of a shard's step on be early ones.
+    pub fn with_early(mut self, first: usize) -> Self {
+        let before: usize = self.gradient_sizes().take(first - 1).sum();
+        for place in self.gradients.iter_mut().filter(|place| place.array == SumArray::Late) {
+            if place.start >= before {
+                (place.array, place.start) = (SumArray::Early, place.start - before);
+            }
+        }
+        let early = self.sizes[SumArray::Late as usize] - before;
+        self.sizes = [self.sizes[SumArray::Wide as usize], before, early];
+        self.first_early = Some(first);
+        self
     }
 }
 
