@@ -42,6 +42,40 @@ impl Dataset {
         Ok(self.map(|array| array.take(indices)))
     }
 
+    /// One of `count` parts of the samples: those at `index`, `index + count`, and so on, as
+    /// tf.data's `shard` takes them. Every sample is in one part, and parts differ by one sample at
+    /// most.
+    ///
+    /// It is for what each process does with data of its own, such as predictions that it writes
+    /// down itself. A training on several ranks takes all of the data on every rank: the model that
+    /// is [distributed](crate::model::Model::distribute) cuts each batch itself.
+    ///
+    /// ```
+    /// use endo::data::Dataset;
+    /// let data = Dataset::inputs_only([1, 2, 3, 4, 5])?;
+    /// assert_eq!(data.shard(2, 0)?, Dataset::inputs_only([1, 3, 5])?);
+    /// assert_eq!(data.shard(2, 1)?, Dataset::inputs_only([2, 4])?);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such part, or it has no sample.
+    pub fn shard(&self, count: usize, index: usize) -> Result<Self> {
+        if index >= count {
+            let message = format!("there is no part {index} of {count} parts of a dataset");
+            return Err(Error::argument(message, "count the parts from 0: `data.shard(2, 1)`"));
+        }
+        let indices: Vec<usize> = (index..self.len()).step_by(count).collect();
+        if indices.is_empty() {
+            let message = format!(
+                "part {index} of {count} parts of a dataset of {} samples has none",
+                self.len()
+            );
+            return Err(Error::argument(message, "take fewer parts"));
+        }
+        self.take(&indices)
+    }
+
     /// The samples in random order, a function of the seed.
     ///
     /// ```

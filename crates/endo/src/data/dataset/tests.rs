@@ -89,3 +89,20 @@ fn gathering_writes_in_place_when_the_batch_has_the_right_size() {
     assert_eq!(batch, data.take(&[3]).unwrap());
     assert!(data.gather_into(&[5], &mut batch).is_err());
 }
+
+#[test]
+fn shards_have_each_sample_once() {
+    let data = counted(7);
+    for count in 1..=7 {
+        let parts: Vec<Dataset> = (0..count).map(|i| data.shard(count, i).unwrap()).collect();
+        assert!(parts.iter().all(|part| part.len() == 7 / count || part.len() == 7 / count + 1));
+        let mut inputs: Vec<f64> =
+            parts.iter().flat_map(|part| part.inputs().to_vec::<f64>()).collect();
+        inputs.sort_by(f64::total_cmp);
+        assert_eq!(inputs, data.inputs().to_vec::<f64>());
+    }
+    data.shard(2, 2).unwrap_err().says("there is no part 2 of 2 parts of a dataset");
+    data.shard(0, 0).unwrap_err().says("there is no part 0 of 0 parts of a dataset");
+    let none = data.shard(8, 7).unwrap_err();
+    none.says("part 7 of 8 parts of a dataset of 7 samples has none");
+}
