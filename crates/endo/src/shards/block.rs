@@ -50,13 +50,6 @@ impl Block {
         add(&mut self.narrow()[narrow.clone()], &other_narrow.expect("f32")[narrow.clone()]);
     }
 
-    /// Copies the numbers of another at some places.
-    pub fn copy(&mut self, other: &Self, [wide, narrow]: &Places) {
-        let (other_wide, other_narrow) = (other.wide.as_slice(), other.narrow.as_slice());
-        self.wide()[wide.clone()].copy_from_slice(&other_wide.expect("f64")[wide.clone()]);
-        self.narrow()[narrow.clone()].copy_from_slice(&other_narrow.expect("f32")[narrow.clone()]);
-    }
-
     pub fn sizes(&self) -> [usize; 2] {
         [self.wide.len(), self.narrow.len()]
     }

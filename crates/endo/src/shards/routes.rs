@@ -119,7 +119,7 @@ impl BucketSum {
                 let share = |rank: usize| sizes.map(|size| super::part(rank, ranks, size));
                 self.move_pieces(link, pieces, &mut blocks, &share)?;
                 let sum = combine(&root, pieces, &mut blocks, &share(rank), &mut self.free);
-                sum.map(|sum| self.gather(link, sum, &share)).transpose()?
+                sum.map(|sum| Self::gather(link, sum, &share)).transpose()?
             }
             Route::Tree => self.climb(link, &root, pieces, &mut blocks)?,
         };
@@ -166,39 +166,35 @@ impl BucketSum {
         link.exchange(&sends, &mut receives)
     }
 
-    /// Gives all ranks the sums that each has added a share of.
-    fn gather(
-        &mut self,
-        link: &dyn Link,
-        sum: Block,
-        share: &dyn Fn(usize) -> Places,
-    ) -> Result<Block> {
-        let (rank, mut all) = (link.rank(), self.block()?);
-        all.copy(&sum, &share(rank));
-        let others = || (0..link.ranks()).filter(|&other| other != rank);
-        let sends: Vec<(usize, &[u8])> = others()
-            .flat_map(|other| sum.bytes(share(rank)).map(move |bytes| (other, bytes)))
-            .collect();
+    /// Gives all ranks the sums that each has added a share of: what others have added is received
+    /// beside this rank's own.
+    fn gather(link: &dyn Link, mut sum: Block, share: &dyn Fn(usize) -> Places) -> Result<Block> {
+        let (rank, ranks) = (link.rank(), link.ranks());
+        let (mut own, mut receives) = (Vec::new(), Vec::new());
         // The shares follow one another, so each is cut off the front of what is left.
-        let mut wide = all.wide.as_mut_slice::<f64>().expect("f64");
-        let mut narrow = all.narrow.as_mut_slice::<f32>().expect("f32");
-        let mut receives: Vec<(usize, &mut [u8])> = Vec::new();
-        for other in 0..link.ranks() {
+        let mut wide = sum.wide.as_mut_slice::<f64>().expect("f64");
+        let mut narrow = sum.narrow.as_mut_slice::<f32>().expect("f32");
+        for other in 0..ranks {
             let [of_wide, of_narrow] = share(other).map(|range| range.len());
             let (first, rest) = wide.split_at_mut(of_wide);
             wide = rest;
             let (second, rest) = narrow.split_at_mut(of_narrow);
             narrow = rest;
-            if other != rank {
-                let first: &mut [u8] = bytemuck::cast_slice_mut(first);
-                let second: &mut [u8] = bytemuck::cast_slice_mut(second);
-                let both = [first, second].into_iter().filter(|bytes| !bytes.is_empty());
-                receives.extend(both.map(|bytes| (other, bytes)));
+            let both: [&mut [u8]; 2] =
+                [bytemuck::cast_slice_mut(first), bytemuck::cast_slice_mut(second)];
+            for bytes in both.into_iter().filter(|bytes| !bytes.is_empty()) {
+                if other == rank {
+                    own.push(&*bytes);
+                } else {
+                    receives.push((other, bytes));
+                }
             }
         }
+        let others = (0..ranks).filter(|&other| other != rank);
+        let sends: Vec<(usize, &[u8])> =
+            others.flat_map(|other| own.iter().map(move |bytes| (other, *bytes))).collect();
         link.exchange(&sends, &mut receives)?;
-        self.free.push(sum);
-        Ok(all)
+        Ok(sum)
     }
 
     /// Adds along the tree, from rank to rank, and hands the sum down to all.

@@ -232,7 +232,7 @@ mod tests {
         }
         match taking {
             Taking::Add => block.add(&own, &block.all()),
-            Taking::Replace => block.copy(&own, &block.all()),
+            Taking::Replace => *block = own,
         }
     }
 
