@@ -32,6 +32,7 @@ fn one_rank_of_a_job() {
         "page" => jobs::train_page(&world),
         "convolutional" => jobs::train_convolutional(&world),
         "short" => jobs::train_short(&world),
+        "wide" => jobs::train_wide(&world),
         "saved" => jobs::train_saved(&world, &folder),
         "nan" => jobs::train_on_nan(&world),
         "other data" => jobs::train_on_other_data(&world),
@@ -74,9 +75,14 @@ fn the_model_of_the_page_has_the_same_bits_on_1_2_and_8_ranks() {
 }
 
 #[test]
+fn gradients_that_leave_early_have_the_same_bits_on_1_2_and_3_ranks() {
+    same_on("wide", &[2, 3]);
+}
+
+#[test]
 #[ignore = "a stage of ci/deep"]
 fn deep_all_models_have_the_same_bits_on_any_number_of_ranks() {
-    for job in ["page", "convolutional", "short"] {
+    for job in ["page", "convolutional", "short", "wide"] {
         same_on(job, &[2, 3, 4, 6, 8]);
     }
 }

@@ -105,6 +105,25 @@ pub fn train_short(world: &World) -> String {
     text
 }
 
+/// A net whose last layers have most of the gradients, which leave while the rest is computed.
+pub fn train_wide(world: &World) -> String {
+    let data = houses(107);
+    let net = Sequential::new()
+        .add(Dense::new(200).activation("relu"))
+        .add(Dense::new(300).activation("tanh"))
+        .add(Dropout::new(0.2))
+        .add(Dense::new(300).activation("relu"))
+        .add(Dense::new(1));
+    let mut model = Model::new(net).seed(5).threads(1);
+    model.compile(Adam::new(0.001).clipnorm(1.0), "mse", ["mae"]);
+    model.distribute(world, Shards::new(8));
+    // The last batch has fewer rows than there are shards.
+    let history = model.fit(&data, Fit::epochs(3).batch_size(34)).unwrap();
+    let mut text = String::new();
+    digest(&mut text, &history, &model, &model.predict(data.inputs()).unwrap());
+    text
+}
+
 /// A run with backups, which goes on where it was killed.
 pub fn train_saved(world: &World, folder: &Path) -> String {
     let data = houses(400);
