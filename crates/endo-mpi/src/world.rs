@@ -4,7 +4,7 @@
 //! stopped, the end of all processes, with a message that names it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,21 +25,10 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How often a rank that waits looks for messages that come unasked.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// How a rank waits.
-#[derive(Clone, Copy)]
-struct Patience {
-    /// How long it keeps its core.
-    spin: Duration,
-    /// How long it then leaves it to others that have something to do, before it sleeps in between.
-    give_way: Duration,
-}
-
-/// With nothing else to do.
-const IDLE: Patience =
-    Patience { spin: Duration::from_micros(20), give_way: Duration::from_millis(2) };
-
-/// Beside a thread that computes.
-const BESIDE: Patience = Patience { spin: Duration::ZERO, give_way: Duration::ZERO };
+/// How long a rank that waits keeps its core, and how long it then leaves it to others that have
+/// something to do, before it sleeps in between.
+const SPIN: Duration = Duration::from_micros(20);
+const YIELD: Duration = Duration::from_millis(2);
 
 /// The processes that `mpirun` or `srun` has started together. MPI ends when it and all models that
 /// are distributed over it are dropped.
@@ -145,10 +134,10 @@ impl MpiLink {
     }
 
     /// Sends and receives, and waits until all is done, or ends all processes where a rank does not
-    /// answer.
-    fn exchange_with(
+    /// answer. While the rank has something else to do, and is not idle, it sleeps in between.
+    fn exchange_while(
         &self,
-        patience: Patience,
+        is_idle: &dyn Fn() -> bool,
         sends: &[(usize, &[u8])],
         receives: &mut [(usize, &mut [u8])],
     ) -> Result<()> {
@@ -161,7 +150,7 @@ impl MpiLink {
             messages.send(&mpi.world, *to, bytes, Tag::Data);
         }
         let start = Instant::now();
-        let mut looked = start;
+        let (mut looked, mut idle_since) = (start, None);
         while !messages.are_done() {
             let now = Instant::now();
             if now - looked >= LOOK {
@@ -175,9 +164,14 @@ impl MpiLink {
                     }
                 }
             }
-            match now - start {
-                waited if waited < patience.spin => std::hint::spin_loop(),
-                waited if waited < patience.give_way => thread::yield_now(),
+            if !is_idle() {
+                idle_since = None;
+                thread::sleep(LOOK / 20);
+                continue;
+            }
+            match now - *idle_since.get_or_insert(now) {
+                waited if waited < SPIN => std::hint::spin_loop(),
+                waited if waited < YIELD => thread::yield_now(),
                 _ => thread::sleep(LOOK / 20),
             }
         }
@@ -249,15 +243,16 @@ impl Link for MpiLink {
         sends: &[(usize, &[u8])],
         receives: &mut [(usize, &mut [u8])],
     ) -> Result<()> {
-        self.exchange_with(IDLE, sends, receives)
+        self.exchange_while(&|| true, sends, receives)
     }
 
     fn exchange_beside(
         &self,
         sends: &[(usize, &[u8])],
         receives: &mut [(usize, &mut [u8])],
+        is_awaited: &AtomicBool,
     ) -> Result<()> {
-        self.exchange_with(BESIDE, sends, receives)
+        self.exchange_while(&|| is_awaited.load(Ordering::Relaxed), sends, receives)
     }
 
     /// Where all ranks fail, each goes on to say so by itself. Otherwise all processes end.

@@ -196,12 +196,11 @@ impl Workspace {
         output(plan, self.memory.bytes(), index)
     }
 
-    /// How many steps are run for a number of steps of the plan.
-    fn run_for(&self, planned: usize) -> usize {
+    /// How many resolved steps do what the first `planned` steps of the plan say, at least.
+    fn resolved_steps(&self, planned: usize) -> usize {
         let is_planned = |step: &ResolvedStep| !matches!(step, ResolvedStep::Spread(_));
-        let planned_steps =
-            self.steps.iter().enumerate().filter(|(_, step)| is_planned(step)).skip(planned);
-        planned_steps.map(|(index, _)| index).next().unwrap_or(self.steps.len())
+        let mut of_plan = self.steps.iter().enumerate().filter(|(_, step)| is_planned(step));
+        of_plan.nth(planned).map_or(self.steps.len(), |(index, _)| index)
     }
 }
 
@@ -324,7 +323,7 @@ unsafe fn run_steps(
         }
     }
     workspace.bound = true;
-    let middle = pause.as_ref().map(|pause| workspace.run_for(pause.after));
+    let middle = pause.as_ref().map(|pause| workspace.resolved_steps(pause.after));
     let (bases, level, alone) = (&workspace.bases, workspace.level, &workspace.alone);
     let run = Run { bases, scratch, level, threads, pool, alone };
     // Whether the guard has computed the products of updates.

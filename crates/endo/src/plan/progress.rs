@@ -1,7 +1,9 @@
 //! How far a run of a plan is when some of its outputs are complete.
 //!
-//! In: a plan and one of its outputs. Out: the number of steps after which it and those after it
+//! In: a plan. Out: for each of its outputs the number of steps after which it and those after it
 //! are complete, and how much of the work is left then.
+
+use rustc_hash::FxHashMap;
 
 use super::{Action, Plan, PlanStep, Product};
 
@@ -9,19 +11,29 @@ use super::{Action, Plan, PlanStep, Product};
 const PRODUCT: f64 = 8.0;
 
 impl Plan {
-    /// After how many steps the outputs from this one on are complete.
-    pub fn steps_until(&self, first: usize) -> usize {
-        let buffers: Vec<usize> =
-            self.outputs[first..].iter().map(|output| output.buffer).collect();
-        let writes = |step: &PlanStep| step.writes().iter().any(|buffer| buffers.contains(buffer));
-        self.steps.iter().rposition(writes).map_or(0, |last| last + 1)
+    /// For each output, after how many steps it and those after it are complete.
+    pub fn completion(&self) -> Vec<usize> {
+        let mut last_writes = FxHashMap::default();
+        for (index, step) in self.steps.iter().enumerate() {
+            last_writes.extend(step.writes().into_iter().map(|buffer| (buffer, index + 1)));
+        }
+        let own = |output: &super::Output| last_writes.get(&output.buffer).copied().unwrap_or(0);
+        let mut completion: Vec<usize> = self.outputs.iter().map(own).collect();
+        for index in (1..completion.len()).rev() {
+            completion[index - 1] = completion[index - 1].max(completion[index]);
+        }
+        completion
     }
 
-    /// The share of the work, by a rough count of operations, that is left after some steps.
-    pub fn work_after(&self, steps: usize) -> f64 {
-        let works = |steps: &[PlanStep]| steps.iter().map(|step| self.work(step)).sum::<f64>();
-        let (left, all) = (works(&self.steps[steps..]), works(&self.steps));
-        if all > 0.0 { left / all } else { 0.0 }
+    /// For each number of steps, from 0 on, the share of the work, by a rough count of operations,
+    /// that is left after them.
+    pub fn work_left(&self) -> Vec<f64> {
+        let mut left = vec![0.0; self.steps.len() + 1];
+        for (index, step) in self.steps.iter().enumerate().rev() {
+            left[index] = left[index + 1] + self.work(step);
+        }
+        let all = left[0].max(1.0);
+        left.into_iter().map(|left| left / all).collect()
     }
 
     fn work(&self, step: &PlanStep) -> f64 {
@@ -61,10 +73,10 @@ mod tests {
         let second = first.matmul(&input([32, 64]));
         let (graph, _) = trace.finish(&[&second, &first]).unwrap();
         let plan = Plan::new(&graph, &Untuned);
-        assert_eq!((plan.steps_until(1), plan.steps_until(0)), (1, 2));
-        assert_eq!((plan.work_after(0), plan.work_after(2)), (1.0, 0.0));
+        assert_eq!(plan.completion(), [2, 1]);
+        let left = plan.work_left();
+        assert_eq!((left.len(), left[0], left[2]), (3, 1.0, 0.0));
         // Four times the multiply-adds are left, and more elements to read.
-        let left = plan.work_after(1);
-        assert!((0.75..0.85).contains(&left), "{left}");
+        assert!((0.75..0.85).contains(&left[1]), "{left:?}");
     }
 }

@@ -4,6 +4,7 @@
 //! send any. How sums are made of them is no matter of the link.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::error::Result;
 
@@ -24,8 +25,9 @@ pub trait Link: Send + Sync {
     fn exchange(&self, sends: &[(usize, &[u8])], receives: &mut [(usize, &mut [u8])])
     -> Result<()>;
 
-    /// As [`exchange`](Self::exchange), on a thread beside one that computes, to which the processor
-    /// is left while nothing arrives. Until it returns, nothing else is sent or received.
+    /// As [`exchange`](Self::exchange), called on a thread of its own while another computes: an
+    /// implementation should leave the processor to that one until `is_awaited` says that it waits
+    /// for this. Until it returns, nothing else is sent or received.
     ///
     /// # Errors
     /// Those of [`exchange`](Self::exchange).
@@ -33,7 +35,9 @@ pub trait Link: Send + Sync {
         &self,
         sends: &[(usize, &[u8])],
         receives: &mut [(usize, &mut [u8])],
+        is_awaited: &AtomicBool,
     ) -> Result<()> {
+        let _ = is_awaited;
         self.exchange(sends, receives)
     }
 

@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use block::Block;
 pub use link::{Alone, Link};
@@ -127,6 +127,12 @@ impl Sharding {
     pub fn shared(&self, error: Error) -> Error {
         self.is_shared.store(true, Ordering::Relaxed);
         error
+    }
+
+    /// Notes of an error of a sum that all ranks know of it: but for want of memory, it comes from
+    /// the link.
+    pub fn of_sum(&self, error: Error) -> Error {
+        if error.kind() == ErrorKind::Memory { error } else { self.shared(error) }
     }
 
     /// Begins something that all ranks do; says whether nothing of the kind is around it.

@@ -6,6 +6,8 @@
 
 use std::panic;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 
 use crate::error::Result;
@@ -22,13 +24,13 @@ pub(crate) type Leaf<'a> = dyn FnMut(usize, &mut ShardNumbers<'_>, Taking) + 'a;
 pub(crate) struct ShardNumbers<'a> {
     /// What is complete when all of the shard is computed.
     pub late: &'a mut Block,
-    /// What is complete before, until it is given away.
+    /// What is complete before, until it is given away; none where the step has none.
     early: Option<Block>,
     give: &'a mut dyn FnMut(Block),
 }
 
 impl ShardNumbers<'_> {
-    /// The block of what is complete early; none once it was given away.
+    /// The block of what is complete early; none once it was given away, or where the step has none.
     pub fn early(&mut self) -> Option<&mut Block> {
         self.early.as_mut()
     }
@@ -66,7 +68,7 @@ impl ShardSum {
         late.begin(sizes[0], pieces.len());
         early.begin(sizes[1], pieces.len());
         let shares = Shares { link, count: shards.count(), pieces: &pieces };
-        let mut early = Early::Here(std::mem::take(early));
+        let mut early = EarlyBucket::new(std::mem::take(early));
         let last_piece = pieces.iter().rposition(|piece| piece.rank == rank);
         for (index, piece) in pieces.iter().enumerate().filter(|(_, piece)| piece.rank == rank) {
             let steps = tree::steps(&piece.node, is_present);
@@ -79,11 +81,11 @@ impl ShardSum {
                         let mut block = late.take_block(adds)?;
                         let early_block = early.take_block(adds)?;
                         let mut give = |block| {
-                            early.push(block);
+                            early.sum.push(block);
                             if is_last {
                                 // What is left to do for the piece are additions.
-                                (number + 1..steps.len()).for_each(|_| early.add());
-                                early.end_piece(index);
+                                (number + 1..steps.len()).for_each(|_| early.sum.add());
+                                early.sum.end_piece(index);
                                 early.depart(&shares);
                             }
                         };
@@ -95,12 +97,12 @@ impl ShardSum {
                     }
                     TreeStep::Add => {
                         late.add();
-                        early.add();
+                        early.sum.add();
                     }
                 }
             }
             late.end_piece(index);
-            early.end_piece(index);
+            early.sum.end_piece(index);
         }
         self.early = early.arrive(&shares)?;
         self.late.exchange(&**link, shares.count, &pieces)?;
@@ -122,81 +124,73 @@ struct Shares<'a> {
     pieces: &'a Arc<[Piece]>,
 }
 
-/// The bucket that is complete early: still with this rank's shards, or with a thread that adds it
-/// up over the ranks, which it does but once.
-enum Early {
-    Here(BucketSum),
-    Underway(JoinHandle<(BucketSum, Result<()>)>),
+/// The bucket that is complete early: with this rank's shards, or with a thread that adds it up over
+/// the ranks.
+struct EarlyBucket {
+    /// An empty one while the thread has it.
+    sum: BucketSum,
+    thread: Option<JoinHandle<(BucketSum, Result<()>)>>,
+    /// Whether somebody waits for the thread.
+    is_awaited: Arc<AtomicBool>,
 }
 
-impl Early {
-    fn here(&mut self) -> Option<&mut BucketSum> {
-        match self {
-            Self::Here(bucket) if !bucket.is_empty() => Some(bucket),
-            _ => None,
-        }
+impl EarlyBucket {
+    fn new(sum: BucketSum) -> Self {
+        Self { sum, thread: None, is_awaited: Arc::default() }
     }
 
     fn take_block(&mut self, adds: bool) -> Result<Option<Block>> {
-        self.here().map(|bucket| bucket.take_block(adds)).transpose()
+        (!self.sum.is_empty()).then(|| self.sum.take_block(adds)).transpose()
     }
 
-    fn push(&mut self, block: Block) {
-        if let Some(bucket) = self.here() {
-            bucket.push(block);
-        }
-    }
-
-    fn add(&mut self) {
-        if let Some(bucket) = self.here() {
-            bucket.add();
-        }
-    }
-
-    fn end_piece(&mut self, index: usize) {
-        if let Some(bucket) = self.here() {
-            bucket.end_piece(index);
-        }
-    }
-
-    /// Has a thread add it up over the ranks, where there are several.
+    /// Has a thread add it up over the ranks, where there are several and the system gives one.
     fn depart(&mut self, shares: &Shares<'_>) {
-        let Some(bucket) = self.here().filter(|_| shares.link.ranks() > 1) else { return };
-        let mut bucket = std::mem::take(bucket);
-        let link = Beside(shares.link.clone());
+        if shares.link.ranks() == 1 || self.sum.is_empty() {
+            return;
+        }
+        let link = BesideLink { link: shares.link.clone(), is_awaited: self.is_awaited.clone() };
         let (count, pieces) = (shares.count, shares.pieces.clone());
-        *self = Self::Underway(thread::spawn(move || {
-            let result = bucket.exchange(&link, count, &pieces);
-            (bucket, result)
-        }));
+        let (send, receive) = channel();
+        let exchange = move || {
+            let mut sum: BucketSum = receive.recv().unwrap_or_default();
+            let result = sum.exchange(&link, count, &pieces);
+            (sum, result)
+        };
+        let builder = thread::Builder::new().name("endo gradients".to_string());
+        if let Ok(thread) = builder.spawn(exchange) {
+            // The thread waits for it.
+            let _ = send.send(std::mem::take(&mut self.sum));
+            self.thread = Some(thread);
+        }
     }
 
     /// Waits for the sum, or adds it up where no thread does.
-    fn arrive(self, shares: &Shares<'_>) -> Result<BucketSum> {
-        let (bucket, result) = match self {
-            Self::Here(mut bucket) if !bucket.is_empty() => {
-                let result = bucket.exchange(&**shares.link, shares.count, shares.pieces);
-                (bucket, result)
-            }
-            Self::Here(bucket) => (bucket, Ok(())),
-            Self::Underway(thread) => {
-                thread.join().unwrap_or_else(|cause| panic::resume_unwind(cause))
-            }
-        };
-        result.map(|()| bucket)
+    fn arrive(mut self, shares: &Shares<'_>) -> Result<BucketSum> {
+        if let Some(thread) = self.thread {
+            self.is_awaited.store(true, Ordering::Relaxed);
+            let (sum, result) = thread.join().unwrap_or_else(|cause| panic::resume_unwind(cause));
+            return result.map(|()| sum);
+        }
+        if !self.sum.is_empty() {
+            self.sum.exchange(&**shares.link, shares.count, shares.pieces)?;
+        }
+        Ok(self.sum)
     }
 }
 
 /// A link as a thread uses it beside one that computes.
-struct Beside(Arc<dyn Link>);
+struct BesideLink {
+    link: Arc<dyn Link>,
+    is_awaited: Arc<AtomicBool>,
+}
 
-impl Link for Beside {
+impl Link for BesideLink {
     fn rank(&self) -> usize {
-        self.0.rank()
+        self.link.rank()
     }
 
     fn ranks(&self) -> usize {
-        self.0.ranks()
+        self.link.ranks()
     }
 
     fn exchange(
@@ -204,7 +198,7 @@ impl Link for Beside {
         sends: &[(usize, &[u8])],
         receives: &mut [(usize, &mut [u8])],
     ) -> Result<()> {
-        self.0.exchange_beside(sends, receives)
+        self.link.exchange_beside(sends, receives, &self.is_awaited)
     }
 }
 

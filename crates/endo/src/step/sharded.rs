@@ -12,7 +12,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Occasion, Tree};
 use crate::shards::{Block, ShardNumbers, ShardSum, Sharding, Taking};
-use crate::trace::sharded::{DIVISORS, ShardStage, SumArray, SumLayout};
+use crate::trace::sharded::{DIVISORS, ShardStage, SumLayout};
 use crate::trace::{Pool, Program};
 
 use super::cache::{OutputNames, StepKind};
@@ -177,7 +177,7 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
                 take_part(divisors, batch, None, (numbers, taking), &mut failure);
             };
             let sums = divisor_sum.run(link, shards, &is_present, sizes, &mut leaf);
-            let sums = sums.map_err(|error| self.sharding.shared(error))?.wide();
+            let sums = sums.map_err(|error| self.sharding.of_sum(error))?.wide();
             if sums[0] > 0.0 {
                 return self.fail(failure);
             }
@@ -191,7 +191,7 @@ impl<'m, I: Tree, O: Tree> ShardedRunner<'m, I, O> {
             take_part(parts, batch, layout.first_early, (numbers, taking), &mut failure);
         };
         let sums = sum.run(link, shards, &is_present, block_sizes(&layout), &mut leaf);
-        let sums = sums.map_err(|error| self.sharding.shared(error))?;
+        let sums = sums.map_err(|error| self.sharding.of_sum(error))?;
         if sums.wide()[0] > 0.0 {
             return self.fail(failure);
         }
@@ -323,12 +323,12 @@ const EARLY_SHARE: f64 = 0.05;
 fn first_early(layout: &SumLayout, program: &Program) -> Option<usize> {
     let sizes: Vec<usize> = layout.gradient_sizes().collect();
     let all: usize = sizes.iter().sum();
+    let plan = program.plan();
+    let (completion, work_left) = (plan.completion(), plan.work_left());
     // Output 0 has the wide numbers, and at least one gradient stays for the end.
     let cuts = (2..=sizes.len()).filter_map(|first| {
         let early: usize = sizes[first - 1..].iter().sum();
-        let plan = program.plan();
-        let left = plan.work_after(plan.steps_until(first));
-        let share = f64::min(early as f64 / all as f64, left);
+        let share = f64::min(early as f64 / all as f64, work_left[completion[first]]);
         (early * 4 >= EARLY_BYTES && share >= EARLY_SHARE).then_some((first, share))
     });
     cuts.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(first, _)| first)
@@ -340,12 +340,13 @@ fn block_sizes(layout: &SumLayout) -> [[usize; 2]; 2] {
     [[wide, late], [0, early]]
 }
 
-/// The arrays of sums of blocks, in the order of [`SumArray`].
-fn arrays<'a>(blocks: impl Iterator<Item = &'a Block>) -> Vec<Array> {
-    let arrays = blocks.flat_map(|block| [block.wide.clone(), block.narrow.clone()]);
+/// The arrays of sums of the late and the early block, in the order of
+/// [`SumArray`](crate::trace::sharded::SumArray).
+fn arrays<'a>(mut blocks: impl Iterator<Item = &'a Block>) -> Vec<Array> {
+    let late = blocks.next().into_iter();
+    let late = late.flat_map(|block| [block.wide.clone(), block.narrow.clone()]);
     // The early block has no wide numbers.
-    let kept = arrays.enumerate().filter(|(index, _)| *index != SumArray::Early as usize);
-    kept.map(|(_, array)| array).collect()
+    late.chain(blocks.map(|block| block.narrow.clone())).collect()
 }
 
 /// Runs the step of a shard, whose numbers go into its blocks, or are added there: in the late one
@@ -369,6 +370,9 @@ fn take_part<I: Tree, O: Tree>(
         }
         let is_early = first_early.is_some_and(|first| index >= first);
         let values: &[f32] = bytemuck::cast_slice(bytes);
+        if values.is_empty() {
+            return;
+        }
         let (start, block) = if is_early {
             (&mut early, numbers.early())
         } else {

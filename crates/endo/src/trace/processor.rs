@@ -3,7 +3,7 @@
 //! In: plans. Out: runs on this machine's processor, from any thread; runs that write variables
 //! exclude each other. Workspaces stay, as many as ran at once, for each number of threads.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::array::Array;
 use crate::cpu::{self, Pause, ProcessorTuning, VariableMemory, Workspace};
@@ -28,6 +28,7 @@ impl Runner for Processor {
             .ok_or_else(|| Error::out_of_memory("what a plan holds of constants", bytes))?;
         Ok(Box::new(PreparedPlan {
             writes: plan.writes(),
+            completion: OnceLock::new(),
             plan,
             constants,
             variables: variables.to_vec(),
@@ -43,6 +44,8 @@ struct PreparedPlan {
     constants: Arc<Memory>,
     variables: Vec<Variable>,
     writes: bool,
+    /// After how many steps each output and those after it are complete, once somebody asks.
+    completion: OnceLock<Vec<usize>>,
     binding: Mutex<Option<Binding>>,
     idle: Mutex<Vec<Ready>>,
 }
@@ -85,13 +88,16 @@ impl Prepared for PreparedPlan {
         take: &mut dyn FnMut(usize, &[u8]),
     ) -> Result<(), Failure> {
         let (plan, count) = (&self.plan, self.plan.outputs.len());
+        // A plan of another number of outputs than expected hands them on at the end.
+        let early = early.filter(|&first| first < count);
         let mut ready = self.take_ready(pool)?;
         let result = match early {
             Some(first) => {
                 let mut then = |arena: &[u8]| {
                     (first..count).for_each(|index| take(index, cpu::output(plan, arena, index)));
                 };
-                let pause = Pause { after: plan.steps_until(first), then: &mut then };
+                let after = self.completion.get_or_init(|| plan.completion())[first];
+                let pause = Pause { after, then: &mut then };
                 self.run_in(&mut ready, inputs, pool, Some(pause))
             }
             None => self.run_in(&mut ready, inputs, pool, None),

@@ -264,7 +264,7 @@ impl Context {
             self.trace.record(Error::usage(message, help));
             return None;
         };
-        let sums = self.shard.as_ref()?.given.get(place.array as usize)?;
+        let sums = &self.shard.as_ref()?.given[place.array as usize];
         let range = place.start..place.start + variable.shape().len();
         Some(sums.slice(0, range).reshape(variable.shape().clone()).cast(variable.dtype()))
     }

@@ -1,12 +1,13 @@
 //! Gradients that leave while the rest of a shard is computed: the same bits on any number of
-//! ranks, the numbers of a training without shards, and no message that is left behind by a failure.
+//! ranks, the numbers of a training without shards, and no message that a failure leaves behind.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use endo::prelude::*;
 use endo::shards::{Alone, Link, Shards, Threads};
 
+use super::folder::Folder;
 use super::ranks::{Outcome, epochs};
 use super::regressor::made_up_data;
 
@@ -37,9 +38,10 @@ impl Link for Counted {
         &self,
         sends: &[(usize, &[u8])],
         receives: &mut [(usize, &mut [u8])],
+        is_awaited: &AtomicBool,
     ) -> Result<()> {
         self.beside.fetch_add(1, Ordering::Relaxed);
-        self.link.exchange(sends, receives)
+        self.link.exchange_beside(sends, receives, is_awaited)
     }
 
     fn fail(&self, text: &str) {
@@ -82,6 +84,58 @@ fn gradients_that_leave_early_have_the_same_bits_on_any_number_of_ranks() {
             assert!(outcome == alone, "{ranks} ranks");
         }
         assert!(beside.load(Ordering::Relaxed) > 0, "{ranks} ranks: nothing left early");
+    }
+}
+
+/// A training that is stopped before its third step, which has the short batch, goes on with it.
+#[test]
+fn a_run_that_goes_on_at_a_short_batch_has_the_same_bits() {
+    let folder = Folder::new("buckets");
+    let train = |link: Arc<dyn Link>, saves: bool, stop: Option<usize>| {
+        let mut model = Model::new(wide()).seed(5).threads(1).print_warnings(false);
+        model.compile("nadam", "mse", ()).distribute(link, Shards::new(8));
+        let interrupt = LambdaCallback::new().on_batch_begin(move |_, training: &Training| {
+            let stops = Some(training.step()) == stop;
+            if stops { Err(Error::new(ErrorKind::Usage, "stop")) } else { Ok(()) }
+        });
+        let mut fit = Fit::epochs(2).batch_size(34).callback(interrupt);
+        if saves {
+            fit = fit.callback(BackupAndRestore::new(folder.path("run")).save_freq(1));
+        }
+        let history = model.fit(&made_up_data(75), fit).ok()?;
+        let weights: Vec<Array> = model.weights().iter().map(|weight| weight.value()).collect();
+        Some((history.get("loss"), weights))
+    };
+    let whole = train(Alone.into(), false, None).unwrap();
+    assert!(train(Alone.into(), true, Some(2)).is_none());
+    for outcome in Threads::run(2, |link| train(link.into(), true, None)) {
+        assert!(outcome.unwrap() == whole);
+    }
+}
+
+/// Shards of a single row, as the last batch has, train a part of the weights alone.
+#[test]
+fn shards_that_have_fewer_gradients_are_refused_on_all_ranks() {
+    let errors = Threads::run(2, |link| {
+        let mut model = Model::new(wide()).seed(5).threads(1).print_warnings(false);
+        model.compile(Sgd::new(0.01), "mse", ()).distribute(link, Shards::new(8));
+        let upper = Sgd::new(0.02);
+        model.train_step(move |step, cx| {
+            let y_pred = step.apply(step.inputs(), cx);
+            let terms = step.losses(&y_pred, cx);
+            let gradients = cx.gradients(terms.total(), &step.trainable_weights());
+            let (low, high) = gradients.split(|weight| weight.name().starts_with("dense/"));
+            step.apply_gradients(&low, cx);
+            if step.inputs().batch() > 1 {
+                upper.apply(&high, cx);
+            }
+            terms
+        });
+        model.fit(&made_up_data(75), Fit::epochs(1).batch_size(34)).unwrap_err()
+    });
+    for error in errors {
+        let text = error.to_string();
+        assert!(text.contains("shards of different numbers of rows"), "{text}");
     }
 }
 
