@@ -153,6 +153,35 @@ mod tests {
         assert_eq!((outputs[0].get(0), null.0.load(Ordering::Relaxed)), (7.0, 1));
     }
 
+    #[test]
+    fn outputs_that_are_wanted_early_come_first_with_the_numbers_that_they_have_at_the_end() {
+        let trace = Trace::new();
+        let x = trace.input([40, 3].into(), DType::F32, Site::caller());
+        // What is computed of a single number and repeated along a tile, before and after.
+        let early = [x.square() * x.sum(), x.sum_axes([0]) + x.mean()];
+        let late = (&early[0] - 1.0).exp() * early[0].sum();
+        let (graph, _) = trace.finish(&[&late, &early[0], &early[1]]).unwrap();
+        let program = Program::new(&graph).unwrap();
+        let (pool, x) = (Pool::new(1), Array::from_fn([40, 3], |i| (0.1 * i as f32).sin() * 0.1));
+        let signatures = program.plan().outputs.iter().map(|output| &output.signature);
+        let mut outputs: Vec<Array> =
+            signatures.map(|output| Array::zeros(output.shape.clone(), output.dtype)).collect();
+        program.run(&[&x], &mut outputs, &pool).unwrap();
+        for (first, order) in [(None, [0, 1, 2]), (Some(1), [1, 2, 0]), (Some(2), [2, 0, 1])] {
+            let mut taken = Vec::new();
+            let mut take = |index: usize, bytes: &[u8]| {
+                assert_eq!(bytes, outputs[index].bytes(), "output {index} from {first:?} on");
+                taken.push(index);
+            };
+            program.run_into(&[&x], first, &pool, &mut take).unwrap();
+            assert_eq!(taken, order);
+        }
+        // Nothing is early of a plan without such an output.
+        let mut taken = 0;
+        program.run_into(&[&x], Some(3), &pool, &mut |_, _| taken += 1).unwrap();
+        assert_eq!(taken, 3);
+    }
+
     /// Doubles its input and takes note of it; fails at numbers below 0.
     #[derive(Debug)]
     struct Note(Arc<Mutex<Vec<f32>>>);
