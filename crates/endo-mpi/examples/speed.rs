@@ -22,28 +22,31 @@ fn main() -> Result<()> {
         for bytes in [8, 1 << 10, 1 << 13, 1 << 15, 1 << 17, 1 << 20, 1 << 22] {
             let micros = exchange::fastest(&*link, 1, bytes)? * 1e6;
             if first {
-                println!("exchange of {bytes} bytes: {micros:.1} us");
+                println!("exchange: {bytes} bytes: {micros:.1} us");
             }
         }
     }
     for workload in workloads {
-        let step = |model: Model| workload.step(model, workload.batch).map(|time| time * 1e6);
-        let mut line = format!("{}, {} weights ", workload.name, workload.weights());
+        let print = |what: &str, step: f64| {
+            if first {
+                let (name, weights) = (workload.name, workload.weights());
+                println!("{name}, {weights} weights: {what}: {:.1} us", step * 1e6);
+            }
+        };
+        let step = |threads: usize, link: Option<&std::sync::Arc<dyn Link>>| {
+            let mut model = (workload.model)().threads(threads);
+            if let Some(link) = link {
+                model.distribute(link.clone(), Shards::new(8));
+            }
+            workload.step(model, workload.batch)
+        };
         if ranks == 1 {
-            for threads in [1, 2] {
-                let whole = step((workload.model)().threads(threads))?;
-                let mut model = (workload.model)().threads(threads);
-                model.distribute(Alone, Shards::new(8));
-                let shards = step(model)?;
-                line += &format!("  {threads} threads: {whole:.1} us, 8 shards {shards:.1} us;");
+            for (threads, name) in [(1, "1 thread"), (2, "2 threads")] {
+                print(&format!("1 rank, {name}"), step(threads, None)?);
+                print(&format!("1 rank, {name}, 8 shards"), step(threads, Some(&Alone.into()))?);
             }
         } else {
-            let mut model = (workload.model)().threads(1);
-            model.distribute(&world, Shards::new(8));
-            line += &format!("  {ranks} ranks: {:.1} us", step(model)?);
-        }
-        if first {
-            println!("{line}");
+            print(&format!("{ranks} ranks, 8 shards"), step(1, Some(&link))?);
         }
     }
     Ok(())

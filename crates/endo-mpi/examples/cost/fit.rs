@@ -65,12 +65,13 @@ fn solve<const N: usize>(
         if matrix[pivot][pivot] < 1e-9 {
             return None;
         }
+        let (of_pivot, right_of_pivot) = (matrix[pivot], right[pivot]);
         for row in pivot + 1..N {
-            let factor = matrix[row][pivot] / matrix[pivot][pivot];
-            for column in pivot..N {
-                matrix[row][column] -= factor * matrix[pivot][column];
+            let factor = matrix[row][pivot] / of_pivot[pivot];
+            for (value, of_pivot) in matrix[row].iter_mut().zip(of_pivot) {
+                *value -= factor * of_pivot;
             }
-            right[row] -= factor * right[pivot];
+            right[row] -= factor * right_of_pivot;
         }
     }
     let mut solution = [0.0; N];

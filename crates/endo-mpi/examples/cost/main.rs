@@ -15,7 +15,7 @@ use endo::shards::Link;
 use endo::{Error, ErrorKind};
 use endo_mpi::World;
 
-use measure::{Exchange, NetTimes};
+use measure::{Exchange, NetTimes, StepTime};
 use model::{LinkCost, NetCost, Route};
 use workloads::Workload;
 
@@ -81,17 +81,16 @@ fn main() -> Result<()> {
     let (exchanges, cost, error) = measure::link(&*link)?;
     if world.is_first() {
         print_link(&options.link, &exchanges, &cost, error);
+        println!("{STEPS}");
     }
     let mut nets = Vec::new();
     for workload in &options.workloads {
         let times = measure::net(&*link, workload)?;
-        if world.is_first() {
-            print_net(workload, &times);
-        }
         for shards in [8, 2] {
-            let measured = measure::step(&world, &*link, workload, shards)?;
+            let seconds = measure::step(&world, &*link, workload, shards)?;
             if world.is_first() {
-                print_step(&times.of_eighths(workload), &cost, shards, measured);
+                let (net, step) = (times.of_eighths(workload), StepTime { shards, seconds });
+                print_step(&options.link, workload, &net, &step, &cost);
             }
         }
         nets.push((*workload, times));
@@ -133,47 +132,44 @@ fn print_link(name: &str, exchanges: &[Exchange], cost: &LinkCost, error: f64) {
         let (times, ratio) = ([*seconds, fitted].map(time), fitted / seconds);
         println!("| {messages} | {bytes} | {} | {} | {ratio:.2} |", times[0], times[1]);
     }
+    let rate = |byte: f64| format!("{:.0} Mbyte/s", 1e-6 / byte);
     println!(
-        "\nlatency {}, a message {}, {:.0} Mbyte/s; messages above {} {} more, at {:.0} Mbyte/s, \
-         and at {:.0} beyond 4 MiB; error {:.0}%\n",
+        "\n| link | latency | a message | rate | asked for above | takes more | at a rate of | \
+         beyond 4 MiB | error |\n|---|---|---|---|---|---|---|---|---|\n\
+         | {name} | {} | {} | {} | {} | {} | {} | {} | {:.0}% |\n",
         time(cost.latency),
         time(cost.message),
-        1e-6 / cost.byte,
+        rate(cost.byte),
         size(cost.eager),
         time(cost.asked),
-        1e-6 / (cost.byte + cost.asked_byte),
-        1e-6 / (cost.byte + cost.asked_byte + cost.far_byte),
+        rate(cost.byte + cost.asked_byte),
+        rate(cost.byte + cost.asked_byte + cost.far_byte),
         100.0 * error
     );
 }
 
-fn print_net(workload: &Workload, times: &NetTimes) {
-    println!(
-        "{}: on one rank while the other computes too, a shard of {} rows {}, of {} rows {}; the update {}; error {:.1}%; {:.2} Mbyte of \
-         gradients, added at {:.1} Gbyte/s",
-        workload.name,
-        workload.batch / 8,
-        time(times.eighth),
-        workload.batch,
-        time(times.whole),
-        time(times.update),
-        100.0 * times.error,
-        times.of_eighths(workload).bytes() * 1e-6,
-        1e-9 / times.addition
-    );
-}
+/// The head of the table of [`print_step`].
+const STEPS: &str = "\
+| link | net | a shard | update | shards | one rank | 2 ranks | predicted | in two parts |
+|---|---|---|---|---|---|---|---|---|";
 
-fn print_step(net: &NetCost<'_>, link: &LinkCost, shards: usize, measured: f64) {
-    let (one, two) = (net.step(link, 2, shards / 2), net.step_in_two(link, 2, shards / 2));
+/// What a step takes, beside what the model says.
+fn print_step(
+    name: &str,
+    workload: &Workload,
+    net: &NetCost<'_>,
+    step: &StepTime,
+    link: &LinkCost,
+) {
+    let predicted = [net.step(link, 2, step.shards / 2), net.step_in_two(link, 2, step.shards / 2)];
+    let [one, two] =
+        predicted.map(|of_model| format!("{}: {:.2}", time(of_model), of_model / step.seconds));
+    let [shard, update, alone] = [net.shard, net.update, net.alone(step.shards)].map(time);
     println!(
-        "  2 ranks, {shards} shards: measured {}, predicted {} ({:.2}), in two parts {} ({:.2}); \
-         one rank takes {}",
-        time(measured),
-        time(one),
-        one / measured,
-        time(two),
-        two / measured,
-        time(net.alone(shards))
+        "| {name} | {} | {shard} | {update} | {} | {alone} | {} | {one} | {two} |",
+        workload.name,
+        step.shards,
+        time(step.seconds)
     );
 }
 

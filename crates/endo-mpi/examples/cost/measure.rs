@@ -82,8 +82,12 @@ pub struct NetTimes {
     pub whole: f64,
     pub update: f64,
     pub addition: f64,
-    /// The root of the mean of the squares of the relative errors of the fit.
-    pub error: f64,
+}
+
+/// A step on both ranks that was measured.
+pub struct StepTime {
+    pub shards: usize,
+    pub seconds: f64,
 }
 
 impl NetTimes {
@@ -113,11 +117,11 @@ pub fn net(link: &dyn Link, workload: &Workload) -> Result<NetTimes> {
         terms.push([shards as f64, 1.0]);
         seconds.push(alone(shards, shards * workload.batch / 8)?);
     }
-    let ([eighth, update], error) = fit(&terms, &seconds);
+    let ([eighth, update], _) = fit(&terms, &seconds);
     let whole = alone(1, workload.batch)? - update;
     exchange::slowest(link, 0.0)?;
     let addition = exchange::slowest(link, addition(2 * workload.weights() as usize))?;
-    Ok(NetTimes { eighth, whole, update, addition, error })
+    Ok(NetTimes { eighth, whole, update, addition })
 }
 
 /// The seconds of a byte that is added to another, of as many as this.
