@@ -34,7 +34,7 @@ impl LinkCost {
         [1.0, messages, bytes, is_asked, is_asked * bytes, (bytes - NEAR).max(0.0)]
     }
 
-    pub fn with(coefficients: [f64; 6], eager: f64) -> Self {
+    pub const fn with(coefficients: [f64; 6], eager: f64) -> Self {
         let [latency, message, byte, asked, asked_byte, far_byte] = coefficients;
         Self { latency, message, byte, eager, asked, asked_byte, far_byte }
     }
@@ -174,8 +174,7 @@ impl NetCost<'_> {
 mod tests {
     use super::*;
 
-    const LINK: LinkCost =
-        LinkCost { latency: 1e-3, message: 0.0, byte: 1e-8, far_byte: 0.0, asked: 0.0, eager: 0.0 };
+    const LINK: LinkCost = LinkCost::with([1e-3, 0.0, 1e-8, 0.0, 0.0, 0.0], 0.0);
     const NET: NetCost<'_> = NetCost {
         layers: &[[500_000, 1], [500_000, 1]],
         shard: 0.050,
