@@ -20,9 +20,9 @@ use model::{LinkCost, NetCost, Route};
 use workloads::Workload;
 
 /// Links that this machine does not have, with a latency and a rate as their makers state them or a
-/// little worse. The first two are TCP, where messages take what they take over loopback here, and
-/// those that are asked for wait four times the latency and go at half of the rate; the third one
-/// goes past the kernel.
+/// little worse. The first two are TCP: a message takes half of what it takes over loopback on a
+/// busy machine that does both ends, and those that are asked for wait four times the latency and
+/// go at half of the rate, as was measured over cables. The third one goes past the kernel.
 const STATED: [(&str, LinkCost); 3] = [
     ("1 Gbit/s, 50 us", tcp(50e-6, 1e9)),
     ("25 Gbit/s, 10 us", tcp(10e-6, 25e9)),
