@@ -60,7 +60,8 @@ impl Route {
 
     /// The one that is taken.
     pub fn of(bytes: f64, ranks: usize) -> Self {
-        if bytes >= 32768.0 {
+        let scattered = if ranks == 2 { 1 << 20 } else { (1 << 15).max(ranks << 11) };
+        if bytes >= f64::from(scattered as u32) {
             Self::Scatter
         } else if ranks <= 16 {
             Self::Direct

@@ -27,7 +27,10 @@ impl Route {
     /// The fastest one, as measured: see the guide on several machines.
     fn of(sizes: [usize; 2], ranks: usize) -> Self {
         let bytes = sizes[0] * 8 + sizes[1] * 4;
-        if bytes >= 1 << 15 && ranks > 1 {
+        // Two ranks send as many bytes either way, once or in two halves; with many ranks shares
+        // become short, and each is a message.
+        let scattered = if ranks == 2 { 1 << 20 } else { (1 << 15).max(ranks << 11) };
+        if bytes >= scattered {
             Self::Scatter
         } else if ranks <= 16 {
             Self::Direct
