@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 pub(crate) use block::Block;
 pub use link::{Alone, Link};
 pub(crate) use sums::{ShardSum, Taking};
+pub(crate) use texts::share_bytes;
 pub use texts::share_texts;
 pub use threads::Threads;
 
