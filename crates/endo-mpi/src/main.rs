@@ -3,6 +3,8 @@
 //! In: the words of `endo`'s command line, and `--shards` and `--timeout`. Out: what `endo` gives,
 //! from rank 0; and an exit code.
 
+mod mapping;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
         // Who does not read this line does not want it.
         let _ = writeln!(io::stdout(), "{HELP}");
     }
-    let ranks = Ranks { link: (&world).into(), shards: options.shards };
+    let ranks = Ranks::new((&world).into(), options.shards).mapping(mapping::map);
     endo_cli::run_on(words, Some(ranks))
 }
 

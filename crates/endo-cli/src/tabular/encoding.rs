@@ -4,6 +4,8 @@
 //! what a line takes (standardized numbers, phases of times, categories), then numbers as pieces
 //! between quantiles. All statistics are weights that are not trained.
 
+use std::borrow::Cow;
+
 use endo::prelude::*;
 
 use super::problem::{Feature, Problem};
@@ -103,7 +105,10 @@ impl Encoding {
         threads: Option<usize>,
     ) -> Result<(Self, Array)> {
         let (rows, features) = (inputs.shape().batch(), inputs.shape().features());
-        let values = inputs.to_vec::<f64>();
+        let values = match inputs.as_slice::<f64>() {
+            Some(values) => Cow::Borrowed(values),
+            None => Cow::Owned(inputs.to_vec::<f64>()),
+        };
         let column = |index: usize| {
             values
                 .iter()

@@ -7,6 +7,8 @@
 use endo::prelude::*;
 use endo::random::Random;
 
+use crate::ranks::Ranks;
+
 use super::encoding::Encoding;
 use super::ensemble::Ensemble;
 use super::folds::Folds;
@@ -99,20 +101,14 @@ impl TableLearner<'_> {
         let rows = self.rows(&prepared, targets);
         let (line, base) = self.search(&rows, &prepared)?;
         let line = self.build(&prepared, &line, None, ALONE, scale.clone())?;
-        let masked = match self.hidden()? {
-            Some(inputs) => prepared.encoding.renewed().encode(&inputs, self.options.threads)?,
-            None => prepared.encoded.clone(),
-        };
+        let masked = self.masked(&prepared)?;
         let may_curve = prepared.plan.share > 0.0
             && self.rows.len() <= LARGE
             && is_skewed(task, &prepared.truth);
         let curved = if may_curve { self.curved(&prepared, &rows, &scale, &base)? } else { None };
-        let curved = match curved {
-            Some((rows, scale, base)) => {
-                Some(self.fitted(&prepared, &masked, &rows, scale, base, Vec::new())?)
-            }
-            None => None,
-        };
+        let fit =
+            |(rows, scale, base)| self.fitted(&prepared, &masked, &rows, scale, base, Vec::new());
+        let curved = curved.map(fit).transpose()?;
         let plain = self.fitted(&prepared, &masked, &rows, scale, base, callbacks)?;
         let fitted = curved.filter(|curved| curved.error < GAIN * plain.error).unwrap_or(plain);
         let FittedNets { base, scale, nets, history, epoch, mixture, .. } = fitted;
@@ -140,7 +136,13 @@ impl TableLearner<'_> {
         let folds = Folds::new(&groups, plan.nets, Some(plan.share), self.options.seed);
         let (encoding, encoded) =
             Encoding::fit(self.problem, self.rows.inputs(), plan.pieces, self.options.threads)?;
-        let (inputs, weights) = (with_ones(&encoded), self.weights(&groups));
+        let ranks = self.options.ranks.as_ref();
+        let encoded = Ranks::place(ranks, encoded)?;
+        let inputs = match Ranks::cache(ranks) {
+            Some(cache) => cache.rows(self.rows.len(), |own| Ok(with_ones(&encoded.rows(own))))?,
+            None => with_ones(&encoded),
+        };
+        let weights = self.weights(&groups);
         Ok(PreparedRows { plan, truth, groups, folds, encoding, encoded, inputs, weights })
     }
 
@@ -239,17 +241,13 @@ impl TableLearner<'_> {
         Ok(model)
     }
 
-    /// The inputs with a few categories replaced by the one for what is not known, so that nets
-    /// learn what to say then; none where there are no categories.
-    fn hidden(&self) -> Result<Option<Array>> {
-        let is_category: Vec<bool> = self
-            .problem
-            .features
-            .iter()
-            .map(|feature| matches!(feature, Feature::Category { .. }))
-            .collect();
+    /// The encoded inputs with a few categories replaced by the one for what is not known, so that
+    /// nets learn what to say then.
+    fn masked(&self, prepared: &PreparedRows) -> Result<Array> {
+        let is_category = |feature| matches!(feature, &Feature::Category { .. });
+        let is_category: Vec<bool> = self.problem.features.iter().map(is_category).collect();
         if !is_category.contains(&true) {
-            return Ok(None);
+            return Ok(prepared.encoded.clone());
         }
         let mut values = self.rows.inputs().to_vec::<f64>();
         let mut random = Random::new(self.options.seed, MASKING);
@@ -258,7 +256,9 @@ impl TableLearner<'_> {
                 *value = 0.0;
             }
         }
-        Array::new(self.rows.inputs().shape().clone(), values).map(Some)
+        let inputs = Array::new(self.rows.inputs().shape().clone(), values)?;
+        let encoded = prepared.encoding.renewed().encode(&inputs, self.options.threads)?;
+        Ranks::place(self.options.ranks.as_ref(), encoded)
     }
 
     /// The weight of each row, of mean 1.

@@ -64,7 +64,9 @@ impl NetTraining<'_> {
             AdamW::new(CosineDecay::new(plan.learning_rate, steps)).weight_decay(plan.decay);
         model.compile(optimizer.exclude_from_weight_decay(["bias"]), loss(rows.task, nets), ());
         Ranks::share(self.options.ranks.as_ref(), &mut model);
-        let train = Dataset::new(self.masked.clone(), self.targets(self.masked, true)?)?;
+        let targets = self.targets(self.masked, true)?;
+        let targets = Ranks::place(self.options.ranks.as_ref(), targets)?;
+        let train = Dataset::new(self.masked.clone(), targets)?;
         let mask = rows.folds.mask();
         let left_out: Vec<usize> = (0..count)
             .filter(|row| mask[row * nets..(row + 1) * nets].iter().any(|&left_out| left_out > 0.0))

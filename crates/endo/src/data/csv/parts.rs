@@ -82,6 +82,16 @@ struct Range {
     lines: Lines,
 }
 
+/// What a process has read of its rows without knowing what is before them.
+struct FirstPass {
+    range: Range,
+    columns: Vec<Column>,
+    /// The number of rows of all processes.
+    rows: usize,
+    /// What the rows of each process show of each column.
+    summaries: Vec<Vec<Summary>>,
+}
+
 /// A column behind the rows of all processes, or the one that has to read its rows again.
 struct Chain {
     column: Column,
@@ -97,7 +107,8 @@ impl PartReader<'_> {
         let (names, kinds) = (sheet.names.clone(), sheet.kinds.clone());
         let options = &self.csv.options;
         let fresh = kinds.iter().map(|&kind| Column::new(kind, options)).collect();
-        let (mut range, mut columns, total, summaries) = self.first_pass(sheet, fresh)?;
+        let FirstPass { mut range, mut columns, rows, summaries } =
+            self.first_pass(sheet, fresh)?;
         let chains = self.chains(&mut range, &mut columns, summaries, &kinds)?;
         let mut all: Vec<Column> = chains.into_iter().map(|chain| chain.column).collect();
         if all.iter().any(Column::is_failed)
@@ -132,7 +143,7 @@ impl PartReader<'_> {
             conventions,
             origin: Some(shown_path(self.path)),
             rows_before: range.rows_before,
-            rows: total,
+            rows,
         })
     }
 
@@ -152,7 +163,7 @@ impl PartReader<'_> {
         &self,
         mut sheet: Sheet<File>,
         mut columns: Vec<Column>,
-    ) -> Result<(Range, Vec<Column>, usize, Vec<Vec<Summary>>), Outcome> {
+    ) -> Result<FirstPass, Outcome> {
         let (rank, ranks) = (self.link.rank(), self.link.ranks());
         let head = sheet.start();
         let length = self.same_file(&sheet, head)?;
@@ -219,7 +230,7 @@ impl PartReader<'_> {
             (0..width).map(|_| reader.summary()).collect::<Option<Vec<Summary>>>()
         };
         let summaries = self.share(Some(writer.0))?.iter().map(summaries).collect::<Option<_>>();
-        Ok((range, columns, total, summaries.ok_or(WRONG)?))
+        Ok(FirstPass { range, columns, rows: total, summaries: summaries.ok_or(WRONG)? })
     }
 
     /// The length of the file, which is one that all ranks see.

@@ -153,7 +153,8 @@ impl Dice {
         for row in 0..rows {
             let cells = kinds.iter().map(|&kind| {
                 let cell = self.cell(kind, row, rows);
-                let is_bare = !cell.contains('"') && (cell.contains(&delimiter) || self.0 % 7 == 0);
+                let is_bare =
+                    !cell.contains('"') && (cell.contains(&delimiter) || self.0.is_multiple_of(7));
                 if is_bare { format!("\"{cell}\"") } else { cell }
             });
             let cells: Vec<String> = cells.collect();
