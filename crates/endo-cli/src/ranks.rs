@@ -6,6 +6,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,6 +59,22 @@ impl Ranks {
     /// The files that they share, if they do.
     pub fn cache(ranks: Option<&Self>) -> Option<&Cache> {
         ranks.and_then(|ranks| ranks.cache.as_deref())
+    }
+
+    /// An array `[rows, ..]`, made a part of the rows by each rank where they share memory, and else
+    /// by each rank whole.
+    ///
+    /// # Errors
+    /// If the rows cannot be made or written; and those of the link.
+    pub fn rows(
+        ranks: Option<&Self>,
+        rows: usize,
+        make: impl FnOnce(Range<usize>) -> Result<Array>,
+    ) -> Result<Array> {
+        match Self::cache(ranks) {
+            Some(cache) => cache.rows(rows, make),
+            None => make(0..rows),
+        }
     }
 
     /// The rows of an array that all ranks have, in memory that they share, where they share any.

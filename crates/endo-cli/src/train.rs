@@ -5,6 +5,7 @@
 //! the same way, unless that is not wanted.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,7 +14,6 @@ use endo::prelude::*;
 use endo::training::Progress;
 
 use crate::arguments::{ModelName, STANDARD, Training};
-use crate::cache::Cache;
 use crate::evaluate::scores;
 use crate::model_file::note;
 use crate::output::{EpochRecords, Output, counted};
@@ -71,7 +71,7 @@ pub fn train(arguments: &Training, ranks: Option<&Ranks>) -> Result<()> {
     .map_err(in_source)?;
     let class_weight = class_weight(arguments, &goal, classes.as_deref(), &parts.learnable())?;
     let recipe = Recipe::new(arguments, class_weight, ranks)?;
-    let view = View { source: &source, goal: &goal, targets: &targets, arguments, cache };
+    let view = View { source: &source, goal: &goal, targets: &targets, arguments, ranks };
     let (schema, left_out) = view.schema(&parts.train).map_err(in_source)?;
     let run = run_name(table, &source.targets, arguments);
     let late;
@@ -192,7 +192,7 @@ struct View<'a> {
     /// `[rows, targets]`.
     targets: &'a Array,
     arguments: &'a Training,
-    cache: Option<&'a Cache>,
+    ranks: Option<&'a Ranks>,
 }
 
 impl View<'_> {
@@ -247,13 +247,10 @@ impl View<'_> {
 
     fn dataset(&self, schema: &Schema, rows: &[usize]) -> Result<Dataset> {
         let table = &self.source.table;
-        let (inputs, targets) = match self.cache {
-            None => (schema.encode_rows(table, rows)?, self.targets.take(rows)),
-            Some(cache) => (
-                cache.rows(rows.len(), |own| schema.encode_rows(table, &rows[own]))?,
-                cache.rows(rows.len(), |own| Ok(self.targets.take(&rows[own])))?,
-            ),
-        };
+        let part = |own: Range<usize>| schema.encode_rows(table, &rows[own]);
+        let inputs = Ranks::rows(self.ranks, rows.len(), part)?;
+        let part = |own: Range<usize>| Ok(self.targets.take(&rows[own]));
+        let targets = Ranks::rows(self.ranks, rows.len(), part)?;
         Dataset::new(inputs, targets)
     }
 }
