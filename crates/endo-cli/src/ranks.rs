@@ -61,8 +61,8 @@ impl Ranks {
         ranks.and_then(|ranks| ranks.cache.as_deref())
     }
 
-    /// An array `[rows, ..]`, made a part of the rows by each rank where they share memory, and else
-    /// by each rank whole.
+    /// An array `[rows, ..]`: where the ranks share memory each makes a part of the rows, and else
+    /// each makes all.
     ///
     /// # Errors
     /// If the rows cannot be made or written; and those of the link.

@@ -320,7 +320,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("endo-source-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("table.csv");
-        let good = "x,w,y\n1,\"a\n\"\"b\"\"\",2024-01-31\r\n2.5,,2024-02-01\n,\"\",2024-02-02\n4,c,2024-02-03";
+        let good = "x,w,y\n1,\"a\n\"\"b\"\"\",2024-01-31\r\n2.5,,2024-02-01\n,\"\",2024-02-02\n\
+            4,c,2024-02-03";
         let texts = [
             good.to_string(),
             good.replace("2.5,", "2.5,3,"),

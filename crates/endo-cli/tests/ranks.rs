@@ -26,7 +26,7 @@ impl Folder {
     }
 }
 
-/// Trains on some ranks, each of which is told its own folder for the results. Whether all end well.
+/// Trains on some ranks, each of which is told a folder for the results. Whether all end well.
 fn train(ranks: usize, data: &Path, model: &str, out: impl Fn(usize) -> PathBuf + Sync) -> bool {
     let codes = Threads::run(ranks, |link| {
         let line = format!(

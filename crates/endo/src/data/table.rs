@@ -122,8 +122,8 @@ impl Table {
     /// ```
     /// use endo::data::{Table, Values, Words};
     /// let city = Values::Words(Words::from_cells([Some("Paris"), None]));
-    /// let table =
-    ///     Table::from_values([("city", city), ("price", Values::Numbers(vec![4.5, f64::NAN].into()))])?;
+    /// let price = Values::Numbers(vec![4.5, f64::NAN].into());
+    /// let table = Table::from_values([("city", city), ("price", price)])?;
     /// assert_eq!((table.missing("city")?, table.missing("price")?), (1, 1));
     /// # Ok::<(), endo::Error>(())
     /// ```

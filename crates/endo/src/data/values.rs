@@ -20,7 +20,8 @@ use crate::storage::Storage;
 ///     &Values::Words(Words::from_cells([Some("Paris"), Some("Rome")]))
 /// );
 /// assert_eq!(table.values("rooms")?, &Values::Numbers(vec![3.0, f64::NAN].into()));
-/// assert_eq!(table.values("sold")?, &Values::Times(vec![1_706_659_200.0, 1_706_745_600.0].into()));
+/// let sold = vec![1_706_659_200.0, 1_706_745_600.0];
+/// assert_eq!(table.values("sold")?, &Values::Times(sold.into()));
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug)]
