@@ -22,6 +22,8 @@ It takes what endo takes, and:
                        processes. With the same number all results are the same, bit by bit, on
                        any number of processes [default: 8]
   --timeout <SECONDS>  How long a process waits for another before all end [default: 60]
+In train, each process reads a part of the file --data. They share the data in files in the folder
+--out while they run. Where not all of them see that folder, each holds all, and this is said.
 ";
 
 fn main() -> ExitCode {
