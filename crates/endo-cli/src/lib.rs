@@ -5,6 +5,7 @@
 //! code: 0 when all went well, 1 when something failed, 2 when the arguments make no sense.
 
 pub mod arguments;
+mod cache;
 mod definition;
 mod evaluate;
 pub mod model_file;

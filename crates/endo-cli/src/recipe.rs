@@ -203,7 +203,8 @@ impl Layers<'_> {
         epochs: usize,
         callbacks: Vec<Box<dyn Callback + '_>>,
     ) -> Result<FittedModel> {
-        let (encoding, _) = Encoding::fit(self.problem, train.inputs(), 0, self.options.threads)?;
+        let (ranks, threads) = (self.options.ranks.as_ref(), self.options.threads);
+        let (encoding, _) = Encoding::fit(self.problem, train.inputs(), 0, threads, ranks)?;
         let output = Output::new(self.problem.task, train);
         let scale = output.deviation.clone();
         let layers = Sequential::new()
@@ -220,7 +221,7 @@ impl Layers<'_> {
         if let (Some(rate), Some(optimizer)) = (self.options.learning_rate, model.optimizer()) {
             optimizer.settings().set_learning_rate(rate)?;
         }
-        Ranks::share(self.options.ranks.as_ref(), &mut model);
+        Ranks::share(ranks, &mut model);
         let mut fit = Fit::epochs(epochs.max(1)).batch_size(self.definition.batch_size);
         if let Some(weights) = &self.options.class_weight {
             fit = fit.class_weight(weights.iter().copied().enumerate());

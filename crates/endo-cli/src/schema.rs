@@ -169,22 +169,26 @@ impl Schema {
     /// # Errors
     /// If the table lacks a column, or one holds words where there were numbers.
     pub fn encode(&self, table: &Table) -> Result<Array> {
-        let (rows, width) = (table.len(), self.inputs.len());
-        let mut values = vec![0.0; rows * width];
+        self.encode_rows(table, &(0..table.len()).collect::<Vec<_>>())
+    }
+
+    /// The same for some rows, with the errors of [`encode`](Self::encode).
+    pub fn encode_rows(&self, table: &Table, rows: &[usize]) -> Result<Array> {
+        let width = self.inputs.len();
+        let mut values = vec![0.0; rows.len() * width];
         for (column, input) in self.inputs.iter().enumerate() {
-            let cells = values.iter_mut().skip(column).step_by(width);
+            let cells = values.iter_mut().skip(column).step_by(width).zip(rows);
             let other = |what: &str| {
-                let message = format!(
-                    "column `{}` holds {what}, and held others in training",
-                    shown(&input.name)
-                );
+                let name = shown(&input.name);
+                let message = format!("column `{name}` holds {what}, and held others in training");
                 Error::new(ErrorKind::Data, message)
                     .help("give a table whose columns hold what they held in training")
             };
             match (&input.role, table.values(&input.name)?) {
                 (Role::Number, Values::Numbers(from)) | (Role::Time, Values::Times(from)) => {
-                    for (cell, value) in cells.zip(from) {
-                        *cell = *value;
+                    let from: &[f64] = from;
+                    for (cell, &row) in cells {
+                        *cell = from[row];
                     }
                 }
                 (Role::Category { words, has_missing }, from) => {
@@ -192,16 +196,15 @@ impl Schema {
                         Values::Words(from) => Some(from),
                         Values::Numbers(_) | Values::Times(_) => table.spelled(&input.name),
                     };
-                    // Where cells are spelled in more ways than are kept, as good as none of them
-                    // is known.
+                    // Of cells that are spelled in more ways than are kept, next to none is known.
                     let code = coder(words, *has_missing, from);
-                    for (row, cell) in cells.enumerate() {
+                    for (cell, &row) in cells {
                         *cell = code(row) as f64;
                     }
                 }
                 // A column without any cell says nothing of what it would hold.
                 (Role::Number | Role::Time, from) if from.missing() == from.len() => {
-                    for cell in cells {
+                    for (cell, _) in cells {
                         *cell = f64::NAN;
                     }
                 }
@@ -210,7 +213,7 @@ impl Schema {
                 (_, Values::Numbers(_)) => return Err(other("numbers")),
             }
         }
-        Array::new([rows, width], values)
+        Array::new([rows.len(), width], values)
     }
 
     /// What the columns are and hold, in a line each, from the given rows.

@@ -6,10 +6,11 @@
 use std::io;
 use std::path::Path;
 
-use endo::data::{ColumnKind, Csv, Table, listed, shown, shown_path};
+use endo::data::{ColumnKind, Csv, PartReading, Table, TablePart, listed, shown, shown_path};
 use endo::{Array, Error, ErrorKind, Result};
 
 use crate::arguments::{ReadingOptions, STANDARD, Training};
+use crate::cache::Cache;
 use crate::schema::Schema;
 use crate::task::Goal;
 
@@ -48,11 +49,16 @@ const WINE_TARGET: &str = "quality";
 const STANDARD_INPUT: &str = "standard input";
 
 impl Source {
-    /// Reads the file that the arguments name, or the embedded table.
+    /// Reads the file that the arguments name, or the embedded table. With a cache, each rank reads
+    /// a range of the file, and all see the table there. What is to be said of that is in `notes`.
     ///
     /// # Errors
     /// If the file cannot be read as a table, or no target is said or it is no column.
-    pub fn read(arguments: &Training) -> Result<Self> {
+    pub fn read(
+        arguments: &Training,
+        cache: Option<&Cache>,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
         let csv = csv(&arguments.reading);
         let Some(path) = &arguments.data else {
             let table = csv.read_from(RED_WINES)?;
@@ -71,7 +77,10 @@ impl Source {
         if arguments.targets.is_empty() {
             return Err(no_target(path, &names(&csv, path)?));
         }
-        let table = read(&csv, path)?;
+        let table = match cache {
+            Some(cache) => read_by_ranges(&csv, path, cache, notes)?,
+            None => read(&csv, path)?,
+        };
         let targets = found(&table, &arguments.targets)?;
         Ok(Self { title: title(path), origin: None, targets, table })
     }
@@ -243,6 +252,22 @@ fn read(csv: &Csv, path: &Path) -> Result<Table> {
     }
 }
 
+/// The table of a file of which each rank reads a range. What is wrong in it is found by each rank
+/// that then reads it whole.
+fn read_by_ranges(csv: &Csv, path: &Path, cache: &Cache, notes: &mut Vec<String>) -> Result<Table> {
+    let (rank, ranks) = (cache.link().rank(), cache.link().ranks());
+    let part = match csv.read_part(path, cache.link())? {
+        PartReading::Rows(part) => *part,
+        PartReading::Whole(why) => {
+            let table = read(csv, path)?;
+            let why = why.unwrap_or_else(|| "its parts do not say what the whole is".to_string());
+            notes.push(format!("each rank reads all of {}, because {why}", title(path)));
+            TablePart::of_whole(table, rank, ranks)
+        }
+    };
+    cache.table(part)
+}
+
 fn names(csv: &Csv, path: &Path) -> Result<Vec<String>> {
     if is_standard_input(path) {
         csv.names_from(io::stdin()).map_err(from_standard_input)
@@ -259,4 +284,77 @@ fn no_target(path: &Path, names: &[String]) -> Error {
     let names = listed(names.iter().map(String::as_str));
     let message = format!("{}: which column should be predicted? There are {names}", title(path));
     Error::new(ErrorKind::Argument, message).help("name it with --target COLUMN")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use endo::shards::{Link, Shards, Threads};
+
+    use super::*;
+    use crate::arguments::Command;
+    use crate::ranks::Ranks;
+
+    /// What each rank reads of a file, and what is said of that.
+    fn read_on(ranks: usize, path: &Path) -> Vec<(Result<Table>, Vec<String>)> {
+        let words = ["endo", "train", "--target", "y", "--data"].map(Into::into);
+        let words = words.into_iter().chain([path.as_os_str().to_os_string()]);
+        let Ok(Command::Train(arguments)) = Command::parse(words) else { panic!("no training") };
+        let within = path.parent().unwrap();
+        Threads::run(ranks, |link| {
+            let link: Arc<dyn Link> = link.into();
+            let (ranks, why) = Ranks::new(link, Shards::new(8)).with_cache(within).unwrap();
+            let cache = Ranks::cache(Some(&ranks));
+            assert_eq!((cache.is_some(), why), (ranks.link.ranks() > 1, None));
+            let mut notes = Vec::new();
+            let source = Source::read(&arguments, cache, &mut notes);
+            cache.map_or(Ok(()), Cache::close).unwrap();
+            (source.map(|source| source.table), notes)
+        })
+    }
+
+    #[test]
+    fn a_table_or_what_is_wrong_in_it_is_the_same_on_any_number_of_ranks() {
+        let folder = std::env::temp_dir().join(format!("endo-source-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("table.csv");
+        let good = "x,w,y\n1,\"a\n\"\"b\"\"\",2024-01-31\r\n2.5,,2024-02-01\n,\"\",2024-02-02\n\
+            4,c,2024-02-03";
+        let texts = [
+            good.to_string(),
+            good.replace("2.5,", "2.5,3,"),
+            good.replace("4,c", "4,\"c"),
+            good.replace("2.5", "two").replace("w,y", "w,z"),
+            good.replace("2024-02-01", "soon"),
+        ];
+        for text in &texts {
+            fs::write(&path, text).unwrap();
+            let whole = Csv::new().typed().target("y").read(&path);
+            assert_eq!(whole.is_ok(), text == good);
+            for ranks in [1, 2, 3, 5, 8] {
+                for (table, notes) in read_on(ranks, &path) {
+                    assert_eq!(notes, Vec::<String>::new());
+                    match (&table, &whole) {
+                        (Ok(table), Ok(whole)) => {
+                            assert!(table == whole && table.place(2) == whole.place(2));
+                        }
+                        (Err(error), Err(whole)) => {
+                            assert_eq!(error.to_string(), whole.to_string());
+                        }
+                        _ => panic!("{table:?} by {ranks} ranks, and {whole:?} by one"),
+                    }
+                }
+            }
+        }
+        let utf16: Vec<u8> =
+            format!("\u{feff}{good}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        fs::write(&path, utf16).unwrap();
+        for (table, notes) in read_on(3, &path) {
+            assert_eq!(table.unwrap(), Csv::new().typed().read(&path).unwrap());
+            assert!(notes[0].ends_with("table.csv, because it is in UTF-16"), "{notes:?}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

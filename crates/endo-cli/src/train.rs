@@ -4,7 +4,8 @@
 //! The model is judged by rows that it has not seen; what is saved has then learnt from all rows in
 //! the same way, unless that is not wanted.
 
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
@@ -38,11 +39,20 @@ pub fn train(arguments: &Training, ranks: Option<&Ranks>) -> Result<()> {
     let writes = Ranks::writes(ranks);
     let mut output = Output::stdout(arguments.printing.quiet).silent(!writes);
     require_files(arguments, ranks)?;
-    let source = Source::read(arguments)?;
+    let several = ranks.filter(|ranks| ranks.link.ranks() > 1 && arguments.data.is_some());
+    // Ranks share files in it before anything is learnt.
+    let claimed = several.map(|_| claim(arguments, writes)).transpose()?;
+    let mut notes = Vec::new();
+    let cached = several.map(|ranks| with_cache(ranks, arguments, &mut notes)).transpose()?;
+    let ranks = cached.as_ref().or(ranks);
+    let cache = Ranks::cache(ranks);
+    let source = Source::read(arguments, cache, &mut notes);
+    tell(&notes, writes);
+    let source = source?;
     let table = &source.table;
     let in_source = |error: Error| crate::output::within(&source.title, error);
     let goal = Goal::find(table, &source.targets, arguments.task).map_err(in_source)?;
-    let targets = goal.encode(table).map_err(in_source)?;
+    let targets = Ranks::place(ranks, goal.encode(table).map_err(in_source)?)?;
     let rows = rows_with_target(&targets, table.len(), &goal);
     check_varies(table, &goal, &targets, &rows).map_err(in_source)?;
     let classes = matches!(goal, Goal::Classes(..)).then(|| targets.to_vec::<f64>());
@@ -61,13 +71,16 @@ pub fn train(arguments: &Training, ranks: Option<&Ranks>) -> Result<()> {
     .map_err(in_source)?;
     let class_weight = class_weight(arguments, &goal, classes.as_deref(), &parts.learnable())?;
     let recipe = Recipe::new(arguments, class_weight, ranks)?;
-    let view = View { source: &source, goal: &goal, targets: &targets, arguments };
+    let view = View { source: &source, goal: &goal, targets: &targets, arguments, ranks };
     let (schema, left_out) = view.schema(&parts.train).map_err(in_source)?;
     let run = run_name(table, &source.targets, arguments);
-    let folder = if writes {
-        RunFolder::claim(&arguments.out)?
-    } else {
-        RunFolder::of_another(&arguments.out)
+    let late;
+    let folder = match &claimed {
+        Some(folder) => folder,
+        None => {
+            late = claim(arguments, writes)?;
+            &late
+        }
     };
     let summary = Summary {
         source: &source,
@@ -102,6 +115,9 @@ pub fn train(arguments: &Training, ranks: Option<&Ranks>) -> Result<()> {
     let (schema, left_out) =
         whole.map_or((schema, left_out.clone()), |(_, _, schema, left_out)| (schema, left_out));
     let saved = again.as_ref().unwrap_or(&tested);
+    if let Some(cache) = cache {
+        cache.close()?;
+    }
     if !writes {
         return Ok(());
     }
@@ -118,11 +134,40 @@ pub fn train(arguments: &Training, ranks: Option<&Ranks>) -> Result<()> {
         &summary.report(&schema, &outcome)?,
     );
     if arguments.printing.json {
-        output.result(summary.record(&outcome, &folder, arguments.seed))?;
+        output.result(summary.record(&outcome, folder, arguments.seed))?;
     } else {
-        output.line(summary.conclude(&outcome, &folder))?;
+        output.line(summary.conclude(&outcome, folder))?;
     }
     written
+}
+
+/// The folder of the run, which rank 0 claims.
+fn claim(arguments: &Training, writes: bool) -> Result<RunFolder> {
+    if writes {
+        RunFolder::claim(&arguments.out)
+    } else {
+        Ok(RunFolder::of_another(&arguments.out))
+    }
+}
+
+/// The ranks with files that they share in the folder of the run; a note where they cannot.
+fn with_cache(ranks: &Ranks, arguments: &Training, notes: &mut Vec<String>) -> Result<Ranks> {
+    let (ranks, why) = ranks.with_cache(&arguments.out)?;
+    notes.extend(why.map(|why| {
+        format!(
+            "each rank reads and holds all of the data, because {why}; with a folder that all see \
+             (--out FOLDER) they share one copy"
+        )
+    }));
+    Ok(ranks)
+}
+
+/// Says what is to be known of how the ranks share the data.
+fn tell(notes: &[String], writes: bool) {
+    for note in notes.iter().filter(|_| writes) {
+        // Who does not read this line does not want it.
+        let _ = writeln!(stderr(), "note: {note}");
+    }
 }
 
 /// Fails where the table is on standard input, which one rank alone gets.
@@ -147,6 +192,7 @@ struct View<'a> {
     /// `[rows, targets]`.
     targets: &'a Array,
     arguments: &'a Training,
+    ranks: Option<&'a Ranks>,
 }
 
 impl View<'_> {
@@ -200,7 +246,12 @@ impl View<'_> {
     }
 
     fn dataset(&self, schema: &Schema, rows: &[usize]) -> Result<Dataset> {
-        Dataset::new(schema.encode(&self.source.table)?, self.targets.clone())?.take(rows)
+        let table = &self.source.table;
+        let part = |own: Range<usize>| schema.encode_rows(table, &rows[own]);
+        let inputs = Ranks::rows(self.ranks, rows.len(), part)?;
+        let part = |own: Range<usize>| Ok(self.targets.take(&rows[own]));
+        let targets = Ranks::rows(self.ranks, rows.len(), part)?;
+        Dataset::new(inputs, targets)
     }
 }
 

@@ -3,6 +3,8 @@
 //! In: the words of `endo`'s command line, and `--shards` and `--timeout`. Out: what `endo` gives,
 //! from rank 0; and an exit code.
 
+mod mapping;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -20,6 +22,8 @@ It takes what endo takes, and:
                        processes. With the same number all results are the same, bit by bit, on
                        any number of processes [default: 8]
   --timeout <SECONDS>  How long a process waits for another before all end [default: 60]
+In train, each process reads a part of the file --data. They share the data in files in the folder
+--out while they run. Where not all of them see that folder, each holds all, and this is said.
 ";
 
 fn main() -> ExitCode {
@@ -35,7 +39,7 @@ fn main() -> ExitCode {
         // Who does not read this line does not want it.
         let _ = writeln!(io::stdout(), "{HELP}");
     }
-    let ranks = Ranks { link: (&world).into(), shards: options.shards };
+    let ranks = Ranks::new((&world).into(), options.shards).mapping(mapping::map);
     endo_cli::run_on(words, Some(ranks))
 }
 

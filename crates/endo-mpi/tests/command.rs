@@ -37,6 +37,30 @@ fn a_table_gives_the_same_model_on_any_number_of_ranks() {
 }
 
 #[test]
+fn a_file_that_ranks_read_by_ranges_gives_the_same_model() {
+    let folder = Folder::new("ranges");
+    let rows = (0..90_u32).map(|row| {
+        let (size, kind) = (row * 7 % 40, ["a", "\"b\nb\"", "\"c \"\"c\"\"\""][row as usize % 3]);
+        format!("\"row\n{row}\",{size}.5,{kind},{}\r\n", size + row % 3)
+    });
+    let data = folder.path("table.csv");
+    std::fs::write(&data, format!("name,size,kind,y\n{}", rows.collect::<String>())).unwrap();
+    let data = data.to_str().unwrap();
+    let model = |ranks: usize| {
+        let out = folder.path(&format!("out-{ranks}"));
+        let words = ["--data", data, "--target", "y", "--model", "regressor", "--epochs", "2"];
+        let output = train(ranks, &out, &words);
+        assert!(output.status.success(), "{ranks} ranks: {}", errors(&output));
+        // All see one folder, and nothing is left in it of what they have shared.
+        assert!(!errors(&output).contains("note: "), "{}", errors(&output));
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 3);
+        std::fs::read(out.join("model.endo")).unwrap()
+    };
+    let alone = model(1);
+    assert!(alone == model(2) && alone == model(3));
+}
+
+#[test]
 fn what_is_wrong_is_said_once() {
     let folder = Folder::new("wrong");
     for (words, said) in [

@@ -11,6 +11,7 @@ use crate::dtype::{DType, Data, Element, for_data, for_type};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 use crate::simd::Memory;
+use crate::storage::{Lender, Storage};
 
 pub(crate) use rows::{Share, in_turn};
 
@@ -147,18 +148,58 @@ impl Array {
 
     fn data_from_bytes(dtype: DType, bytes: &[u8]) -> Data {
         match dtype {
-            DType::F32 => Data::F32(
+            DType::F32 => f32::into_data(
                 bytes.as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect(),
             ),
-            DType::F64 => Data::F64(
+            DType::F64 => f64::into_data(
                 bytes.as_chunks().0.iter().map(|&bytes| f64::from_ne_bytes(bytes)).collect(),
             ),
-            DType::I32 => Data::I32(
+            DType::I32 => i32::into_data(
                 bytes.as_chunks().0.iter().map(|&bytes| i32::from_ne_bytes(bytes)).collect(),
             ),
-            DType::Bool => Data::Bool(bytes.iter().map(|&byte| byte != 0).collect()),
-            DType::U8 => Data::U8(bytes.to_vec()),
+            DType::Bool => bool::into_data(bytes.iter().map(|&byte| byte != 0).collect()),
+            DType::U8 => u8::into_data(bytes.to_vec()),
         }
+    }
+
+    /// An array over memory that somebody else holds, such as a file that is mapped, from byte
+    /// `start` on and in the machine's order of bytes. It is copied before it is written to, and
+    /// where it does not lie as numbers of the type have to.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use endo::{Array, DType};
+    /// let bytes: Vec<u8> = [1.0_f32, 2.0].iter().flat_map(|x| x.to_ne_bytes()).collect();
+    /// let x = Array::over([2, 1], DType::F32, &(Arc::new(bytes) as _), 0)?;
+    /// assert_eq!(x, Array::from([[1.0_f32], [2.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the memory does not hold the shape, no array may have it ([`Shape::LIMIT`]), or the type
+    /// is that of truth values, which not every byte is.
+    pub fn over(
+        shape: impl Into<Shape>,
+        dtype: DType,
+        lender: &Lender,
+        start: usize,
+    ) -> Result<Self> {
+        let shape = shape.into();
+        if !shape.is_possible() {
+            return Err(shape.too_large());
+        }
+        let count = shape.len();
+        let data = match dtype {
+            DType::F32 => Data::F32(Storage::lent(lender, start, count)?),
+            DType::F64 => Data::F64(Storage::lent(lender, start, count)?),
+            DType::I32 => Data::I32(Storage::lent(lender, start, count)?),
+            DType::U8 => Data::U8(Storage::lent(lender, start, count)?),
+            DType::Bool => {
+                let message = "truth values cannot be lent, since not every byte is one";
+                return Err(Error::argument(message, "lend bytes (`DType::U8`), and cast them"));
+            }
+        };
+        Ok(Self { shape, data: Arc::new(data) })
     }
 
     /// The sizes of its axes.
@@ -190,7 +231,7 @@ impl Array {
 
     /// The elements' bytes in the machine's order; truth values are 0 and 1.
     pub fn bytes(&self) -> &[u8] {
-        for_data!(&*self.data, values => bytemuck::cast_slice(values))
+        for_data!(&*self.data, values => bytemuck::cast_slice(&values[..]))
     }
 
     /// Overwrites the elements with bytes in the machine's order.
@@ -207,15 +248,21 @@ impl Array {
     pub(crate) fn try_copy_from_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         assert_eq!(bytes.len(), self.bytes().len(), "bytes for {self:?}");
         match Arc::get_mut(&mut self.data) {
-            Some(Data::F32(values)) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
-            Some(Data::F64(values)) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
-            Some(Data::I32(values)) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
+            Some(Data::F32(values)) => {
+                bytemuck::cast_slice_mut(values.to_mut()).copy_from_slice(bytes);
+            }
+            Some(Data::F64(values)) => {
+                bytemuck::cast_slice_mut(values.to_mut()).copy_from_slice(bytes);
+            }
+            Some(Data::I32(values)) => {
+                bytemuck::cast_slice_mut(values.to_mut()).copy_from_slice(bytes);
+            }
             Some(Data::Bool(values)) => {
-                for (value, &byte) in values.iter_mut().zip(bytes) {
+                for (value, &byte) in values.to_mut().iter_mut().zip(bytes) {
                     *value = byte != 0;
                 }
             }
-            Some(Data::U8(values)) => values.copy_from_slice(bytes),
+            Some(Data::U8(values)) => values.to_mut().copy_from_slice(bytes),
             None => {
                 Self::require_room_for(&self.shape, bytes.len())?;
                 self.data = Arc::new(Self::data_from_bytes(self.dtype(), bytes));
@@ -371,6 +418,22 @@ mod tests {
     fn casts_truncate_toward_zero() {
         assert_eq!(Array::from([-1.7_f32, 1.7]).cast(DType::I32), Array::from([-1, 1]));
         assert_eq!(Array::from([0.0_f32, 2.0]).cast(DType::Bool), Array::from([false, true]));
+    }
+
+    #[test]
+    fn an_array_over_memory_of_another_is_copied_before_it_is_written_to() {
+        let bytes: Vec<u8> = [0_i32, 1, 2, 3].iter().flat_map(|x| x.to_ne_bytes()).collect();
+        let lender: Lender = Arc::new(bytes.clone());
+        let mut x = Array::over([3, 1], DType::I32, &lender, 4).unwrap();
+        let same = Array::from([[1], [2], [3]]);
+        assert_eq!((&x, x.take(&[2, 0])), (&same, Array::from([[3], [1]])));
+        x.copy_from_bytes(&bytes[..12]);
+        x.as_mut_slice::<i32>().unwrap()[2] = 7;
+        assert_eq!(x, Array::from([[0], [1], [7]]));
+        assert_eq!((*lender).as_ref(), bytes);
+        assert_eq!(Array::over([3, 1], DType::I32, &lender, 4).unwrap(), same);
+        assert!(Array::over([5], DType::I32, &lender, 0).is_err());
+        Array::over([4], DType::Bool, &lender, 0).unwrap_err().says("truth values cannot be lent");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::storage::Storage;
+
 /// Gives the rows of all types to a macro of this file, after what else that is given. A row is the
 /// variant and the Rust type, what an array of it is for, whether it is a float, its width where
 /// types meet, and the nearest value to an `f64`. A new type is a row here, and loops where it is
@@ -68,7 +70,7 @@ macro_rules! elements {
         /// The numbers of an array, by element type.
         #[derive(Clone, PartialEq, Debug)]
         pub enum Data {
-            $($(#[$doc])* $Variant(Vec<$T>),)+
+            $($(#[$doc])* $Variant(Storage<$T>),)+
         }
 
         impl DType {
@@ -115,7 +117,7 @@ macro_rules! elements {
                 const DTYPE: DType = DType::$Variant;
 
                 fn into_data(values: Vec<$T>) -> Data {
-                    Data::$Variant(values)
+                    Data::$Variant(values.into())
                 }
 
                 fn slice(data: &Data) -> Option<&[$T]> {
@@ -123,7 +125,7 @@ macro_rules! elements {
                 }
 
                 fn slice_mut(data: &mut Data) -> Option<&mut [$T]> {
-                    if let Data::$Variant(values) = data { Some(values) } else { None }
+                    if let Data::$Variant(values) = data { Some(values.to_mut()) } else { None }
                 }
 
                 fn from_f64($number: f64) -> $T {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const LEFT_TO_RIGHT: &[&[&str]] = &[
     &[
         "array", "dtype", "error", "files", "named", "random", "shape", "shards", "shown", "simd",
-        "site", "spelling", "variable",
+        "site", "spelling", "storage", "variable",
     ],
     &["graph"],
     &["ops"],

@@ -4,7 +4,12 @@
 //! what a line takes (standardized numbers, phases of times, categories), then numbers as pieces
 //! between quantiles. All statistics are weights that are not trained.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use endo::prelude::*;
+
+use crate::ranks::Ranks;
 
 use super::problem::{Feature, Problem};
 
@@ -92,18 +97,22 @@ impl Weights {
 
 impl Encoding {
     /// The statistics of rows `[rows, features]`, with at most `pieces` pieces of a number, and the
-    /// rows encoded.
+    /// rows encoded, in memory that ranks share if there are any.
     ///
     /// # Errors
-    /// If a trace of the encoding fails.
+    /// If a trace of the encoding fails, or the ranks cannot share the rows.
     pub fn fit(
         problem: &Problem,
         inputs: &Array,
         pieces: usize,
         threads: Option<usize>,
+        ranks: Option<&Ranks>,
     ) -> Result<(Self, Array)> {
         let (rows, features) = (inputs.shape().batch(), inputs.shape().features());
-        let values = inputs.to_vec::<f64>();
+        let values = match inputs.as_slice::<f64>() {
+            Some(values) => Cow::Borrowed(values),
+            None => Cow::Owned(inputs.to_vec::<f64>()),
+        };
         let column = |index: usize| {
             values
                 .iter()
@@ -147,17 +156,23 @@ impl Encoding {
             means: vec![0.0; line + pieces],
             weights,
         };
-        let encoded = encoding.centre(inputs, threads)?;
+        let encoded = encoding.centre(inputs, threads, ranks)?;
         Ok((encoding, encoded))
     }
 
     /// Makes the mean of every input on the training rows 0, but of those of categories, which are
     /// centred by their tables.
-    fn centre(&mut self, inputs: &Array, threads: Option<usize>) -> Result<Array> {
+    fn centre(
+        &mut self,
+        inputs: &Array,
+        threads: Option<usize>,
+        ranks: Option<&Ranks>,
+    ) -> Result<Array> {
         let categories: usize = self.codes.iter().map(|codes| codes.table.shape()[1]).sum();
         let kept = self.line - categories..self.line;
-        let mut encoded = self.encode(inputs, threads)?;
-        let rows = encoded.shape().batch().max(1) as f64;
+        let count = inputs.shape().batch();
+        let encoded = Ranks::rows(ranks, count, |own| self.encode(&part(inputs, own), threads))?;
+        let rows = count.max(1) as f64;
         let mut means = vec![0.0; self.width];
         let values = encoded.as_slice::<f32>().unwrap_or_default();
         for row in values.chunks_exact(self.width.max(1)) {
@@ -172,14 +187,17 @@ impl Encoding {
         }
         // The weights were made with other values: they start anew.
         self.weights = Weights::new(self.codes.len());
-        for row in
-            encoded.as_mut_slice::<f32>().unwrap_or_default().chunks_exact_mut(self.width.max(1))
-        {
-            for (x, mean) in row.iter_mut().zip(&self.means) {
-                *x -= *mean as f32;
+        Ranks::rows(ranks, count, |own| {
+            let mut rows = part(&encoded, own);
+            drop(encoded);
+            let values = rows.as_mut_slice::<f32>().unwrap_or_default();
+            for row in values.chunks_exact_mut(self.width.max(1)) {
+                for (x, mean) in row.iter_mut().zip(&self.means) {
+                    *x -= *mean as f32;
+                }
             }
-        }
-        Ok(encoded)
+            Ok(rows)
+        })
     }
 
     /// The same encoding with weights that are still to be made.
@@ -195,6 +213,9 @@ impl Encoding {
     /// # Errors
     /// If the trace fails.
     pub fn encode(&self, inputs: &Array, threads: Option<usize>) -> Result<Array> {
+        if inputs.shape().batch() == 0 {
+            return Ok(Array::zeros([0, self.width], DType::F32));
+        }
         let function = Function::new(|[x], cx: &mut Context| [self.apply(&x, cx)]).training(false);
         let mut function = match threads {
             Some(threads) => function.threads(threads),
@@ -404,6 +425,11 @@ impl Codes {
     }
 }
 
+/// Some rows, without a copy if they are all.
+pub fn part(rows: &Array, own: Range<usize>) -> Array {
+    if own == (0..rows.shape().batch()) { rows.clone() } else { rows.rows(own) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,7 +445,7 @@ mod tests {
             task: super::super::Task::Regression { targets: 1 },
         };
         let rows = Array::from([[1.7e9 - 1.0], [1.7e9 + 1.0]]);
-        let (encoding, encoded) = Encoding::fit(&problem, &rows, 8, None).unwrap();
+        let (encoding, encoded) = Encoding::fit(&problem, &rows, 8, None, None).unwrap();
         assert_eq!(encoded, encoding.encode(&rows, None).unwrap());
         let seen = encoding
             .encode(&[[1.7e9 - 1.0], [1.7e9 + 0.5], [1.7e9 + 1e6], [f64::NAN]].into(), None)

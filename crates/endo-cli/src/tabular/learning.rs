@@ -7,7 +7,9 @@
 use endo::prelude::*;
 use endo::random::Random;
 
-use super::encoding::Encoding;
+use crate::ranks::Ranks;
+
+use super::encoding::{Encoding, part};
 use super::ensemble::Ensemble;
 use super::folds::Folds;
 use super::linear::{self, Base, Rows};
@@ -99,20 +101,14 @@ impl TableLearner<'_> {
         let rows = self.rows(&prepared, targets);
         let (line, base) = self.search(&rows, &prepared)?;
         let line = self.build(&prepared, &line, None, ALONE, scale.clone())?;
-        let masked = match self.hidden()? {
-            Some(inputs) => prepared.encoding.renewed().encode(&inputs, self.options.threads)?,
-            None => prepared.encoded.clone(),
-        };
+        let masked = self.masked(&prepared)?;
         let may_curve = prepared.plan.share > 0.0
             && self.rows.len() <= LARGE
             && is_skewed(task, &prepared.truth);
         let curved = if may_curve { self.curved(&prepared, &rows, &scale, &base)? } else { None };
-        let curved = match curved {
-            Some((rows, scale, base)) => {
-                Some(self.fitted(&prepared, &masked, &rows, scale, base, Vec::new())?)
-            }
-            None => None,
-        };
+        let fit =
+            |(rows, scale, base)| self.fitted(&prepared, &masked, &rows, scale, base, Vec::new());
+        let curved = curved.map(fit).transpose()?;
         let plain = self.fitted(&prepared, &masked, &rows, scale, base, callbacks)?;
         let fitted = curved.filter(|curved| curved.error < GAIN * plain.error).unwrap_or(plain);
         let FittedNets { base, scale, nets, history, epoch, mixture, .. } = fitted;
@@ -125,12 +121,8 @@ impl TableLearner<'_> {
     }
 
     fn prepare(&self) -> Result<PreparedRows> {
-        let numbers = self
-            .problem
-            .features
-            .iter()
-            .filter(|feature| !matches!(feature, Feature::Category { .. }))
-            .count();
+        let is_number = |feature: &&Feature| !matches!(feature, Feature::Category { .. });
+        let numbers = self.problem.features.iter().filter(is_number).count();
         let plan = Plan::new(self.rows.len(), numbers, self.options);
         let truth: Vec<f64> = self.rows.targets().map_or_else(Vec::new, Array::to_vec);
         let groups: Vec<usize> = match self.problem.task {
@@ -138,9 +130,12 @@ impl TableLearner<'_> {
             Task::Regression { .. } => vec![0; self.rows.len()],
         };
         let folds = Folds::new(&groups, plan.nets, Some(plan.share), self.options.seed);
-        let (encoding, encoded) =
-            Encoding::fit(self.problem, self.rows.inputs(), plan.pieces, self.options.threads)?;
-        let (inputs, weights) = (with_ones(&encoded), self.weights(&groups));
+        let LearningOptions { threads, ref ranks, .. } = *self.options;
+        let (inputs, ranks) = (self.rows.inputs(), ranks.as_ref());
+        let (encoding, encoded) = Encoding::fit(self.problem, inputs, plan.pieces, threads, ranks)?;
+        let part = |own| Ok(with_ones(&part(&encoded, own)));
+        let inputs = Ranks::rows(ranks, self.rows.len(), part)?;
+        let weights = self.weights(&groups);
         Ok(PreparedRows { plan, truth, groups, folds, encoding, encoded, inputs, weights })
     }
 
@@ -239,26 +234,28 @@ impl TableLearner<'_> {
         Ok(model)
     }
 
-    /// The inputs with a few categories replaced by the one for what is not known, so that nets
-    /// learn what to say then; none where there are no categories.
-    fn hidden(&self) -> Result<Option<Array>> {
-        let is_category: Vec<bool> = self
-            .problem
-            .features
-            .iter()
-            .map(|feature| matches!(feature, Feature::Category { .. }))
-            .collect();
+    /// The encoded inputs with a few categories replaced by the one for what is not known, so that
+    /// nets learn what to say then.
+    fn masked(&self, prepared: &PreparedRows) -> Result<Array> {
+        let features = self.problem.features.iter();
+        let is_category: Vec<bool> =
+            features.map(|feature| matches!(feature, Feature::Category { .. })).collect();
         if !is_category.contains(&true) {
-            return Ok(None);
+            return Ok(prepared.encoded.clone());
         }
-        let mut values = self.rows.inputs().to_vec::<f64>();
-        let mut random = Random::new(self.options.seed, MASKING);
-        for (at, value) in values.iter_mut().enumerate() {
-            if is_category[at % is_category.len()] && random.uniform_f64() < HIDDEN {
-                *value = 0.0;
+        let (inputs, encoding) = (self.rows.inputs(), prepared.encoding.renewed());
+        let (width, mut random) = (is_category.len(), Random::new(self.options.seed, MASKING));
+        Ranks::rows(self.options.ranks.as_ref(), self.rows.len(), |own| {
+            let mut values = Vec::with_capacity(own.len() * width);
+            // Which are hidden is drawn for all rows, whoever makes them.
+            for at in 0..own.end * width {
+                let is_hidden = is_category[at % width] && random.uniform_f64() < HIDDEN;
+                if at >= own.start * width {
+                    values.push(if is_hidden { 0.0 } else { inputs.get(at) });
+                }
             }
-        }
-        Array::new(self.rows.inputs().shape().clone(), values).map(Some)
+            encoding.encode(&Array::new([own.len(), width], values)?, self.options.threads)
+        })
     }
 
     /// The weight of each row, of mean 1.

@@ -3,6 +3,7 @@
 //! In: encoded rows, the linear part of each fold, and which rows each net leaves out. Out: the
 //! nets as they were when they did best on rows left out, and what they say of these.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use endo::prelude::*;
@@ -64,7 +65,9 @@ impl NetTraining<'_> {
             AdamW::new(CosineDecay::new(plan.learning_rate, steps)).weight_decay(plan.decay);
         model.compile(optimizer.exclude_from_weight_decay(["bias"]), loss(rows.task, nets), ());
         Ranks::share(self.options.ranks.as_ref(), &mut model);
-        let train = Dataset::new(self.masked.clone(), self.targets(self.masked, true)?)?;
+        let ranks = self.options.ranks.as_ref();
+        let part = |own: Range<usize>| self.targets(self.masked, true, own);
+        let train = Dataset::new(self.masked.clone(), Ranks::rows(ranks, count, part)?)?;
         let mask = rows.folds.mask();
         let left_out: Vec<usize> = (0..count)
             .filter(|row| mask[row * nets..(row + 1) * nets].iter().any(|&left_out| left_out > 0.0))
@@ -72,10 +75,11 @@ impl NetTraining<'_> {
         let judged = if left_out.is_empty() {
             None
         } else {
-            Some(Dataset::new(
-                encoded.take(&left_out),
-                self.targets(encoded, false)?.take(&left_out),
-            )?)
+            let part = |own: Range<usize>| Ok(encoded.take(&left_out[own]));
+            let inputs = Ranks::rows(ranks, left_out.len(), part)?;
+            let part =
+                |own: Range<usize>| self.targets(encoded, false, left_out[own].iter().copied());
+            Some(Dataset::new(inputs, Ranks::rows(ranks, left_out.len(), part)?)?)
         };
         let mut fit =
             Fit::epochs(plan.epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
@@ -112,27 +116,30 @@ impl NetTraining<'_> {
         Ok(TrainedNets { nets: layer.with_values(layer.values()), history, epoch, out_of_fold })
     }
 
-    /// What the loss takes, for rows as they are encoded: what the base says for each net, the
+    /// What the loss takes, for some rows as they are encoded: what the base says for each net, the
     /// targets, and the weight of the row for each net, which is of those that learn from it or of
     /// those that leave it out.
-    fn targets(&self, encoded: &Array, training: bool) -> Result<Array> {
+    fn targets(
+        &self,
+        encoded: &Array,
+        training: bool,
+        of: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<Array> {
         let (rows, nets) = (self.rows, self.plan.nets);
         let (count, outputs, width) =
-            (encoded.shape().batch(), rows.targets.shape().features(), encoded.shape().features());
-        let (mask, inputs, targets) =
-            (rows.folds.mask(), encoded.to_vec::<f32>(), rows.targets.to_vec::<f64>());
+            (of.len(), rows.targets.shape().features(), encoded.shape().features());
+        let (mask, inputs) = (rows.folds.mask(), encoded.as_slice::<f32>().unwrap_or_default());
         let mut values = Vec::with_capacity(count * (nets * outputs + outputs + nets));
         let mut said = vec![0.0; outputs];
-        for row in 0..count {
+        for row in of {
             for coefficients in &self.base.folds {
                 let (constant, coefficients) = coefficients.split_at(outputs);
                 said.copy_from_slice(constant);
                 add_linear(&mut said, &inputs[row * width..(row + 1) * width], coefficients);
                 values.extend(said.iter().map(|&said| said as f32));
             }
-            values.extend(
-                targets[row * outputs..(row + 1) * outputs].iter().map(|&target| target as f32),
-            );
+            let target = |output: usize| rows.targets.get(row * outputs + output) as f32;
+            values.extend((0..outputs).map(target));
             let factor = rows.weights[row];
             values.extend(mask[row * nets..(row + 1) * nets].iter().map(|&left_out| {
                 if training { (1.0 - left_out) * factor } else { left_out * factor * nets as f32 }

@@ -50,6 +50,8 @@ pub use arrays::{Arrays, IntoArrays, IntoOutputArrays, Number, OutputArrays};
 pub use batches::{Batches, Order};
 pub(crate) use checks::{is_covered, place_of};
 pub use class_weight::class_weights;
+#[doc(hidden)]
+pub use csv::PartReading;
 pub use csv::{Blocks, ColumnKind, Csv, date};
 pub use dataset::Dataset;
 #[cfg(feature = "images")]
@@ -61,5 +63,7 @@ pub use stream::{BatchAt, BatchSource, IntoBatch, IntoStream, Length, Samples, S
 #[doc(hidden)]
 pub use structs::{arrays_of, from_arrays_of, names_of};
 pub use table::Table;
+#[doc(hidden)]
+pub use table::TablePart;
 pub use text_lines::TextLines;
 pub use values::{Values, Words};

@@ -4,6 +4,7 @@
 //! takes (`arrays`).
 
 mod arrays;
+mod part;
 
 use std::fmt;
 use std::io::Read;
@@ -13,6 +14,9 @@ use super::csv::{Csv, Lines, check_distinct, place, position};
 use super::values::{Values, Words};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shown::{listed, shown};
+
+#[doc(hidden)]
+pub use part::TablePart;
 
 /// Named columns, with a cell for each row in each of them.
 ///
@@ -105,7 +109,8 @@ impl Table {
     pub fn from_columns<N: Into<String>>(
         columns: impl IntoIterator<Item = (N, Vec<f64>)>,
     ) -> Result<Self> {
-        let values = columns.into_iter().map(|(name, values)| (name, Values::Numbers(values)));
+        let values =
+            columns.into_iter().map(|(name, values)| (name, Values::Numbers(values.into())));
         let table = Self::from_values(values)?;
         table.columns.iter().try_for_each(|column| column.refuse(|value| !value.is_finite()))?;
         Ok(table)
@@ -117,8 +122,8 @@ impl Table {
     /// ```
     /// use endo::data::{Table, Values, Words};
     /// let city = Values::Words(Words::from_cells([Some("Paris"), None]));
-    /// let table =
-    ///     Table::from_values([("city", city), ("price", Values::Numbers(vec![4.5, f64::NAN]))])?;
+    /// let price = Values::Numbers(vec![4.5, f64::NAN].into());
+    /// let table = Table::from_values([("city", city), ("price", price)])?;
     /// assert_eq!((table.missing("city")?, table.missing("price")?), (1, 1));
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -243,7 +248,7 @@ impl Table {
     /// use endo::data::{Csv, Values};
     /// let table =
     ///     Csv::new().typed().read_from("agent,price\n007,1.50\n8,2\n007,1.5\n".as_bytes())?;
-    /// assert_eq!(table.values("agent")?, &Values::Numbers(vec![7.0, 8.0, 7.0]));
+    /// assert_eq!(table.values("agent")?, &Values::Numbers(vec![7.0, 8.0, 7.0].into()));
     /// assert_eq!(table.spelled("agent").unwrap().dictionary(), ["007", "8"]);
     /// assert_eq!(table.spelled("price").unwrap().dictionary(), ["1.50", "2"]);
     /// # Ok::<(), endo::Error>(())

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::csv::ColumnKind;
 use crate::error::{Error, ErrorKind, Result};
+use crate::storage::Storage;
 
 /// What a column of a table holds.
 ///
@@ -18,17 +19,18 @@ use crate::error::{Error, ErrorKind, Result};
 ///     table.values("city")?,
 ///     &Values::Words(Words::from_cells([Some("Paris"), Some("Rome")]))
 /// );
-/// assert_eq!(table.values("rooms")?, &Values::Numbers(vec![3.0, f64::NAN]));
-/// assert_eq!(table.values("sold")?, &Values::Times(vec![1_706_659_200.0, 1_706_745_600.0]));
+/// assert_eq!(table.values("rooms")?, &Values::Numbers(vec![3.0, f64::NAN].into()));
+/// let sold = vec![1_706_659_200.0, 1_706_745_600.0];
+/// assert_eq!(table.values("sold")?, &Values::Times(sold.into()));
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub enum Values {
     /// Numbers; NaN where a cell is missing.
-    Numbers(Vec<f64>),
+    Numbers(Storage<f64>),
     /// Dates and times as seconds since 1970-01-01 00:00 UTC (a date is its midnight); NaN where a
     /// cell is missing.
-    Times(Vec<f64>),
+    Times(Storage<f64>),
     /// Words; [`Words::MISSING`] where a cell is missing.
     Words(Words),
 }
@@ -100,7 +102,7 @@ impl PartialEq for Values {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Words {
-    codes: Vec<u32>,
+    codes: Storage<u32>,
     dictionary: Vec<String>,
 }
 
@@ -138,29 +140,30 @@ impl Words {
                 return Err(data(message).help("give each word a code of its own"));
             }
         }
-        Ok(Self { codes, dictionary })
+        Ok(Self::of_codes(codes, dictionary))
     }
 
     /// Words from cells, of which `None` is missing; codes follow the order in which words first
     /// appear.
     pub fn from_cells<'a>(cells: impl IntoIterator<Item = Option<&'a str>>) -> Self {
-        let (mut known, mut words) = (HashMap::new(), Self::default());
+        let mut known = HashMap::new();
+        let (mut codes, mut dictionary) = (Vec::new(), Vec::new());
         for cell in cells {
             let Some(word) = cell else {
-                words.codes.push(Self::MISSING);
+                codes.push(Self::MISSING);
                 continue;
             };
-            words.codes.push(*known.entry(word).or_insert_with(|| {
-                words.dictionary.push(word.to_string());
-                words.dictionary.len() as u32 - 1
+            codes.push(*known.entry(word).or_insert_with(|| {
+                dictionary.push(word.to_string());
+                dictionary.len() as u32 - 1
             }));
         }
-        words
+        Self::of_codes(codes, dictionary)
     }
 
     /// Words whose codes are those of the dictionary.
-    pub(super) fn of_codes(codes: Vec<u32>, dictionary: Vec<String>) -> Self {
-        Self { codes, dictionary }
+    pub(super) fn of_codes(codes: impl Into<Storage<u32>>, dictionary: Vec<String>) -> Self {
+        Self { codes: codes.into(), dictionary }
     }
 
     /// The code of each row.
@@ -171,6 +174,11 @@ impl Words {
     /// The words, each at the place that is its code.
     pub fn dictionary(&self) -> &[String] {
         &self.dictionary
+    }
+
+    /// The words, moved out.
+    pub(super) fn into_dictionary(self) -> Vec<String> {
+        self.dictionary
     }
 
     /// The word of a row, counted from 0, unless it is missing.
@@ -186,11 +194,11 @@ mod tests {
 
     #[test]
     fn gaps_are_counted_and_equal_to_each_other() {
-        let numbers = Values::Numbers(vec![1.0, f64::NAN]);
+        let numbers = Values::Numbers(vec![1.0, f64::NAN].into());
         assert_eq!((numbers.len(), numbers.missing(), numbers.is_missing(1)), (2, 1, true));
         assert_eq!(numbers.kind(), ColumnKind::Number);
-        assert_eq!(numbers, Values::Numbers(vec![1.0, f64::NAN]));
-        assert_ne!(numbers, Values::Times(vec![1.0, f64::NAN]));
+        assert_eq!(numbers, Values::Numbers(vec![1.0, f64::NAN].into()));
+        assert_ne!(numbers, Values::Times(vec![1.0, f64::NAN].into()));
         let words = Values::Words(Words::from_cells([None, Some("a")]));
         assert_eq!((words.missing(), words.is_missing(0), words.is_missing(2)), (1, true, true));
     }

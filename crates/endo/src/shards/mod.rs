@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) use block::Block;
 pub use link::{Alone, Link};
 pub(crate) use sums::{ShardNumbers, ShardSum};
+pub(crate) use texts::share_bytes;
 pub use texts::share_texts;
 pub use threads::Threads;
 pub(crate) use tree::Taking;

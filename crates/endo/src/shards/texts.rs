@@ -16,7 +16,7 @@ pub fn share_texts(link: &dyn Link, text: &str) -> Result<Vec<String>> {
 }
 
 /// The bytes of all ranks, in their order.
-pub(super) fn share_bytes(link: &dyn Link, text: &[u8]) -> Result<Vec<Vec<u8>>> {
+pub(crate) fn share_bytes(link: &dyn Link, text: &[u8]) -> Result<Vec<Vec<u8>>> {
     let (rank, ranks) = (link.rank(), link.ranks());
     let others = || (0..ranks).filter(move |&other| other != rank);
     let length = (text.len() as u64).to_le_bytes();

@@ -123,7 +123,7 @@ fn shards_that_have_fewer_gradients_are_refused_on_all_ranks() {
         model.train_step(move |step, cx| {
             let y_pred = step.apply(step.inputs(), cx);
             let terms = step.losses(&y_pred, cx);
-            let gradients = cx.gradients(terms.total(), &step.trainable_weights());
+            let gradients = cx.gradients(terms.total(), step.trainable_weights());
             let (low, high) = gradients.split(|weight| weight.name().starts_with("dense/"));
             step.apply_gradients(&low, cx);
             if step.inputs().batch() > 1 {

@@ -86,19 +86,7 @@ impl<R: Read> Blocks<R> {
         };
         let finished =
             finish(columns, options).map_err(|(index, problem)| sheet.refused(index, problem))?;
-        let (mut notes, mut conventions) = (sheet.notes.clone(), Conventions::default());
-        if options.is_typed {
-            let named: Vec<(&str, &FinishedColumn)> =
-                self.names.iter().map(String::as_str).zip(&finished).collect();
-            notes.extend(notes::of_columns(&named, &sheet.format));
-            let orders = finished.iter().filter_map(|column| Some(column.order.as_ref()?.1));
-            conventions = Conventions {
-                decimal: options
-                    .decimal
-                    .or_else(|| common(finished.iter().filter_map(|column| column.mark))),
-                day_first: options.day_first.or_else(|| common(orders)),
-            };
-        }
+        let (notes, conventions) = findings(&self.names, &finished, sheet, options);
         let column = |(name, column): (&String, FinishedColumn)| table::Column {
             name: name.clone(),
             values: column.values,
@@ -110,6 +98,29 @@ impl<R: Read> Blocks<R> {
         table.origin.clone_from(&self.origin);
         Ok(Some(table))
     }
+}
+
+/// What is to be said of a table, and how numbers and dates are written in it.
+pub(super) fn findings<R: Read>(
+    names: &[String],
+    columns: &[FinishedColumn],
+    sheet: &Sheet<R>,
+    options: &Options,
+) -> (Vec<String>, Conventions) {
+    let (mut notes, mut conventions) = (sheet.notes.clone(), Conventions::default());
+    if options.is_typed {
+        let named: Vec<(&str, &FinishedColumn)> =
+            names.iter().map(String::as_str).zip(columns).collect();
+        notes.extend(notes::of_columns(&named, &sheet.format));
+        let orders = columns.iter().filter_map(|column| Some(column.order.as_ref()?.1));
+        conventions = Conventions {
+            decimal: options
+                .decimal
+                .or_else(|| common(columns.iter().filter_map(|column| column.mark))),
+            day_first: options.day_first.or_else(|| common(orders)),
+        };
+    }
+    (notes, conventions)
 }
 
 /// What all have in common.
@@ -127,7 +138,7 @@ pub(super) fn wanted(names: &[String], kinds: &[Option<ColumnKind>]) -> Vec<Stri
 
 /// What the columns hold, those left out that are ignored; the columns are ready for rows that
 /// follow.
-fn finish(
+pub(super) fn finish(
     columns: &mut Vec<Column>,
     options: &Options,
 ) -> Result<Vec<FinishedColumn>, (usize, Problem)> {

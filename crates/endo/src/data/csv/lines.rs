@@ -31,6 +31,18 @@ impl Lines {
         }
     }
 
+    /// Adds the lines of rows that follow a number of rows.
+    pub fn extend(&mut self, rows_before: usize, starts: &[(usize, usize)]) {
+        for &(row, line) in starts {
+            self.push(rows_before + row, line);
+        }
+    }
+
+    /// Rows whose line is not the one after that of the row before, and their lines.
+    pub fn starts(&self) -> &[(usize, usize)] {
+        &self.starts
+    }
+
     /// The line of a row, counted from 0.
     pub fn get(&self, row: usize) -> Option<usize> {
         let next = match self.starts.last() {

@@ -17,6 +17,8 @@ mod missing;
 mod notes;
 mod numbers;
 mod packed;
+mod parts;
+mod ranges;
 mod rows;
 mod sheet;
 mod signatures;
@@ -27,6 +29,7 @@ mod text;
 mod times;
 mod typed;
 mod unclear;
+mod wire;
 
 use std::fs::File;
 use std::io::Read;
@@ -43,6 +46,8 @@ pub use dates::date;
 pub(super) use header::{check_distinct, position};
 pub use kinds::ColumnKind;
 pub(super) use lines::Lines;
+#[doc(hidden)]
+pub use parts::PartReading;
 pub(super) use unclear::place;
 
 /// How to read a table from CSV: the first line names the columns, and each line below is a row.
@@ -224,7 +229,7 @@ impl Csv {
     /// ```
     /// use endo::data::{Csv, Values};
     /// let table = Csv::new().day_first(true).read_from("a\n02/01/1970\n".as_bytes())?;
-    /// assert_eq!(table.values("a")?, &Values::Times(vec![86_400.0]));
+    /// assert_eq!(table.values("a")?, &Values::Times(vec![86_400.0].into()));
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[must_use]

@@ -4,7 +4,7 @@
 //! mark between thousands: which, the other cells of the column have to say. Where they do not, a
 //! point is a decimal point unless the file has decimal commas elsewhere, and a comma is refused.
 
-use super::unclear::{CellAt, Style, UnclearRows};
+use super::unclear::{CellAt, Style, StyleSummary, UnclearRows};
 
 /// The numbers of a column while it is read.
 pub(super) struct Column {
@@ -142,6 +142,22 @@ impl Column {
     /// The first cell like `1.299`, if no cell says what its point is.
     pub fn doubtful_point(&self) -> Option<&CellAt> {
         self.points.first.as_deref().filter(|_| self.mark.known().is_none())
+    }
+
+    /// What its cells show of how they are written, without them.
+    pub fn style(&self) -> StyleSummary<char> {
+        let unclear = [&self.points, &self.commas].map(|rows| rows.first.as_deref().cloned());
+        let shown = self.mark.found().map(|(seen, mark)| (mark, seen.clone()));
+        StyleSummary { shown, unclear }
+    }
+
+    /// Adds what rows that follow show, and not these; false where their decimal mark is another.
+    pub fn follow(&mut self, style: &StyleSummary<char>) -> bool {
+        for (rows, first) in [&mut self.points, &mut self.commas].into_iter().zip(&style.unclear) {
+            rows.first = rows.first.take().or_else(|| first.clone().map(Box::new));
+        }
+        let Some((mark, seen)) = &style.shown else { return true };
+        self.mark.show(*mark, || Box::new(seen.clone())).is_ok()
     }
 
     /// Makes thousands of what has to be thousands, when all rows are read.

@@ -40,6 +40,11 @@ impl<R: Read> UnpackedReader<R> {
         })
     }
 
+    /// Bytes that are not packed.
+    pub fn plain(source: R) -> Self {
+        Self::Plain(Cursor::new(Vec::new()).chain(source))
+    }
+
     /// The program that packed the file.
     pub fn format(&self) -> Option<&'static str> {
         match self {

@@ -169,6 +169,11 @@ impl Tokenizer {
         Self { delimiter, special, state: QuoteState::Bare, line, after_return: false }
     }
 
+    /// Whether a piece begins with the second half of the last end of line.
+    pub fn is_within_end_of_line(&self, piece: &str) -> bool {
+        self.after_return && piece.starts_with('\n')
+    }
+
     /// Begins another record.
     pub fn begin(&mut self, record: &mut Record) {
         record.text.clear();

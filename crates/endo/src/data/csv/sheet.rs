@@ -12,6 +12,7 @@ use super::kinds::ColumnKind;
 use super::lines::Lines;
 use super::numbers::Refusal;
 use super::packed::UnpackedReader;
+use super::ranges::RowPlace;
 use super::rows::{Progress, Record, Tokenizer};
 use super::stop::{Stop, stopped};
 use super::text::{Fault, Text};
@@ -39,12 +40,20 @@ pub(super) struct Sheet<R: Read> {
     /// The cells of the first row.
     first_row: Vec<String>,
     is_typed: bool,
+    /// Where the record began.
+    record_start: u64,
+    /// The byte before which a row has to begin to be read, where not all are.
+    end: Option<u64>,
+    /// The number of rows that columns were given.
+    pub taken: usize,
     pub format: Format,
     /// The names of all columns, in order; the name of a column that is left out may be empty.
     pub names: Vec<String>,
     /// What is known of their kinds.
     pub kinds: Vec<Option<ColumnKind>>,
     pub notes: Vec<String>,
+    /// The program that packed the file.
+    packing: Option<&'static str>,
 }
 
 impl<R: Read> Sheet<R> {
@@ -66,14 +75,59 @@ impl<R: Read> Sheet<R> {
             nothing: None,
             first_row: Vec::new(),
             is_typed: csv.options.is_typed,
+            record_start: 0,
+            end: None,
+            taken: 0,
             names: Vec::new(),
             kinds: Vec::new(),
             notes: super::notes::of_file(&format, given.is_some(), packing, text.is_utf16()),
             text,
             format,
+            packing,
         };
         sheet.read_header(csv)?;
         Ok(sheet)
+    }
+
+    /// Why its rows cannot be read by ranges of bytes, if they cannot.
+    pub fn why_whole(&self) -> Option<String> {
+        match self.packing {
+            Some(packing) => Some(format!("it is compressed by {packing}")),
+            None => self.text.is_utf16().then(|| "it is in UTF-16".to_string()),
+        }
+    }
+
+    /// Where the rows begin.
+    pub fn start(&mut self) -> RowPlace {
+        if self.is_pending {
+            return RowPlace { byte: self.record_start, line: self.record.line };
+        }
+        RowPlace { byte: self.place(), line: self.tokenizer.line }
+    }
+
+    /// The same table from a row on, of which the file is at its first byte, up to the last row
+    /// that begins before `end`. Cells that are refused fail their column alone.
+    pub fn range(self, file: R, start: RowPlace, end: u64, rows_before: usize) -> Self {
+        Self {
+            text: Text::behind(start.byte, UnpackedReader::plain(file)),
+            tokenizer: Tokenizer::new(self.format.delimiter, start.line),
+            record: Record::default(),
+            row: rows_before + 1,
+            is_pending: false,
+            end: Some(end),
+            ..self
+        }
+    }
+
+    /// Whether the last rows have nothing in them.
+    pub fn ends_with_nothing(&self) -> bool {
+        self.nothing.is_some()
+    }
+
+    /// The byte at which the next record begins.
+    fn place(&mut self) -> u64 {
+        let is_within = self.tokenizer.is_within_end_of_line(self.text.piece());
+        self.text.used + u64::from(is_within)
     }
 
     fn read_header(&mut self, csv: &Csv) -> Result<()> {
@@ -149,7 +203,8 @@ impl<R: Read> Sheet<R> {
             (rows, bytes) = (rows + 1, bytes + self.record.bytes());
             self.row += 1;
         }
-        if rows == 0 && before == 0 {
+        self.taken += rows;
+        if rows == 0 && before == 0 && self.end.is_none() {
             let help = format!("each line below the header is {}", self.row_name());
             return Err(Error::data("there is a header, but no row below it", help));
         }
@@ -169,9 +224,11 @@ impl<R: Read> Sheet<R> {
             }
         }
         for (index, (cell, column)) in self.record.cells().zip(columns).enumerate() {
-            column
-                .push(cell, self.row, self.record.line, options)
-                .map_err(|problem| self.refused(index, problem))?;
+            match column.push(cell, self.row, self.record.line, options) {
+                Ok(()) => {}
+                Err(_) if self.end.is_some() => column.fail(),
+                Err(problem) => return Err(self.refused(index, problem)),
+            }
         }
         Ok(())
     }
@@ -231,6 +288,10 @@ impl<R: Read> Sheet<R> {
     fn next(&mut self) -> Result<bool> {
         if std::mem::take(&mut self.is_pending) {
             return Ok(true);
+        }
+        self.record_start = self.place();
+        if self.end.is_some_and(|end| self.record_start >= end) {
+            return Ok(false);
         }
         self.tokenizer.begin(&mut self.record);
         loop {

@@ -8,6 +8,7 @@ use super::*;
 
 mod blocks;
 mod databases;
+mod parts;
 mod styles;
 mod typed;
 

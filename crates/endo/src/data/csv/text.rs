@@ -41,6 +41,8 @@ pub(super) struct Text<R> {
     /// Text, used up to `start`.
     buffer: String,
     start: usize,
+    /// The bytes of the file that are used, where the text is in UTF-8.
+    pub used: u64,
     whole: bool,
     fault: Option<Fault>,
 }
@@ -48,22 +50,29 @@ pub(super) struct Text<R> {
 impl<R: Read> Text<R> {
     /// Reads the first bytes. `check` refuses those of other formats.
     pub fn new<E>(source: R, check: impl FnOnce(&[u8]) -> Result<(), E>) -> Result<Self, E> {
-        let mut text = Self {
-            source,
-            encoding: Encoding::Utf8,
-            raw: Vec::new(),
-            buffer: String::new(),
-            start: 0,
-            whole: false,
-            fault: None,
-        };
+        let mut text = Self::behind(0, source);
         text.read(SAMPLE);
         check(&text.raw)?;
         let (encoding, mark) = encoding_of(&text.raw);
         text.encoding = encoding;
         text.raw.drain(..mark);
+        text.used = mark as u64;
         text.decode();
         Ok(text)
+    }
+
+    /// Text in UTF-8 that follows a number of bytes of a file.
+    pub fn behind(bytes: u64, source: R) -> Self {
+        Self {
+            source,
+            encoding: Encoding::Utf8,
+            raw: Vec::new(),
+            buffer: String::new(),
+            start: 0,
+            used: bytes,
+            whole: false,
+            fault: None,
+        }
     }
 
     /// Whether letters have two bytes or four.
@@ -91,7 +100,9 @@ impl<R: Read> Text<R> {
 
     /// Goes on by a number of bytes of the piece.
     pub fn advance(&mut self, bytes: usize) {
-        self.start = (self.start + bytes).min(self.buffer.len());
+        let start = (self.start + bytes).min(self.buffer.len());
+        self.used += (start - self.start) as u64;
+        self.start = start;
     }
 
     /// Whether nothing is left to read beyond what is available.

@@ -5,7 +5,7 @@
 
 use super::dates::{self, DateOrder};
 use super::numbers::{Ambiguity, Doubt, Refusal};
-use super::unclear::{CellAt, Style, UnclearRows};
+use super::unclear::{CellAt, Style, StyleSummary, UnclearRows};
 
 /// The times of a column while it is read.
 pub(super) struct Column {
@@ -55,6 +55,21 @@ impl Column {
     /// Adds a cell that is missing.
     pub fn push_missing(&mut self) {
         self.values.push(f64::NAN);
+    }
+
+    /// What its cells show of how they are written, without them.
+    pub fn style(&self) -> StyleSummary<bool> {
+        let shown = self.day_first.found().map(|(seen, day_first)| (day_first, seen.clone()));
+        StyleSummary { shown, unclear: [self.open.first.as_deref().cloned(), None] }
+    }
+
+    /// Adds what rows that follow show, and not these; false where day and month are in another
+    /// order there.
+    pub fn follow(&mut self, style: &StyleSummary<bool>) -> bool {
+        let first = || style.unclear[0].clone().map(Box::new);
+        self.open.first = self.open.first.take().or_else(first);
+        let Some((day_first, seen)) = &style.shown else { return true };
+        self.day_first.show(*day_first, || Box::new(seen.clone())).is_ok()
     }
 
     /// Gives all cells the order of day and month, when all rows are read.

@@ -4,6 +4,8 @@
 //! cells, all of them are kept with their spelling and everything is open; when there are more,
 //! what has been seen decides, and memory is that of the values.
 
+mod merging;
+
 use std::collections::HashMap;
 
 use super::dictionary::{Dictionary, key};
@@ -13,6 +15,8 @@ use super::numbers::{self, Ambiguity, Refusal};
 use super::times;
 use super::unclear::CellAt;
 use crate::data::values::{Values, Words};
+
+pub(super) use merging::{CellSummary, Joined, PlacedRows, StateSummary, Summary};
 
 /// As long as a column has no more different cells, they are kept as they are spelled.
 pub(super) const MOST_SPELLED: usize = 1000;
@@ -45,6 +49,8 @@ pub(super) enum Problem {
 
 /// A column while it is read.
 pub(super) struct Column {
+    /// Whether a cell has been refused where that does not end the reading: all are passed over.
+    is_failed: bool,
     /// The kind, once it is given or found.
     kind: Option<ColumnKind>,
     state: ColumnState,
@@ -101,7 +107,7 @@ impl Column {
         } else {
             ColumnState::Numbers(numbers)
         };
-        Self { kind, state, word: None }
+        Self { is_failed: false, kind, state, word: None }
     }
 
     /// Adds a cell.
@@ -199,20 +205,21 @@ impl Column {
                 column.finish(others_have_decimal_commas).map_err(unclear)?;
                 let values = std::mem::take(&mut column.values);
                 numbers = column.following();
-                Values::Numbers(values)
+                Values::Numbers(values.into())
             }
             ColumnState::Times(mut column) => {
                 column.finish().map_err(unclear)?;
                 order = column.found_order();
                 let values = std::mem::take(&mut column.values);
                 times = column.following();
-                Values::Times(values)
+                Values::Times(values.into())
             }
             ColumnState::Words { codes, dictionary } => {
                 Values::Words(Words::of_codes(codes, dictionary.into_cells()))
             }
         };
         let following = Self {
+            is_failed: false,
             kind: self.kind,
             state: ColumnState::open(self.kind, numbers, times),
             word: None,
@@ -407,7 +414,7 @@ impl Open {
             code
         };
         let codes: Vec<u32> = self.cells.cells().into_iter().zip(value_of).map(spelling).collect();
-        let codes = self.codes.iter().map(|&code| codes[code as usize]).collect();
+        let codes: Vec<u32> = self.codes.iter().map(|&code| codes[code as usize]).collect();
         Words::of_codes(codes, dictionary)
     }
 }

@@ -78,6 +78,26 @@ impl<T: Copy + PartialEq> Style<T> {
     }
 }
 
+/// What the cells of some rows show of the style of their column.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct StyleSummary<T> {
+    /// The style, and the first cell that shows it; none where it is given.
+    pub shown: Option<(T, CellAt)>,
+    /// The first cell of each kind that can be read in two ways.
+    pub unclear: [Option<CellAt>; 2],
+}
+
+impl<T> StyleSummary<T> {
+    /// The same, shown by rows that follow a number of others.
+    pub fn after(mut self, rows: usize) -> Self {
+        let shown = self.shown.iter_mut().map(|(_, seen)| seen);
+        for seen in shown.chain(self.unclear.iter_mut().flatten()) {
+            seen.row += rows;
+        }
+        self
+    }
+}
+
 /// Rows whose value may have to be the other one that the cell can mean.
 #[derive(Clone, Default)]
 pub(super) struct UnclearRows {

@@ -52,7 +52,7 @@ fn what_the_first_block_shows_holds_for_all() {
     let tables = blocks(&csv, "a;b\n1,5;2\n1.299;4\n", 1).unwrap();
     assert_eq!(tables[1].values("a").unwrap(), &numbers(&[1299.0]));
     let tables = blocks(&csv, "a,b\n01/31/1970,2\n02/01/1970,4\n", 1).unwrap();
-    assert_eq!(tables[1].values("a").unwrap(), &Values::Times(vec![31.0 * 86_400.0]));
+    assert_eq!(tables[1].values("a").unwrap(), &Values::Times(vec![31.0 * 86_400.0].into()));
     // A column with nothing in the first block is still open.
     let tables = blocks(&csv, "a,b\n,2\nx,4\n", 1).unwrap();
     assert_eq!(tables[1].values("a").unwrap(), &words(["x"]));

@@ -36,13 +36,19 @@ fn tables_of_postgresql_and_duckdb_are_read_with_their_types() {
         assert_eq!(values("x"), &numbers(&[1.5, f64::NAN, -2e-7]));
         assert_eq!(values("price"), &numbers(&[1234.5, f64::NAN, 0.05]));
         let day = |day: f64| day * 86_400.0;
-        assert_eq!(values("born"), &Values::Times(vec![day(19_753.0), f64::NAN, day(19_782.0)]));
+        assert_eq!(
+            values("born"),
+            &Values::Times(vec![day(19_753.0), f64::NAN, day(19_782.0)].into())
+        );
         let summer = day(19_905.0) - 7200.0;
         assert_eq!(
             values("seen"),
-            &Values::Times(vec![day(19_753.0) + 41_400.25, f64::NAN, summer])
+            &Values::Times(vec![day(19_753.0) + 41_400.25, f64::NAN, summer].into())
         );
-        assert_eq!(values("at"), &Values::Times(vec![day(19_753.0) + 45_000.25, f64::NAN, -1.0]));
+        assert_eq!(
+            values("at"),
+            &Values::Times(vec![day(19_753.0) + 45_000.25, f64::NAN, -1.0].into())
+        );
         let truths = if text == PSQL { ["t", "", "f"] } else { ["true", "", "false"] };
         assert_eq!(values("ok"), &words(truths));
         assert!(table.notes().is_empty(), "{:?}", table.notes());
@@ -57,7 +63,7 @@ fn tables_of_sqlite_are_read_with_their_types() {
     assert_eq!(values("x"), &numbers(&[1.5, f64::NAN, -2e-7]));
     assert_eq!(
         values("born"),
-        &Values::Times(vec![19_753.0 * 86_400.0, f64::NAN, 19_782.0 * 86_400.0 + 45_000.0])
+        &Values::Times(vec![19_753.0 * 86_400.0, f64::NAN, 19_782.0 * 86_400.0 + 45_000.0].into())
     );
     assert_eq!(values("ok"), &numbers(&[1.0, 0.0, f64::NAN]));
     assert_eq!(table.spelled("ok").unwrap().dictionary(), ["1", "0"]);
@@ -149,7 +155,7 @@ proptest! {
             .unwrap();
         for (index, column) in columns.iter().enumerate() {
             let of = |value: Option<f64>| value.unwrap_or(f64::NAN);
-            let nothing = Values::Numbers(vec![f64::NAN; rows]);
+            let nothing = Values::Numbers(vec![f64::NAN; rows].into());
             let expected = match column {
                 TestColumn::Numbers(cells) => {
                     Values::Numbers(cells.iter().map(|&value| of(value)).collect())

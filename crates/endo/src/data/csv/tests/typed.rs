@@ -13,7 +13,7 @@ pub(super) fn typed(text: &str) -> Table {
 }
 
 pub(super) fn numbers(values: &[f64]) -> Values {
-    Values::Numbers(values.to_vec())
+    Values::Numbers(values.to_vec().into())
 }
 
 pub(super) fn words<'a>(cells: impl IntoIterator<Item = &'a str>) -> Values {
@@ -46,7 +46,10 @@ const GAP: f64 = f64::NAN;
 fn columns_are_numbers_times_or_words() {
     let table = typed("n,t,w\n1,2024-01-31,a b\n-2.5,2024-02-01, c \n");
     assert_eq!(table.values("n").unwrap(), &numbers(&[1.0, -2.5]));
-    assert_eq!(table.values("t").unwrap(), &Values::Times(vec![1_706_659_200.0, 1_706_745_600.0]));
+    assert_eq!(
+        table.values("t").unwrap(),
+        &Values::Times(vec![1_706_659_200.0, 1_706_745_600.0].into())
+    );
     assert_eq!(table.values("w").unwrap(), &words(["a b", "c"]));
     assert!(table.notes().is_empty(), "{:?}", table.notes());
     assert_eq!(values(&["ö", "o\u{308}"]), words(["ö", "ö"]));
@@ -60,11 +63,11 @@ fn missing_cells_are_gaps_in_every_kind() {
     for gap in gaps {
         assert_eq!(values(&["1", gap]), numbers(&[1.0, GAP]), "{gap}");
         assert_eq!(values(&[gap, "x"]), words(["", "x"]), "{gap}");
-        assert_eq!(values(&["1970-01-01", gap]), Values::Times(vec![0.0, GAP]), "{gap}");
+        assert_eq!(values(&["1970-01-01", gap]), Values::Times(vec![0.0, GAP].into()), "{gap}");
     }
     for gap in ["None", ".", "-", "--", "missing", "nil"] {
         assert_eq!(values(&[gap, "1"]), numbers(&[GAP, 1.0]), "{gap}");
-        assert_eq!(values(&["1970-01-01", gap]), Values::Times(vec![0.0, GAP]), "{gap}");
+        assert_eq!(values(&["1970-01-01", gap]), Values::Times(vec![0.0, GAP].into()), "{gap}");
         assert_eq!(values(&[gap, "x"]), words([gap, "x"]), "{gap}");
     }
     assert_eq!(values(&["+", "-"]), words(["+", "-"]));
@@ -182,7 +185,7 @@ fn kinds_can_be_said() {
     let table = csv.read_from(text.as_bytes()).unwrap();
     assert_eq!(table.columns().collect::<Vec<_>>(), ["a", "c"]);
     assert_eq!(table.values("a").unwrap(), &words(["01", "2", "three"]));
-    assert_eq!(table.values("c").unwrap(), &Values::Times(vec![86_400.0, GAP, 0.0]));
+    assert_eq!(table.values("c").unwrap(), &Values::Times(vec![86_400.0, GAP, 0.0].into()));
     let (message, help) = refusal(&Csv::new().kind("a", ColumnKind::Number), text);
     assert_eq!(message, "row 3 (line 4), column `a`: `three` is not a number");
     assert!(help.contains("--type COLUMN=category"), "{help}");
@@ -243,7 +246,7 @@ fn columns_of_many_different_cells_are_read_as_those_of_few() {
         let table = typed(&text(&|row| if row % 7 == 3 { "-".into() } else { format!("{row},5") }));
         let expected: Vec<f64> =
             (0..count).map(|row| if row % 7 == 3 { GAP } else { f64::from(row) + 0.5 }).collect();
-        assert_eq!(table.values("a").unwrap(), &Values::Numbers(expected), "{count}");
+        assert_eq!(table.values("a").unwrap(), &Values::Numbers(expected.into()), "{count}");
         assert_eq!(table.notes(), ["column `a` has decimal commas"]);
         let cell = |row: u32| if row % 7 == 3 { "NA".into() } else { format!("w{row}") };
         let expected: Vec<String> = (0..count).map(cell).collect();
