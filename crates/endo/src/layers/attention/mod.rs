@@ -161,9 +161,20 @@ impl<'a> Parts<'a> {
 fn masked_softmax(x: &Tensor, mask: Option<&Tensor>) -> Tensor {
     const EXCLUDED: f64 = -1e9;
     match mask {
-        None => Softmax.call(x),
-        Some(mask) => mask.where_(Softmax.call(&mask.where_(x, EXCLUDED)), 0.0),
+        None => softmax(x),
+        Some(mask) => mask.where_(softmax(&mask.where_(x, EXCLUDED)), 0.0),
     }
+}
+
+/// `y = softmax(x)` along the last axis with the gradient `y (dy - sum(dy y))`. Followed through its
+/// quotient and sum, the gradient would divide twice more for each pair.
+#[track_caller]
+fn softmax(x: &Tensor) -> Tensor {
+    let y = Softmax.call(x);
+    let weights = y.clone();
+    Tensor::custom_gradient(&y, &[x], move |dy| {
+        vec![&weights * (dy - (dy * &weights).sum_keep(-1))]
+    })
 }
 
 /// Whether outputs of this type hold the weights, too.
