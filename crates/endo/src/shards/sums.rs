@@ -30,7 +30,8 @@ pub(crate) struct ShardNumbers<'a> {
 }
 
 impl ShardNumbers<'_> {
-    /// The block of what is complete early; none once it was given away, or where the step has none.
+    /// The block of what is complete early; none once it was given away, or where the step has
+    /// none.
     pub fn early(&mut self) -> Option<&mut Block> {
         self.early.as_mut()
     }
@@ -124,8 +125,8 @@ struct Shares<'a> {
     pieces: &'a Arc<[Piece]>,
 }
 
-/// The bucket that is complete early: with this rank's shards, or with a thread that adds it up over
-/// the ranks.
+/// The bucket that is complete early: with this rank's shards, or with a thread that adds it up
+/// over the ranks.
 struct EarlyBucket {
     /// An empty one while the thread has it.
     sum: BucketSum,

@@ -166,8 +166,8 @@ fn masked_softmax(x: &Tensor, mask: Option<&Tensor>) -> Tensor {
     }
 }
 
-/// `y = softmax(x)` along the last axis with the gradient `y (dy - sum(dy y))`. Followed through its
-/// quotient and sum, the gradient would divide twice more for each pair.
+/// `y = softmax(x)` along the last axis, with the gradient `y (dy - sum(dy y))`. Followed through
+/// the quotient and its sum, the gradient would divide twice more for each pair.
 #[track_caller]
 fn softmax(x: &Tensor) -> Tensor {
     let y = Softmax.call(x);
