@@ -36,6 +36,8 @@ pub struct Cache {
 const NAME: &str = "cache-";
 /// The file by which ranks find out that they see the same folder.
 const TOKEN: &str = "token";
+/// What a rank says that could not write a file, before the reason.
+const FAILED: char = '!';
 /// How many bytes at both ends of what a rank has written are compared with what others see: ranks
 /// on several machines write side by side.
 const COMPARED: usize = 1 << 12;
@@ -53,16 +55,17 @@ impl Drop for Cache {
 
 impl Cache {
     /// Makes a folder for the files within another, if all ranks see it; or says why they do not.
-    /// What earlier runs have left there is removed: the folder is this run's alone.
+    /// What earlier runs have left there is removed if the other folder `is_claimed`, and so no
+    /// other run's.
     ///
     /// # Errors
     /// Those of the link.
     pub fn open(
         link: &Arc<dyn Link>,
         map: MapFile,
-        within: &Path,
+        (within, is_claimed): (&Path, bool),
     ) -> Result<std::result::Result<Self, String>> {
-        let made = if link.rank() == 0 { make(within) } else { Ok(String::new()) };
+        let made = if link.rank() == 0 { make(within, is_claimed) } else { Ok(String::new()) };
         let said = match &made {
             Ok(token) => token.clone(),
             Err(error) => format!("cannot write to `{}`: {error}", shown_path(within)),
@@ -140,12 +143,25 @@ impl Cache {
                  sees, and then each rank holds all data",
             )
         };
-        self.write(&path, bytes, pieces).map_err(|error| failed("write", &error))?;
         let ends = pieces.iter().map(|&(start, piece)| {
             let [first, last] = ends(piece).map(xxh3_64);
             format!("{start} {} {first} {last}\n", piece.len())
         });
-        let written = share_texts(&*self.link, &ends.collect::<String>())?;
+        let said = match self.write(&path, bytes, pieces) {
+            Ok(()) => ends.collect::<String>(),
+            Err(error) => format!("{FAILED}{error}"),
+        };
+        let written = share_texts(&*self.link, &said)?;
+        // By now all have mapped the file before, which needs its name no more.
+        if self.link.rank() == 0 && !self.is_spread && number > 0 {
+            let _ = fs::remove_file(self.folder.join((number - 1).to_string()));
+        }
+        let failure = |said: &String| said.strip_prefix(FAILED).map(str::to_string);
+        if let Some((rank, why)) =
+            written.iter().enumerate().find_map(|(rank, said)| Some((rank, failure(said)?)))
+        {
+            return Err(failed("write", &format!("{why}, on rank {rank}")));
+        }
         if bytes == 0 {
             return Ok(Arc::new(Vec::new()));
         }
@@ -183,13 +199,19 @@ impl Cache {
     }
 }
 
-/// Removes what earlier runs have left in a folder, and makes one within it. Returns its name.
-fn make(within: &Path) -> io::Result<String> {
+/// Removes what earlier runs have left in a folder, if it `clears` it, and makes one within it.
+/// Returns its name.
+fn make(within: &Path, clears: bool) -> io::Result<String> {
     for entry in fs::read_dir(within)?.flatten() {
         let name = entry.file_name();
         let is_left = name.to_str().and_then(|name| name.strip_prefix(NAME)).is_some_and(is_token);
-        if is_left && entry.path().join(TOKEN).exists() {
-            fs::remove_dir_all(entry.path())?;
+        if is_left && clears {
+            if entry.path().join(TOKEN).exists() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                // Where the token is gone, the files are, too.
+                let _ = fs::remove_dir(entry.path());
+            }
         }
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -274,7 +296,7 @@ mod tests {
         for ranks in [2, 3, 8] {
             let arrays = Threads::run(ranks, |link| {
                 let link: Arc<dyn Link> = link.into();
-                let cache = Cache::open(&link, read, &folder.0).unwrap().ok().unwrap();
+                let cache = Cache::open(&link, read, (&folder.0, true)).unwrap().ok().unwrap();
                 let rows = cache.rows(7, |own| Ok(all.rows(own))).unwrap();
                 let placed = cache.place(&all.cast(DType::F64)).unwrap();
                 let none = cache.rows(0, |_| Ok(Array::zeros([0, 3], DType::I32))).unwrap();
@@ -295,7 +317,7 @@ mod tests {
         let whys = Threads::run(2, |link| {
             let within = &folders[link.rank()].0;
             let link: Arc<dyn Link> = link.into();
-            Cache::open(&link, read, within).unwrap().err().unwrap()
+            Cache::open(&link, read, (within, true)).unwrap().err().unwrap()
         });
         for why in whys {
             assert!(why.starts_with("rank 1 does not see what rank 0 writes to `"), "{why}");
@@ -303,7 +325,7 @@ mod tests {
         assert!(folders.iter().all(Folder::is_empty));
         let whys = Threads::run(2, |link| {
             let link: Arc<dyn Link> = link.into();
-            Cache::open(&link, read, Path::new("/no/such/folder")).unwrap().err().unwrap()
+            Cache::open(&link, read, (Path::new("/no/such/folder"), true)).unwrap().err().unwrap()
         });
         for why in whys {
             assert!(why.starts_with("rank 0 cannot write to `/no/such/folder`: "), "{why}");
@@ -313,11 +335,35 @@ mod tests {
     #[test]
     fn what_killed_runs_have_left_is_removed_and_nothing_else() {
         let folder = Folder::new("left");
-        let left = folder.0.join(make(&folder.0).unwrap());
+        let left = folder.0.join(make(&folder.0, true).unwrap());
         let other = folder.0.join("cache-of-mine");
         fs::create_dir(&other).unwrap();
-        let new = folder.0.join(make(&folder.0).unwrap());
+        // A folder that may be another run's is left alone.
+        let new = folder.0.join(make(&folder.0, false).unwrap());
+        assert!(left.exists() && other.exists() && new.join(TOKEN).exists());
+        let new = folder.0.join(make(&folder.0, true).unwrap());
         assert!(!left.exists() && other.exists() && new.join(TOKEN).exists());
+    }
+
+    #[test]
+    fn what_one_rank_cannot_write_is_the_error_of_all_and_nothing_is_left() {
+        let folder = Folder::new("full");
+        let errors = Threads::run(3, |link| {
+            let rank = link.rank();
+            let link: Arc<dyn Link> = link.into();
+            let cache = Cache::open(&link, read, (&folder.0, true)).unwrap().ok().unwrap();
+            if rank == 1 {
+                // A folder stands where the file has to be.
+                fs::create_dir(cache.folder.join("0")).unwrap();
+            }
+            share_texts(&*link, "").unwrap();
+            cache.place(&Array::zeros([6, 2], DType::F32)).unwrap_err()
+        });
+        for error in errors {
+            assert!(error.message().contains("cannot write `"), "{error}");
+            assert!(error.message().ends_with(", on rank 0"), "{error}");
+        }
+        assert!(folder.is_empty());
     }
 
     #[test]
@@ -325,7 +371,7 @@ mod tests {
         let folder = Folder::new("lost");
         let errors = Threads::run(2, |link| {
             let link: Arc<dyn Link> = link.into();
-            let cache = Cache::open(&link, read_wrongly, &folder.0).unwrap().ok().unwrap();
+            let cache = Cache::open(&link, read_wrongly, (&folder.0, true)).unwrap().ok().unwrap();
             let error = cache.place(&Array::zeros([4, 2], DType::F32)).unwrap_err();
             cache.close().unwrap();
             error

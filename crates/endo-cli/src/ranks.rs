@@ -40,16 +40,16 @@ impl Ranks {
         Self { map, ..self }
     }
 
-    /// The ranks with a cache within a folder; the reason where they cannot have one. One rank
-    /// alone needs none.
+    /// The ranks with a cache within a folder, of which what killed runs have left is removed if it
+    /// `is_claimed`; the reason where they cannot have one. One rank alone needs none.
     ///
     /// # Errors
     /// Those of the link.
-    pub fn with_cache(&self, within: &Path) -> Result<(Self, Option<String>)> {
+    pub fn with_cache(&self, within: &Path, is_claimed: bool) -> Result<(Self, Option<String>)> {
         if self.link.ranks() == 1 {
             return Ok((self.clone(), None));
         }
-        let (cache, why) = match Cache::open(&self.link, self.map, within)? {
+        let (cache, why) = match Cache::open(&self.link, self.map, (within, is_claimed))? {
             Ok(cache) => (Some(Arc::new(cache)), None),
             Err(why) => (None, Some(why)),
         };

@@ -66,6 +66,11 @@ impl RunFolder {
         Self { folder: folder.to_path_buf(), replaced: None, claim: None, is_new: false }
     }
 
+    /// Whether no other run can have it, as far as the file system tells.
+    pub fn is_claimed(&self) -> bool {
+        self.claim.is_some()
+    }
+
     /// The path of a file in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)

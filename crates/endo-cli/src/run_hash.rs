@@ -40,8 +40,20 @@ pub fn run_name(table: &Table, targets: &[String], arguments: &Training) -> Stri
     for target in targets {
         text(&mut hash, target);
     }
+    columns(&mut hash, table);
+    format!("{:016x}", hash.digest())
+}
+
+/// The name of a table: a hash of its columns.
+pub fn table_name(table: &Table) -> String {
+    let mut hash = Xxh3::new();
+    columns(&mut hash, table);
+    format!("{:016x}", hash.digest())
+}
+
+fn columns(hash: &mut Xxh3, table: &Table) {
     for name in table.columns() {
-        text(&mut hash, name);
+        text(hash, name);
         match table.values(name) {
             Ok(Values::Numbers(values) | Values::Times(values)) => {
                 for value in values {
@@ -50,7 +62,7 @@ pub fn run_name(table: &Table, targets: &[String], arguments: &Training) -> Stri
             }
             Ok(Values::Words(words)) => {
                 for word in words.dictionary() {
-                    text(&mut hash, word);
+                    text(hash, word);
                 }
                 for code in words.codes() {
                     hash.update(&code.to_le_bytes());
@@ -59,7 +71,6 @@ pub fn run_name(table: &Table, targets: &[String], arguments: &Training) -> Stri
             Err(_) => {}
         }
     }
-    format!("{:016x}", hash.digest())
 }
 
 /// A text with its length, so that no two lists of texts are the same bytes.

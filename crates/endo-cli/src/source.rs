@@ -7,10 +7,12 @@ use std::io;
 use std::path::Path;
 
 use endo::data::{ColumnKind, Csv, PartReading, Table, TablePart, listed, shown, shown_path};
+use endo::shards::share_texts;
 use endo::{Array, Error, ErrorKind, Result};
 
 use crate::arguments::{ReadingOptions, STANDARD, Training};
 use crate::cache::Cache;
+use crate::run_hash::table_name;
 use crate::schema::Schema;
 use crate::task::Goal;
 
@@ -253,19 +255,47 @@ fn read(csv: &Csv, path: &Path) -> Result<Table> {
 }
 
 /// The table of a file of which each rank reads a range. What is wrong in it is found by each rank
-/// that then reads it whole.
+/// that then reads it whole; ranks that read another table each are refused.
 fn read_by_ranges(csv: &Csv, path: &Path, cache: &Cache, notes: &mut Vec<String>) -> Result<Table> {
     let (rank, ranks) = (cache.link().rank(), cache.link().ranks());
     let part = match csv.read_part(path, cache.link())? {
         PartReading::Rows(part) => *part,
         PartReading::Whole(why) => {
-            let table = read(csv, path)?;
+            let table = read(csv, path);
+            let said = match &table {
+                Ok(table) => table_name(table),
+                Err(error) => format!("{FAILED}{error}"),
+            };
+            let all = share_texts(cache.link(), &said)?;
+            let table = table?;
+            require_one_table(path, &all)?;
             let why = why.unwrap_or_else(|| "its parts do not say what the whole is".to_string());
             notes.push(format!("each rank reads all of {}, because {why}", title(path)));
             TablePart::of_whole(table, rank, ranks)
         }
     };
     cache.table(part)
+}
+
+/// What a rank says that could not read a file, before the reason.
+const FAILED: char = '!';
+
+/// Fails where a rank could not read the file, or has read another table, by what all say of it.
+fn require_one_table(path: &Path, all: &[String]) -> Result<()> {
+    let help = "give all ranks the same file, best one on a disk that all see";
+    let refuse = |kind: ErrorKind, message: String| Err(Error::new(kind, message).help(help));
+    let failed =
+        |(rank, said): (usize, &String)| Some((rank, said.strip_prefix(FAILED)?.to_string()));
+    if let Some((rank, why)) = all.iter().enumerate().find_map(failed) {
+        return refuse(ErrorKind::Io, format!("rank {rank} cannot read {}: {why}", title(path)));
+    }
+    match all.iter().position(|said| *said != all[0]) {
+        Some(rank) => {
+            let message = format!("rank {rank} finds another table in {} than rank 0", title(path));
+            refuse(ErrorKind::Data, message)
+        }
+        None => Ok(()),
+    }
 }
 
 fn names(csv: &Csv, path: &Path) -> Result<Vec<String>> {
@@ -299,13 +329,21 @@ mod tests {
 
     /// What each rank reads of a file, and what is said of that.
     fn read_on(ranks: usize, path: &Path) -> Vec<(Result<Table>, Vec<String>)> {
-        let words = ["endo", "train", "--target", "y", "--data"].map(Into::into);
-        let words = words.into_iter().chain([path.as_os_str().to_os_string()]);
-        let Ok(Command::Train(arguments)) = Command::parse(words) else { panic!("no training") };
-        let within = path.parent().unwrap();
-        Threads::run(ranks, |link| {
+        read_each(&vec![path; ranks])
+    }
+
+    /// The same of ranks that have a file each.
+    fn read_each(paths: &[&Path]) -> Vec<(Result<Table>, Vec<String>)> {
+        Threads::run(paths.len(), |link| {
             let link: Arc<dyn Link> = link.into();
-            let (ranks, why) = Ranks::new(link, Shards::new(8)).with_cache(within).unwrap();
+            let path = paths[link.rank()];
+            let words = ["endo", "train", "--target", "y", "--data"].map(Into::into);
+            let words = words.into_iter().chain([path.as_os_str().to_os_string()]);
+            let Ok(Command::Train(arguments)) = Command::parse(words) else {
+                panic!("no training")
+            };
+            let within = path.parent().unwrap();
+            let (ranks, why) = Ranks::new(link, Shards::new(8)).with_cache(within, true).unwrap();
             let cache = Ranks::cache(Some(&ranks));
             assert_eq!((cache.is_some(), why), (ranks.link.ranks() > 1, None));
             let mut notes = Vec::new();
@@ -354,6 +392,37 @@ mod tests {
         for (table, notes) in read_on(3, &path) {
             assert_eq!(table.unwrap(), Csv::new().typed().read(&path).unwrap());
             assert!(notes[0].ends_with("table.csv, because it is in UTF-16"), "{notes:?}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn ranks_may_have_copies_of_a_file_and_other_files_are_refused_on_all() {
+        let folder = std::env::temp_dir().join(format!("endo-copies-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let paths = ["first.csv", "second.csv", "third.csv"].map(|name| folder.join(name));
+        // Longer than what is looked at of the ends: they may differ in the middle alone.
+        let rows: String = (0..40_000).map(|row| format!("{row},{}\n", row % 7)).collect();
+        let text = format!("x,y\n{rows}");
+        for path in &paths {
+            fs::write(path, &text).unwrap();
+        }
+        let each: Vec<&Path> = paths.iter().map(|path| &**path).collect();
+        let whole = Csv::new().typed().target("y").read(&paths[0]).unwrap();
+        for (table, notes) in read_each(&each) {
+            assert_eq!(table.unwrap(), whole);
+            assert!(notes[0].ends_with("because it is not one file that all ranks see"));
+        }
+        fs::write(&paths[1], text.replace("\n20000,", "\n20001,")).unwrap();
+        for (rank, (table, _)) in read_each(&each).into_iter().enumerate() {
+            let message = table.unwrap_err().message().to_string();
+            assert!(message.starts_with("rank 1 finds another table in "), "{rank}: {message}");
+        }
+        fs::remove_file(&paths[2]).unwrap();
+        for (rank, (table, _)) in read_each(&each).into_iter().enumerate() {
+            let message = table.unwrap_err().message().to_string();
+            let expected = if rank == 2 { "cannot " } else { "rank 2 cannot read " };
+            assert!(message.starts_with(expected), "{rank}: {message}");
         }
         fs::remove_dir_all(&folder).unwrap();
     }

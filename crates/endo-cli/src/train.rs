@@ -43,7 +43,10 @@ pub fn train(arguments: &Training, ranks: Option<&Ranks>) -> Result<()> {
     // Ranks share files in it before anything is learnt.
     let claimed = several.map(|_| claim(arguments, writes)).transpose()?;
     let mut notes = Vec::new();
-    let cached = several.map(|ranks| with_cache(ranks, arguments, &mut notes)).transpose()?;
+    let is_claimed = claimed.as_ref().is_some_and(RunFolder::is_claimed);
+    let cached = several
+        .map(|ranks| with_cache(ranks, (&arguments.out, is_claimed), &mut notes))
+        .transpose()?;
     let ranks = cached.as_ref().or(ranks);
     let cache = Ranks::cache(ranks);
     let source = Source::read(arguments, cache, &mut notes);
@@ -150,9 +153,14 @@ fn claim(arguments: &Training, writes: bool) -> Result<RunFolder> {
     }
 }
 
-/// The ranks with files that they share in the folder of the run; a note where they cannot.
-fn with_cache(ranks: &Ranks, arguments: &Training, notes: &mut Vec<String>) -> Result<Ranks> {
-    let (ranks, why) = ranks.with_cache(&arguments.out)?;
+/// The ranks with files that they share in the folder of the run, which may be claimed; a note
+/// where they cannot.
+fn with_cache(
+    ranks: &Ranks,
+    (folder, is_claimed): (&Path, bool),
+    notes: &mut Vec<String>,
+) -> Result<Ranks> {
+    let (ranks, why) = ranks.with_cache(folder, is_claimed)?;
     notes.extend(why.map(|why| {
         format!(
             "each rank reads and holds all of the data, because {why}; with a folder that all see \

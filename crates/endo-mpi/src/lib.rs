@@ -1,8 +1,8 @@
 //! Trains one model on many processes by MPI, with the same bits on any number of them.
 //!
-//! In: a program, or the command `endo-mpi`, started by `mpirun` on each of the processes with all
-//! of the data. Out: a [`World`] between them, which a model is distributed over. How batches are
-//! cut and summed is endo's own ([`endo::shards`]); MPI moves bytes.
+//! In: a program, or the command `endo-mpi`, started by `mpirun` on each of the processes, all of
+//! which get at all of the data. Out: a [`World`] between them, which a model is distributed over.
+//! How batches are cut and summed is endo's own ([`endo::shards`]); MPI moves bytes.
 //!
 //! ```no_run
 //! use endo::prelude::*;

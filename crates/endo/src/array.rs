@@ -247,7 +247,9 @@ impl Array {
     /// system gives no memory for others.
     pub(crate) fn try_copy_from_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         assert_eq!(bytes.len(), self.bytes().len(), "bytes for {self:?}");
-        match Arc::get_mut(&mut self.data) {
+        // Numbers that somebody else holds are left as they are.
+        let own = Arc::get_mut(&mut self.data);
+        match own.filter(|data| !for_data!(&**data, values => values.is_lent())) {
             Some(Data::F32(values)) => {
                 bytemuck::cast_slice_mut(values.to_mut()).copy_from_slice(bytes);
             }

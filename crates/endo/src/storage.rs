@@ -86,10 +86,15 @@ impl<T: Clone> Storage<T> {
         if let Holder::Lent(lent) = &self.0 {
             self.0 = Holder::Own((**lent).as_ref().to_vec());
         }
-        match &mut self.0 {
-            Holder::Own(values) => values,
-            Holder::Lent(_) => &mut [],
-        }
+        let Holder::Own(values) = &mut self.0 else { unreachable!("it was copied") };
+        values
+    }
+}
+
+impl<T> Storage<T> {
+    /// Whether somebody else holds the numbers.
+    pub(crate) fn is_lent(&self) -> bool {
+        matches!(self.0, Holder::Lent(_))
     }
 }
 

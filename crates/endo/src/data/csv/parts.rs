@@ -5,7 +5,7 @@
 //! Where that is not certain, and where something is wrong, nobody has rows, and each process reads
 //! the file whole, which says what is wrong.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -233,12 +233,15 @@ impl PartReader<'_> {
         Ok(FirstPass { range, columns, rows: total, summaries: summaries.ok_or(WRONG)? })
     }
 
-    /// The length of the file, which is one that all ranks see.
+    /// The length of the file, which is one that all ranks see: each process has copies looked at
+    /// whole, since they may differ anywhere.
     fn same_file(&self, sheet: &Sheet<File>, head: RowPlace) -> Result<u64, Outcome> {
         let look = || -> std::io::Result<(u64, u64)> {
             let mut file = File::open(self.path)?;
-            let length = file.metadata()?.len();
+            let metadata = file.metadata()?;
+            let length = metadata.len();
             let (mut hash, mut bytes) = (Xxh3::new(), Vec::new());
+            hash.update(identity(&metadata).as_bytes());
             for start in [0, length.saturating_sub(LOOKED_AT)] {
                 file.seek(SeekFrom::Start(start))?;
                 file.by_ref().take(LOOKED_AT).read_to_end(&mut bytes)?;
@@ -253,7 +256,7 @@ impl PartReader<'_> {
         });
         let all = self.share(said)?;
         if all.iter().any(|other| *other != all[0]) {
-            let why = "the file is not the same on all ranks".to_string();
+            let why = "it is not one file that all ranks see".to_string();
             return Err(Outcome::Whole(Some(why)));
         }
         match sheet.why_whole() {
@@ -376,4 +379,17 @@ impl Chain {
         }
         Some(chain)
     }
+}
+
+/// What a file has that no copy of it has, on any machine that sees it: its number within its disk
+/// and the time of its last change.
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!("{} {} {}", metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+#[cfg(not(unix))]
+fn identity(metadata: &Metadata) -> String {
+    format!("{:?}", metadata.modified().ok())
 }
