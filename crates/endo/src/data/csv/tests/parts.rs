@@ -278,7 +278,7 @@ fn files_that_cannot_be_cut_say_why() {
     });
     for part in parts {
         let PartReading::Whole(why) = part else { panic!("the files differ") };
-        assert_eq!(why.as_deref(), Some("the file is not the same on all ranks"));
+        assert_eq!(why.as_deref(), Some("it is not one file that all ranks see"));
     }
 }
 
