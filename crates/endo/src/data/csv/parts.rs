@@ -200,25 +200,18 @@ impl PartReader<'_> {
                 None => is_read = false,
             }
         }
-        let said = [usize::from(is_read), rows, usize::from(ends_with_nothing)];
-        let mut writer = Writer::default();
-        for number in said {
-            writer.number(number);
-        }
-        let all = self.share(Some(writer.0))?;
-        let numbers = |bytes: &Vec<u8>| {
-            let mut reader = Reader(bytes);
-            Some([reader.number()?, reader.number()?, reader.number()?])
-        };
-        let all: Vec<[usize; 3]> = all.iter().map(numbers).collect::<Option<_>>().ok_or(WRONG)?;
-        let total: usize = all.iter().map(|[_, rows, _]| rows).sum();
+        let own = RangeRows { is_read, rows, ends_with_nothing };
+        let all = self.share(Some(own.to_bytes()))?;
+        let all = all.iter().map(|bytes| RangeRows::of_bytes(bytes)).collect::<Option<Vec<_>>>();
+        let all = all.ok_or(WRONG)?;
+        let total: usize = all.iter().map(|range| range.rows).sum();
         // Rows without anything in them may be at the end of the file alone.
-        let nothing = all.iter().position(|&[_, _, ends_with_nothing]| ends_with_nothing != 0);
-        let follows = nothing.is_some_and(|rank| all[rank + 1..].iter().any(|rank| rank[1] > 0));
-        if all.iter().any(|&[is_read, ..]| is_read == 0) || follows || total == 0 {
+        let nothing = all.iter().position(|range| range.ends_with_nothing);
+        let follows = nothing.is_some_and(|rank| all[rank + 1..].iter().any(|next| next.rows > 0));
+        if all.iter().any(|range| !range.is_read) || follows || total == 0 {
             return Err(WRONG);
         }
-        range.rows_before = all[..rank].iter().map(|[_, rows, _]| rows).sum();
+        range.rows_before = all[..rank].iter().map(|range| range.rows).sum();
         let summary = |column: &Column| column.summary(rank == 0, range.rows_before);
         let mut writer = Writer::default();
         for column in &columns {
@@ -378,6 +371,32 @@ impl Chain {
             }
         }
         Some(chain)
+    }
+}
+
+/// What a process has found in its range, as it tells the others.
+struct RangeRows {
+    /// Whether all of it could be read.
+    is_read: bool,
+    rows: usize,
+    /// Whether its last rows have nothing in them.
+    ends_with_nothing: bool,
+}
+
+impl RangeRows {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.number(usize::from(self.is_read));
+        writer.number(self.rows);
+        writer.number(usize::from(self.ends_with_nothing));
+        writer.0
+    }
+
+    /// Nothing where the bytes are none of it.
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let is_read = reader.number()? != 0;
+        Some(Self { is_read, rows: reader.number()?, ends_with_nothing: reader.number()? != 0 })
     }
 }
 
