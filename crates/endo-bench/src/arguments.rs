@@ -31,6 +31,8 @@ pub struct Arguments {
     pub rounds: usize,
     /// The interpreter of the peers in Python.
     pub python: PathBuf,
+    /// Numbers of threads for which a step is simulated.
+    pub simulated: Vec<usize>,
     /// The highest level of instructions that is used, if it is not the processor's.
     pub level: Option<Level>,
 }
@@ -55,6 +57,7 @@ impl Arguments {
             peers: None,
             rounds: 5,
             python: "python3".into(),
+            simulated: Vec::new(),
             level: None,
         };
         while let Some(word) = words.next() {
@@ -70,6 +73,11 @@ impl Arguments {
                 "--peers" => peers = Some(value()?.into()),
                 "--rounds" => rounds = Some(count(&word, &value()?)?),
                 "--level" => arguments.level = Some(level(&value()?)?),
+                "--simulate" => {
+                    let numbers = value()?;
+                    let numbers = numbers.split(',').map(|number| count(&word, number));
+                    arguments.simulated = numbers.collect::<Result<_, _>>()?;
+                }
                 "--python" => python = Some(value()?.into()),
                 _ => {
                     return Err(format!(
@@ -103,6 +111,13 @@ impl Arguments {
                 .collect();
             return Err(format!("--batch goes with --workload and one of {}", known.join(", ")));
         }
+        let is_simulated = |workload: &Workload| workload.takes.contains(&"--simulate");
+        if !arguments.simulated.is_empty()
+            && (arguments.compare || !arguments.workload.is_some_and(is_simulated))
+        {
+            return Err("--simulate goes with --workload and a net whose bare steps are measured"
+                .to_string());
+        }
         arguments.peers = peers;
         arguments.rounds = rounds.unwrap_or(arguments.rounds);
         arguments.python = python.unwrap_or(arguments.python);
@@ -112,7 +127,13 @@ impl Arguments {
     /// How a single workload is measured.
     pub fn options(&self) -> MeasureOptions {
         let threads = self.threads.unwrap_or_else(machine::cores);
-        MeasureOptions { threads, epochs: self.epochs, batch: self.batch, data: self.data.clone() }
+        MeasureOptions {
+            threads,
+            epochs: self.epochs,
+            batch: self.batch,
+            data: self.data.clone(),
+            simulated: self.simulated.clone(),
+        }
     }
 }
 
@@ -148,7 +169,7 @@ pub fn help() -> String {
 Measures endo, and prints a JSON line for each result.
 
   endo-bench [--workload NAME] [--threads N] [--epochs N] [--batch ROWS] [--data FILE] \
-  [--level LEVEL]
+  [--level LEVEL] [--simulate N,N]
       one workload, or each of them in a process of its own
   endo-bench --compare [--peers DIR] [--python PATH] [--rounds N] [--workload NAME] [--threads N] \
   [--epochs N]
@@ -162,6 +183,8 @@ Workloads:
   --batch ROWS   rows in a step of a net, where that is what is measured
   --data FILE    the table of California housing as CSV
   --level LEVEL  the highest vector instructions used: baseline, avx2 or avx512; the processor's
+  --simulate N,N numbers of threads for which the step of a net is simulated, from the time that
+                 each part of it takes one thread here
   --peers DIR    the folder with peers.py, layers.py and a cargo project for each peer in Rust
   --python PATH  the interpreter with jax and others; python3 unless given
   --rounds N     how often each program is run; 5 unless given",
@@ -183,7 +206,7 @@ mod tests {
         assert!(!arguments.compare && !arguments.help && arguments.workload.is_none());
         assert_eq!(
             arguments.options(),
-            MeasureOptions { threads: machine::cores(), epochs: 4, batch: None, data: None }
+            MeasureOptions { threads: machine::cores(), epochs: 4, ..Default::default() }
         );
     }
 
@@ -192,8 +215,13 @@ mod tests {
         let arguments =
             parse("--workload regressor --threads 1 --epochs 8 --batch 1024 --data a.csv").unwrap();
         assert_eq!(arguments.workload.map(|workload| workload.name), Some("regressor"));
-        let options =
-            MeasureOptions { threads: 1, epochs: 8, batch: Some(1024), data: Some("a.csv".into()) };
+        let options = MeasureOptions {
+            threads: 1,
+            epochs: 8,
+            batch: Some(1024),
+            data: Some("a.csv".into()),
+            ..Default::default()
+        };
         assert_eq!(arguments.options(), options);
     }
 
@@ -233,6 +261,8 @@ mod tests {
             [message("--batch 8"), message("--batch 8 --workload predict-row")],
             [taken, taken]
         );
+        assert!(message("--simulate 8").starts_with("--simulate goes with --workload and a net"));
+        assert_eq!(parse("--workload lstm --simulate 8,32").unwrap().simulated, [8, 32]);
         assert!(message("--workload x").starts_with("no workload `x`; known: regressor, "));
     }
 

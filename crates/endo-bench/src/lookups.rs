@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn a_step_that_updates_rows_needs_no_memory_for_the_table() {
-        let options = MeasureOptions { threads: 1, epochs: 2, batch: Some(4), data: None };
+        let options =
+            MeasureOptions { threads: 1, epochs: 2, batch: Some(4), ..Default::default() };
         let lines: Vec<String> =
             measure(&options).unwrap().iter().map(ToString::to_string).collect();
         let number = |line: &String, name| crate::json_line::number(line, name).unwrap();

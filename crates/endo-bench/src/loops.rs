@@ -157,7 +157,8 @@ mod tests {
     #[test]
     fn fit_and_the_loop_train_the_same_model() {
         // The same first weights, order of rows and update, so the same loss in the last epoch.
-        let options = MeasureOptions { threads: 1, epochs: 2, batch: Some(32), data: None };
+        let options =
+            MeasureOptions { threads: 1, epochs: 2, batch: Some(32), ..Default::default() };
         let [fit, custom] =
             [fit(&options), custom(&options)].map(|lines| lines.unwrap().remove(0).to_string());
         let loss = |line| number(line, "loss").unwrap();

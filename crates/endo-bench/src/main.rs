@@ -15,6 +15,7 @@ mod nets;
 mod predictions;
 mod probed;
 mod programs;
+mod schedule;
 mod statistics;
 mod steps;
 mod traces;

@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_row_alone_gets_what_it_gets_in_a_table() {
-        let options = MeasureOptions { threads: 2, epochs: 1, batch: None, data: None };
+        let options = MeasureOptions { threads: 2, epochs: 1, ..Default::default() };
         let (model, rows) = model_and_rows(&options).unwrap();
         let table = model.predict(Net::Regressor.data(ROWS).unwrap().inputs()).unwrap();
         let alone = model.predict(&rows[7]).unwrap().get(0);
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn callers_at_once_all_finish() {
-        let options = MeasureOptions { threads: 2, epochs: 1, batch: None, data: None };
+        let options = MeasureOptions { threads: 2, epochs: 1, ..Default::default() };
         let (model, rows) = model_and_rows(&options).unwrap();
         let (wait, seconds) = at_once(&model, &rows, 2).unwrap();
         assert!(wait > 0.0 && seconds >= wait * CALLS as f64 * 0.99, "{wait} {seconds}");

@@ -12,7 +12,7 @@ use endo::prelude::*;
 use crate::json_line::JsonLine;
 use crate::nets::Net;
 use crate::workloads::{MeasureOptions, Outcome};
-use crate::{allocations, machine};
+use crate::{allocations, machine, schedule};
 
 /// What an epoch of bare steps showed.
 pub struct Epochs {
@@ -26,6 +26,9 @@ pub struct Epochs {
 
 /// One line for a net.
 pub fn measure(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    if !options.simulated.is_empty() {
+        return schedule::measure(net, options);
+    }
     let MeasureOptions { threads, epochs, .. } = *options;
     let batch = options.batch.unwrap_or(net.batch());
     let data = net.data(net.rows(batch))?;

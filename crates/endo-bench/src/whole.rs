@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn without_a_table_it_says_what_is_missing() {
-        let options = MeasureOptions { threads: 1, epochs: 1, batch: None, data: None };
+        let options = MeasureOptions { threads: 1, epochs: 1, ..Default::default() };
         let message = process(&options).err().unwrap().to_string();
         assert!(message.contains("--data FILE") && message.contains("`MedHouseVal`"), "{message}");
     }

@@ -14,7 +14,7 @@ use crate::{lookups, loops, machine, predictions, probed, steps, traces, whole};
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// How to measure.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub struct MeasureOptions {
     /// Threads of the model, and callers at once where there are several.
     pub threads: usize,
@@ -24,6 +24,8 @@ pub struct MeasureOptions {
     pub batch: Option<usize>,
     /// The table of California housing, for the workload that reads one.
     pub data: Option<PathBuf>,
+    /// Numbers of threads for which a step is simulated; nothing is where there are none.
+    pub simulated: Vec<usize>,
 }
 
 /// Something that is measured.
@@ -37,12 +39,15 @@ pub struct Workload {
     measure: fn(&MeasureOptions) -> Outcome<Vec<JsonLine>>,
 }
 
+/// What the bare steps of a net take.
+const NET: &[&str] = &["--batch", "--simulate"];
+
 /// All of them.
 pub const WORKLOADS: &[Workload] = &[
     Workload {
         name: "regressor",
         about: "a bare training step of the book's regressor; --batch ROWS for other sizes than 32",
-        takes: &["--batch"],
+        takes: NET,
         measure: |options| steps::measure(Net::Regressor, options),
     },
     Workload {
@@ -67,58 +72,58 @@ pub const WORKLOADS: &[Workload] = &[
         name: "mnist-mlp",
         about: "a bare step of 784-512-512-10, batch 128, with its share of what the machine can \
             do",
-        takes: &["--batch"],
+        takes: NET,
         measure: |options| steps::measure(Net::MnistMlp, options),
     },
     Workload {
         name: "wide-mlp",
         about: "a bare step of 1024-4096-4096-1000, batch 256, with its share of what the machine \
             can do",
-        takes: &["--batch"],
+        takes: NET,
         measure: |options| steps::measure(Net::WideMlp, options),
     },
     Workload {
         name: "lenet",
         about: "the same of LeNet: 28x28 images, batch 64",
-        takes: &["--batch"],
+        takes: NET,
         measure: |options| steps::measure(Net::Lenet, options),
     },
     Workload {
         name: "convnet",
         about: "the same of convolutions of 32, 32, 64 and 64 filters and 4096-256-10: 32x32x3 \
             images, batch 64",
-        takes: &["--batch"],
+        takes: NET,
         measure: |options| steps::measure(Net::Convnet, options),
     },
     Workload {
         name: "resnet",
         about: "the same of ResNet-20: 32x32x3 images, batch 64",
-        takes: &["--batch"],
+        takes: NET,
         measure: |options| steps::measure(Net::Resnet, options),
     },
     Workload {
         name: "lstm",
         about: "the same of an LSTM of 128 units: 64 steps of 64 features, batch 32",
-        takes: &["--batch"],
+        takes: NET,
         measure: |options| steps::measure(Net::Lstm, options),
     },
     Workload {
         name: "gru",
         about: "the same of a GRU of 128 units: 64 steps of 64 features, batch 32",
-        takes: &["--batch"],
+        takes: NET,
         measure: |options| steps::measure(Net::Gru, options),
     },
     Workload {
         name: "attention",
         about: "the same of a block of attention, 4 heads of 64 and 256-1024-256: 128 steps, \
             batch 16",
-        takes: &["--batch"],
+        takes: NET,
         measure: |options| steps::measure(Net::Attention, options),
     },
     Workload {
         name: "transformer",
         about: "the same of 4 such blocks, 4 heads of 32 and 128-512-128: 64 steps, batch 32",
-        takes: &["--batch"],
+        takes: NET,
         measure: |options| steps::measure(Net::Transformer, options),
     },
     Workload {
@@ -223,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_line_says_how_much_memory_the_process_took() {
-        let options = MeasureOptions { threads: 1, epochs: 1, batch: None, data: None };
+        let options = MeasureOptions { threads: 1, epochs: 1, ..Default::default() };
         let lines = Workload::named("predict-row").unwrap().measure(&options).unwrap();
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].has("resident_mb"), cfg!(target_os = "linux"));

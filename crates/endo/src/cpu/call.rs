@@ -14,11 +14,10 @@ use crate::shape::Shape;
 
 use super::Run;
 use super::address::{Address, Bases};
+use super::cost::Cost;
 
 /// Kernels with up to this many inputs find their operands on the stack; more need a list.
 const ON_STACK: usize = 16;
-/// The bytes of all operands from which on samples are shared among threads.
-const SHARED_BYTES: usize = 1 << 17;
 /// The most tasks that samples are shared out in.
 const MOST_TASKS: usize = 32;
 
@@ -32,6 +31,7 @@ pub struct Call {
     samples: Option<usize>,
     /// The samples of a task.
     task: usize,
+    cost: Cost,
 }
 
 /// An argument's memory.
@@ -50,7 +50,8 @@ impl Call {
             argument.shape.len() * plan.buffers[argument.buffer].dtype.bytes()
         };
         let total: usize = call.inputs.iter().chain([&call.output]).map(size).sum();
-        let samples = (call.kernel.by_samples() && total >= SHARED_BYTES)
+        let cost = Cost::of_kernel(total);
+        let samples = (call.kernel.by_samples() && cost.team(MOST_TASKS) > 1)
             .then(|| call.output.shape.batch())
             .filter(|&samples| {
                 let has = |argument: &Argument| argument.shape.first() == Some(&samples);
@@ -70,7 +71,12 @@ impl Call {
         };
         let changed = call.kernel.changes_first().then(|| bytes(&call.inputs[0]));
         let inputs = arguments(call).iter().map(bytes).collect();
-        Self { changed, inputs, output: bytes(&call.output), samples, task }
+        Self { changed, inputs, output: bytes(&call.output), samples, task, cost }
+    }
+
+    /// In how many parts threads can share it.
+    pub fn tasks(&self) -> usize {
+        self.samples.map_or(1, |samples| samples.div_ceil(self.task))
     }
 
     /// Runs the kernel, which can fail if it is an effect.
@@ -80,11 +86,11 @@ impl Call {
     /// meanwhile.
     pub unsafe fn run(&self, run: &Run, action: &Action) -> Result<()> {
         let Action::Call(call) = action else { unreachable!("resolved from a call") };
-        let Some(samples) = self.samples.filter(|_| run.threads > 1) else {
+        if self.samples.is_none() || self.cost.team(run.threads) == 1 {
             // SAFETY: as the caller promises.
             return unsafe { self.part(run.bases, call, None) };
-        };
-        run.share(samples.div_ceil(self.task), |_, task| {
+        }
+        run.share(self.cost, self.tasks(), |_, task| {
             // SAFETY: as the caller promises; tasks write samples of their own.
             let done = unsafe { self.part(run.bases, call, Some(task)) };
             debug_assert!(done.is_ok(), "effects have no samples");

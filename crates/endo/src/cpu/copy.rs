@@ -7,6 +7,7 @@ use crate::plan::{FusedLoop, Plan};
 
 use super::Run;
 use super::address::{Address, Bases};
+use super::cost::Cost;
 use super::fused::gather::Gather;
 
 /// The elements that one task copies, about.
@@ -35,6 +36,12 @@ struct TransposedAxes {
     blocks: usize,
     /// The combinations of positions along all other axes but the last.
     others: usize,
+}
+
+impl TransposedAxes {
+    fn all_blocks(&self) -> usize {
+        self.blocks * self.others
+    }
 }
 
 impl ViewCopy {
@@ -69,6 +76,18 @@ impl ViewCopy {
         })
     }
 
+    /// In how many parts threads can share it.
+    pub fn tasks(&self) -> usize {
+        let all = self.turned.as_ref().map_or(self.length, TransposedAxes::all_blocks);
+        all.div_ceil(self.per_task())
+    }
+
+    /// The blocks of a task, or the elements where none are turned.
+    fn per_task(&self) -> usize {
+        let Some(turned) = &self.turned else { return TASK };
+        (TASK * turned.all_blocks() / self.length.max(1)).max(1)
+    }
+
     /// Copies all elements.
     ///
     /// # Safety
@@ -78,22 +97,16 @@ impl ViewCopy {
         if self.length == 0 {
             return;
         }
-        let (tasks, per_task) = match &self.turned {
-            Some(turned) => {
-                let blocks = turned.blocks * turned.others;
-                let per_task = (TASK * blocks / self.length).max(1);
-                (blocks.div_ceil(per_task), per_task)
-            }
-            None => (self.length.div_ceil(TASK), TASK),
-        };
+        let (tasks, per_task) = (self.tasks(), self.per_task());
         let bases = run.bases;
-        run.share(tasks, |_, task| {
+        let cost = Cost::of_bytes(2 * self.length * self.size);
+        run.share(cost, tasks, |_, task| {
             // SAFETY: as the caller promises; tasks write apart.
             unsafe {
                 match &self.turned {
                     Some(turned) => {
-                        let blocks = task * per_task
-                            ..((task + 1) * per_task).min(turned.blocks * turned.others);
+                        let blocks =
+                            task * per_task..((task + 1) * per_task).min(turned.all_blocks());
                         for block in blocks {
                             self.block(turned, bases, block);
                         }

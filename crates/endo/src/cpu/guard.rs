@@ -13,6 +13,7 @@ use crate::simd::{Level, Memory};
 
 use super::Run;
 use super::address::Address;
+use super::cost::Cost;
 use super::product::Batch;
 
 /// All values to test at one point of a run.
@@ -168,7 +169,8 @@ impl Stretch {
     ///
     /// # Safety
     /// As for [`Guard::run`].
-    unsafe fn largest(&self, &Run { bases, level, threads, pool, .. }: &Run) -> f64 {
+    unsafe fn largest(&self, run: &Run) -> f64 {
+        let &Run { bases, level, .. } = run;
         // Numbers without a sign are in the order of their bits, and NaN are above all of them.
         let all = AtomicU64::new(0);
         let part = |part: usize, size: usize| {
@@ -186,11 +188,8 @@ impl Stretch {
             };
             all.fetch_max(bits, Ordering::Relaxed);
         };
-        if threads == 1 || self.length <= PART {
-            part(0, self.length);
-        } else {
-            pool.run(self.length.div_ceil(PART), |number| part(number, PART));
-        }
+        let cost = Cost::of_bytes(self.length * if self.wide { 8 } else { 4 });
+        run.share(cost, self.length.div_ceil(PART), |_, number| part(number, PART));
         f64::from_bits(all.into_inner())
     }
 }

@@ -8,6 +8,7 @@
 mod address;
 mod call;
 mod copy;
+mod cost;
 mod fused;
 mod guard;
 pub(crate) mod immediate;
@@ -17,12 +18,14 @@ mod passes;
 pub mod pool;
 mod product;
 mod row_parts;
+mod run;
 mod scan;
+mod simulation;
+mod together;
 mod update;
 mod windowed;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::array::Array;
 use crate::error::Error;
@@ -31,12 +34,16 @@ use crate::simd::{Level, Memory};
 
 use address::{Bases, Tiles};
 use copy::ViewCopy;
+use cost::Cost;
 use fused::{Body, Spread};
 use guard::Guard;
 pub use passes::ProcessorTuning;
 use pool::Pool;
 use product::Batch;
+use run::{Run, Scratch};
 use scan::Scan;
+pub use simulation::Sharing;
+use together::{PlainStep, Together};
 use update::Update;
 use windowed::Windowed;
 
@@ -73,9 +80,9 @@ pub struct Workspace {
 enum ResolvedStep {
     /// Repeats a single computed element to a tile.
     Spread(Spread),
-    Copy(ViewCopy),
-    Loop(Body),
-    Product(Batch),
+    Plain(PlainStep),
+    /// Several that know nothing of each other.
+    Together(Together),
     /// With the index of its step in the plan.
     Call(call::Call, usize),
     Guard(Guard),
@@ -121,6 +128,9 @@ impl Workspace {
         let threads = threads.max(1);
         let mut tiles = Tiles::default();
         let mut steps: Vec<ResolvedStep> = Vec::with_capacity(plan.steps.len());
+        let mut ranges = plan.together.iter().peekable();
+        // Steps of the range at hand, with what they cost.
+        let mut members: Vec<(PlainStep, Cost)> = Vec::new();
         for (index, step) in plan.steps.iter().enumerate() {
             let mut lowered = |body| {
                 let (body, spreads) = Body::new(plan, body, level, &mut tiles);
@@ -128,11 +138,13 @@ impl Workspace {
                 body
             };
             let resolved = match &step.action {
-                Action::Loop(body) => match ViewCopy::new(plan, body) {
-                    Some(copy) => ResolvedStep::Copy(copy),
-                    None => ResolvedStep::Loop(lowered(body)),
-                },
-                Action::Product(product) => ResolvedStep::Product(Batch::new(plan, product)?),
+                Action::Loop(body) => ResolvedStep::Plain(match ViewCopy::new(plan, body) {
+                    Some(copy) => PlainStep::Copy(copy),
+                    None => PlainStep::Loop(lowered(body)),
+                }),
+                Action::Product(product) => {
+                    ResolvedStep::Plain(PlainStep::Product(Batch::new(plan, product)?))
+                }
                 Action::Call(call) => ResolvedStep::Call(call::Call::new(plan, call), index),
                 Action::Guard(guard) => ResolvedStep::Guard(Guard::new(plan, guard)?),
                 Action::Update(update) => {
@@ -144,19 +156,34 @@ impl Workspace {
                 }
                 Action::Scan(scan) => ResolvedStep::Scan(Box::new(Scan::new(plan, scan, threads)?)),
             };
-            steps.push(resolved);
+            match (resolved, ranges.peek()) {
+                (ResolvedStep::Plain(step), Some(range)) if range.contains(&index) => {
+                    let cost = Cost::of_step(&plan.steps[index].action, &plan.buffers, level);
+                    members.push((step, cost));
+                    if members.len() == range.len() {
+                        let members = std::mem::take(&mut members);
+                        steps.push(ResolvedStep::Together(Together::new(members, threads)));
+                        ranges.next();
+                    }
+                }
+                (resolved, _) => steps.push(resolved),
+            }
         }
         let needed = |step: &ResolvedStep| match step {
-            ResolvedStep::Loop(body) => body.scratch_bytes(),
-            ResolvedStep::Product(batch) => batch.scratch_bytes(),
+            ResolvedStep::Plain(step) => step.scratch_bytes(),
+            ResolvedStep::Together(together) => {
+                together.steps().iter().map(PlainStep::scratch_bytes).max().unwrap_or(0)
+            }
             ResolvedStep::Guard(guard) => guard.scratch_bytes(),
             ResolvedStep::Update(update) => update.scratch_bytes(),
             ResolvedStep::Windowed(windowed) => windowed.scratch_bytes(),
-            ResolvedStep::Spread(_) | ResolvedStep::Copy(_) => 0,
-            ResolvedStep::Call(..) | ResolvedStep::Scan(_) => 0,
+            ResolvedStep::Spread(_) | ResolvedStep::Call(..) | ResolvedStep::Scan(_) => 0,
         };
         let partials = |step: &ResolvedStep| match step {
-            ResolvedStep::Loop(body) => body.partial_bytes(),
+            ResolvedStep::Plain(step) => step.partial_bytes(),
+            ResolvedStep::Together(together) => {
+                together.steps().iter().map(PlainStep::partial_bytes).max().unwrap_or(0)
+            }
             ResolvedStep::Windowed(windowed) => windowed.partial_bytes(),
             _ => 0,
         };
@@ -198,9 +225,17 @@ impl Workspace {
 
     /// How many resolved steps do what the first `planned` steps of the plan say, at least.
     fn resolved_steps(&self, planned: usize) -> usize {
-        let is_planned = |step: &ResolvedStep| !matches!(step, ResolvedStep::Spread(_));
-        let mut of_plan = self.steps.iter().enumerate().filter(|(_, step)| is_planned(step));
-        of_plan.nth(planned).map_or(self.steps.len(), |(index, _)| index)
+        let mut done = 0;
+        let is_next = |step: &ResolvedStep| {
+            let is_done = done >= planned && !matches!(step, ResolvedStep::Spread(_));
+            done += match step {
+                ResolvedStep::Spread(_) => 0,
+                ResolvedStep::Together(together) => together.len(),
+                _ => 1,
+            };
+            is_done
+        };
+        self.steps.iter().position(is_next).unwrap_or(self.steps.len())
     }
 }
 
@@ -220,6 +255,14 @@ pub struct Pause<'a> {
     pub after: usize,
     /// Is given the arena.
     pub then: &'a mut dyn FnMut(&[u8]),
+}
+
+/// How a run goes from step to step.
+enum Course<'a> {
+    Straight,
+    Pausing(Pause<'a>),
+    /// One step after the other, each with its nanoseconds.
+    Timed(&'a mut dyn FnMut(f64)),
 }
 
 /// Why a run did not happen.
@@ -256,7 +299,7 @@ pub fn run(
     offsets: &[usize],
     pool: &Pool,
 ) -> Result<(), Failure> {
-    run_pausing(plan, workspace, inputs, variables, offsets, (pool, None))
+    run_on_course(plan, workspace, inputs, variables, offsets, (pool, Course::Straight))
 }
 
 /// As [`run`], with something done in the middle, if the run gets there.
@@ -269,7 +312,35 @@ pub fn run_pausing(
     inputs: &[&Array],
     variables: VariableMemory<'_>,
     offsets: &[usize],
-    (pool, pause): (&Pool, Option<Pause<'_>>),
+    (pool, pause): (&Pool, Pause<'_>),
+) -> Result<(), Failure> {
+    run_on_course(plan, workspace, inputs, variables, offsets, (pool, Course::Pausing(pause)))
+}
+
+/// As [`run`], on the caller's thread alone, with the time of each step of the plan in
+/// nanoseconds, in their order.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_timed(
+    plan: &Plan,
+    workspace: &mut Workspace,
+    inputs: &[&Array],
+    variables: VariableMemory<'_>,
+    offsets: &[usize],
+    tell: &mut dyn FnMut(f64),
+) -> Result<(), Failure> {
+    let how = (&Pool::new(1), Course::Timed(tell));
+    run_on_course(plan, workspace, inputs, variables, offsets, how)
+}
+
+fn run_on_course(
+    plan: &Plan,
+    workspace: &mut Workspace,
+    inputs: &[&Array],
+    variables: VariableMemory<'_>,
+    offsets: &[usize],
+    (pool, course): (&Pool, Course<'_>),
 ) -> Result<(), Failure> {
     assert_eq!(plan.steps.len(), workspace.planned, "a workspace of another plan");
     let threads = pool.threads().min(workspace.threads);
@@ -280,7 +351,7 @@ pub fn run_pausing(
     // wrapped, since `Plan::build` demands possible shapes and an arena whose bytes would not fit
     // has not been given. Whoever holds `VariableMemory` and the workspace holds them alone, or
     // only to read.
-    unsafe { run_steps(plan, workspace, arena, (pool, threads), pause) }
+    unsafe { run_steps(plan, workspace, arena, (pool, threads), course) }
 }
 
 /// Runs the steps of a plan on inputs and variables that the workspace knows the places of.
@@ -293,7 +364,7 @@ unsafe fn run_steps(
     workspace: &mut Workspace,
     arena: *mut u8,
     (pool, threads): (&Pool, usize),
-    pause: Option<Pause<'_>>,
+    course: Course<'_>,
 ) -> Result<(), Failure> {
     workspace.bases.set_own(arena, &mut workspace.tiles, &workspace.constants);
     let loops = arena.wrapping_add(workspace.loops);
@@ -310,11 +381,10 @@ unsafe fn run_steps(
     if moved || !bound {
         for step in &mut workspace.steps {
             match step {
-                ResolvedStep::Loop(body) => body.bind(&workspace.bases, scratch),
+                ResolvedStep::Plain(step) => step.bind(&workspace.bases, scratch),
+                ResolvedStep::Together(together) => together.bind(&workspace.bases, scratch),
                 ResolvedStep::Update(update) => update.bind(&workspace.bases, scratch),
                 ResolvedStep::Spread(_)
-                | ResolvedStep::Copy(_)
-                | ResolvedStep::Product(_)
                 | ResolvedStep::Call(..)
                 | ResolvedStep::Guard(_)
                 | ResolvedStep::Windowed(_)
@@ -323,20 +393,29 @@ unsafe fn run_steps(
         }
     }
     workspace.bound = true;
-    let middle = pause.as_ref().map(|pause| workspace.resolved_steps(pause.after));
+    let middle = match &course {
+        Course::Pausing(pause) => workspace.resolved_steps(pause.after),
+        Course::Straight | Course::Timed(_) => 0,
+    };
     let (bases, level, alone) = (&workspace.bases, workspace.level, &workspace.alone);
-    let run = Run { bases, scratch, level, threads, pool, alone };
+    let run = Run { bases, scratch, level, threads, thread: 0, pool, alone };
     // Whether the guard has computed the products of updates.
     let mut computed = false;
-    let (first, rest) = workspace.steps.split_at_mut(middle.unwrap_or(0));
-    if let Some(pause) = pause {
-        // SAFETY: as the caller promises.
-        unsafe { run_some(plan, first, &run, loops, &mut computed)? };
-        // SAFETY: the arena has as many bytes, and no step runs meanwhile.
-        (pause.then)(unsafe { std::slice::from_raw_parts(arena, workspace.bytes) });
+    let (first, rest) = workspace.steps.split_at_mut(middle);
+    // SAFETY: as the caller promises; the arena has as many bytes, and no step runs in a pause.
+    unsafe {
+        match course {
+            Course::Straight => {}
+            Course::Pausing(pause) => {
+                run_some(plan, first, &run, loops, &mut computed)?;
+                (pause.then)(std::slice::from_raw_parts(arena, workspace.bytes));
+            }
+            Course::Timed(tell) => {
+                return simulation::run_timed(plan, rest, &run, (loops, &mut computed), tell);
+            }
+        }
+        run_some(plan, rest, &run, loops, &mut computed)
     }
-    // SAFETY: as the caller promises.
-    unsafe { run_some(plan, rest, &run, loops, &mut computed) }
 }
 
 /// Runs some of the steps of a plan, one after the other; `computed` says whether the guard has
@@ -356,9 +435,8 @@ unsafe fn run_some(
         unsafe {
             match step {
                 ResolvedStep::Spread(spread) => spread.run(run.bases),
-                ResolvedStep::Copy(copy) => copy.run(run),
-                ResolvedStep::Loop(body) => body.run(run),
-                ResolvedStep::Product(batch) => batch.run(run),
+                ResolvedStep::Plain(step) => step.run(run),
+                ResolvedStep::Together(together) => together.run(run),
                 ResolvedStep::Call(call, index) => {
                     call.run(run, &plan.steps[*index].action).map_err(Failure::Effect)?;
                 }
@@ -372,63 +450,6 @@ unsafe fn run_some(
         }
     }
     Ok(())
-}
-
-/// What the steps of a run work with.
-struct Run<'a> {
-    bases: &'a Bases,
-    /// As large as all steps ask for, for a number of threads.
-    scratch: Scratch,
-    /// One that the processor has.
-    level: Level,
-    threads: usize,
-    pool: &'a Pool,
-    /// For products of one task among several.
-    alone: &'a Pool,
-}
-
-impl Run<'_> {
-    /// Runs all tasks, shared among the threads. Each is given its thread and its number.
-    fn share(&self, tasks: usize, task: impl Fn(usize, usize) + Sync) {
-        if self.threads == 1 || tasks < 2 {
-            return (0..tasks).for_each(|number| task(0, number));
-        }
-        let next = AtomicUsize::new(0);
-        self.pool.run(self.threads, |thread| {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= tasks {
-                    break;
-                }
-                task(thread, number);
-            }
-        });
-    }
-}
-
-/// The threads' scratch memory: a stretch for each, then one for partial results.
-#[derive(Clone, Copy)]
-struct Scratch {
-    start: *mut u8,
-    stride: usize,
-    partials: usize,
-}
-
-// SAFETY: each thread uses a stretch of its own, and tasks partial results of their own.
-unsafe impl Sync for Scratch {}
-// SAFETY: as above.
-unsafe impl Send for Scratch {}
-
-impl Scratch {
-    /// Where a thread's stretch starts.
-    fn of(&self, thread: usize) -> *mut u8 {
-        self.start.wrapping_add(thread * self.stride)
-    }
-
-    /// Where partial results start.
-    fn partials(&self) -> *mut u8 {
-        self.start.wrapping_add(self.partials)
-    }
 }
 
 #[cfg(test)]

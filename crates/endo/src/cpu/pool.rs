@@ -69,6 +69,8 @@ struct PoolState {
     next: CacheLine<AtomicUsize>,
     /// Set while one caller owns the pool.
     busy: CacheLine<AtomicBool>,
+    /// How many workers the call asks for: those from the first on.
+    wanted: AtomicUsize,
     stop: AtomicBool,
     asleep: Vec<AtomicBool>,
     job: UnsafeCell<Option<Job>>,
@@ -109,6 +111,11 @@ impl Pool {
         self.threads
     }
 
+    /// Some of its threads, the caller's among them: at least 1, and at most as many as it has.
+    pub(super) fn team(&self, threads: usize) -> Team<'_> {
+        Team { pool: self, threads: threads.clamp(1, self.threads) }
+    }
+
     /// Calls `task(0)`, ..., `task(tasks - 1)`, each once, in no fixed order, and returns when all
     /// have returned.
     ///
@@ -119,9 +126,15 @@ impl Pool {
     ///
     /// If a task panics, the panic goes on in the caller; tasks that had not begun are dropped.
     pub fn run(&self, tasks: usize, task: impl Fn(usize) + Sync) {
-        if self.threads == 1 || tasks < 2 {
+        self.run_on(self.threads, tasks, task);
+    }
+
+    /// As [`run`](Self::run), on `threads` of its threads at most.
+    fn run_on(&self, threads: usize, tasks: usize, task: impl Fn(usize) + Sync) {
+        if threads == 1 || tasks < 2 {
             return (0..tasks).for_each(task);
         }
+        let wanted = (threads - 1).min(tasks - 1);
         let mut workers = self.workers.load(Acquire);
         loop {
             // SAFETY: the pointer is null or of a box that is freed with the pool or never.
@@ -129,7 +142,7 @@ impl Pool {
                 Some(known) if known.take() => {
                     // Workers that took no task came too late, or do not exist. To ask at each call
                     // would cost a system call.
-                    if known.run(tasks, &task) == tasks && !known.exist() {
+                    if known.run(wanted, tasks, &task) == tasks && !known.exist() {
                         self.replace(workers);
                     }
                     return;
@@ -153,6 +166,25 @@ impl Pool {
                 others
             }
         }
+    }
+}
+
+/// Some of the threads of a pool, the caller's among them.
+#[derive(Clone, Copy)]
+pub(super) struct Team<'a> {
+    pool: &'a Pool,
+    threads: usize,
+}
+
+impl Team<'_> {
+    /// The number of the threads.
+    pub fn threads(self) -> usize {
+        self.threads
+    }
+
+    /// As [`Pool::run`], on these threads.
+    pub fn run(self, tasks: usize, task: impl Fn(usize) + Sync) {
+        self.pool.run_on(self.threads, tasks, task);
     }
 }
 
@@ -197,6 +229,7 @@ impl Workers {
             gate: CacheLine(AtomicU64::new(0)),
             next: CacheLine(AtomicUsize::new(0)),
             busy: CacheLine(AtomicBool::new(false)),
+            wanted: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             asleep: (0..count).map(|_| AtomicBool::new(false)).collect(),
             job: UnsafeCell::new(None),
@@ -223,9 +256,9 @@ impl Workers {
         self.shared.busy.0.compare_exchange(false, true, Acquire, Relaxed).is_ok()
     }
 
-    /// Runs the tasks of the caller that has set `busy`. Returns how many of them the caller's own
-    /// thread has run.
-    fn run(&self, tasks: usize, task: &Task<'_>) -> usize {
+    /// Runs the tasks of the caller that has set `busy`, with the first `wanted` workers. Returns how
+    /// many of them the caller's own thread has run.
+    fn run(&self, wanted: usize, tasks: usize, task: &Task<'_>) -> usize {
         let shared = &*self.shared;
         // SAFETY: only the lifetime changes. The closure is used by workers inside the gate, and
         // this function returns only after the gate is closed and the last of them has left.
@@ -234,9 +267,10 @@ impl Workers {
         // SAFETY: this thread owns `busy`, the gate is closed and nobody is inside.
         unsafe { *shared.job.get() = Some(job) };
         shared.next.0.store(0, Relaxed);
+        shared.wanted.store(wanted, Relaxed);
         let call = (shared.gate.0.load(Relaxed) & !INSIDE & !OPEN).wrapping_add(CALL);
         shared.gate.0.store(call | OPEN, SeqCst);
-        for (handle, asleep) in self.handles.iter().zip(&shared.asleep).take(tasks - 1) {
+        for (handle, asleep) in self.handles.iter().zip(&shared.asleep).take(wanted) {
             if asleep.load(SeqCst) && asleep.swap(false, SeqCst) {
                 handle.thread().unpark();
             }
@@ -275,15 +309,15 @@ impl PoolState {
         }
     }
 
-    /// Waits until a call other than `last` opens the gate, and goes in: the call's number, or
-    /// nothing at the pool's end.
+    /// Waits until a call other than `last` that wants this worker opens the gate, and goes in: the
+    /// call's number, or nothing at the pool's end.
     fn wait(&self, index: usize, last: u64) -> Option<u64> {
         let mut since = Instant::now();
         loop {
             for _ in 0..64 {
                 let gate = self.gate.0.load(Acquire);
                 let call = gate & !INSIDE & !OPEN;
-                if gate & OPEN == 0 || call == last {
+                if !self.calls(index, gate, last) {
                     spin_loop();
                 } else if self.gate.0.compare_exchange_weak(gate, gate + 1, AcqRel, Relaxed).is_ok()
                 {
@@ -300,14 +334,23 @@ impl PoolState {
             // then looks at the gate.
             // So at least one of them sees the other, and no call is slept through.
             self.asleep[index].store(true, SeqCst);
-            let gate = self.gate.0.load(SeqCst);
-            let called = gate & OPEN != 0 && gate & !INSIDE & !OPEN != last;
+            let called = self.calls(index, self.gate.0.load(SeqCst), last);
             if !called && !self.stop.load(SeqCst) {
                 thread::park();
             }
             self.asleep[index].store(false, SeqCst);
             since = Instant::now();
         }
+    }
+
+    /// Whether the gate is open for a worker, for a call other than `last`.
+    ///
+    /// What is wanted is written while the gate is closed. So a worker that has seen an open gate
+    /// reads what this call wants, or a later one, for which the gate is no longer as it was: then
+    /// the worker does not get in, and looks again.
+    fn calls(&self, index: usize, gate: u64, last: u64) -> bool {
+        let is_new = gate & OPEN != 0 && gate & !INSIDE & !OPEN != last;
+        is_new && index < self.wanted.load(Relaxed)
     }
 
     /// Takes tasks until none is left, and returns how many it took. A panic is kept for the
@@ -352,6 +395,24 @@ mod tests {
                     counts[task].fetch_add(1, Relaxed);
                 });
                 assert!(counts.iter().all(|count| count.load(Relaxed) == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_team_has_no_more_threads_than_it_asks_for() {
+        let pool = Pool::new(4);
+        for threads in [1, 2, 3, 4, 9] {
+            let team = pool.team(threads);
+            assert_eq!(team.threads(), threads.min(4));
+            for _ in 0..50 {
+                let seen = Mutex::new(std::collections::HashSet::new());
+                team.run(12, |_| {
+                    thread::sleep(Duration::from_micros(20));
+                    seen.lock().unwrap().insert(thread::current().id());
+                });
+                let seen = seen.into_inner().unwrap();
+                assert!((1..=team.threads()).contains(&seen.len()), "{threads}: {}", seen.len());
             }
         }
     }

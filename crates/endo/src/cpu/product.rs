@@ -8,11 +8,9 @@ use crate::simd::Level;
 
 use super::Run;
 use super::address::{Address, Bases};
+use super::cost::Cost;
 use super::matmul::{Matmul, Targets};
 use super::pool::Pool;
-
-/// The multiply-adds above which a batch is shared among threads.
-const SHARED_WORK: usize = 1 << 19;
 
 /// The products of a batch, all of one shape.
 pub struct Batch {
@@ -86,19 +84,23 @@ impl Batch {
     /// The addresses hold what the plan says; nobody else writes the operands or touches the output
     /// meanwhile.
     pub unsafe fn run(&self, run: &Run) {
-        let &Run { bases, scratch, level, threads, pool, alone } = run;
-        let Matmul { m, n, k, .. } = self.matmul;
-        let shared =
-            self.starts.len() > 1 && threads > 1 && m * n * k * self.starts.len() > SHARED_WORK;
-        if !shared {
+        let &Run { bases, scratch, level, threads, thread, pool, alone } = run;
+        let (count, element_bytes) = (self.starts.len(), if self.wide { 8 } else { 4 });
+        let one = self.matmul.cost(level, element_bytes);
+        let all = one.times(count);
+        // Each by all threads, or all by threads that have some each.
+        let (of_each, team) = (one.team(threads), all.team(threads).min(count));
+        let in_turn = one.on(of_each).times(count);
+        let apart = one.times(count.div_ceil(team.max(1))) + Cost::of_team(team);
+        if in_turn <= apart {
             for starts in &self.starts {
                 // SAFETY: as the caller promises; one product at a time uses the first thread's
                 // scratch.
-                unsafe { self.product(bases, starts, scratch.of(0), level, pool) }
+                unsafe { self.product(bases, starts, scratch.of(thread), level, pool) }
             }
             return;
         }
-        run.share(self.starts.len(), |thread, index| {
+        run.share(all, count, |thread, index| {
             // SAFETY: as the caller promises; each thread has scratch of its own.
             unsafe { self.product(bases, &self.starts[index], scratch.of(thread), level, alone) };
         });

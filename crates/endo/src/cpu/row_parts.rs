@@ -9,6 +9,9 @@ use std::sync::Arc;
 use crate::plan::layout::{Axis, Layout};
 use crate::plan::{Action, Argument, Buffer, BufferPlace, Call, FusedLoop, Matrix, Plan, Product};
 
+use crate::simd::Level;
+
+use super::cost::Cost;
 use super::product::matmul;
 
 /// A part has at least this many rows: with fewer, a product reads its second operand for too
@@ -32,13 +35,14 @@ pub fn row_parts(
         let is_state = |input| (1..=states).contains(&input);
         *is_own |= matches!(buffer.place, BufferPlace::Input(input) if is_state(input));
     }
-    let is_shared = body.steps.iter().any(|step| match &step.action {
-        Action::Product(product) => matmul(product).is_shared(),
-        _ => false,
-    });
+    let level = Level::detect();
+    let costs: Vec<Cost> =
+        body.steps.iter().map(|step| Cost::of_step(&step.action, &body.buffers, level)).collect();
+    let alone: Cost = costs.iter().copied().sum();
+    let shared: Cost = costs.iter().map(|cost| cost.on(cost.team(threads))).sum();
     let is_worth = |&parts: &usize| {
-        let keeps_threads_busy = 2 * parts > threads || !is_shared;
-        rows.is_multiple_of(parts) && rows / parts >= LEAST_ROWS && keeps_threads_busy
+        let is_possible = rows.is_multiple_of(parts) && rows / parts >= LEAST_ROWS;
+        is_possible && alone.of_part(parts) <= shared
     };
     let cut = |parts: usize| {
         let part = |number| {

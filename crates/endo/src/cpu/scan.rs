@@ -10,13 +10,14 @@
 use std::sync::{Arc, Mutex};
 
 use crate::plan::{Argument, BufferPlace, LoopOverSteps, LoopState, Plan, Signature};
-use crate::simd::Memory;
+use crate::simd::{Level, Memory};
 
 use super::address::{Address, Bases};
+use super::cost::Cost;
 use super::laid_out::{LaidOut, laid_out};
 use super::pool::Pool;
 use super::row_parts::row_parts;
-use super::{Failure, Run, Workspace, constants};
+use super::{Course, Failure, Run, Workspace, constants};
 
 /// A loop with its addresses, and what its steps work with.
 pub struct Scan {
@@ -27,6 +28,8 @@ pub struct Scan {
     apart: bool,
     /// In how many parts the rows are cut.
     parts: usize,
+    /// Of all steps.
+    cost: Cost,
     steps: usize,
     backwards: bool,
     /// Whether the first output of a step says if there is a next one.
@@ -149,6 +152,7 @@ impl Scan {
         };
         Some(Self {
             parts: if apart { 1 } else { bodies.len() },
+            cost: Cost::of_scan(scan, Level::detect()),
             workers: bodies.into_iter().enumerate().map(worker).collect::<Option<_>>()?,
             apart,
             steps: scan.steps,
@@ -168,6 +172,17 @@ impl Scan {
     /// can be counted.
     pub fn arena_bytes(&self) -> Option<usize> {
         self.workers[0].workspace.bytes.checked_mul(self.workers.len())
+    }
+
+    /// In how many parts threads can share it; nothing if they share each step.
+    pub fn tasks(&self) -> Option<usize> {
+        let parts = if self.apart { self.steps } else { self.parts };
+        (self.workers.len() > 1).then_some(parts)
+    }
+
+    /// The plan of a step, or of a part of its rows, and what its runs work with.
+    pub fn plan_of_step(&self) -> (&Plan, &Workspace) {
+        (&self.workers[0].body, &self.workers[0].workspace)
     }
 
     /// Runs all steps, whose arenas lie one after the other from `arenas` on.
@@ -248,7 +263,7 @@ impl Scan {
         let this = &*self;
         assert!(!self.apart || run.threads <= self.workers.len(), "a worker for each thread");
         let tasks = if self.apart { steps } else { self.parts };
-        run.share(tasks, |thread, task| {
+        run.share(this.cost, tasks, |thread, task| {
             let alone = (run.alone, 1);
             // SAFETY: each thread, or each part, has a worker of its own, and steps and parts write
             // apart.
@@ -344,7 +359,7 @@ impl Scan {
         // their own, which are as large as the outer plan says.
         unsafe {
             let arena = std::ptr::with_exposed_provenance_mut(*arena);
-            super::run_steps(body, workspace, arena, (pool, threads), None)?;
+            super::run_steps(body, workspace, arena, (pool, threads), Course::Straight)?;
             workspace.bring_out(body);
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Claims about runs of whole plans: fused and unfused, in place and copied, on one thread and on
 //! two.
 
+mod together;
 mod variables;
 
 use crate::array::Array;
@@ -25,9 +26,18 @@ pub fn execute(
     inputs: &[&Array],
     threads: usize,
 ) -> Result<Vec<Array>, usize> {
+    execute_in(Workspace::new(plan, threads), plan, graph, inputs, threads)
+}
+
+fn execute_in(
+    mut workspace: Workspace,
+    plan: &Plan,
+    graph: &Graph,
+    inputs: &[&Array],
+    threads: usize,
+) -> Result<Vec<Array>, usize> {
     let (block, offsets) = VariableBlock::gather(&graph.variables).unwrap();
     let mut content = block.write();
-    let mut workspace = Workspace::new(plan, threads);
     let pool = Pool::new(threads);
     for _ in 0..2 {
         // The second run finds what the first left behind.

@@ -29,6 +29,7 @@ mod write;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::array::Array;
@@ -49,6 +50,9 @@ pub use windowed::WindowedProduct;
 pub struct Plan {
     /// What is done, in order.
     pub steps: Vec<PlanStep>,
+    /// Ranges of steps that know nothing of each other, and whose values have places of their own:
+    /// a runner may run those of a range at once.
+    pub together: Vec<Range<usize>>,
     /// The stretches of memory that steps read and write.
     pub buffers: Vec<Buffer>,
     /// The run's inputs, by index.
@@ -449,6 +453,7 @@ impl Plan {
         };
         Plan {
             steps: draft.steps,
+            together: draft.together,
             buffers: draft.buffers,
             inputs: graph
                 .inputs

@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 
 use super::{BufferPlace, Draft, FusedLoop, Tuning, access};
 
-/// Buffers, each at an offset from a place that they share, and the steps between which it is
+/// Buffers, each at an offset from a place that they share, and the moments between which it is
 /// needed.
 #[derive(Clone)]
 struct Lifetime {
@@ -56,7 +56,8 @@ pub fn place(draft: &mut Draft, tuning: &dyn Tuning, in_place: bool) -> usize {
 
 /// The lives of the buffers of the arena.
 fn lives(draft: &Draft, tuning: &dyn Tuning, in_place: bool) -> Vec<Lifetime> {
-    let spans = spans(draft);
+    let moments = moments(draft);
+    let spans = spans(draft, &moments);
     // For each buffer its index among the lives.
     let mut of: Vec<Option<usize>> = vec![None; draft.buffers.len()];
     let mut lives: Vec<Lifetime> = Vec::new();
@@ -66,13 +67,15 @@ fn lives(draft: &Draft, tuning: &dyn Tuning, in_place: bool) -> Vec<Lifetime> {
             if !draft.buffers[buffer].place.is_arena() {
                 continue;
             }
-            let last = spans[buffer].map_or(index, |(_, last)| last);
+            let moment = moments[index];
+            let last = spans[buffer].map_or(moment, |(_, last)| last);
             let dying = |&other: &usize| {
                 of[other].is_some()
                     && !taken.contains(&other)
-                    && spans[other].is_some_and(|(_, last)| last == index)
+                    && spans[other].is_some_and(|(_, last)| last == moment)
             };
-            let body = step.action.as_loop().filter(|_| in_place);
+            let alone = !draft.together.iter().any(|steps| steps.contains(&index));
+            let body = step.action.as_loop().filter(|_| in_place && alone);
             match body.and_then(|body| replaced(draft, body, buffer).into_iter().find(dying)) {
                 Some(other) => {
                     taken.push(other);
@@ -87,7 +90,7 @@ fn lives(draft: &Draft, tuning: &dyn Tuning, in_place: bool) -> Vec<Lifetime> {
                     lives.push(Lifetime {
                         buffers: vec![(buffer, 0)],
                         bytes,
-                        first: index,
+                        first: moment,
                         last,
                         start: 0,
                     });
@@ -137,13 +140,22 @@ fn side_by_side(draft: &Draft, tuning: &dyn Tuning, lives: Vec<Lifetime>) -> Vec
     lives.into_iter().flatten().collect()
 }
 
-/// The first and last step that needs each buffer. Outputs are needed to the end.
-fn spans(draft: &Draft) -> Vec<Option<(usize, usize)>> {
+/// When each step is run: after those before it, or at once with some of them.
+fn moments(draft: &Draft) -> Vec<usize> {
+    let mut moments: Vec<usize> = (0..draft.steps.len()).collect();
+    for steps in &draft.together {
+        moments[steps.clone()].fill(steps.start);
+    }
+    moments
+}
+
+/// The first and last moment at which each buffer is needed. Outputs are needed to the end.
+fn spans(draft: &Draft, moments: &[usize]) -> Vec<Option<(usize, usize)>> {
     let mut spans: Vec<Option<(usize, usize)>> = vec![None; draft.buffers.len()];
-    for (index, step) in draft.steps.iter().enumerate() {
+    for (step, &moment) in draft.steps.iter().zip(moments) {
         for buffer in step.reads().into_iter().chain(step.writes()) {
-            let (first, _) = spans[buffer].unwrap_or((index, index));
-            spans[buffer] = Some((first, index));
+            let (first, _) = spans[buffer].unwrap_or((moment, moment));
+            spans[buffer] = Some((first, moment));
         }
     }
     for output in &draft.outputs {

@@ -144,9 +144,15 @@ impl PreparedPlan {
         loop {
             let Binding { block, offsets } = &*binding;
             let mut run = |variables: VariableMemory<'_>, pause| {
-                let how = (pool, pause);
-                cpu::run_pausing(&self.plan, workspace, inputs, variables, offsets, how)
-                    .map_err(failure)
+                let plan = &self.plan;
+                let done = match pause {
+                    None => cpu::run(plan, workspace, inputs, variables, offsets, pool),
+                    Some(pause) => {
+                        let how = (pool, pause);
+                        cpu::run_pausing(plan, workspace, inputs, variables, offsets, how)
+                    }
+                };
+                done.map_err(failure)
             };
             if self.writes {
                 let mut content = block.write();

@@ -11,6 +11,7 @@ use crate::plan::{BufferPlace, FusedLoop, Load, LoopRoutine, Plan, Reduce, Repea
 use crate::simd::{Level, Reduction};
 
 use super::super::address::{Address, Tiles};
+use super::super::cost::Cost;
 use super::super::matmul::columns::column_sums;
 use super::fold::Fold;
 use super::gather::{Gather, Spread};
@@ -341,6 +342,7 @@ impl Lowering<'_> {
             direct,
             tile,
             chunk,
+            cost: Cost::of_loop(self.body, &self.plan.buffers),
             folds: folds.collect(),
             fills: self.fills.iter().map(gather).collect(),
             gathers: self.gathers.iter().filter(|value| !arrives(value)).map(gather).collect(),

@@ -12,6 +12,7 @@ mod table;
 use crate::simd::Loop;
 
 use super::address::{Address, Bases, REGISTERS};
+use super::cost::Cost;
 use super::{Run, Scratch};
 
 use fold::Fold;
@@ -28,6 +29,7 @@ pub struct Body {
     tile: usize,
     /// Elements of a chunk, which one thread works on; the loop's length if it is not cut.
     chunk: usize,
+    cost: Cost,
     /// The operands of all instructions, each one's inputs and output one after the other, then
     /// those of folds.
     operands: Box<[Operand]>,
@@ -136,6 +138,11 @@ impl Body {
         self.partials
     }
 
+    /// In how many parts threads can share it.
+    pub fn chunks(&self) -> usize {
+        self.length.div_ceil(self.chunk).max(1)
+    }
+
     /// Finds where everything lies in the memories of the runs that follow, until they are told of
     /// others. Allocates nothing.
     pub fn bind(&mut self, bases: &Bases, scratch: Scratch) {
@@ -203,16 +210,16 @@ impl Body {
                 // SAFETY: as the caller promises.
                 unsafe {
                     if self.direct {
-                        self.range::<true>(bases, scratch, 0, range)
+                        self.range::<true>(bases, scratch, run.thread, range)
                     } else {
-                        self.range::<false>(bases, scratch, 0, range)
+                        self.range::<false>(bases, scratch, run.thread, range)
                     }
                 }
             }
             return;
         }
-        let chunks = self.length.div_ceil(self.chunk);
-        run.share(chunks, |thread, chunk| {
+        let chunks = self.chunks();
+        run.share(self.cost, chunks, |thread, chunk| {
             let start = chunk * self.chunk;
             let end = self.length.min(start + self.chunk);
             let range = LoopRange { start, end, stretch: self.stretches[0], chunk: Some(chunk) };

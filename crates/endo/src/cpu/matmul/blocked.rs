@@ -6,7 +6,7 @@ use super::lanes::{Element, Lanes, TileKernel, enter};
 use super::tile::{End, Tile};
 use super::transpose::transpose;
 use super::{Operands, equal_part};
-use crate::cpu::pool::Pool;
+use crate::cpu::pool::Team;
 use crate::simd::{Float, Level};
 use std::ops::Range;
 
@@ -79,7 +79,7 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
     operands: &Operands<T>,
     level: Level,
     scratch: *mut T,
-    pool: Option<&Pool>,
+    team: Team<'_>,
     end: &E,
 ) {
     let shape = &operands.shape;
@@ -91,22 +91,22 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
         scratch.wrapping_add(panel_rows(shape.m, block_terms, size_of::<T>()) * block_terms);
     // The parts of the given number of panels or tiles, one after the other or shared among
     // threads.
-    let each = |count: usize, part: &(dyn Fn(usize, Range<usize>) + Sync)| match pool {
-        Some(pool) => {
-            // A multiple of the threads, so that each has as much.
-            let most = most_tasks(shape.m, shape.n);
-            let tasks =
-                (pool.threads() * (most / pool.threads()).clamp(1, TASKS)).min(most).min(count);
-            // Threads take tasks in order. Neighbours would be at columns side by side, whose lines
-            // of the cache they would take from each other.
-            let (of_each, with_one_more) = (tasks / pool.threads(), tasks % pool.threads());
-            pool.run(tasks, |task| {
-                let (place, thread) = (task / pool.threads(), task % pool.threads());
-                let task = thread * of_each + thread.min(with_one_more) + place;
-                part(task, count * task / tasks..count * (task + 1) / tasks);
-            });
+    let threads = team.threads();
+    let each = |count: usize, part: &(dyn Fn(usize, Range<usize>) + Sync)| {
+        if threads == 1 {
+            return part(0, 0..count);
         }
-        None => part(0, 0..count),
+        // A multiple of the threads, so that each has as much.
+        let most = most_tasks(shape.m, shape.n);
+        let tasks = (threads * (most / threads).clamp(1, TASKS)).min(most).min(count);
+        // Threads take tasks in order. Neighbours would be at columns side by side, whose lines of
+        // the cache they would take from each other.
+        let (of_each, with_one_more) = (tasks / threads, tasks % threads);
+        team.run(tasks, |task| {
+            let (place, thread) = (task / threads, task % threads);
+            let task = thread * of_each + thread.min(with_one_more) + place;
+            part(task, count * task / tasks..count * (task + 1) / tasks);
+        });
     };
     for first in (0..shape.k).step_by(block_terms) {
         let terms = block_terms.min(shape.k - first);
@@ -260,12 +260,26 @@ unsafe fn copy_rows<L: Lanes>(
                 L::store_masked(to.add(i), L::load_masked(from.add(i), tail), tail);
                 i = count;
             }
-            while i < count {
-                *to.add(i) = *from.add(i);
-                i += 1;
+            // The rest by halves of vectors: a panel of six is one of four and one of two.
+            for part in [4, 2, 1] {
+                while i + part <= count {
+                    match part {
+                        4 => copy::<_, 4>(from.add(i), to.add(i)),
+                        2 => copy::<_, 2>(from.add(i), to.add(i)),
+                        _ => *to.add(i) = *from.add(i),
+                    }
+                    i += part;
+                }
             }
         }
     }
+}
+
+/// Copies `N` elements by as few instructions as hold them.
+#[inline(always)]
+unsafe fn copy<T: Copy, const N: usize>(from: *const T, to: *mut T) {
+    // SAFETY: as the caller promises.
+    unsafe { to.cast::<[T; N]>().write_unaligned(from.cast::<[T; N]>().read_unaligned()) }
 }
 
 /// Some of a block's tiles, of which those of a strip follow one another, and room for a strip of

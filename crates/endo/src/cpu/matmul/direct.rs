@@ -5,7 +5,7 @@ use super::lanes::{Element, Lanes, TileKernel, enter};
 use super::tile::Tile;
 use super::transpose::transpose;
 use super::{Matmul, Operands, equal_part};
-use crate::cpu::pool::Pool;
+use crate::cpu::pool::Team;
 use crate::simd::Level;
 
 /// Rows of one task: enough that a strip of `b` is read from the nearest cache many times.
@@ -39,30 +39,30 @@ const STRIP: usize = 64;
 /// # Safety
 ///
 /// The processor has the instructions of `level`; the operands are valid as `Matmul` asks.
-pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, pool: Option<&Pool>) {
+pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, team: Team<'_>) {
     let shape = &operands.shape;
     let level =
         if shape.n * size_of::<T>() == HALF_VECTOR { level.min(Level::Avx2) } else { level };
     let wide = shape.n > STRIP && shape.n * shape.k <= WIDE_ELEMENTS;
     let chunk = if wide { WIDE_CHUNK_ROWS } else { CHUNK_ROWS };
-    let Some(pool) = pool else {
+    if team.threads() == 1 {
         for row in (0..shape.m).step_by(chunk) {
             let rows = [row, chunk.min(shape.m - row)];
             // SAFETY: as the caller promises.
             unsafe { enter(level, &Block { operands, rows, columns: [0, shape.n] }) };
         }
         return;
-    };
+    }
     // Tasks are equal runs of rows, two to a thread, so that from call to call a core meets rows
     // that it has in its cache. Products of few rows are shared out by columns, if those are not
     // few as well.
-    let parts = 2 * pool.threads();
+    let parts = 2 * team.threads();
     let run = shape.m.div_ceil(parts).next_multiple_of(TILE_ROWS);
-    let by_columns = shape.m < pool.threads() * CHUNK_ROWS && shape.n >= pool.threads() * STRIP;
+    let by_columns = shape.m < team.threads() * CHUNK_ROWS && shape.n >= team.threads() * STRIP;
     let (run, across) = if by_columns { (shape.m, parts.min(shape.n / STRIP)) } else { (run, 1) };
     let down = shape.m.div_ceil(run);
     let width = shape.n.div_ceil(across).next_multiple_of(STRIP);
-    pool.run(down * across, |task| {
+    team.run(down * across, |task| {
         let (first, column) = (task / across * run, task % across * width);
         if column >= shape.n {
             return;
@@ -86,7 +86,7 @@ pub(super) unsafe fn run_turned<T: Element>(
     operands: &Operands<T>,
     level: Level,
     scratch: *mut T,
-    pool: Option<&Pool>,
+    team: Team<'_>,
 ) {
     let Matmul { n, k, b: [row, column], .. } = operands.shape;
     let mut turned = *operands;
@@ -102,7 +102,7 @@ pub(super) unsafe fn run_turned<T: Element>(
     // SAFETY: as the caller promises; the turned `b` is whole before it is read.
     unsafe {
         enter(level, &turn);
-        run(&turned, level, pool);
+        run(&turned, level, team);
     }
 }
 
@@ -117,7 +117,7 @@ pub(super) unsafe fn run_narrow<T: Element>(
     operands: &Operands<T>,
     level: Level,
     scratch: *mut T,
-    pool: Option<&Pool>,
+    team: Team<'_>,
 ) {
     let Matmul { m, n, c_row, .. } = operands.shape;
     let row = turned_row(m);
@@ -132,7 +132,7 @@ pub(super) unsafe fn run_narrow<T: Element>(
     };
     // SAFETY: as the caller promises; the transpose is whole before it is read.
     unsafe {
-        run(&swapped, level, pool);
+        run(&swapped, level, team);
         enter(level, &turn);
     }
 }

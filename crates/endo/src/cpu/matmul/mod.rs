@@ -20,6 +20,7 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use crate::cpu::cost::Cost;
 use crate::cpu::pool::Pool;
 use crate::simd::Level;
 pub(super) use lanes::{Element, Lanes, TileKernel, enter};
@@ -28,11 +29,6 @@ use update::TileUpdate;
 pub use update::{Targets, routine};
 use vector::Dots;
 
-/// The multiply-adds above which a product is shared among threads: below, waking them costs what
-/// they save.
-const SHARED_WORK: usize = 1 << 19;
-/// The same for products with a vector, which spend more time on each multiply-add.
-const SHARED_VECTOR_WORK: usize = 1 << 17;
 /// The rows up to which a product reads `b` where it lies: packing costs as much as reading it
 /// once.
 const DIRECT_ROWS: usize = 32;
@@ -217,10 +213,13 @@ impl Matmul {
         (false, equal_part(self.k, most))
     }
 
-    /// Whether threads share the product, if there are several.
-    pub(super) fn is_shared(&self) -> bool {
-        let is_vector = self.m == 1 || self.n == 1;
-        self.work() > if is_vector { SHARED_VECTOR_WORK } else { SHARED_WORK }
+    /// How long one thread takes, about.
+    pub(super) fn cost(&self, level: Level, element_bytes: usize) -> Cost {
+        if self.m == 1 || self.n == 1 {
+            Cost::of_vector(self.work(), element_bytes)
+        } else {
+            Cost::of_product(self.work(), level, element_bytes)
+        }
     }
 
     /// The bytes of scratch that `run_update` needs, aligned to 64 bytes.
@@ -248,8 +247,8 @@ impl Matmul {
         // The tiles of `c` are where those of the weight are.
         let operands =
             Operands { shape: *self, a, b, bias: null(), c: targets.values[0].cast_mut() };
-        let pool = (pool.threads() > 1 && self.work() > SHARED_WORK).then_some(pool);
-        let update = TileUpdate { operands, level, scratch, pool, targets };
+        let threads = self.cost(level, size_of::<f32>()).team(pool.threads());
+        let update = TileUpdate { operands, level, scratch, team: pool.team(threads), targets };
         // SAFETY: as the caller promises.
         unsafe { (targets.tile)((&raw const update).cast()) }
     }
@@ -324,25 +323,25 @@ impl<T: Element> Operands<T> {
         if shape.m == 0 || shape.n == 0 {
             return;
         }
-        let pool = (pool.threads() > 1 && shape.is_shared()).then_some(pool);
+        let team = pool.team(shape.cost(level, size_of::<T>()).team(pool.threads()));
         // SAFETY: as the caller promises; scratch has the size that `scratch_bytes` takes from the
         // same path.
         unsafe {
             match shape.path(size_of::<T>()) {
-                Path::Direct => direct::run(&self, level, pool),
+                Path::Direct => direct::run(&self, level, team),
                 Path::Narrow if self.bias.is_null() => {
-                    direct::run_narrow(&self, level, scratch, pool)
+                    direct::run_narrow(&self, level, scratch, team)
                 }
                 // Biases are one for each column.
-                Path::Narrow => direct::run(&self, level, pool),
-                Path::Turned => direct::run_turned(&self, level, scratch, pool),
-                Path::Blocked => blocked::run(&self, level, scratch, pool, &tile::Write),
-                Path::Column => self.column(scratch).run(level, pool),
-                Path::Row => self.row(scratch).run(level, pool),
-                Path::Swapped if self.bias.is_null() => direct::run(&self.swapped(), level, pool),
+                Path::Narrow => direct::run(&self, level, team),
+                Path::Turned => direct::run_turned(&self, level, scratch, team),
+                Path::Blocked => blocked::run(&self, level, scratch, team, &tile::Write),
+                Path::Column => self.column(scratch).run(level, team),
+                Path::Row => self.row(scratch).run(level, team),
+                Path::Swapped if self.bias.is_null() => direct::run(&self.swapped(), level, team),
                 // The one bias belongs to all of `c`, which the swapped product would read as one
                 // for each column.
-                Path::Swapped => direct::run(&self, level, pool),
+                Path::Swapped => direct::run(&self, level, team),
             }
         }
     }

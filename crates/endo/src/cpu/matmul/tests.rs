@@ -99,10 +99,14 @@ fn run<T: Tolerance>(
     unsafe {
         match course {
             Course::Own => operands.run(level, pointer.cast(), pool),
-            Course::Direct => direct::run(&operands, level, Some(pool)),
-            Course::Blocked => {
-                blocked::run(&operands, level, pointer.cast(), Some(pool), &tile::Write)
-            }
+            Course::Direct => direct::run(&operands, level, pool.team(pool.threads())),
+            Course::Blocked => blocked::run(
+                &operands,
+                level,
+                pointer.cast(),
+                pool.team(pool.threads()),
+                &tile::Write,
+            ),
         }
     }
     let mut behind = scratch.bytes()[bytes..].iter();

@@ -8,7 +8,7 @@ use super::Operands;
 use super::blocked;
 use super::lanes::Lanes;
 use super::tile::{End, Tile, edge, prefetch_pair};
-use crate::cpu::pool::Pool;
+use crate::cpu::pool::Team;
 use crate::simd::{Arithmetic, Float, Level, MOST_RESULTS, MOST_VALUES, Routine, UpdateFormula};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -50,7 +50,7 @@ pub(super) struct TileUpdate<'a> {
     pub operands: Operands<f32>,
     pub level: Level,
     pub scratch: *mut u8,
-    pub pool: Option<&'a Pool>,
+    pub team: Team<'a>,
     pub targets: &'a Targets,
 }
 
@@ -67,10 +67,10 @@ pub const fn routine<F: UpdateFormula>() -> Routine {
 unsafe fn tile<F: UpdateFormula>(update: *const ()) {
     // SAFETY: as the caller promises.
     unsafe {
-        let TileUpdate { operands, level, scratch, pool, targets } =
+        let TileUpdate { operands, level, scratch, team, targets } =
             &*update.cast::<TileUpdate<'_>>();
         let end = targets.by::<F>(operands.shape.n);
-        blocked::run(operands, *level, scratch.cast(), *pool, &end);
+        blocked::run(operands, *level, scratch.cast(), *team, &end);
     }
 }
 

@@ -2,7 +2,7 @@
 //! the vector. In: rows of any stride and a contiguous vector; out: one element for each row. Lanes
 //! and pairs of vectors are added in an order that only the length decides.
 use super::lanes::{Element, Lanes, TileKernel, enter};
-use crate::cpu::pool::Pool;
+use crate::cpu::pool::Team;
 use crate::simd::Level;
 
 /// `c[i] = sum_p rows[i, p] * vector[p]`.
@@ -33,13 +33,13 @@ impl<T: Element> Dots<T> {
     /// # Safety
     ///
     /// The processor has the instructions of `level`; the pointers are valid.
-    pub(super) unsafe fn run(&self, level: Level, pool: Option<&Pool>) {
-        let Some(pool) = pool else {
+    pub(super) unsafe fn run(&self, level: Level, team: Team<'_>) {
+        if team.threads() == 1 {
             // SAFETY: as the caller promises.
             return unsafe { enter(level, self) };
-        };
-        let run = self.count.div_ceil(2 * pool.threads()).next_multiple_of(8);
-        pool.run(self.count.div_ceil(run), |task| {
+        }
+        let run = self.count.div_ceil(2 * team.threads()).next_multiple_of(8);
+        team.run(self.count.div_ceil(run), |task| {
             let first = task * run;
             let part = Dots {
                 count: run.min(self.count - first),

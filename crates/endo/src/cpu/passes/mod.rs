@@ -1,12 +1,14 @@
 //! What the processor does to plans in the making: one file for each pass.
 //!
 //! In: a draft with its steps in order. Out: `windows` lets products make the windows that they are
-//! of, `join` makes one loop of updates that are alike, `combine` one instruction of several, and
-//! `defer` computes gradients of large weights where they are used.
+//! of, `join` makes one loop of updates that are alike, `combine` one instruction of several,
+//! `defer` computes gradients of large weights where they are used, and `together` finds steps for
+//! several threads to run at once.
 
 mod combine;
 mod defer;
 mod join;
+pub(super) mod together;
 mod windows;
 
 use crate::plan::{Draft, Tuning};
@@ -23,6 +25,7 @@ impl Tuning for ProcessorTuning {
         join::join(draft);
         combine::combine(draft, routines);
         defer::defer(draft);
+        together::find(draft);
     }
 
     fn places_outputs(&self) -> bool {

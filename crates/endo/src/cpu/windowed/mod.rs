@@ -18,14 +18,13 @@ use crate::simd::Memory;
 
 use super::Run;
 use super::address::Address;
+use super::cost::Cost;
 use super::laid_out::{apart, collides, lay_out};
 use super::matmul::{Element, Matmul, enter};
 use super::pool::Pool;
 use parts::{Part, Parts};
 use stretches::{StretchCopy, SumOfParts, take_side_by_side};
 
-/// The multiply-adds above which parts are shared among threads.
-const SHARED_WORK: usize = 1 << 19;
 /// The most sums over positions that are apart until the end, and the bytes of all.
 const MOST_SUMS: usize = 16;
 const SUM_BYTES: usize = 4 << 20;
@@ -226,9 +225,10 @@ impl Windowed {
     /// As for `run`, and the elements are of the type.
     unsafe fn run_typed<T: Element>(&self, run: &Run) {
         let work = self.parts.positions() * self.terms * self.filters;
-        let tasks = self.tasks();
+        let cost = Cost::of_product(work, run.level, size_of::<T>());
+        let (tasks, team) = (self.tasks(), cost.team(run.threads));
         // Of fewer tasks than threads, each is shared in its products.
-        let shared = run.threads > 1 && tasks >= run.threads && work > SHARED_WORK;
+        let shared = team > 1 && tasks >= team;
         // SAFETY: as the caller promises; what the threads share is written here before they read
         // it, and they write apart.
         unsafe {
@@ -238,7 +238,7 @@ impl Windowed {
                 self.lay_out::<T>(run, row);
             }
             if shared {
-                run.share(tasks, |thread, task| self.task::<T>(run, task, thread, run.alone));
+                run.share(cost, tasks, |thread, task| self.task::<T>(run, task, thread, run.alone));
             } else {
                 (0..tasks).for_each(|task| self.task::<T>(run, task, 0, run.pool));
             }
@@ -251,7 +251,7 @@ impl Windowed {
     }
 
     /// The number of tasks that write apart.
-    fn tasks(&self) -> usize {
+    pub fn tasks(&self) -> usize {
         match self.role {
             Role::Windows { .. } => self.parts.count(),
             Role::Turned { .. } => self.sums,
@@ -413,7 +413,8 @@ impl Windowed {
             Role::Added { .. } => (self.filters, self.terms),
             Role::Windows { .. } | Role::Turned { .. } => (self.terms, self.filters),
         };
-        run.share(columns.div_ceil(LAID_OUT_COLUMNS), |_, task| {
+        let cost = Cost::of_bytes(2 * rows * columns * size_of::<T>());
+        run.share(cost, columns.div_ceil(LAID_OUT_COLUMNS), |_, task| {
             let from = run.bases.at(self.right_at).cast_const().cast::<T>();
             let first = task * LAID_OUT_COLUMNS;
             let columns = first..columns.min(first + LAID_OUT_COLUMNS);
@@ -436,7 +437,8 @@ impl Windowed {
     unsafe fn add_up<T: Element>(&self, run: &Run, output: *mut T) {
         let length = self.terms * self.filters;
         let output = output.expose_provenance();
-        run.share(length.div_ceil(SUMMED), |_, task| {
+        let cost = Cost::of_bytes((self.sums + 1) * length * size_of::<T>());
+        run.share(cost, length.div_ceil(SUMMED), |_, task| {
             let start = task * SUMMED;
             let total = SumOfParts::<T> {
                 from: self.sum::<T>(run, 0).cast_const().wrapping_add(start),

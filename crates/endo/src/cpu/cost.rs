@@ -1,0 +1,212 @@
+//! How long a step takes, about, and how many threads are worth waking for it.
+//!
+//! In: a step of a plan, or sizes, and the level of instructions. Out: a [`Cost`], which is the time
+//! of one thread, and from it the number of threads that are done soonest. No result depends on
+//! either.
+
+use std::cmp::Ordering;
+use std::iter::Sum;
+use std::ops::Add;
+
+use crate::plan::{
+    Action, Argument, Buffer, CheckedValue, FusedLoop, LoopOverSteps, PlanStep, Product,
+};
+use crate::simd::Level;
+
+use super::product::matmul;
+
+/// What a second thread costs, in nanoseconds: it is woken and waited for, and finds what it works
+/// on in the cache of another core. Measured with two threads: products of less than 10 us were no
+/// faster on both.
+const SECOND: f64 = 5_000.0;
+/// What each further thread costs, in nanoseconds: the call, the number of the next task and the
+/// end go to it and come back, one cache line after the other.
+const FURTHER: f64 = 200.0;
+/// The nanoseconds below which several steps, each on a thread of its own, are done sooner than one
+/// after the other on all threads.
+const SHORT: f64 = 50_000.0;
+
+/// The time that something takes one thread, about.
+#[derive(Clone, Copy, PartialEq, PartialOrd, Default, Debug)]
+pub(super) struct Cost {
+    nanoseconds: f64,
+}
+
+impl Cost {
+    /// Of the multiply-adds of a product of matrices whose elements have `element_bytes` (4 or 8).
+    pub fn of_product(multiply_adds: usize, level: Level, element_bytes: usize) -> Self {
+        let of_nanosecond = match level {
+            Level::Avx512 => 50.0,
+            Level::Avx2 => 40.0,
+            Level::Baseline => 12.0,
+        };
+        Self { nanoseconds: multiply_adds as f64 / of_nanosecond * element_bytes as f64 / 4.0 }
+    }
+
+    /// Of the multiply-adds of a product with a vector, which reads a number for each.
+    pub fn of_vector(multiply_adds: usize, element_bytes: usize) -> Self {
+        Self { nanoseconds: (multiply_adds * element_bytes) as f64 / 50.0 }
+    }
+
+    /// Of bytes that are read or written one after the other.
+    pub fn of_bytes(bytes: usize) -> Self {
+        Self { nanoseconds: bytes as f64 / 16.0 }
+    }
+
+    /// Of a step of a plan.
+    pub fn of_step(action: &Action, buffers: &[Buffer], level: Level) -> Self {
+        let product = |product: &Product| Self::of_products(product, buffers, level);
+        match action {
+            Action::Product(of) => product(of),
+            Action::Loop(body) => Self::of_loop(body, buffers),
+            Action::Call(call) => {
+                let size = |argument: &Argument| {
+                    argument.shape.len() * buffers[argument.buffer].dtype.bytes()
+                };
+                Self::of_kernel(call.inputs.iter().chain([&call.output]).map(size).sum())
+            }
+            Action::Guard(guard) => {
+                let size =
+                    |check: &CheckedValue| check.length * buffers[check.buffer].dtype.bytes();
+                Self::of_bytes(guard.checks.iter().map(size).sum())
+            }
+            Action::Update(update) => {
+                product(&update.product) + Self::of_loop(&update.body, buffers)
+            }
+            Action::Windowed(windowed) => product(&windowed.product),
+            Action::Scan(scan) => Self::of_scan(scan, level),
+        }
+    }
+
+    /// Of all steps of a loop.
+    pub fn of_scan(scan: &LoopOverSteps, level: Level) -> Self {
+        let of = |step: &PlanStep| Self::of_step(&step.action, &scan.body.buffers, level);
+        scan.body.steps.iter().map(of).sum::<Self>().times(scan.steps)
+    }
+
+    /// Of the products of a batch.
+    pub fn of_products(product: &Product, buffers: &[Buffer], level: Level) -> Self {
+        let count = product.batch.iter().product();
+        let element_bytes = buffers[product.output].dtype.bytes();
+        matmul(product).cost(level, element_bytes).times(count)
+    }
+
+    /// Of a fused loop: what it reads and writes, and its operations on numbers that are near.
+    pub fn of_loop(body: &FusedLoop, buffers: &[Buffer]) -> Self {
+        let loads = body.loads.iter().filter(|load| !load.layout.is_uniform());
+        let sequences =
+            loads.map(|load| load.buffer).chain(body.stores.iter().map(|store| store.buffer));
+        let bytes: usize = sequences.map(|buffer| buffers[buffer].dtype.bytes()).sum();
+        let all = body.length + body.repeats.iter().map(|repeat| repeat.length).sum::<usize>();
+        let operations = Self { nanoseconds: 0.05 * (all * body.instructions.len()) as f64 };
+        Self::of_bytes(all * bytes) + operations
+    }
+
+    /// Of an operation with code of its own, by the bytes of its operands.
+    pub fn of_kernel(bytes: usize) -> Self {
+        Self { nanoseconds: bytes as f64 / 4.0 }
+    }
+
+    /// That has been measured.
+    pub fn of_nanoseconds(nanoseconds: f64) -> Self {
+        Self { nanoseconds }
+    }
+
+    /// It in nanoseconds.
+    pub fn nanoseconds(self) -> f64 {
+        self.nanoseconds
+    }
+
+    /// A multiple or a part of it.
+    pub fn scaled(self, by: f64) -> Self {
+        Self { nanoseconds: self.nanoseconds * by }
+    }
+
+    /// Of something that is done `count` times.
+    pub fn times(self, count: usize) -> Self {
+        self.scaled(count as f64)
+    }
+
+    /// Of sharing something among threads, however much it is.
+    pub fn of_team(threads: usize) -> Self {
+        let further = threads.checked_sub(2).map_or(0.0, |further| further as f64 * FURTHER);
+        Self { nanoseconds: if threads < 2 { 0.0 } else { SECOND + further } }
+    }
+
+    /// Whether threads that shared it would do little but wait for each other.
+    pub fn is_short(self) -> bool {
+        self.nanoseconds < SHORT
+    }
+
+    /// The larger of two.
+    pub fn max(self, other: Self) -> Self {
+        if self.order(&other).is_lt() { other } else { self }
+    }
+
+    /// Which of two is larger.
+    pub fn order(&self, other: &Self) -> Ordering {
+        self.nanoseconds.total_cmp(&other.nanoseconds)
+    }
+
+    /// Of one of equal parts of it.
+    pub fn of_part(self, parts: usize) -> Self {
+        self.scaled(1.0 / parts.max(1) as f64)
+    }
+
+    /// The time of as many threads as share it without a rest.
+    pub fn on(self, threads: usize) -> Self {
+        self.of_part(threads) + Self::of_team(threads)
+    }
+
+    /// The number of threads, of those that there are, that are done soonest.
+    pub fn team(self, threads: usize) -> usize {
+        // Where the slope of `on` is zero.
+        let soonest = (self.nanoseconds / FURTHER).sqrt() as usize;
+        let team = soonest.clamp(2, threads.max(2));
+        if threads > 1 && self.on(team) < self { team } else { 1 }
+    }
+}
+
+impl Add for Cost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { nanoseconds: self.nanoseconds + other.nanoseconds }
+    }
+}
+
+impl Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        costs.fold(Self::default(), Add::add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(microseconds: f64) -> Cost {
+        Cost { nanoseconds: microseconds * 1e3 }
+    }
+
+    #[test]
+    fn more_threads_are_asked_for_more_work() {
+        let teams = |threads| [1.0, 8.0, 20.0, 100.0, 1e5].map(|work| of(work).team(threads));
+        assert_eq!(teams(1), [1; 5]);
+        assert_eq!(teams(2), [1, 1, 2, 2, 2]);
+        assert_eq!(teams(8), [1, 6, 8, 8, 8]);
+        assert_eq!(teams(32), [1, 6, 10, 22, 32]);
+    }
+
+    #[test]
+    fn no_other_number_of_threads_is_done_sooner() {
+        for work in [0.0, 3.0, 6.9, 7.1, 15.0, 70.0, 900.0, 1e6] {
+            for threads in 1..70 {
+                let least = (1..=threads).map(|team| of(work).on(team).nanoseconds);
+                let least = least.fold(f64::INFINITY, f64::min);
+                let got = of(work).on(of(work).team(threads)).nanoseconds;
+                assert!(got <= least * 1.01, "{work} us, {threads} threads: {got} {least}");
+            }
+        }
+    }
+}
