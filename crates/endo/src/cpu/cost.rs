@@ -1,8 +1,8 @@
 //! How long a step takes, about, and how many threads are worth waking for it.
 //!
-//! In: a step of a plan, or sizes, and the level of instructions. Out: a [`Cost`], which is the time
-//! of one thread, and from it the number of threads that are done soonest. No result depends on
-//! either.
+//! In: a step of a plan, or sizes, and the level of instructions. Out: a [`Cost`], which is the
+//! time of one thread, and from it the number of threads that are done soonest. No result depends
+//! on either.
 
 use std::cmp::Ordering;
 use std::iter::Sum;
@@ -25,6 +25,8 @@ const FURTHER: f64 = 200.0;
 /// The nanoseconds below which several steps, each on a thread of its own, are done sooner than one
 /// after the other on all threads.
 const SHORT: f64 = 50_000.0;
+/// The nanoseconds below which a step is not worth another place in the order.
+const TRIFLE: f64 = 500.0;
 
 /// The time that something takes one thread, about.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Default, Debug)]
@@ -58,7 +60,7 @@ impl Cost {
         let product = |product: &Product| Self::of_products(product, buffers, level);
         match action {
             Action::Product(of) => product(of),
-            Action::Loop(body) => Self::of_loop(body, buffers),
+            Action::Loop(body) => Self::of_loop(body, buffers, level),
             Action::Call(call) => {
                 let size = |argument: &Argument| {
                     argument.shape.len() * buffers[argument.buffer].dtype.bytes()
@@ -71,7 +73,7 @@ impl Cost {
                 Self::of_bytes(guard.checks.iter().map(size).sum())
             }
             Action::Update(update) => {
-                product(&update.product) + Self::of_loop(&update.body, buffers)
+                product(&update.product) + Self::of_loop(&update.body, buffers, level)
             }
             Action::Windowed(windowed) => product(&windowed.product),
             Action::Scan(scan) => Self::of_scan(scan, level),
@@ -92,14 +94,20 @@ impl Cost {
     }
 
     /// Of a fused loop: what it reads and writes, and its operations on numbers that are near.
-    pub fn of_loop(body: &FusedLoop, buffers: &[Buffer]) -> Self {
+    pub fn of_loop(body: &FusedLoop, buffers: &[Buffer], level: Level) -> Self {
         let loads = body.loads.iter().filter(|load| !load.layout.is_uniform());
         let sequences =
             loads.map(|load| load.buffer).chain(body.stores.iter().map(|store| store.buffer));
         let bytes: usize = sequences.map(|buffer| buffers[buffer].dtype.bytes()).sum();
-        let all = body.length + body.repeats.iter().map(|repeat| repeat.length).sum::<usize>();
-        let operations = Self { nanoseconds: 0.05 * (all * body.instructions.len()) as f64 };
-        Self::of_bytes(all * bytes) + operations
+        let lengths = body.repeats.iter().map(|repeat| repeat.length as f64);
+        let length = body.length as f64 + lengths.sum::<f64>();
+        let operation = match level {
+            Level::Avx512 => 0.03,
+            Level::Avx2 => 0.05,
+            Level::Baseline => 0.1,
+        };
+        let of_element = Self { nanoseconds: operation }.times(body.instructions.len());
+        (Self::of_bytes(bytes) + of_element).scaled(length)
     }
 
     /// Of an operation with code of its own, by the bytes of its operands.
@@ -107,12 +115,12 @@ impl Cost {
         Self { nanoseconds: bytes as f64 / 4.0 }
     }
 
-    /// That has been measured.
+    /// What has been measured.
     pub fn of_nanoseconds(nanoseconds: f64) -> Self {
         Self { nanoseconds }
     }
 
-    /// It in nanoseconds.
+    /// The nanoseconds of it.
     pub fn nanoseconds(self) -> f64 {
         self.nanoseconds
     }
@@ -133,9 +141,9 @@ impl Cost {
         Self { nanoseconds: if threads < 2 { 0.0 } else { SECOND + further } }
     }
 
-    /// Whether threads that shared it would do little but wait for each other.
-    pub fn is_short(self) -> bool {
-        self.nanoseconds < SHORT
+    /// Whether threads that shared it would do little but wait for each other, but it is no trifle.
+    pub fn is_short(&self) -> bool {
+        (TRIFLE..SHORT).contains(&self.nanoseconds)
     }
 
     /// The larger of two.
@@ -156,6 +164,15 @@ impl Cost {
     /// The time of as many threads as share it without a rest.
     pub fn on(self, threads: usize) -> Self {
         self.of_part(threads) + Self::of_team(threads)
+    }
+
+    /// On how many of `threads` threads `count` tasks of this cost are done soonest, each on one of
+    /// them; 1 if they are done sooner one after the other, each by a team of its own.
+    pub fn team_of_tasks(self, count: usize, threads: usize) -> usize {
+        let team = self.times(count).team(threads).min(count);
+        let in_turn = self.on(self.team(threads)).times(count);
+        let at_once = self.times(count.div_ceil(team.max(1))) + Self::of_team(team);
+        if team > 1 && at_once.order(&in_turn).is_lt() { team } else { 1 }
     }
 
     /// The number of threads, of those that there are, that are done soonest.

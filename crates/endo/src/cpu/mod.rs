@@ -12,6 +12,7 @@ mod cost;
 mod fused;
 mod guard;
 pub(crate) mod immediate;
+mod independent;
 mod laid_out;
 pub mod matmul;
 mod passes;
@@ -21,7 +22,6 @@ mod row_parts;
 mod run;
 mod scan;
 mod simulation;
-mod together;
 mod update;
 mod windowed;
 
@@ -37,13 +37,13 @@ use copy::ViewCopy;
 use cost::Cost;
 use fused::{Body, Spread};
 use guard::Guard;
+use independent::{IndependentSteps, PlainStep};
 pub use passes::ProcessorTuning;
 use pool::Pool;
 use product::Batch;
 use run::{Run, Scratch};
 use scan::Scan;
 pub use simulation::Sharing;
-use together::{PlainStep, Together};
 use update::Update;
 use windowed::Windowed;
 
@@ -82,7 +82,7 @@ enum ResolvedStep {
     Spread(Spread),
     Plain(PlainStep),
     /// Several that know nothing of each other.
-    Together(Together),
+    Independent(IndependentSteps),
     /// With the index of its step in the plan.
     Call(call::Call, usize),
     Guard(Guard),
@@ -128,7 +128,7 @@ impl Workspace {
         let threads = threads.max(1);
         let mut tiles = Tiles::default();
         let mut steps: Vec<ResolvedStep> = Vec::with_capacity(plan.steps.len());
-        let mut ranges = plan.together.iter().peekable();
+        let mut ranges = plan.independent.iter().peekable();
         // Steps of the range at hand, with what they cost.
         let mut members: Vec<(PlainStep, Cost)> = Vec::new();
         for (index, step) in plan.steps.iter().enumerate() {
@@ -162,18 +162,18 @@ impl Workspace {
                     members.push((step, cost));
                     if members.len() == range.len() {
                         let members = std::mem::take(&mut members);
-                        steps.push(ResolvedStep::Together(Together::new(members, threads)));
+                        let independent = IndependentSteps::new(members, threads);
+                        steps.push(ResolvedStep::Independent(independent));
                         ranges.next();
                     }
                 }
                 (resolved, _) => steps.push(resolved),
             }
         }
+        assert!(members.is_empty(), "a range of steps that are no plain ones");
         let needed = |step: &ResolvedStep| match step {
             ResolvedStep::Plain(step) => step.scratch_bytes(),
-            ResolvedStep::Together(together) => {
-                together.steps().iter().map(PlainStep::scratch_bytes).max().unwrap_or(0)
-            }
+            ResolvedStep::Independent(steps) => steps.scratch_bytes(),
             ResolvedStep::Guard(guard) => guard.scratch_bytes(),
             ResolvedStep::Update(update) => update.scratch_bytes(),
             ResolvedStep::Windowed(windowed) => windowed.scratch_bytes(),
@@ -181,9 +181,7 @@ impl Workspace {
         };
         let partials = |step: &ResolvedStep| match step {
             ResolvedStep::Plain(step) => step.partial_bytes(),
-            ResolvedStep::Together(together) => {
-                together.steps().iter().map(PlainStep::partial_bytes).max().unwrap_or(0)
-            }
+            ResolvedStep::Independent(steps) => steps.partial_bytes(),
             ResolvedStep::Windowed(windowed) => windowed.partial_bytes(),
             _ => 0,
         };
@@ -230,7 +228,7 @@ impl Workspace {
             let is_done = done >= planned && !matches!(step, ResolvedStep::Spread(_));
             done += match step {
                 ResolvedStep::Spread(_) => 0,
-                ResolvedStep::Together(together) => together.len(),
+                ResolvedStep::Independent(steps) => steps.members().len(),
                 _ => 1,
             };
             is_done
@@ -382,7 +380,7 @@ unsafe fn run_steps(
         for step in &mut workspace.steps {
             match step {
                 ResolvedStep::Plain(step) => step.bind(&workspace.bases, scratch),
-                ResolvedStep::Together(together) => together.bind(&workspace.bases, scratch),
+                ResolvedStep::Independent(steps) => steps.bind(&workspace.bases, scratch),
                 ResolvedStep::Update(update) => update.bind(&workspace.bases, scratch),
                 ResolvedStep::Spread(_)
                 | ResolvedStep::Call(..)
@@ -436,7 +434,7 @@ unsafe fn run_some(
             match step {
                 ResolvedStep::Spread(spread) => spread.run(run.bases),
                 ResolvedStep::Plain(step) => step.run(run),
-                ResolvedStep::Together(together) => together.run(run),
+                ResolvedStep::Independent(steps) => steps.run(run),
                 ResolvedStep::Call(call, index) => {
                     call.run(run, &plan.steps[*index].action).map_err(Failure::Effect)?;
                 }

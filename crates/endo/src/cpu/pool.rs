@@ -256,8 +256,8 @@ impl Workers {
         self.shared.busy.0.compare_exchange(false, true, Acquire, Relaxed).is_ok()
     }
 
-    /// Runs the tasks of the caller that has set `busy`, with the first `wanted` workers. Returns how
-    /// many of them the caller's own thread has run.
+    /// Runs the tasks of the caller that has set `busy`, with the first `wanted` workers. Returns
+    /// how many of them the caller's own thread has run.
     fn run(&self, wanted: usize, tasks: usize, task: &Task<'_>) -> usize {
         let shared = &*self.shared;
         // SAFETY: only the lifetime changes. The closure is used by workers inside the gate, and
@@ -312,7 +312,7 @@ impl PoolState {
     /// Waits until a call other than `last` that wants this worker opens the gate, and goes in: the
     /// call's number, or nothing at the pool's end.
     fn wait(&self, index: usize, last: u64) -> Option<u64> {
-        let mut since = Instant::now();
+        let (mut since, mut seen) = (Instant::now(), last);
         loop {
             for _ in 0..64 {
                 let gate = self.gate.0.load(Acquire);
@@ -326,6 +326,11 @@ impl PoolState {
             }
             if self.stop.load(SeqCst) {
                 return None;
+            }
+            // As long as there are calls, the next one may want this worker.
+            let call = self.gate.0.load(Relaxed) & !INSIDE & !OPEN;
+            if call != seen {
+                (since, seen) = (Instant::now(), call);
             }
             if since.elapsed() < SPIN {
                 continue;
@@ -405,6 +410,7 @@ mod tests {
         for threads in [1, 2, 3, 4, 9] {
             let team = pool.team(threads);
             assert_eq!(team.threads(), threads.min(4));
+            let mut most = 0;
             for _ in 0..50 {
                 let seen = Mutex::new(std::collections::HashSet::new());
                 team.run(12, |_| {
@@ -413,7 +419,10 @@ mod tests {
                 });
                 let seen = seen.into_inner().unwrap();
                 assert!((1..=team.threads()).contains(&seen.len()), "{threads}: {}", seen.len());
+                most = most.max(seen.len());
             }
+            // In one of as many calls all have come.
+            assert!(most == team.threads(), "{threads}: {most}");
         }
     }
 

@@ -8,7 +8,6 @@ use crate::simd::Level;
 
 use super::Run;
 use super::address::{Address, Bases};
-use super::cost::Cost;
 use super::matmul::{Matmul, Targets};
 use super::pool::Pool;
 
@@ -78,6 +77,12 @@ impl Batch {
         self.matmul.scratch_bytes(if self.wide { 8 } else { 4 })
     }
 
+    /// In how many parts threads can share them, at most.
+    pub fn parts(&self) -> usize {
+        let of_each = self.matmul.parts(if self.wide { 8 } else { 4 });
+        self.starts.len().max(of_each).max(1)
+    }
+
     /// Runs all products.
     ///
     /// # Safety
@@ -86,21 +91,16 @@ impl Batch {
     pub unsafe fn run(&self, run: &Run) {
         let &Run { bases, scratch, level, threads, thread, pool, alone } = run;
         let (count, element_bytes) = (self.starts.len(), if self.wide { 8 } else { 4 });
-        let one = self.matmul.cost(level, element_bytes);
-        let all = one.times(count);
-        // Each by all threads, or all by threads that have some each.
-        let (of_each, team) = (one.team(threads), all.team(threads).min(count));
-        let in_turn = one.on(of_each).times(count);
-        let apart = one.times(count.div_ceil(team.max(1))) + Cost::of_team(team);
-        if in_turn <= apart {
+        let team = self.matmul.cost(level, element_bytes).team_of_tasks(count, threads);
+        if team < 2 {
             for starts in &self.starts {
-                // SAFETY: as the caller promises; one product at a time uses the first thread's
+                // SAFETY: as the caller promises; one product at a time uses this thread's
                 // scratch.
                 unsafe { self.product(bases, starts, scratch.of(thread), level, pool) }
             }
             return;
         }
-        run.share(all, count, |thread, index| {
+        run.share_on(team, count, |thread, index| {
             // SAFETY: as the caller promises; each thread has scratch of its own.
             unsafe { self.product(bases, &self.starts[index], scratch.of(thread), level, alone) };
         });

@@ -2,15 +2,16 @@
 //!
 //! In: how long one thread took for each step, and a workspace for that number of threads, which
 //! knows how its steps are shared. Out: the time of a run, if each core is as fast as the one that
-//! was measured and memory is as near to each. What sharing costs is taken from [`Cost`].
+//! was measured, and memory gives each as much as it gave that one: what does not fit in caches
+//! takes longer. What sharing costs is taken from [`Cost`], and products count as shared once.
 
 use std::time::Instant;
 
 use crate::plan::{Plan, PlanStep};
 
 use super::cost::Cost;
+use super::independent::{IndependentSteps, PlainStep};
 use super::scan::Scan;
-use super::together::{PlainStep, Together};
 use super::{Failure, ResolvedStep, Run, Workspace};
 
 /// Which threads run a step.
@@ -22,7 +23,7 @@ pub enum Sharing {
     Worth,
     /// As many as it is worth, and steps that know nothing of each other are run at once: what
     /// [`run`](super::run) does.
-    Together,
+    AtOnce,
 }
 
 /// The time that one thread took for a step, and the time by which the runner decides.
@@ -61,8 +62,9 @@ impl Workspace {
             ResolvedStep::Spread(_) => Cost::default(),
             ResolvedStep::Plain(step) => shared(step.parts()),
             ResolvedStep::Call(call, _) => shared(call.tasks()),
-            // Few tasks are shared in their products.
-            ResolvedStep::Windowed(step) if step.tasks() >= self.threads => shared(step.tasks()),
+            ResolvedStep::Windowed(step) if step.team(self.level, self.threads) > 1 => {
+                shared(step.tasks())
+            }
             ResolvedStep::Windowed(_) | ResolvedStep::Guard(_) | ResolvedStep::Update(_) => {
                 shared(usize::MAX)
             }
@@ -70,7 +72,7 @@ impl Workspace {
                 Some(tasks) => shared(tasks),
                 None => self.steps_of(scan, next(times), sharing),
             },
-            ResolvedStep::Together(together) => self.together(together, times, sharing),
+            ResolvedStep::Independent(steps) => self.independent(steps, times, sharing),
         }
     }
 
@@ -78,7 +80,7 @@ impl Workspace {
     fn shared(&self, (time, estimated): Times, parts: usize, sharing: Sharing) -> Cost {
         let team = match sharing {
             Sharing::All => self.threads,
-            Sharing::Worth | Sharing::Together => estimated.team(self.threads),
+            Sharing::Worth | Sharing::AtOnce => estimated.team(self.threads),
         };
         let team = team.min(parts);
         if team < 2 {
@@ -88,18 +90,18 @@ impl Workspace {
         time.scaled(parts.div_ceil(team) as f64 / parts as f64) + Cost::of_team(team)
     }
 
-    fn together(
+    fn independent(
         &self,
-        together: &Together,
+        steps: &IndependentSteps,
         times: &mut impl Iterator<Item = Times>,
         sharing: Sharing,
     ) -> Cost {
-        let times: Vec<Times> = together.steps().iter().map(|_| next(times)).collect();
+        let times: Vec<Times> = steps.members().iter().map(|_| next(times)).collect();
         let measured: Vec<Cost> = times.iter().map(|&(time, _)| time).collect();
-        match together.at_once(&measured).filter(|_| sharing == Sharing::Together) {
+        match steps.at_once(&measured).filter(|_| sharing == Sharing::AtOnce) {
             Some(time) => time,
             None => {
-                let parts = together.steps().iter().map(PlainStep::parts);
+                let parts = steps.members().iter().map(PlainStep::parts);
                 times.into_iter().zip(parts).map(|(time, of)| self.shared(time, of, sharing)).sum()
             }
         }
@@ -134,8 +136,8 @@ pub(super) unsafe fn run_timed(
     for step in steps {
         // SAFETY: as the caller promises.
         unsafe {
-            if let ResolvedStep::Together(together) = step {
-                for step in together.steps() {
+            if let ResolvedStep::Independent(steps) = step {
+                for step in steps.members() {
                     step.run(run);
                     tell();
                 }

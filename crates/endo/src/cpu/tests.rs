@@ -1,7 +1,7 @@
 //! Claims about runs of whole plans: fused and unfused, in place and copied, on one thread and on
 //! two.
 
-mod together;
+mod independent;
 mod variables;
 
 use crate::array::Array;

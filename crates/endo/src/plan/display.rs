@@ -2,6 +2,7 @@
 //! layers.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::{
     Action, Argument, BufferPlace, Call, FusedLoop, Instruction, Layout, LoopFunction,
@@ -19,6 +20,9 @@ impl fmt::Display for Plan {
         )?;
         for (position, step) in self.steps.iter().enumerate() {
             self.write_step(f, position, step)?;
+        }
+        for Range { start, end } in self.independent.iter().cloned() {
+            writeln!(f, "at once, if that is sooner: steps {start} to {}", end - 1)?;
         }
         for (index, output) in self.outputs.iter().enumerate() {
             let signature = &output.signature;

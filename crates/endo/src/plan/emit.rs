@@ -26,8 +26,8 @@ pub struct Draft {
     pub steps: Vec<PlanStep>,
     /// For each step the last of its operations in the traced order: ties are broken by it.
     pub positions: Vec<usize>,
-    /// As [`Plan::together`](super::Plan::together); a runner's last pass says which.
-    pub together: Vec<Range<usize>>,
+    /// As [`Plan::independent`](super::Plan::independent); a runner's last pass says which.
+    pub independent: Vec<Range<usize>>,
     /// What steps read and write; from `place` on with their places.
     pub buffers: Vec<Buffer>,
     /// The values that a run returns.
@@ -57,7 +57,7 @@ impl Draft {
         let mut draft = Self {
             steps: Vec::new(),
             positions: Vec::new(),
-            together: Vec::new(),
+            independent: Vec::new(),
             buffers: Vec::new(),
             outputs: Vec::new(),
             constants: Constants::default(),

@@ -52,7 +52,7 @@ pub struct Plan {
     pub steps: Vec<PlanStep>,
     /// Ranges of steps that know nothing of each other, and whose values have places of their own:
     /// a runner may run those of a range at once.
-    pub together: Vec<Range<usize>>,
+    pub independent: Vec<Range<usize>>,
     /// The stretches of memory that steps read and write.
     pub buffers: Vec<Buffer>,
     /// The run's inputs, by index.
@@ -453,7 +453,7 @@ impl Plan {
         };
         Plan {
             steps: draft.steps,
-            together: draft.together,
+            independent: draft.independent,
             buffers: draft.buffers,
             inputs: graph
                 .inputs

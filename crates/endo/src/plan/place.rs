@@ -57,6 +57,8 @@ pub fn place(draft: &mut Draft, tuning: &dyn Tuning, in_place: bool) -> usize {
 /// The lives of the buffers of the arena.
 fn lives(draft: &Draft, tuning: &dyn Tuning, in_place: bool) -> Vec<Lifetime> {
     let moments = moments(draft);
+    let mut is_alone = vec![true; draft.steps.len()];
+    draft.independent.iter().for_each(|steps| is_alone[steps.clone()].fill(false));
     let spans = spans(draft, &moments);
     // For each buffer its index among the lives.
     let mut of: Vec<Option<usize>> = vec![None; draft.buffers.len()];
@@ -74,8 +76,7 @@ fn lives(draft: &Draft, tuning: &dyn Tuning, in_place: bool) -> Vec<Lifetime> {
                     && !taken.contains(&other)
                     && spans[other].is_some_and(|(_, last)| last == moment)
             };
-            let alone = !draft.together.iter().any(|steps| steps.contains(&index));
-            let body = step.action.as_loop().filter(|_| in_place && alone);
+            let body = step.action.as_loop().filter(|_| in_place && is_alone[index]);
             match body.and_then(|body| replaced(draft, body, buffer).into_iter().find(dying)) {
                 Some(other) => {
                     taken.push(other);
@@ -143,7 +144,7 @@ fn side_by_side(draft: &Draft, tuning: &dyn Tuning, lives: Vec<Lifetime>) -> Vec
 /// When each step is run: after those before it, or at once with some of them.
 fn moments(draft: &Draft) -> Vec<usize> {
     let mut moments: Vec<usize> = (0..draft.steps.len()).collect();
-    for steps in &draft.together {
+    for steps in &draft.independent {
         moments[steps.clone()].fill(steps.start);
     }
     moments

@@ -138,3 +138,29 @@ fn a_step_of_gradient_descent() {
     };
     same_on_any_number_of_threads("a step", &step, &[x, y], &weights);
 }
+
+/// Products of the first input with each of the others, which threads compute at once.
+fn branches(inputs: &[Tensor]) -> Tensor {
+    let x = &inputs[0];
+    let branch = |kernel: &Tensor| (x.matmul(kernel) * 0.1).tanh().matmul(kernel);
+    inputs[1..].iter().map(branch).reduce(|sum, branch| sum + branch).expect("a branch")
+}
+
+#[test]
+fn branches_of_a_net_and_their_gradients() {
+    let site = endo::Site::caller();
+    for dtype in [DType::F32, DType::F64] {
+        let inputs: Vec<Array> = (0..6)
+            .map(|seed| {
+                let rows = if seed == 0 { 96 } else { 64 };
+                numbers([rows, 64], dtype, [-1.0, 1.0], 30 + seed)
+            })
+            .collect();
+        let f = |_: &_, x: &[Tensor]| {
+            let y = branches(x);
+            let gradients = endo::autodiff::gradients(&y.square().mean(), x, site);
+            gradients.into_iter().flatten().chain([y]).collect()
+        };
+        same_on_any_number_of_threads("branches", &f, &inputs, &[]);
+    }
+}

@@ -342,7 +342,7 @@ impl Lowering<'_> {
             direct,
             tile,
             chunk,
-            cost: Cost::of_loop(self.body, &self.plan.buffers),
+            cost: Cost::of_loop(self.body, &self.plan.buffers, self.level),
             folds: folds.collect(),
             fills: self.fills.iter().map(gather).collect(),
             gathers: self.gathers.iter().filter(|value| !arrives(value)).map(gather).collect(),

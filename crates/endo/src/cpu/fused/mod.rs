@@ -140,7 +140,7 @@ impl Body {
 
     /// In how many parts threads can share it.
     pub fn chunks(&self) -> usize {
-        self.length.div_ceil(self.chunk).max(1)
+        self.length.div_ceil(self.chunk.max(1)).max(1)
     }
 
     /// Finds where everything lies in the memories of the runs that follow, until they are told of

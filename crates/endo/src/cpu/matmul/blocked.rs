@@ -46,7 +46,7 @@ fn most_rows(terms: usize, element_bytes: usize) -> usize {
 }
 
 /// The most tasks that a block is worth.
-fn most_tasks(m: usize, n: usize) -> usize {
+pub(super) fn most_tasks(m: usize, n: usize) -> usize {
     m.saturating_mul(n).div_ceil(MOST_ROWS * MOST_COLUMNS).min(MOST_TASKS)
 }
 

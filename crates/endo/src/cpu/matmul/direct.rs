@@ -34,6 +34,11 @@ const TILE_ROWS: usize = 8;
 /// The columns of `c` that tasks are cut at: whole strips of every level and type.
 const STRIP: usize = 64;
 
+/// In how many parts threads can share a product of as many rows and columns, at most.
+pub(super) fn parts(m: usize, n: usize) -> usize {
+    m.div_ceil(TILE_ROWS).max(n / STRIP)
+}
+
 /// Runs a product whose `b` has contiguous columns.
 ///
 /// # Safety
@@ -58,7 +63,10 @@ pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, team:
     // few as well.
     let parts = 2 * team.threads();
     let run = shape.m.div_ceil(parts).next_multiple_of(TILE_ROWS);
-    let by_columns = shape.m < team.threads() * CHUNK_ROWS && shape.n >= team.threads() * STRIP;
+    let has_few_rows = shape.m < team.threads() * CHUNK_ROWS;
+    let has_columns =
+        shape.n >= team.threads() * STRIP || shape.n / STRIP > shape.m.div_ceil(TILE_ROWS);
+    let by_columns = has_few_rows && has_columns;
     let (run, across) = if by_columns { (shape.m, parts.min(shape.n / STRIP)) } else { (run, 1) };
     let down = shape.m.div_ceil(run);
     let width = shape.n.div_ceil(across).next_multiple_of(STRIP);

@@ -213,6 +213,22 @@ impl Matmul {
         (false, equal_part(self.k, most))
     }
 
+    /// In how many parts threads can share it, at most.
+    pub(super) fn parts(&self, element_bytes: usize) -> usize {
+        match self.path(element_bytes) {
+            Path::Column => vector::parts(self.m),
+            Path::Row => vector::parts(self.n),
+            Path::Swapped | Path::Narrow => direct::parts(self.n, self.m),
+            Path::Direct | Path::Turned => direct::parts(self.m, self.n),
+            Path::Blocked => blocked::most_tasks(self.m, self.n),
+        }
+    }
+
+    /// On how many of `threads` threads one of them is done soonest.
+    pub(super) fn team(&self, level: Level, element_bytes: usize, threads: usize) -> usize {
+        self.cost(level, element_bytes).team(threads.min(self.parts(element_bytes)))
+    }
+
     /// How long one thread takes, about.
     pub(super) fn cost(&self, level: Level, element_bytes: usize) -> Cost {
         if self.m == 1 || self.n == 1 {
@@ -247,7 +263,7 @@ impl Matmul {
         // The tiles of `c` are where those of the weight are.
         let operands =
             Operands { shape: *self, a, b, bias: null(), c: targets.values[0].cast_mut() };
-        let threads = self.cost(level, size_of::<f32>()).team(pool.threads());
+        let threads = self.team(level, size_of::<f32>(), pool.threads());
         let update = TileUpdate { operands, level, scratch, team: pool.team(threads), targets };
         // SAFETY: as the caller promises.
         unsafe { (targets.tile)((&raw const update).cast()) }
@@ -323,7 +339,7 @@ impl<T: Element> Operands<T> {
         if shape.m == 0 || shape.n == 0 {
             return;
         }
-        let team = pool.team(shape.cost(level, size_of::<T>()).team(pool.threads()));
+        let team = pool.team(shape.team(level, size_of::<T>(), pool.threads()));
         // SAFETY: as the caller promises; scratch has the size that `scratch_bytes` takes from the
         // same path.
         unsafe {

@@ -27,6 +27,14 @@ pub(super) struct Dots<T> {
 // tasks write apart.
 unsafe impl<T: Send + Sync> Sync for Dots<T> {}
 
+/// The rows of a task are a multiple of this.
+const TASK_ROWS: usize = 8;
+
+/// In how many parts threads can share as many dot products, at most.
+pub(super) fn parts(count: usize) -> usize {
+    count.div_ceil(TASK_ROWS)
+}
+
 impl<T: Element> Dots<T> {
     /// Computes all rows.
     ///
@@ -38,7 +46,7 @@ impl<T: Element> Dots<T> {
             // SAFETY: as the caller promises.
             return unsafe { enter(level, self) };
         }
-        let run = self.count.div_ceil(2 * team.threads()).next_multiple_of(8);
+        let run = self.count.div_ceil(2 * team.threads()).next_multiple_of(TASK_ROWS);
         team.run(self.count.div_ceil(run), |task| {
             let first = task * run;
             let part = Dots {

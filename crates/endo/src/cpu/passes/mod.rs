@@ -2,13 +2,13 @@
 //!
 //! In: a draft with its steps in order. Out: `windows` lets products make the windows that they are
 //! of, `join` makes one loop of updates that are alike, `combine` one instruction of several,
-//! `defer` computes gradients of large weights where they are used, and `together` finds steps for
-//! several threads to run at once.
+//! `defer` computes gradients of large weights where they are used, and `independent` finds steps
+//! for several threads to run at once.
 
 mod combine;
 mod defer;
+pub(super) mod independent;
 mod join;
-pub(super) mod together;
 mod windows;
 
 use crate::plan::{Draft, Tuning};
@@ -25,7 +25,7 @@ impl Tuning for ProcessorTuning {
         join::join(draft);
         combine::combine(draft, routines);
         defer::defer(draft);
-        together::find(draft);
+        independent::find(draft);
     }
 
     fn places_outputs(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::dtype::DType;
 use crate::graph::windows::{copy_stretch, for_each_stretch};
 use crate::graph::{Window, Windowing};
 use crate::plan::{Argument, Matrix, Plan, WindowedProduct};
-use crate::simd::Memory;
+use crate::simd::{Level, Memory};
 
 use super::Run;
 use super::address::Address;
@@ -224,11 +224,8 @@ impl Windowed {
     /// # Safety
     /// As for `run`, and the elements are of the type.
     unsafe fn run_typed<T: Element>(&self, run: &Run) {
-        let work = self.parts.positions() * self.terms * self.filters;
-        let cost = Cost::of_product(work, run.level, size_of::<T>());
-        let (tasks, team) = (self.tasks(), cost.team(run.threads));
-        // Of fewer tasks than threads, each is shared in its products.
-        let shared = team > 1 && tasks >= team;
+        // Few tasks are better shared in their products.
+        let (tasks, team) = (self.tasks(), self.team(run.level, run.threads));
         // SAFETY: as the caller promises; what the threads share is written here before they read
         // it, and they write apart.
         unsafe {
@@ -237,8 +234,10 @@ impl Windowed {
             {
                 self.lay_out::<T>(run, row);
             }
-            if shared {
-                run.share(cost, tasks, |thread, task| self.task::<T>(run, task, thread, run.alone));
+            if team > 1 {
+                run.share_on(team, tasks, |thread, task| {
+                    self.task::<T>(run, task, thread, run.alone)
+                });
             } else {
                 (0..tasks).for_each(|task| self.task::<T>(run, task, 0, run.pool));
             }
@@ -248,6 +247,15 @@ impl Windowed {
                 self.add_up(run, run.bases.at(output).cast::<T>());
             }
         }
+    }
+
+    /// On how many threads tasks are done soonest, each on one of them; 1 if they are done sooner
+    /// one after the other.
+    pub fn team(&self, level: Level, threads: usize) -> usize {
+        let work = self.parts.positions() * self.terms * self.filters;
+        let tasks = self.tasks();
+        let cost = Cost::of_product(work, level, if self.wide { 8 } else { 4 }).of_part(tasks);
+        cost.team_of_tasks(tasks, threads)
     }
 
     /// The number of tasks that write apart.

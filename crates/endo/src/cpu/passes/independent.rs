@@ -2,8 +2,8 @@
 //! gradients of a layer's inputs and of its weights, for threads to run at once: each on one
 //! thread, where none is long enough to be shared among threads.
 //!
-//! In: a draft with its steps in order. Out: ranges of steps in [`Draft::together`], and an order
-//! in which they are neighbours.
+//! In: a draft with its steps in order. Out: ranges of steps in [`Draft::independent`], and an
+//! order in which they are neighbours.
 
 use crate::cpu::cost::Cost;
 use crate::plan::{Action, Draft, PlanStep};
@@ -13,6 +13,8 @@ use crate::simd::Level;
 const MOST: usize = 16;
 /// How many steps further on one may come from.
 const REACH: usize = 48;
+/// The bytes that the results of steps at once take at most: each needs a place of its own.
+const ROOM: usize = 4 << 20;
 /// A processor by which steps are compared, so that plans are the same on all.
 const LEVEL: Level = Level::Avx2;
 
@@ -33,17 +35,21 @@ pub(in crate::cpu) fn find_where(draft: &mut Draft, is_worth: &dyn Fn(&[Cost]) -
     let steps: Vec<Candidate> = draft.steps.iter().map(|step| candidate(draft, step)).collect();
     let mut seen = Seen { moment: 0, written: vec![0; draft.buffers.len()], read: Vec::new() };
     seen.read = seen.written.clone();
-    let mut left: Vec<usize> = (0..steps.len()).collect();
-    let mut order = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let members = members(&steps, &left, &mut seen, is_worth);
-        if members.len() > 1 {
-            draft.together.push(order.len()..order.len() + members.len());
+    let mut taken = vec![false; steps.len()];
+    let mut order = Vec::with_capacity(steps.len());
+    for first in 0..steps.len() {
+        if taken[first] {
+            continue;
         }
-        order.extend(&members);
-        left.retain(|step| !members.contains(step));
+        let later = (first + 1..steps.len()).filter(|&step| !taken[step]).take(REACH);
+        let members = members(&steps, first, later, &mut seen, is_worth);
+        members.iter().for_each(|&step| taken[step] = true);
+        if members.len() > 1 {
+            draft.independent.push(order.len()..order.len() + members.len());
+        }
+        order.extend(members);
     }
-    if draft.together.is_empty() {
+    if draft.independent.is_empty() {
         return;
     }
     let mut steps: Vec<Option<PlanStep>> = draft.steps.drain(..).map(Some).collect();
@@ -55,6 +61,8 @@ pub(in crate::cpu) fn find_where(draft: &mut Draft, is_worth: &dyn Fn(&[Cost]) -
 struct Candidate {
     reads: Vec<usize>,
     writes: Vec<usize>,
+    /// The bytes that it writes.
+    bytes: usize,
     /// What it costs, if it may be run beside others.
     cost: Option<Cost>,
     /// Whether what comes after it stays after it: it decides whether variables are written, or
@@ -76,7 +84,8 @@ fn candidate(draft: &Draft, step: &PlanStep) -> Candidate {
     let cost = (has_kind && !is_fixed)
         .then(|| Cost::of_step(&step.action, &draft.buffers, LEVEL))
         .filter(|cost| cost.is_short());
-    Candidate { reads, writes, cost, is_fixed }
+    let bytes = writes.iter().map(|&buffer| draft.buffers[buffer].bytes()).sum();
+    Candidate { reads, writes, bytes, cost, is_fixed }
 }
 
 /// What the steps read and write that a later one would run beside or before: buffers are marked
@@ -102,28 +111,30 @@ impl Seen {
     }
 }
 
-/// The next of the steps that are left, and those that are worth running beside it, the longest
-/// first.
+/// A step, and those of later ones that are worth running beside it, the longest first.
 fn members(
     steps: &[Candidate],
-    left: &[usize],
+    first: usize,
+    later: impl Iterator<Item = usize>,
     seen: &mut Seen,
     is_worth: &dyn Fn(&[Cost]) -> bool,
 ) -> Vec<usize> {
-    let first = left[0];
     let Some(cost) = steps[first].cost else { return vec![first] };
     let mut members = vec![(cost, first)];
+    let mut bytes = steps[first].bytes;
     seen.moment += 1;
     seen.add(&steps[first]);
-    for &next in left.iter().take(REACH).skip(1) {
+    for next in later {
         let step = &steps[next];
         if step.is_fixed || members.len() == MOST {
             break;
         }
         if let Some(cost) = step.cost
             && seen.is_apart(step)
+            && bytes + step.bytes <= ROOM
         {
             members.push((cost, next));
+            bytes += step.bytes;
         }
         seen.add(step);
     }

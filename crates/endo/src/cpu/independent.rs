@@ -40,8 +40,7 @@ impl PlainStep {
         match self {
             Self::Copy(copy) => copy.tasks(),
             Self::Loop(body) => body.chunks(),
-            // Of its rows, columns or tiles.
-            Self::Product(_) => usize::MAX,
+            Self::Product(batch) => batch.parts(),
         }
     }
 
@@ -70,48 +69,59 @@ impl PlainStep {
 }
 
 /// Steps that know nothing of each other, the longest first.
-pub struct Together {
-    steps: Box<[PlainStep]>,
+pub struct IndependentSteps {
+    members: Box<[PlainStep]>,
+    /// Where the partial results of each start among those of all, in bytes.
+    partials: Box<[usize]>,
     /// As many threads as are done soonest; one if each step is better shared among all.
     team: usize,
 }
 
-impl Together {
+impl IndependentSteps {
     /// The steps with what they cost, for up to `threads` threads.
-    pub fn new(steps: Vec<(PlainStep, Cost)>, threads: usize) -> Self {
-        let costs: Vec<Cost> = steps.iter().map(|&(_, cost)| cost).collect();
-        let steps: Box<[PlainStep]> = steps.into_iter().map(|(step, _)| step).collect();
-        // What several threads leave for one of them to combine has room for one loop.
-        let is_possible = steps.iter().all(|step| step.partial_bytes() == 0);
-        let team = if is_possible { team(&costs, threads) } else { 1 };
-        Self { steps, team }
+    pub fn new(members: Vec<(PlainStep, Cost)>, threads: usize) -> Self {
+        let costs: Vec<Cost> = members.iter().map(|&(_, cost)| cost).collect();
+        let members: Box<[PlainStep]> = members.into_iter().map(|(step, _)| step).collect();
+        let mut end = 0;
+        let start = |step: &PlainStep| {
+            let start = end;
+            end += step.partial_bytes();
+            start
+        };
+        let partials = members.iter().map(start).collect();
+        Self { members, partials, team: soonest_team(&costs, threads) }
     }
 
     /// Has them run at once by as many threads, whatever it is worth.
     #[cfg(test)]
     pub fn insist(&mut self, threads: usize) {
-        self.team = threads.min(self.steps.len());
-    }
-
-    /// The number of the steps.
-    pub fn len(&self) -> usize {
-        self.steps.len()
+        self.team = threads.min(self.members.len());
     }
 
     /// The steps.
-    pub fn steps(&self) -> &[PlainStep] {
-        &self.steps
+    pub fn members(&self) -> &[PlainStep] {
+        &self.members
+    }
+
+    /// The bytes of scratch that one thread needs.
+    pub fn scratch_bytes(&self) -> usize {
+        self.members.iter().map(PlainStep::scratch_bytes).max().unwrap_or(0)
+    }
+
+    /// The bytes of scratch that all threads share.
+    pub fn partial_bytes(&self) -> usize {
+        self.members.iter().map(PlainStep::partial_bytes).sum()
     }
 
     /// How long they take all at once where they take one thread these times, if that is how they
     /// are run.
     pub fn at_once(&self, times: &[Cost]) -> Option<Cost> {
-        (self.team > 1).then(|| on(times, self.team))
+        (self.team > 1).then(|| time_on(times, self.team))
     }
 
     /// As for one step.
     pub fn bind(&mut self, bases: &Bases, scratch: Scratch) {
-        self.steps.iter_mut().for_each(|step| step.bind(bases, scratch));
+        self.members.iter_mut().for_each(|step| step.bind(bases, scratch));
     }
 
     /// Runs the steps.
@@ -121,27 +131,30 @@ impl Together {
     pub unsafe fn run(&self, run: &Run) {
         if self.team < 2 || run.threads < self.team {
             // SAFETY: as the caller promises.
-            return self.steps.iter().for_each(|step| unsafe { step.run(run) });
+            return self.members.iter().for_each(|step| unsafe { step.run(run) });
         }
-        run.share_on(self.team, self.steps.len(), |thread, step| {
-            let alone = Run { threads: 1, thread, pool: run.alone, ..*run };
-            // SAFETY: as the caller promises; each thread has scratch of its own.
-            unsafe { self.steps[step].run(&alone) }
+        run.share_on(self.team, self.members.len(), |thread, step| {
+            let partials = run.scratch.partials + self.partials[step];
+            let scratch = Scratch { partials, ..run.scratch };
+            let alone = Run { threads: 1, thread, scratch, pool: run.alone, ..*run };
+            // SAFETY: as the caller promises; each thread has scratch of its own, and each step
+            // room for its partial results.
+            unsafe { self.members[step].run(&alone) }
         });
     }
 }
 
 /// As many threads as do steps of these costs soonest, each step on one of them; one if all threads
 /// are done sooner with one step after the other.
-fn team(costs: &[Cost], threads: usize) -> usize {
+fn soonest_team(costs: &[Cost], threads: usize) -> usize {
     let in_turn: Cost = costs.iter().map(|cost| cost.on(cost.team(threads))).sum();
-    let soonest = (2..=threads.min(costs.len())).map(|team| (on(costs, team), team));
-    let soonest = soonest.min_by(|(one, _), (other, _)| one.order(other));
-    soonest.filter(|(cost, _)| cost.order(&in_turn).is_lt()).map_or(1, |(_, team)| team)
+    let teams = (2..=threads.min(costs.len())).map(|team| (time_on(costs, team), team));
+    let soonest = teams.min_by(|(one, _), (other, _)| one.order(other));
+    soonest.filter(|(time, _)| time.order(&in_turn).is_lt()).map_or(1, |(_, team)| team)
 }
 
-/// How long as many threads take, which take one step after the other.
-fn on(costs: &[Cost], team: usize) -> Cost {
+/// How long as many threads take, each of which takes one step after the other.
+fn time_on(costs: &[Cost], team: usize) -> Cost {
     let mut ends = vec![Cost::default(); team];
     for &cost in costs {
         let first = ends.iter_mut().min_by(|one, other| one.order(other)).expect("a thread");
