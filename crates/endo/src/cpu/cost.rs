@@ -1,19 +1,14 @@
 //! How long a step takes, about, and how many threads are worth waking for it.
 //!
-//! In: a step of a plan, or sizes, and the level of instructions. Out: a [`Cost`], which is the
-//! time of one thread, and from it the number of threads that are done soonest. No result depends
-//! on either.
+//! In: sizes, and the level of instructions. Out: a [`Cost`], which is the time of one thread, and
+//! from it the number of threads that are done soonest. No result depends on either.
 
 use std::cmp::Ordering;
 use std::iter::Sum;
 use std::ops::Add;
 
-use crate::plan::{
-    Action, Argument, Buffer, CheckedValue, FusedLoop, LoopOverSteps, PlanStep, Product,
-};
+use crate::plan::{Buffer, FusedLoop};
 use crate::simd::Level;
-
-use super::product::matmul;
 
 /// What a second thread costs, in nanoseconds: it is woken and waited for, and finds what it works
 /// on in the cache of another core. Measured with two threads: products of less than 10 us were no
@@ -53,44 +48,6 @@ impl Cost {
     /// Of bytes that are read or written one after the other.
     pub fn of_bytes(bytes: usize) -> Self {
         Self { nanoseconds: bytes as f64 / 16.0 }
-    }
-
-    /// Of a step of a plan.
-    pub fn of_step(action: &Action, buffers: &[Buffer], level: Level) -> Self {
-        let product = |product: &Product| Self::of_products(product, buffers, level);
-        match action {
-            Action::Product(of) => product(of),
-            Action::Loop(body) => Self::of_loop(body, buffers, level),
-            Action::Call(call) => {
-                let size = |argument: &Argument| {
-                    argument.shape.len() * buffers[argument.buffer].dtype.bytes()
-                };
-                Self::of_kernel(call.inputs.iter().chain([&call.output]).map(size).sum())
-            }
-            Action::Guard(guard) => {
-                let size =
-                    |check: &CheckedValue| check.length * buffers[check.buffer].dtype.bytes();
-                Self::of_bytes(guard.checks.iter().map(size).sum())
-            }
-            Action::Update(update) => {
-                product(&update.product) + Self::of_loop(&update.body, buffers, level)
-            }
-            Action::Windowed(windowed) => product(&windowed.product),
-            Action::Scan(scan) => Self::of_scan(scan, level),
-        }
-    }
-
-    /// Of all steps of a loop.
-    pub fn of_scan(scan: &LoopOverSteps, level: Level) -> Self {
-        let of = |step: &PlanStep| Self::of_step(&step.action, &scan.body.buffers, level);
-        scan.body.steps.iter().map(of).sum::<Self>().times(scan.steps)
-    }
-
-    /// Of the products of a batch.
-    pub fn of_products(product: &Product, buffers: &[Buffer], level: Level) -> Self {
-        let count = product.batch.iter().product();
-        let element_bytes = buffers[product.output].dtype.bytes();
-        matmul(product).cost(level, element_bytes).times(count)
     }
 
     /// Of a fused loop: what it reads and writes, and its operations on numbers that are near.

@@ -9,6 +9,7 @@ mod address;
 mod call;
 mod copy;
 mod cost;
+mod estimate;
 mod fused;
 mod guard;
 pub(crate) mod immediate;
@@ -35,6 +36,7 @@ use crate::simd::{Level, Memory};
 use address::{Bases, Tiles};
 use copy::ViewCopy;
 use cost::Cost;
+use estimate::step_cost;
 use fused::{Body, Spread};
 use guard::Guard;
 use independent::{IndependentSteps, PlainStep};
@@ -158,7 +160,7 @@ impl Workspace {
             };
             match (resolved, ranges.peek()) {
                 (ResolvedStep::Plain(step), Some(range)) if range.contains(&index) => {
-                    let cost = Cost::of_step(&plan.steps[index].action, &plan.buffers, level);
+                    let cost = step_cost(&plan.steps[index], &plan.buffers, level);
                     members.push((step, cost));
                     if members.len() == range.len() {
                         let members = std::mem::take(&mut members);

@@ -12,6 +12,7 @@ use crate::plan::{Action, Argument, Buffer, BufferPlace, Call, FusedLoop, Matrix
 use crate::simd::Level;
 
 use super::cost::Cost;
+use super::estimate::step_cost;
 use super::product::matmul;
 
 /// A part has at least this many rows: with fewer, a product reads its second operand for too
@@ -37,7 +38,7 @@ pub fn row_parts(
     }
     let level = Level::detect();
     let costs: Vec<Cost> =
-        body.steps.iter().map(|step| Cost::of_step(&step.action, &body.buffers, level)).collect();
+        body.steps.iter().map(|step| step_cost(step, &body.buffers, level)).collect();
     let alone: Cost = costs.iter().copied().sum();
     let shared: Cost = costs.iter().map(|cost| cost.on(cost.team(threads))).sum();
     let is_worth = |&parts: &usize| {

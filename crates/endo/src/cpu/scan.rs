@@ -14,6 +14,7 @@ use crate::simd::{Level, Memory};
 
 use super::address::{Address, Bases};
 use super::cost::Cost;
+use super::estimate::scan_cost;
 use super::laid_out::{LaidOut, laid_out};
 use super::pool::Pool;
 use super::row_parts::row_parts;
@@ -152,7 +153,7 @@ impl Scan {
         };
         Some(Self {
             parts: if apart { 1 } else { bodies.len() },
-            cost: Cost::of_scan(scan, Level::detect()),
+            cost: scan_cost(scan, Level::detect()),
             workers: bodies.into_iter().enumerate().map(worker).collect::<Option<_>>()?,
             apart,
             steps: scan.steps,

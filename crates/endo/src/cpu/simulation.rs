@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::plan::{Plan, PlanStep};
 
 use super::cost::Cost;
+use super::estimate::step_cost;
 use super::independent::{IndependentSteps, PlainStep};
 use super::scan::Scan;
 use super::{Failure, ResolvedStep, Run, Workspace};
@@ -45,7 +46,7 @@ impl Workspace {
 
     /// What each step is thought to cost.
     fn estimated(&self, plan: &Plan) -> impl Iterator<Item = Cost> {
-        let of = |step: &PlanStep| Cost::of_step(&step.action, &plan.buffers, self.level);
+        let of = |step: &PlanStep| step_cost(step, &plan.buffers, self.level);
         plan.steps.iter().map(of)
     }
 

@@ -6,6 +6,7 @@
 //! order in which they are neighbours.
 
 use crate::cpu::cost::Cost;
+use crate::cpu::estimate::step_cost;
 use crate::plan::{Action, Draft, PlanStep};
 use crate::simd::Level;
 
@@ -82,7 +83,7 @@ fn candidate(draft: &Draft, step: &PlanStep) -> Candidate {
         _ => false,
     };
     let cost = (has_kind && !is_fixed)
-        .then(|| Cost::of_step(&step.action, &draft.buffers, LEVEL))
+        .then(|| step_cost(step, &draft.buffers, LEVEL))
         .filter(|cost| cost.is_short());
     let bytes = writes.iter().map(|&buffer| draft.buffers[buffer].bytes()).sum();
     Candidate { reads, writes, bytes, cost, is_fixed }
