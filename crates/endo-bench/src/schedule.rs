@@ -68,7 +68,9 @@ impl<'a> Runs<'a> {
             order.iter().map(|&index| program.variables()[index].clone()).collect();
         let (block, placed) = VariableBlock::gather(&variables)?;
         let mut offsets = vec![0; placed.len()];
-        order.into_iter().zip(placed).for_each(|(index, offset)| offsets[index] = offset);
+        for (index, offset) in order.into_iter().zip(placed) {
+            offsets[index] = offset;
+        }
         Ok(Self { program, inputs: plan.inputs.iter().map(zeros).collect(), block, offsets })
     }
 

@@ -121,7 +121,9 @@ impl IndependentSteps {
 
     /// As for one step.
     pub fn bind(&mut self, bases: &Bases, scratch: Scratch) {
-        self.members.iter_mut().for_each(|step| step.bind(bases, scratch));
+        for step in &mut self.members {
+            step.bind(bases, scratch);
+        }
     }
 
     /// Runs the steps.
@@ -130,8 +132,11 @@ impl IndependentSteps {
     /// As for each of them; none writes what another reads or writes.
     pub unsafe fn run(&self, run: &Run) {
         if self.team < 2 || run.threads < self.team {
-            // SAFETY: as the caller promises.
-            return self.members.iter().for_each(|step| unsafe { step.run(run) });
+            for step in &self.members {
+                // SAFETY: as the caller promises.
+                unsafe { step.run(run) }
+            }
+            return;
         }
         run.share_on(self.team, self.members.len(), |thread, step| {
             let partials = run.scratch.partials + self.partials[step];

@@ -58,7 +58,9 @@ pub fn place(draft: &mut Draft, tuning: &dyn Tuning, in_place: bool) -> usize {
 fn lives(draft: &Draft, tuning: &dyn Tuning, in_place: bool) -> Vec<Lifetime> {
     let moments = moments(draft);
     let mut is_alone = vec![true; draft.steps.len()];
-    draft.independent.iter().for_each(|steps| is_alone[steps.clone()].fill(false));
+    for steps in &draft.independent {
+        is_alone[steps.clone()].fill(false);
+    }
     let spans = spans(draft, &moments);
     // For each buffer its index among the lives.
     let mut of: Vec<Option<usize>> = vec![None; draft.buffers.len()];

@@ -44,7 +44,9 @@ pub(in crate::cpu) fn find_where(draft: &mut Draft, is_worth: &dyn Fn(&[Cost]) -
         }
         let later = (first + 1..steps.len()).filter(|&step| !taken[step]).take(REACH);
         let members = members(&steps, first, later, &mut seen, is_worth);
-        members.iter().for_each(|&step| taken[step] = true);
+        for &step in &members {
+            taken[step] = true;
+        }
         if members.len() > 1 {
             draft.independent.push(order.len()..order.len() + members.len());
         }
@@ -99,8 +101,12 @@ struct Seen {
 
 impl Seen {
     fn add(&mut self, step: &Candidate) {
-        step.writes.iter().for_each(|&buffer| self.written[buffer] = self.moment);
-        step.reads.iter().for_each(|&buffer| self.read[buffer] = self.moment);
+        for &buffer in &step.writes {
+            self.written[buffer] = self.moment;
+        }
+        for &buffer in &step.reads {
+            self.read[buffer] = self.moment;
+        }
     }
 
     /// Whether a step neither reads what the others write nor writes what they read or write.
