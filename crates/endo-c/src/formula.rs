@@ -369,6 +369,7 @@ fn helper(symbol: Symbol) -> Option<&'static str> {
         Symbol::Maximum => "maximum",
         Symbol::Minimum => "minimum",
         Symbol::Sign => "sign",
+        Symbol::RoundToBf16 => "round_to_bf16",
         Symbol::Divide => "divide",
         Symbol::Power => "power",
         _ => return None,
