@@ -75,6 +75,7 @@ pub fn computation(
                 all.value(loads.len() + conversions.len() - 1)
             }
             LoopFunction::Combined(_) => return Err(cannot("several operations as one")),
+            LoopFunction::Expand | LoopFunction::Halve => return Err(cannot("halves of numbers")),
         });
         dtypes.push(instruction.to);
     }

@@ -86,3 +86,76 @@ impl<L: Layer<I, O>, I: Tree, O: Tree> Layer<I, O> for Bf16<L> {
         self.layer.hyperparameters()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::layers;
+    use crate::prelude::*;
+
+    /// The gradients of the mean square of a net's outputs with respect to all weights, as one
+    /// number, and the bytes of intermediate values.
+    fn arena(net: impl Layer + 'static, x: &Array) -> usize {
+        let model = Model::new(net);
+        model.build(x.shape().sizes()).unwrap();
+        let mut step = Function::new(|[x], cx| {
+            let loss = model.apply(&x, cx).square().mean();
+            let gradients = cx.gradients(&loss, model.trainable_weights()).into_tensors();
+            let sums = gradients.into_iter().flatten().map(|gradient| gradient.sum());
+            [sums.reduce(|a, b| a + b).unwrap()]
+        });
+        step.run([x]).unwrap();
+        let plan = step.program([x]).unwrap().plan();
+        if std::env::var("SHOW").is_ok() {
+            println!("{plan}");
+        }
+        plan.arena_bytes()
+    }
+
+    #[test]
+    fn a_deep_net_needs_little_more_than_half_of_the_memory() {
+        for activation in ["tanh", "gelu"] {
+            let net = || {
+                let mut net = Sequential::new();
+                for _ in 0..if std::env::var("SHOW").is_ok() { 3 } else { 12 } {
+                    net = net.add(Dense::new(32).activation(layers_activation(activation)));
+                }
+                net
+            };
+            let x = Array::from_fn([128, 32], |i| (i as f32).sin());
+            let (whole, half) = (arena(net(), &x), arena(net().bf16(), &x));
+            println!("{activation} {whole} {half} {}", half as f64 / whole as f64);
+        }
+    }
+
+    fn layers_activation(name: &'static str) -> &'static str {
+        name
+    }
+
+    #[test]
+    fn an_attention_block() {
+        let net = || {
+            let mut net = Sequential::new();
+            for _ in 0..4 {
+                let attention = MultiHeadAttention::new(2, 16);
+                let [first, second] = [0; 2].map(|_| LayerNormalization::new());
+                let (wide, narrow) = (Dense::new(64).activation("gelu"), Dense::new(32));
+                net = net.add(move |x: &Tensor, cx: &mut Context| {
+                    let h = x + attention.apply(&first.apply(x, cx), cx);
+                    let y = narrow.apply(&wide.apply(&second.apply(&h, cx), cx), cx);
+                    h + y
+                });
+            }
+            net
+        };
+        let x = Array::from_fn([8, 32, 32], |i| (i as f32).sin());
+        let (whole, half) = (arena(net(), &x), arena(net().bf16(), &x));
+        println!("attention {whole} {half} {}", half as f64 / whole as f64);
+    }
+
+    #[test]
+    fn text_names_it() {
+        let layer = layers::get("bf16(dense(3))").unwrap();
+        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+        assert_eq!(f.run([&Array::zeros([2, 4], DType::F32)]).unwrap()[0].shape().sizes(), [2, 3]);
+    }
+}

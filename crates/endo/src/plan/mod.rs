@@ -124,12 +124,20 @@ pub struct Buffer {
     pub length: usize,
     /// Where it starts.
     pub place: BufferPlace,
+    /// Whether only the upper halves of its elements lie in memory: of `f32` whose lower halves are
+    /// 0.
+    pub halved: bool,
 }
 
 impl Buffer {
     /// Its size in bytes, which fits: graphs hold possible shapes alone ([`Shape::LIMIT`]).
     pub fn bytes(&self) -> usize {
-        self.length * self.dtype.bytes()
+        self.length * self.element_bytes()
+    }
+
+    /// The size of one of its elements in memory.
+    pub fn element_bytes(&self) -> usize {
+        self.dtype.bytes() / if self.halved { 2 } else { 1 }
     }
 }
 
@@ -264,6 +272,10 @@ pub enum LoopFunction {
     Combined(&'static CombinedFormula),
     /// A conversion between element types.
     Cast,
+    /// From the upper half of an `f32` to the whole, as it is loaded.
+    Expand,
+    /// To the upper half of an `f32`, as it is stored.
+    Halve,
 }
 
 /// A value of a loop that is written to a buffer of the loop's length.

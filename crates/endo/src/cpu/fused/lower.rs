@@ -7,8 +7,8 @@
 mod sizes;
 
 use crate::dtype::DType;
-use crate::plan::{BufferPlace, FusedLoop, Load, LoopRoutine, Plan, Reduce, Repeat};
-use crate::simd::{Level, Reduction};
+use crate::plan::{BufferPlace, FusedLoop, Load, LoopFunction, LoopRoutine, Plan, Reduce, Repeat};
+use crate::simd::{Level, Reduction, UpperHalf};
 
 use super::super::address::{Address, Tiles};
 use super::super::matmul::columns::column_sums;
@@ -103,11 +103,26 @@ impl Lowering<'_> {
         }
     }
 
+    /// Whether a value is the upper half of a number.
+    fn is_half(&self, value: usize) -> bool {
+        match value.checked_sub(self.body.loads.len()) {
+            None => self.plan.buffers[self.body.loads[value].buffer].halved,
+            Some(instruction) => {
+                self.body.instructions[instruction].function == LoopFunction::Halve
+            }
+        }
+    }
+
+    /// The size of an element of a value.
+    fn bytes(&self, value: usize) -> usize {
+        if self.is_half(value) { size_of::<UpperHalf>() } else { self.dtype(value).bytes() }
+    }
+
     fn loads(&mut self, tiles: &mut Tiles) {
         for (value, Load { buffer, layout }) in self.body.loads.iter().enumerate() {
             let place = self.plan.buffers[*buffer].place;
             let dtype = self.dtype(value);
-            let size = dtype.bytes();
+            let size = self.bytes(value);
             let home = if self.is_single(value) {
                 ValueLocation::Tile(self.source(value))
             } else if layout.is_contiguous() && !self.short {
@@ -140,7 +155,7 @@ impl Lowering<'_> {
     /// that fill a line.
     fn is_padded(&self) -> bool {
         let values = self.body.loads.len() + self.body.instructions.len();
-        let narrow = (0..values).all(|value| self.dtype(value).bytes() <= 4);
+        let narrow = (0..values).all(|value| self.bytes(value) <= 4);
         let inside = |load: &Load| !load.layout.is_contiguous() || load.layout.offset == 0;
         let given = |buffer: usize| {
             let place = self.plan.buffers[buffer].place;
@@ -189,7 +204,7 @@ impl Lowering<'_> {
                     stored[store] = Some(value);
                     ValueLocation::Sequence(Sequence::Store(store))
                 }
-                None => ValueLocation::Register(self.register(instruction.to.bytes())),
+                None => ValueLocation::Register(self.register(self.bytes(value))),
             };
             self.homes.push(home);
         }
@@ -238,10 +253,10 @@ impl Lowering<'_> {
         };
         let mut operands: Vec<Operand> = Vec::new();
         let mut sequences: Vec<Sequence> = Vec::new();
-        let mut add = |home: ValueLocation, dtype: DType| {
+        let mut add = |home: ValueLocation, bytes: usize| {
             let mut step = 0;
             if let ValueLocation::Sequence(sequence) = home {
-                step = dtype.bytes();
+                step = bytes;
                 sequences.push(sequence);
             }
             operands.push(Operand { address: address(home), step });
@@ -252,10 +267,10 @@ impl Lowering<'_> {
         if let Some(whole) = self.whole() {
             // Its operands are all of the table: first the values, then the results.
             for &load in &whole.loads {
-                _ = add(self.homes[load], DType::F32);
+                _ = add(self.homes[load], DType::F32.bytes());
             }
             for &store in &whole.stores {
-                _ = add(ValueLocation::Sequence(Sequence::Store(store)), DType::F32);
+                _ = add(ValueLocation::Sequence(Sequence::Store(store)), DType::F32.bytes());
             }
             let (code, inputs) = (whole.routine.at(self.level), whole.loads.len() as u16);
             instructions.push(Instruction { code, first: 0, inputs, vector: LINE_ELEMENTS as u16 });
@@ -264,7 +279,7 @@ impl Lowering<'_> {
                 let inputs = instruction.inputs.len();
                 let values = instruction.inputs.iter().copied().chain([loads + index]);
                 let last = values
-                    .map(|value| add(self.homes[value], self.dtype(value)))
+                    .map(|value| add(self.homes[value], self.bytes(value)))
                     .last()
                     .unwrap_or(0);
                 let code = table::instruction(instruction, self.level);
@@ -283,21 +298,26 @@ impl Lowering<'_> {
             .body
             .reduces
             .iter()
-            .map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value)))
+            .map(|reduce| add(self.homes[reduce.value], self.bytes(reduce.value)))
             .collect();
         let mut copies = Vec::new();
         let mut departures = Vec::new();
         for &(value, store) in &self.copies {
-            let dtype = self.dtype(value);
+            let size = self.bytes(value);
             if self.short {
                 let from = address(self.homes[value]);
                 let to = self.address(Sequence::Store(store), None);
-                departures.push(RegisterCopy { from, to, size: dtype.bytes() });
+                departures.push(RegisterCopy { from, to, size });
                 continue;
             }
-            let first = add(self.homes[value], dtype) as u32;
-            add(ValueLocation::Sequence(Sequence::Store(store)), dtype);
-            let (code, vector) = (table::copy(dtype, self.level), LINE_ELEMENTS as u16);
+            let first = add(self.homes[value], size) as u32;
+            add(ValueLocation::Sequence(Sequence::Store(store)), size);
+            let code = if self.is_half(value) {
+                table::copy_halves(self.level)
+            } else {
+                table::copy(self.dtype(value), self.level)
+            };
+            let vector = LINE_ELEMENTS as u16;
             copies.push(Instruction { code, first, inputs: 1, vector });
         }
         let of_repeat = |repeat: Option<&Repeat>| {
@@ -312,13 +332,13 @@ impl Lowering<'_> {
         let arrival = |&value: &usize| RegisterCopy {
             from: self.source(value),
             to: address(self.homes[value]),
-            size: self.dtype(value).bytes(),
+            size: self.bytes(value),
         };
         let gather = |&value: &usize| {
             let ValueLocation::Register(register) = self.homes[value] else {
                 unreachable!("gathered values live in registers")
             };
-            let (size, layout) = (self.dtype(value).bytes(), &self.body.loads[value].layout);
+            let (size, layout) = (self.bytes(value), &self.body.loads[value].layout);
             Gather::new(self.source(value), offsets[register], size, layout)
         };
         let chunk = self.chunk();

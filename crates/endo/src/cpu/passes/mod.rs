@@ -1,11 +1,13 @@
 //! What the processor does to plans in the making: one file for each pass.
 //!
 //! In: a draft with its steps in order. Out: `windows` lets products make the windows that they are
-//! of, `join` makes one loop of updates that are alike, `combine` one instruction of several, and
-//! `defer` computes gradients of large weights where they are used.
+//! of, `join` makes one loop of updates that are alike, `combine` one instruction of several,
+//! `defer` computes gradients of large weights where they are used, and `halve` keeps half of the
+//! bits of what has been rounded to that.
 
 mod combine;
 mod defer;
+mod halve;
 mod join;
 mod windows;
 
@@ -23,6 +25,7 @@ impl Tuning for ProcessorTuning {
         join::join(draft);
         combine::combine(draft, routines);
         defer::defer(draft);
+        halve::halve(draft, halve::LEAST);
     }
 
     fn places_outputs(&self) -> bool {
