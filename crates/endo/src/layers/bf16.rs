@@ -91,10 +91,15 @@ impl<L: Layer<I, O>, I: Tree, O: Tree> Layer<I, O> for Bf16<L> {
 mod tests {
     use crate::layers;
     use crate::prelude::*;
+    use std::sync::Arc;
 
-    /// The gradients of the mean square of a net's outputs with respect to all weights, as one
-    /// number, and the bytes of intermediate values.
-    fn arena(net: impl Layer + 'static, x: &Array) -> usize {
+    /// Whether all numbers are those that a bfloat16 holds.
+    fn is_rounded(array: &Array) -> bool {
+        array.to_vec::<f32>().iter().all(|x| x.to_bits() & 0xffff == 0)
+    }
+
+    /// The bytes of intermediate values of a step that computes all gradients.
+    fn arena(net: impl Layer + 'static, x: &Array) -> f64 {
         let model = Model::new(net);
         model.build(x.shape().sizes()).unwrap();
         let mut step = Function::new(|[x], cx| {
@@ -103,59 +108,162 @@ mod tests {
             let sums = gradients.into_iter().flatten().map(|gradient| gradient.sum());
             [sums.reduce(|a, b| a + b).unwrap()]
         });
-        step.run([x]).unwrap();
-        let plan = step.program([x]).unwrap().plan();
-        if std::env::var("SHOW").is_ok() {
-            println!("{plan}");
+        assert!(step.run([x]).unwrap()[0].item().unwrap().is_finite());
+        step.program([x]).unwrap().plan().arena_bytes() as f64
+    }
+
+    fn deep(activation: &'static str) -> impl Layer {
+        (0..12).fold(Sequential::new(), |net, _| net.add(Dense::new(32).activation(activation)))
+    }
+
+    /// A block of a transformer.
+    fn block() -> impl Layer {
+        let attention = MultiHeadAttention::new(2, 16);
+        let [first, second] = [0; 2].map(|_| LayerNormalization::new());
+        let (wide, narrow) = (Dense::new(64).activation("gelu"), Dense::new(32));
+        move |x: &Tensor, cx: &mut Context| {
+            let h = x + attention.apply(&first.apply(x, cx), cx);
+            let y = narrow.apply(&wide.apply(&second.apply(&h, cx), cx), cx);
+            h + y
         }
-        plan.arena_bytes()
     }
 
     #[test]
     fn a_deep_net_needs_little_more_than_half_of_the_memory() {
-        for activation in ["tanh", "gelu"] {
-            let net = || {
-                let mut net = Sequential::new();
-                for _ in 0..if std::env::var("SHOW").is_ok() { 3 } else { 12 } {
-                    net = net.add(Dense::new(32).activation(layers_activation(activation)));
-                }
-                net
-            };
-            let x = Array::from_fn([128, 32], |i| (i as f32).sin());
-            let (whole, half) = (arena(net(), &x), arena(net().bf16(), &x));
-            println!("{activation} {whole} {half} {}", half as f64 / whole as f64);
+        let x = Array::from_fn([128, 32], |i| (i as f32).sin());
+        for (activation, most) in [("relu", 0.68), ("tanh", 0.68), ("gelu", 0.59)] {
+            let (half, whole) = (arena(deep(activation).bf16(), &x), arena(deep(activation), &x));
+            assert!(half < most * whole, "{activation}: {half} bytes instead of {whole}");
         }
+        let blocks = || (0..4).fold(Sequential::new(), |net, _| net.add(block()));
+        let x = Array::from_fn([8, 32, 32], |i| (i as f32).sin());
+        let (half, whole) = (arena(blocks().bf16(), &x), arena(blocks(), &x));
+        assert!(half < 0.68 * whole, "attention: {half} bytes instead of {whole}");
     }
 
-    fn layers_activation(name: &'static str) -> &'static str {
-        name
+    /// Losses of some epochs, the weights after them, and predictions.
+    fn trained(
+        net: impl Layer + 'static,
+        x: &Array,
+        dtype: DType,
+        threads: usize,
+    ) -> (Vec<f64>, Vec<Array>, Array) {
+        let mut model = Model::new(Sequential::new().add(net).add(Flatten::new()))
+            .dtype(dtype)
+            .threads(threads);
+        model.compile(Adam::new(0.01), "mse", ());
+        let y = model.predict(x).unwrap();
+        let y = Array::from_fn(y.shape().sizes(), |i| (i as f32 * 0.7).cos() * 0.5).cast(dtype);
+        let data = Dataset::new(x.clone(), y).unwrap();
+        let history = model.fit(&data, Fit::epochs(4).batch_size(8)).unwrap();
+        let losses = history.epochs.iter().map(|epoch| epoch.ledger.total).collect();
+        let weights = model.weights().iter().map(|weight| weight.value()).collect();
+        (losses, weights, model.predict(x).unwrap())
     }
 
     #[test]
-    fn an_attention_block() {
+    fn nets_learn_as_in_f32_and_to_the_same_bits_on_two_threads() {
+        let nets: [(fn() -> Box<dyn Layer>, &[usize]); 4] = [
+            (|| Box::new(Sequential::new().add(deep("selu")).add(Dense::new(3))), &[16, 5]),
+            (
+                || {
+                    let conv = Conv2D::new(4, 3).activation("relu");
+                    Box::new(Sequential::new().add(conv).add(MaxPooling2D::new(2)))
+                },
+                &[16, 8, 8, 2],
+            ),
+            (|| Box::new(Sequential::new().add(block()).add(Dense::new(2))), &[16, 6, 32]),
+            (
+                || {
+                    let lstm = Lstm::new(8).return_sequences(true);
+                    Box::new(Sequential::new().add(lstm).add(Lstm::new(3)))
+                },
+                &[16, 5, 3],
+            ),
+        ];
+        for (net, sizes) in nets {
+            let x = Array::from_fn(sizes, |i| (i as f32 * 0.37).sin());
+            let net = || Arc::<dyn Layer>::from(net());
+            let whole = trained(net(), &x, DType::F32, 1);
+            let half = trained(net().bf16(), &x, DType::F32, 1);
+            let pairs = whole.0.iter().zip(&half.0);
+            assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 0.05 * a.abs()), "{sizes:?}");
+            assert!(is_rounded(&half.2) && !is_rounded(&whole.2) && !is_rounded(&half.1[0]));
+            let shared = trained(net().bf16(), &x, DType::F32, 2);
+            assert!(half == shared, "{sizes:?}");
+        }
+    }
+
+    #[test]
+    fn a_model_of_f64_is_not_changed() {
+        let x = Array::from_fn([16, 5], |i| (i as f64 * 0.37).sin());
+        let net = || Sequential::new().add(deep("tanh"));
+        assert!(trained(net().bf16(), &x, DType::F64, 1) == trained(net(), &x, DType::F64, 1));
+    }
+
+    #[test]
+    fn all_layers_inside_hand_on_rounded_numbers_under_their_own_names() {
         let net = || {
-            let mut net = Sequential::new();
-            for _ in 0..4 {
-                let attention = MultiHeadAttention::new(2, 16);
-                let [first, second] = [0; 2].map(|_| LayerNormalization::new());
-                let (wide, narrow) = (Dense::new(64).activation("gelu"), Dense::new(32));
-                net = net.add(move |x: &Tensor, cx: &mut Context| {
-                    let h = x + attention.apply(&first.apply(x, cx), cx);
-                    let y = narrow.apply(&wide.apply(&second.apply(&h, cx), cx), cx);
-                    h + y
-                });
-            }
-            net
+            Sequential::new()
+                .add(Dense::new(6).activation("sigmoid").name("first"))
+                .add(Sequential::new().add(LayerNormalization::new()).add(Dense::new(2)))
         };
-        let x = Array::from_fn([8, 32, 32], |i| (i as f32).sin());
-        let (whole, half) = (arena(net(), &x), arena(net().bf16(), &x));
-        println!("attention {whole} {half} {}", half as f64 / whole as f64);
+        let (model, plain) = (Model::new(Bf16::new(net())), Model::new(net()));
+        for model in [&model, &plain] {
+            model.build([4, 3]).unwrap();
+        }
+        let names = |model: &Model| -> Vec<String> {
+            model.weights().iter().map(|weight| weight.name().to_string()).collect()
+        };
+        assert_eq!(names(&model), names(&plain));
+        let paths = ["first", "sequential/layer_normalization", "sequential/dense"];
+        let outputs = model.outputs_at(paths).unwrap();
+        let mut f = Function::new(|[x], cx| {
+            <[Tensor; 3]>::try_from(outputs.apply(&x, cx)).expect("as many as paths")
+        });
+        let x = Array::from_fn([4, 3], |i| (i as f32).sin());
+        let found = f.run([&x]).unwrap();
+        assert!(found.iter().all(is_rounded), "{found:?}");
+    }
+
+    #[test]
+    fn slopes_are_rounded_and_have_slopes() {
+        let dense = Dense::new(3).activation("tanh").bf16();
+        let mut f = Function::new(|[x], cx| {
+            let slope = |y: Tensor, cx: &mut Context| {
+                cx.gradients(&y, [&x]).into_tensors().remove(0).expect("y depends on x")
+            };
+            let first = slope(dense.apply(&x, cx).sin().sum(), cx);
+            let second = slope(first.square().sum(), cx);
+            [first, second]
+        });
+        let x = Array::from_fn([4, 3], |i| (i as f32).sin());
+        let [first, second] = f.run([&x]).unwrap();
+        for slopes in [first, second] {
+            let slopes = slopes.to_vec::<f32>();
+            assert!(slopes.iter().all(|x| x.is_finite() && *x != 0.0), "{slopes:?}");
+        }
+    }
+
+    #[test]
+    fn masks_come_in_and_go_out() {
+        let net = || Embedding::new(5, 2).mask_zero(true).bf16();
+        let half = Sequential::new().add(net()).add(Dense::new(3).bf16());
+        let mut f = Function::new(|[x], cx| {
+            let y = half.apply(&x, cx);
+            [cx.mask(&y).expect("it is passed on")]
+        });
+        let tokens = Array::from([[1_i32, 2, 0, 0], [4, 0, 3, 1]]);
+        let expected = [[true, true, false, false], [true, false, true, true]];
+        assert_eq!(f.run([&tokens]).unwrap()[0], expected.into());
     }
 
     #[test]
     fn text_names_it() {
         let layer = layers::get("bf16(dense(3))").unwrap();
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        assert_eq!(f.run([&Array::zeros([2, 4], DType::F32)]).unwrap()[0].shape().sizes(), [2, 3]);
+        let x = Array::from_fn([2, 4], |i| (i as f32).sin());
+        let [y] = f.run([&x]).unwrap();
+        assert!(y.shape().sizes() == [2, 3] && is_rounded(&y));
     }
 }

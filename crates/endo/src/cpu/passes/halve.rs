@@ -192,3 +192,160 @@ fn insert(draft: &mut Draft, mut expansions: FxHashMap<usize, Vec<(usize, usize)
         draft.positions.push(position);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::{execute, noise};
+    use super::super::{ProcessorTuning, tune};
+    use super::*;
+    use crate::array::Array;
+    use crate::graph::{Graph, NodeId, Op, Transposed, View};
+    use crate::plan::tests::{Builder, add, multiply, round_to_bf16, square, subtract};
+    use crate::plan::{Plan, Tuning};
+    use crate::simd::{Reduction, Routine};
+
+    /// The processor's passes, of which the last halves from this many elements on.
+    struct HalvedFrom(usize);
+
+    impl Tuning for HalvedFrom {
+        fn tune(&self, draft: &mut Draft, routines: &[&'static Routine]) {
+            tune(draft, routines, self.0);
+        }
+
+        fn line(&self) -> usize {
+            ProcessorTuning.line()
+        }
+
+        fn room(&self, bytes: usize) -> usize {
+            ProcessorTuning.room(bytes)
+        }
+    }
+
+    fn halved(plan: &Plan) -> usize {
+        plan.buffers.iter().filter(|buffer| buffer.halved).count()
+    }
+
+    /// Numbers without a pattern, from a number on.
+    struct Words(u64);
+
+    impl Words {
+        fn next(&mut self, below: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (self.0 >> 33) as usize % below
+        }
+    }
+
+    /// A graph of matrices of one shape, each computed of earlier ones, with roundings between, and
+    /// a product of the first with the last that rounds.
+    fn graph(words: &mut Words, [rows, columns]: [usize; 2]) -> Graph {
+        let (shape, turned) = ([rows, columns], [columns, rows]);
+        let mut build = Builder::default();
+        let mut values = vec![build.input(shape), build.input(shape)];
+        let kernel = build.input([columns, columns]);
+        for _ in 0..24 {
+            let [x, y] = [(); 2].map(|()| values[words.next(values.len())]);
+            let x = if words.next(2) == 0 { values[values.len() - 1] } else { x };
+            let swap = || View::Transpose(vec![1, 0]);
+            let value = match words.next(12) {
+                0 => build.elementwise(&add::OPERATION, &[x, y]),
+                1 => build.elementwise(&subtract::OPERATION, &[x, y]),
+                2 => build.elementwise(&multiply::OPERATION, &[x, y]),
+                3 | 4 => {
+                    let product = build.matmul(x, kernel, shape);
+                    build.elementwise(&round_to_bf16::OPERATION, &[product])
+                }
+                5 => {
+                    let slices = vec![(rows - 1, -1), (0, 1)];
+                    let flipped = build.view(View::Slice(slices), x, shape);
+                    build.elementwise(&multiply::OPERATION, &[flipped, y])
+                }
+                6 => {
+                    let sum = build.reduce(Reduction::Max, &[0], x);
+                    let row = build.view(View::Reshape, sum, [1, columns]);
+                    let all = build.view(View::Broadcast, row, shape);
+                    build.elementwise(&subtract::OPERATION, &[y, all])
+                }
+                7 => {
+                    let x = build.view(swap(), x, turned);
+                    let x = build.elementwise(&round_to_bf16::OPERATION, &[x]);
+                    build.view(swap(), x, shape)
+                }
+                8 => {
+                    let wide = build.cast(x, DType::F64);
+                    let wide = build.elementwise(&round_to_bf16::OPERATION, &[wide]);
+                    build.cast(wide, DType::F32)
+                }
+                _ => build.elementwise(&round_to_bf16::OPERATION, &[x]),
+            };
+            values.push(value);
+        }
+        let transposed = Op::Matmul { transposed: Transposed::LEFT };
+        let ends = [values[3], values[values.len() - 1]];
+        let product = build.push(transposed, &ends, [columns, columns], DType::F32);
+        let flat = build.view(View::Reshape, values[9], [rows * columns]);
+        let sum = build.reduce(Reduction::Sum, &[0], flat);
+        let returned: Vec<NodeId> = values.iter().rev().step_by(7).copied().collect();
+        let outputs = [product, sum, returned[0], returned[1]];
+        build.outputs(outputs)
+    }
+
+    #[test]
+    fn halves_give_the_bits_of_whole_numbers() {
+        let shapes = [[1, 1], [3, 5], [4, 4], [5, 13], [2, 33], [7, 19], [31, 33], [300, 60]];
+        let mut total = 0;
+        for (seed, shape) in (0..40).zip(shapes.into_iter().cycle()) {
+            let graph = graph(&mut Words(seed), shape);
+            let [plan, whole] = [1, usize::MAX].map(|least| Plan::new(&graph, &HalvedFrom(least)));
+            assert_eq!(halved(&whole), 0);
+            total += halved(&plan);
+            let [_, columns] = shape;
+            let inputs = [noise(shape), noise(shape), noise([columns, columns])];
+            let inputs = inputs.each_ref();
+            let bytes = |plan: &Plan, threads| -> Vec<Vec<u8>> {
+                let outputs = execute(plan, &graph, &inputs, threads).unwrap();
+                outputs.iter().map(|output: &Array| output.bytes().to_vec()).collect()
+            };
+            let expected = bytes(&whole, 1);
+            for threads in [1, 2] {
+                assert!(bytes(&plan, threads) == expected, "graph {seed}, {shape:?}: {plan}");
+            }
+            let unfused = Plan::unfused(&graph, &HalvedFrom(1));
+            assert_eq!(halved(&unfused), 0);
+        }
+        assert!(total > 100, "{total} values in halves");
+    }
+
+    #[test]
+    fn what_is_needed_much_later_lies_in_half_of_the_memory_meanwhile() {
+        let mut build = Builder::default();
+        let (mut x, kernel) = (build.input([64, 64]), build.input([64, 64]));
+        let mut values = Vec::new();
+        for _ in 0..16 {
+            let product = build.matmul(x, kernel, [64, 64]);
+            x = build.elementwise(&round_to_bf16::OPERATION, &[product]);
+            values.push(x);
+        }
+        for &value in values.iter().rev() {
+            let product = build.matmul(x, value, [64, 64]);
+            x = build.elementwise(&square::OPERATION, &[product]);
+        }
+        let graph = build.outputs([x]);
+        let [half, whole] =
+            [LEAST, usize::MAX].map(|least| Plan::new(&graph, &HalvedFrom(least)).arena_bytes());
+        assert!(half < whole * 2 / 3, "{half} bytes, and {whole} of whole numbers");
+    }
+
+    #[test]
+    fn what_is_short_lived_or_returned_or_small_stays_whole() {
+        let mut build = Builder::default();
+        let (x, kernel) = (build.input([64, 64]), build.input([64, 64]));
+        let product = build.matmul(x, kernel, [64, 64]);
+        let rounded = build.elementwise(&round_to_bf16::OPERATION, &[product]);
+        let last = build.matmul(rounded, kernel, [64, 64]);
+        let last = build.elementwise(&round_to_bf16::OPERATION, &[last]);
+        let graph = build.outputs([last]);
+        let plan = Plan::new(&graph, &HalvedFrom(1));
+        assert_eq!(halved(&plan), 0, "{plan}");
+        assert_eq!(halved(&Plan::new(&graph, &HalvedFrom(64 * 64 + 1))), 0);
+    }
+}

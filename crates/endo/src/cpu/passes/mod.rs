@@ -21,11 +21,7 @@ pub struct ProcessorTuning;
 
 impl Tuning for ProcessorTuning {
     fn tune(&self, draft: &mut Draft, routines: &[&'static Routine]) {
-        windows::join(draft);
-        join::join(draft);
-        combine::combine(draft, routines);
-        defer::defer(draft);
-        halve::halve(draft, halve::LEAST);
+        tune(draft, routines, halve::LEAST);
     }
 
     fn places_outputs(&self) -> bool {
@@ -42,4 +38,13 @@ impl Tuning for ProcessorTuning {
         let bytes = Memory::round_up(bytes);
         if bytes > 0 && bytes.is_multiple_of(1024) { bytes + Memory::LINE } else { bytes }
     }
+}
+
+/// Applies the passes. What has fewer than `least` elements is not halved.
+fn tune(draft: &mut Draft, routines: &[&'static Routine], least: usize) {
+    windows::join(draft);
+    join::join(draft);
+    combine::combine(draft, routines);
+    defer::defer(draft);
+    halve::halve(draft, least);
 }
