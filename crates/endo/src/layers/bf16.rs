@@ -151,7 +151,7 @@ mod tests {
         let mut model = Model::new(Sequential::new().add(net).add(Flatten::new()))
             .dtype(dtype)
             .threads(threads);
-        model.compile(Adam::new(0.01), "mse", ());
+        model.compile(Adam::new(0.002), "mse", ());
         let y = model.predict(x).unwrap();
         let y = Array::from_fn(y.shape().sizes(), |i| (i as f32 * 0.7).cos() * 0.5).cast(dtype);
         let data = Dataset::new(x.clone(), y).unwrap();
@@ -187,7 +187,7 @@ mod tests {
             let whole = trained(net(), &x, DType::F32, 1);
             let half = trained(net().bf16(), &x, DType::F32, 1);
             let pairs = whole.0.iter().zip(&half.0);
-            assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 0.05 * a.abs()), "{sizes:?}");
+            assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 0.1 * a.abs()), "{sizes:?}");
             assert!(is_rounded(&half.2) && !is_rounded(&whole.2) && !is_rounded(&half.1[0]));
             let shared = trained(net().bf16(), &x, DType::F32, 2);
             assert!(half == shared, "{sizes:?}");

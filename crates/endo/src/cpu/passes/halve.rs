@@ -15,8 +15,8 @@ use crate::plan::{
 
 /// Fewer elements than this are not worth the instructions.
 pub const LEAST: usize = 1 << 10;
-/// What is needed within this many steps is kept whole so long: the memory is needed only where
-/// most of it is in use, and that is the end of the forward pass.
+/// What is needed within this many steps is kept whole so long, instead of being expanded: of what
+/// training keeps to the backward pass, only the last few values are whole at a time.
 const SOON: usize = 4;
 
 /// A value that was rounded, and what is done with it.
@@ -312,7 +312,7 @@ mod tests {
             let unfused = Plan::unfused(&graph, &HalvedFrom(1));
             assert_eq!(halved(&unfused), 0);
         }
-        assert!(total > 100, "{total} values in halves");
+        assert!(total > 40, "{total} values in halves");
     }
 
     #[test]
