@@ -124,8 +124,7 @@ pub struct Buffer {
     pub length: usize,
     /// Where it starts.
     pub place: BufferPlace,
-    /// Whether only the upper halves of its elements lie in memory: of `f32` whose lower halves are
-    /// 0.
+    /// Whether only the upper halves of its elements lie in memory: of `f32` with lower ones of 0.
     pub halved: bool,
 }
 
@@ -217,6 +216,8 @@ pub struct FusedLoop {
     pub repeats: Vec<Repeat>,
     /// The machine code for all of it, if there is some.
     pub whole: Option<LoopRoutine>,
+    /// The loop before it read and wrote halves: sums are added in the order of that one.
+    pub unhalved: Option<Box<FusedLoop>>,
 }
 
 /// A routine that computes all that a loop stores.
@@ -476,8 +477,7 @@ impl Plan {
     }
 
     /// The bytes of the memory that intermediate values share, with those of one step of a loop:
-    /// one loop runs at a time. A loop whose steps or rows threads share needs the latter for each
-    /// thread.
+    /// one loop runs at a time. One that threads share needs the latter for each of them.
     pub fn arena_bytes(&self) -> usize {
         let of_a_step = |action: &Action| match action {
             Action::Scan(scan) => scan.body.arena_bytes(),

@@ -41,6 +41,8 @@ struct Lowering<'a> {
     plan: &'a Plan,
     body: &'a FusedLoop,
     level: Level,
+    /// Whether halved numbers count as whole ones.
+    unhalved: bool,
     homes: Vec<ValueLocation>,
     /// The element size of each register.
     registers: Vec<usize>,
@@ -68,10 +70,26 @@ impl Body {
         level: Level,
         tiles: &mut Tiles,
     ) -> (Self, Vec<Spread>) {
-        let mut lowering = Lowering {
+        let mut lowering = Lowering::new(plan, body, level, tiles, false);
+        let spreads = std::mem::take(&mut lowering.spreads);
+        (lowering.finish(), spreads)
+    }
+}
+
+impl<'a> Lowering<'a> {
+    /// What lies where in a loop; as if no number were halved if `unhalved`.
+    fn new(
+        plan: &'a Plan,
+        body: &'a FusedLoop,
+        level: Level,
+        tiles: &mut Tiles,
+        unhalved: bool,
+    ) -> Self {
+        let mut lowering = Self {
             plan,
             body,
             level,
+            unhalved,
             homes: Vec::new(),
             registers: Vec::new(),
             free: Vec::new(),
@@ -90,12 +108,9 @@ impl Body {
         if lowering.whole().is_none() {
             lowering.instructions();
         }
-        let spreads = std::mem::take(&mut lowering.spreads);
-        (lowering.finish(), spreads)
+        lowering
     }
-}
 
-impl Lowering<'_> {
     fn dtype(&self, value: usize) -> DType {
         match value.checked_sub(self.body.loads.len()) {
             None => self.plan.buffers[self.body.loads[value].buffer].dtype,
@@ -106,7 +121,7 @@ impl Lowering<'_> {
     /// Whether a value is the upper half of a number.
     fn is_half(&self, value: usize) -> bool {
         match value.checked_sub(self.body.loads.len()) {
-            None => self.plan.buffers[self.body.loads[value].buffer].halved,
+            None => !self.unhalved && self.plan.buffers[self.body.loads[value].buffer].halved,
             Some(instruction) => {
                 self.body.instructions[instruction].function == LoopFunction::Halve
             }
@@ -218,10 +233,13 @@ impl Lowering<'_> {
 
     /// Whether nothing that lies where a store goes is read after an instruction.
     fn is_free(&self, store: usize, instruction: usize) -> bool {
-        let place = self.plan.buffers[self.body.stores[store].buffer].place;
+        let stored = &self.plan.buffers[self.body.stores[store].buffer];
         let mut loads = self.body.loads.iter().enumerate();
         loads.all(|(value, load)| {
-            self.plan.buffers[load.buffer].place != place || self.last[value] <= instruction
+            let loaded = &self.plan.buffers[load.buffer];
+            // Halves, as whole numbers, would lie elsewhere.
+            let apart = self.unhalved && (stored.halved || loaded.halved);
+            apart || loaded.place != stored.place || self.last[value] <= instruction
         })
     }
 
@@ -235,11 +253,25 @@ impl Lowering<'_> {
         self.registers.len() - 1
     }
 
+    /// The bytes of an element for what is combined of a tile, if something is.
+    fn scratch(&self) -> Option<usize> {
+        self.body.reduces.iter().map(|reduce| self.dtype(reduce.value).bytes()).max()
+    }
+
+    fn own_tile(&self) -> usize {
+        self.tile(self.registers.iter().sum::<usize>() + self.scratch().unwrap_or(0))
+    }
+
     fn finish(self) -> Body {
         let length = self.body.length;
-        let scratch = self.body.reduces.iter().map(|reduce| self.dtype(reduce.value).bytes()).max();
-        let per_element: usize = self.registers.iter().sum::<usize>() + scratch.unwrap_or(0);
-        let tile = self.tile(per_element);
+        let scratch = self.scratch();
+        let tile = self.body.unhalved.as_ref().map_or_else(
+            || self.own_tile(),
+            |body| {
+                let mut tiles = Tiles::default();
+                Lowering::new(self.plan, body, self.level, &mut tiles, true).own_tile()
+            },
+        );
         let mut offsets = Vec::new();
         let mut bytes = 0;
         for size in self.registers.iter().copied().chain(scratch) {

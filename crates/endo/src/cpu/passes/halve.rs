@@ -139,11 +139,20 @@ fn is_worth_it(
 /// Lets a store of a loop write halves, and the whole numbers to another buffer if there is one.
 fn store_half(step: &mut PlanStep, store: usize, whole: Option<usize>) {
     let Action::Loop(body) = &mut step.action else { unreachable!("loops store what they round") };
+    keep_unhalved(body);
     let value = body.stores[store].value;
     let half = body.loads.len() + body.instructions.len();
     body.instructions.push(conversion(LoopFunction::Halve, value));
     body.stores[store].value = half;
     body.stores.extend(whole.map(|buffer| Store { value, buffer }));
+}
+
+/// Keeps what a loop that sums up is without halves: more instructions would make its tiles
+/// shorter, and the order of sums another one.
+fn keep_unhalved(body: &mut FusedLoop) {
+    if body.unhalved.is_none() && !body.reduces.is_empty() {
+        body.unhalved = Some(Box::new(body.clone()));
+    }
 }
 
 fn conversion(function: LoopFunction, value: usize) -> Instruction {
@@ -155,6 +164,7 @@ fn expand_loads(body: &mut FusedLoop, halves: Vec<usize>) {
     if halves.is_empty() {
         return;
     }
+    keep_unhalved(body);
     let (loads, added) = (body.loads.len(), halves.len());
     let number = |value: usize| match halves.iter().position(|&half| half == value) {
         Some(position) => loads + position,
