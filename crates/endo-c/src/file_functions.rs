@@ -57,6 +57,23 @@ static T NAME(T x) {
 ",
     },
     Helper {
+        name: "round_to_bf16",
+        dtypes: FLOATS,
+        text: "
+/* The nearest number of which the upper half of a float's bits is all there is. */
+static T NAME(T x) {
+    union {
+        float number;
+        uint32_t bits;
+    } u;
+    u.number = (float)x;
+    u.bits = isnan(u.number) ? u.bits | 0x400000u : u.bits + (0x7fffu + (u.bits >> 16 & 1));
+    u.bits &= 0xffff0000u;
+    return u.number;
+}
+",
+    },
+    Helper {
         name: "truncate",
         dtypes: FLOATS,
         text: "

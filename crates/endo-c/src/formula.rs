@@ -75,6 +75,7 @@ pub fn computation(
                 all.value(loads.len() + conversions.len() - 1)
             }
             LoopFunction::Combined(_) => return Err(cannot("several operations as one")),
+            LoopFunction::Expand | LoopFunction::Halve => return Err(cannot("halves of numbers")),
         });
         dtypes.push(instruction.to);
     }
@@ -369,6 +370,7 @@ fn helper(symbol: Symbol) -> Option<&'static str> {
         Symbol::Maximum => "maximum",
         Symbol::Minimum => "minimum",
         Symbol::Sign => "sign",
+        Symbol::RoundToBf16 => "round_to_bf16",
         Symbol::Divide => "divide",
         Symbol::Power => "power",
         _ => return None,

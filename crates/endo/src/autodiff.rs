@@ -9,9 +9,12 @@ mod scan;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use rustc_hash::FxHashMap;
+
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Node, NodeId, Op, Tensor, View};
 use crate::ops;
+use crate::ops::arithmetic::round_to_bf16;
 use crate::shape::Shape;
 use crate::site::Site;
 
@@ -74,6 +77,7 @@ fn pulled_back_all(
     for (value, dy) in values.iter().filter(|(value, _)| varies[value.id().index()]) {
         shares[value.id().index()].push(Share::whole(dy.clone()));
     }
+    let rounded = rounded(&nodes);
     let mut sums: Vec<Option<Tensor>> = vec![None; count];
     for position in (0..count).rev() {
         let node = &nodes[position];
@@ -85,7 +89,7 @@ fn pulled_back_all(
             Tensor::new(trace.clone(), id, nodes[id.index()].shape.clone(), nodes[id.index()].dtype)
         };
         let scope = trace.reenter(node);
-        let y = handle(NodeId(position as u32));
+        let y = handle(rounded.get(&position).copied().unwrap_or(NodeId(position as u32)));
         let own = match (&node.op, sums[position].clone()) {
             (Op::Scan(scan), _) => scan::gradients(&y, node, scan, parts(&nodes, position, &sums)),
             (_, None) => Vec::new(),
@@ -120,6 +124,21 @@ fn pulled_back_all(
         trace.leave(scope);
     }
     targets.iter().map(|target| sums.get(target.id().index()).cloned().flatten()).collect()
+}
+
+/// For each result of an elementwise operation that is rounded to a bfloat16, what it is then: the
+/// slope of an activation is computed from that, so that its result need not be kept besides.
+fn rounded(nodes: &[Node]) -> FxHashMap<usize, NodeId> {
+    let mut rounded = FxHashMap::default();
+    for (position, node) in nodes.iter().enumerate() {
+        if let (Op::Elementwise(operation), &[input]) = (&node.op, node.inputs.as_slice())
+            && **operation == round_to_bf16::OPERATION
+            && matches!(nodes[input.index()].op, Op::Elementwise(_))
+        {
+            rounded.entry(input.index()).or_insert(NodeId(position as u32));
+        }
+    }
+    rounded
 }
 
 /// A part of a gradient.

@@ -121,6 +121,10 @@ fn elementwise_operations_of_every_table() {
             );
             continue;
         }
+        // Its values are steps, and its gradient is that of the line through them.
+        if operation.name == "round_to_bf16" {
+            continue;
+        }
         let values = if operation.arity == 3 { 2 } else { operation.arity };
         let inputs: Vec<Array> =
             (0..values).map(|stream| points([2, 5], operation.domain, stream)).collect();

@@ -36,7 +36,7 @@ impl Address {
     /// The element at `offset` of a buffer.
     pub fn new(plan: &Plan, buffer: usize, offset: usize) -> Self {
         let buffer = &plan.buffers[buffer];
-        let offset = offset * buffer.dtype.bytes();
+        let offset = offset * buffer.element_bytes();
         match buffer.place {
             BufferPlace::Arena(start) => Self { base: ARENA, offset: start + offset },
             BufferPlace::Constant(start) => Self { base: CONSTANTS, offset: start + offset },

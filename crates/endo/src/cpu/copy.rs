@@ -53,7 +53,7 @@ impl ViewCopy {
             return None;
         };
         debug_assert!(body.repeats.is_empty(), "copies are not joined");
-        let size = plan.buffers[load.buffer].dtype.bytes();
+        let size = plan.buffers[load.buffer].element_bytes();
         let from = Address::new(plan, load.buffer, load.layout.offset);
         let turned = load.layout.is_scattered().then(|| {
             let axes = &load.layout.axes;
@@ -148,6 +148,7 @@ impl ViewCopy {
         unsafe {
             match self.size {
                 1 => turn::<u8>(from, stride, rows, columns, to, turned.distance),
+                2 => turn::<u16>(from, stride, rows, columns, to, turned.distance),
                 4 => turn::<u32>(from, stride, rows, columns, to, turned.distance),
                 _ => turn::<u64>(from, stride, rows, columns, to, turned.distance),
             }

@@ -55,7 +55,7 @@ impl Cost {
         let loads = body.loads.iter().filter(|load| !load.layout.is_uniform());
         let sequences =
             loads.map(|load| load.buffer).chain(body.stores.iter().map(|store| store.buffer));
-        let bytes: usize = sequences.map(|buffer| buffers[buffer].dtype.bytes()).sum();
+        let bytes: usize = sequences.map(|buffer| buffers[buffer].element_bytes()).sum();
         let lengths = body.repeats.iter().map(|repeat| repeat.length as f64);
         let length = body.length as f64 + lengths.sum::<f64>();
         let operation = match level {

@@ -11,19 +11,20 @@ use super::product::matmul;
 /// The cost of a step.
 pub fn step_cost(step: &PlanStep, buffers: &[Buffer], level: Level) -> Cost {
     let products = |product: &Product| {
-        let element_bytes = buffers[product.output].dtype.bytes();
+        let element_bytes = buffers[product.output].element_bytes();
         matmul(product).cost(level, element_bytes).times(product.batch.iter().product())
     };
     match &step.action {
         Action::Product(of) => products(of),
         Action::Loop(body) => Cost::of_loop(body, buffers, level),
         Action::Call(call) => {
-            let size =
-                |argument: &Argument| argument.shape.len() * buffers[argument.buffer].dtype.bytes();
+            let size = |argument: &Argument| {
+                argument.shape.len() * buffers[argument.buffer].element_bytes()
+            };
             Cost::of_kernel(call.inputs.iter().chain([&call.output]).map(size).sum())
         }
         Action::Guard(guard) => {
-            let size = |check: &CheckedValue| check.length * buffers[check.buffer].dtype.bytes();
+            let size = |check: &CheckedValue| check.length * buffers[check.buffer].element_bytes();
             Cost::of_bytes(guard.checks.iter().map(size).sum())
         }
         Action::Update(update) => {

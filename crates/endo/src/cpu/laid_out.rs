@@ -137,7 +137,7 @@ pub fn laid_out(
                 let place = BufferPlace::Input(plan.inputs.len());
                 plan.inputs.push(Signature { shape: [rows, row].into(), dtype });
                 buffers.push(plan.buffers.len());
-                plan.buffers.push(Buffer { dtype, length: rows * row, place });
+                plan.buffers.push(Buffer { dtype, length: rows * row, place, halved: false });
                 matrices.push(LaidOut { captured, size, rows, columns, strides, row, memory });
                 matrices.len() - 1
             }

@@ -65,6 +65,13 @@ impl Elementwise {
         self.arity == 2 && (self.formula)(&operands, DType::F32).symbol() == Symbol::Add
     }
 
+    /// Whether it rounds its operand to a bfloat16.
+    pub fn rounds_to_bf16(&self) -> bool {
+        let all = Expressions::default();
+        self.arity == 1
+            && (self.formula)(&[all.value(0)], DType::F32).symbol() == Symbol::RoundToBf16
+    }
+
     /// The element type of the result for a type of the last input.
     pub fn output_dtype(&self, dtype: DType) -> DType {
         match self.output {

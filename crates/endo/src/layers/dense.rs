@@ -131,7 +131,7 @@ pub(super) fn activated(
     activity_regularizer: &Option<Arc<dyn Regularizer>>,
     cx: &mut Context,
 ) -> Tensor {
-    let outputs = activation.call_in(&outputs, cx);
+    let outputs = activation.call_in(&cx.stored(&outputs), cx);
     if let Some(regularizer) = activity_regularizer {
         cx.add_activity_loss(&**regularizer, &outputs);
     }

@@ -8,6 +8,7 @@ mod activity_regularization;
 mod alpha_dropout;
 mod attention;
 mod batch_normalization;
+mod bf16;
 mod convolution;
 mod data_format;
 mod declare;
@@ -59,6 +60,7 @@ pub(crate) mod built_in {
     pub use super::alpha_dropout::*;
     pub use super::attention::*;
     pub use super::batch_normalization::*;
+    pub use super::bf16::*;
     pub use super::convolution::*;
     pub use super::data_format::DataFormat;
     pub use super::dense::*;
@@ -165,6 +167,7 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
         }
         cx.enter(self, self.kind(), self.name(), self.hyperparameters(), batch, Site::caller());
         let outputs = self.call(inputs, cx);
+        let outputs = cx.stored_outputs(outputs);
         if !self.uses_mask() {
             cx.pass_mask(&inputs.tensors(), &outputs.tensors(), self.supports_masking());
         }
@@ -224,6 +227,16 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
         Self: Sized,
     {
         Recompute::new(self)
+    }
+
+    /// The same layer, of whose values training keeps half of the bits ([`Bf16`]). Of a layer that
+    /// takes several kinds of inputs, say `Bf16::new(layer)`.
+    #[must_use]
+    fn bf16(self) -> Bf16<Self>
+    where
+        Self: Sized,
+    {
+        Bf16::new(self)
     }
 }
 
@@ -311,6 +324,7 @@ table! {
         alpha_dropout::ROWS,
         attention::ROWS,
         batch_normalization::ROWS,
+        bf16::ROWS,
         convolution::ROWS,
         convolution::depthwise::ROWS,
         convolution::transposed::ROWS,

@@ -90,7 +90,10 @@ impl<L: Layer<I, O>, I: Tree, O: Tree> Layer<I, O> for Recompute<L> {
             made.extend(masks.into_iter().flatten());
             ((), made)
         });
-        let mut made = made.iter().map(|stacked| stacked.reshape(stacked.shape().without(&[0])));
+        let once = made.iter().map(|stacked| stacked.reshape(stacked.shape().without(&[0])));
+        // Within a `Bf16` they are rounded, but that is not seen from outside of the loop.
+        let outputs: Vec<Tensor> = once.map(|output| cx.stored(&output)).collect();
+        let mut made = outputs.into_iter();
         let outputs = O::from_tensors(&mut made.by_ref().take(masked.len()))
             .expect("a structure has its own tensors");
         let of_masks = outputs.tensors().into_iter().zip(masked).filter(|&(_, masked)| masked);

@@ -230,6 +230,26 @@ unary! { UNARY;
     integers = x;
     gradient(y, dy) = None;
     domain = [-2.0, 2.0];
+
+    /// The nearest number that a bfloat16 holds, ties to even: 8 significant bits and the range of
+    /// `f32`. What is larger becomes infinite, and an `f64` is rounded to `f32` first. Integers
+    /// stay. The gradient is that of a conversion to such a type and back: the gradient that
+    /// arrives, rounded in the same way.
+    ///
+    /// Plans for the processor keep the results in two bytes each where what reads them can. Layers
+    /// round by [`Bf16`](crate::layers::Bf16).
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.round_to_bf16()]);
+    /// let [y] = f.run([&[1.001_f32, 1.005, -300.7].into()])?;
+    /// assert_eq!(y, Array::from([1.0_f32, 1.0078125, -300.0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    round_to_bf16(x) = x.round_to_bf16();
+    integers = x;
+    gradient(y, dy) = Some(dy.round_to_bf16());
+    domain = [-2.0, 2.0];
 }
 
 impl Tensor {

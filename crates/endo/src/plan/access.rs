@@ -2,7 +2,7 @@
 //!
 //! In: steps. Out: buffers, which passes order and place steps by, and the values that loops keep.
 
-use super::{Action, FusedLoop, Plan, PlanStep, Product};
+use super::{Action, Argument, FusedLoop, Plan, PlanStep, Product};
 
 impl Action {
     /// Whether it is a call of a kernel that does more than compute.
@@ -35,6 +35,51 @@ impl PlanStep {
                 let first = scan.states.iter().map(|state| &state.first);
                 let all = scan.count.iter().chain(first).chain(&scan.sequences);
                 all.chain(&scan.captured).map(|argument| argument.buffer).collect()
+            }
+        }
+    }
+
+    /// Lets it read a buffer in the place of another.
+    pub fn read_instead(&mut self, from: usize, to: usize) {
+        let replace = |buffer: &mut usize| {
+            if *buffer == from {
+                *buffer = to;
+            }
+        };
+        let of_product = |product: &mut Product| {
+            replace(&mut product.left.buffer);
+            replace(&mut product.right.buffer);
+            product.bias.iter_mut().for_each(|(buffer, _)| replace(buffer));
+        };
+        let of_loop = |body: &mut FusedLoop| {
+            body.loads.iter_mut().for_each(|load| replace(&mut load.buffer));
+            let repeated = body.repeats.iter_mut().flat_map(|repeat| &mut repeat.loads);
+            repeated.for_each(replace);
+        };
+        let of_arguments = |arguments: &mut [Argument]| {
+            arguments.iter_mut().for_each(|argument| replace(&mut argument.buffer));
+        };
+        match &mut self.action {
+            Action::Loop(body) => of_loop(body),
+            Action::Product(product) => of_product(product),
+            Action::Call(call) => of_arguments(&mut call.inputs),
+            Action::Guard(guard) => {
+                guard.checks.iter_mut().for_each(|check| replace(&mut check.buffer));
+                guard.deferred.iter_mut().for_each(of_product);
+            }
+            Action::Update(update) => {
+                of_product(&mut update.product);
+                of_loop(&mut update.body);
+            }
+            Action::Windowed(windowed) => {
+                of_product(&mut windowed.product);
+                of_arguments(&mut windowed.call.inputs);
+            }
+            Action::Scan(scan) => {
+                scan.count.iter_mut().for_each(|count| replace(&mut count.buffer));
+                scan.states.iter_mut().for_each(|state| replace(&mut state.first.buffer));
+                of_arguments(&mut scan.sequences);
+                of_arguments(&mut scan.captured);
             }
         }
     }

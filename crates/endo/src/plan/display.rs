@@ -196,6 +196,8 @@ impl fmt::Display for Instruction {
             LoopFunction::Elementwise(elementwise) => f.write_str(elementwise.name)?,
             LoopFunction::Combined(combined) => write!(f, "[{}]", combined.text)?,
             LoopFunction::Cast => write!(f, "cast {}", self.to)?,
+            LoopFunction::Expand => f.write_str("expand")?,
+            LoopFunction::Halve => f.write_str("halve")?,
         }
         write!(f, "({})", listed(self.inputs.iter().map(|input| format!("%{input}"))))
     }

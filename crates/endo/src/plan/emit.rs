@@ -101,7 +101,7 @@ impl Draft {
 
     /// Adds a buffer.
     pub fn buffer(&mut self, dtype: DType, length: usize, place: BufferPlace) -> usize {
-        self.buffers.push(Buffer { dtype, length, place });
+        self.buffers.push(Buffer { dtype, length, place, halved: false });
         self.buffers.len() - 1
     }
 

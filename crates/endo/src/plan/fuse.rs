@@ -162,7 +162,7 @@ impl<'a> Groups<'a> {
     }
 
     /// How often each value is used.
-    fn uses(&self) -> Vec<u32> {
+    pub fn uses(&self) -> Vec<u32> {
         let mut uses = vec![0; self.graph.nodes.len()];
         for read in self.reads.inputs.iter().flatten().chain(self.reads.roots()) {
             uses[read.base.index()] += 1;

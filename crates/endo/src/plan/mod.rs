@@ -128,12 +128,19 @@ pub struct Buffer {
     pub length: usize,
     /// Where it starts.
     pub place: BufferPlace,
+    /// Whether only the upper halves of its elements lie in memory: of `f32` with lower ones of 0.
+    pub halved: bool,
 }
 
 impl Buffer {
     /// Its size in bytes, which fits: graphs hold possible shapes alone ([`Shape::LIMIT`]).
     pub fn bytes(&self) -> usize {
-        self.length * self.dtype.bytes()
+        self.length * self.element_bytes()
+    }
+
+    /// The size of one of its elements in memory.
+    pub fn element_bytes(&self) -> usize {
+        self.dtype.bytes() / if self.halved { 2 } else { 1 }
     }
 }
 
@@ -213,6 +220,8 @@ pub struct FusedLoop {
     pub repeats: Vec<Repeat>,
     /// The machine code for all of it, if there is some.
     pub whole: Option<LoopRoutine>,
+    /// The loop before it read and wrote halves: sums are added in the order of that one.
+    pub unhalved: Option<Box<FusedLoop>>,
 }
 
 /// A routine that computes all that a loop stores.
@@ -268,6 +277,10 @@ pub enum LoopFunction {
     Combined(&'static CombinedFormula),
     /// A conversion between element types.
     Cast,
+    /// From the upper half of an `f32` to the whole, as it is loaded.
+    Expand,
+    /// To the upper half of an `f32`, as it is stored.
+    Halve,
 }
 
 /// A value of a loop that is written to a buffer of the loop's length.
@@ -469,8 +482,7 @@ impl Plan {
     }
 
     /// The bytes of the memory that intermediate values share, with those of one step of a loop:
-    /// one loop runs at a time. A loop whose steps or rows threads share needs the latter for each
-    /// thread.
+    /// one loop runs at a time. One that threads share needs the latter for each of them.
     pub fn arena_bytes(&self) -> usize {
         let of_a_step = |action: &Action| match action {
             Action::Scan(scan) => scan.body.arena_bytes(),

@@ -73,7 +73,7 @@ impl Groups<'_> {
     fn postpone(&mut self) {
         let count = self.graph.nodes.len();
         let kept = self.kept();
-        let roots = self.roots();
+        let (roots, uses) = (self.roots(), self.uses());
         let mut users = vec![Users::None; count];
         for position in (0..count).rev() {
             let id = NodeId(position as u32);
@@ -83,7 +83,7 @@ impl Groups<'_> {
                 && !roots[position]
                 && self.is_elementwise(id)
                 && self.alike(group, user)
-                && self.reads_kept_value(id, group, &kept)
+                && self.kept_source(id, group, &kept, &uses).is_some()
             {
                 self.move_to(id, user);
                 group = user;
@@ -96,15 +96,36 @@ impl Groups<'_> {
         }
     }
 
-    /// Whether an operation reads, besides constants, one value only, which its own group computes
-    /// and keeps for others.
-    fn reads_kept_value(&self, id: NodeId, group: usize, kept: &[bool]) -> bool {
-        let mut values = self
-            .reads(id)
-            .iter()
-            .filter(|read| !matches!(self.graph.node(read.base).op, Op::Constant(_)));
-        let (Some(value), None) = (values.next(), values.next()) else { return false };
-        self.of(value.base) == Some(group) && kept[value.base.index()]
+    /// The one value, besides constants, that an operation is computed from, by itself or by others
+    /// of its group that nothing else uses; if the group computes it and keeps it for others, or it
+    /// is rounded and takes half of the memory of what is computed from it.
+    fn kept_source(&self, id: NodeId, group: usize, kept: &[bool], uses: &[u32]) -> Option<NodeId> {
+        let mut source = None;
+        for read in self.reads(id) {
+            let node = self.graph.node(read.base);
+            if matches!(node.op, Op::Constant(_)) {
+                continue;
+            }
+            if self.of(read.base) != Some(group) {
+                return None;
+            }
+            let stays = match node.op {
+                _ if kept[read.base.index()] => true,
+                Op::Elementwise(operation) => operation.rounds_to_bf16(),
+                _ => false,
+            };
+            let of_read = if stays {
+                read.base
+            } else if uses[read.base.index()] == 1 && self.is_elementwise(read.base) {
+                self.kept_source(read.base, group, kept, uses)?
+            } else {
+                return None;
+            };
+            if source.replace(of_read).is_some_and(|other| other != of_read) {
+                return None;
+            }
+        }
+        source
     }
 
     /// Which values outputs, writes and checks read.

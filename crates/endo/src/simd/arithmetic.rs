@@ -126,6 +126,8 @@ pub trait Scalar: Arithmetic + Ordered + Neg<Output = Self> {
     fn ceil(self) -> Self;
     /// The nearest integer, ties to even.
     fn round(self) -> Self;
+    /// The nearest number that a bfloat16 holds, ties to even.
+    fn round_to_bf16(self) -> Self;
     /// `eˣ`.
     fn exp(self) -> Self;
     /// `eˣ - 1`, accurate for small `x`.

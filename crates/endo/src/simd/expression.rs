@@ -304,6 +304,7 @@ impl Scalar for Expression<'_> {
         floor(x) = x.unary(Symbol::Floor, f64::floor);
         ceil(x) = x.unary(Symbol::Ceil, f64::ceil);
         round(x) = x.unary(Symbol::Round, f64::round_ties_even);
+        round_to_bf16(x) = x.unary(Symbol::RoundToBf16, Scalar::round_to_bf16);
         exp(x) = x.unary(Symbol::Exp, Scalar::exp);
         expm1(x) = x.unary(Symbol::Expm1, Scalar::expm1);
         log(x) = x.unary(Symbol::Log, Scalar::log);

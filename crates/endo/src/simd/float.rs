@@ -79,6 +79,8 @@ pub trait Float:
     /// `(m, e)` with `self = m · 2^e`, `√½ ≤ m < √2` and `e` an integer, for a positive normal
     /// `self`.
     fn split_exponent(self) -> (Self, Self);
+    /// The nearest number that a bfloat16 holds, of an `f64` that of the nearest `f32`.
+    fn round_to_bf16(self) -> Self;
     /// Whether the integer `n` is odd, for |n| < 2^22 in `f32` and 2^51 in `f64`.
     fn is_odd(n: Self) -> bool;
 
@@ -268,6 +270,10 @@ macro_rules! exponents {
             let mantissa = $float::from_bits((steps & LOW) + ROOT_HALF);
             let exponent = $float::from_bits((steps >> $mantissa) | INTEGER.to_bits());
             ($wrap(mantissa), $wrap(exponent - (INTEGER + OFFSET as $float)))
+        }
+        #[inline(always)]
+        fn round_to_bf16(self) -> Self {
+            $wrap(super::bf16::nearest($raw(self) as f32) as $float)
         }
         #[inline(always)]
         fn is_odd(n: Self) -> bool {

@@ -6,6 +6,7 @@
 //! state.
 
 pub mod arithmetic;
+pub mod bf16;
 pub mod cast;
 pub mod combined;
 pub mod error_function;
@@ -30,6 +31,7 @@ mod accuracy;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 pub use arithmetic::{Arithmetic, Integer, Ordered, Scalar, Truth};
+pub use bf16::UpperHalf;
 pub use cast::Cast;
 pub use combined::{COMBINED, CombinedFormula};
 pub use error_function::erfinv;

@@ -36,6 +36,7 @@ impl<F: Float> Scalar for F {
         floor(x) = Float::floor(x);
         ceil(x) = Float::ceil(x);
         round(x) = Float::round(x);
+        round_to_bf16(x) = Float::round_to_bf16(x);
         exp(x) = exponential::exp(x);
         expm1(x) = exponential::expm1(x);
         log(x) = logarithm::log(x);

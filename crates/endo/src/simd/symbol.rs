@@ -36,6 +36,9 @@ pub enum Symbol {
     Ceil,
     /// The nearest integer, ties to even.
     Round,
+    /// The nearest number that a bfloat16 holds, ties to even; of an `f64` that of the nearest
+    /// `f32`.
+    RoundToBf16,
     /// The square root; NaN below zero.
     Sqrt,
     /// `e^x`.
@@ -89,6 +92,7 @@ impl Symbol {
             | Symbol::Floor
             | Symbol::Ceil
             | Symbol::Round
+            | Symbol::RoundToBf16
             | Symbol::Sqrt
             | Symbol::Exp
             | Symbol::Expm1

@@ -98,6 +98,8 @@ pub struct Context {
     pub(super) makers: FxHashMap<NodeId, String>,
     /// Which positions of a value count, where some do not.
     pub(super) masks: FxHashMap<NodeId, Tensor>,
+    /// Whether layers round what they hand on.
+    pub(super) rounds: bool,
     /// The shard of a batch that is traced, where one is.
     pub(crate) shard: Option<ShardTrace>,
 }
@@ -140,6 +142,7 @@ impl Context {
             attached: Vec::new(),
             makers: FxHashMap::default(),
             masks: FxHashMap::default(),
+            rounds: false,
             shard: None,
         }
     }

@@ -24,6 +24,7 @@ pub mod program;
 pub mod record;
 mod recorded;
 pub(crate) mod replay;
+mod rounding;
 pub mod runner;
 mod scan;
 pub mod scope;

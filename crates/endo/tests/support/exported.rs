@@ -204,6 +204,10 @@ pub const LAYERS: &[Case] = &[
     ("ZeroPadding2D", |name| one(name, ZeroPadding2D::new(1), &[3, 2, 2])),
     ("ZeroPadding3D", |name| one(name, ZeroPadding3D::new(1), &[2, 3, 2, 2])),
     ("TimeDistributed", |name| one(name, TimeDistributed::new(Dense::new(3)), &[4, 2])),
+    ("Bf16", |name| {
+        one(name, Dense::new(3).activation("selu").bf16(), &[4]);
+        one(name, Sequential::new().add(Dense::new(40)).add(Dense::new(3)).bf16(), &[30]);
+    }),
     ("Recompute", |name| one(name, Dense::new(3).activation("selu").recompute(), &[4])),
     ("RmsNormalization", |name| one(name, RmsNormalization::new(), &[6])),
     ("UnitNormalization", |name| one(name, UnitNormalization::new(), &[6])),

@@ -51,6 +51,7 @@ impl Gather {
         unsafe {
             match self.size {
                 1 => self.elements::<u8>(from, to, start, count),
+                2 => self.elements::<u16>(from, to.cast(), start, count),
                 4 => self.elements::<u32>(from, to.cast(), start, count),
                 _ => self.elements::<u64>(from, to.cast(), start, count),
             }
@@ -155,6 +156,7 @@ pub unsafe fn strided_bytes(
     unsafe {
         match size {
             1 => strided::<u8>(from, stride, to, count),
+            2 => strided::<u16>(from.cast(), stride, to.cast(), count),
             4 => strided::<u32>(from.cast(), stride, to.cast(), count),
             _ => strided::<u64>(from.cast(), stride, to.cast(), count),
         }

@@ -7,8 +7,8 @@
 mod sizes;
 
 use crate::dtype::DType;
-use crate::plan::{BufferPlace, FusedLoop, Load, LoopRoutine, Plan, Reduce, Repeat};
-use crate::simd::{Level, Reduction};
+use crate::plan::{BufferPlace, FusedLoop, Load, LoopFunction, LoopRoutine, Plan, Reduce, Repeat};
+use crate::simd::{Level, Reduction, UpperHalf};
 
 use super::super::address::{Address, Tiles};
 use super::super::cost::Cost;
@@ -42,6 +42,8 @@ struct Lowering<'a> {
     plan: &'a Plan,
     body: &'a FusedLoop,
     level: Level,
+    /// Whether halved numbers count as whole ones.
+    unhalved: bool,
     homes: Vec<ValueLocation>,
     /// The element size of each register.
     registers: Vec<usize>,
@@ -69,10 +71,26 @@ impl Body {
         level: Level,
         tiles: &mut Tiles,
     ) -> (Self, Vec<Spread>) {
-        let mut lowering = Lowering {
+        let mut lowering = Lowering::new(plan, body, level, tiles, false);
+        let spreads = std::mem::take(&mut lowering.spreads);
+        (lowering.finish(), spreads)
+    }
+}
+
+impl<'a> Lowering<'a> {
+    /// What lies where in a loop; as if no number were halved if `unhalved`.
+    fn new(
+        plan: &'a Plan,
+        body: &'a FusedLoop,
+        level: Level,
+        tiles: &mut Tiles,
+        unhalved: bool,
+    ) -> Self {
+        let mut lowering = Self {
             plan,
             body,
             level,
+            unhalved,
             homes: Vec::new(),
             registers: Vec::new(),
             free: Vec::new(),
@@ -91,12 +109,9 @@ impl Body {
         if lowering.whole().is_none() {
             lowering.instructions();
         }
-        let spreads = std::mem::take(&mut lowering.spreads);
-        (lowering.finish(), spreads)
+        lowering
     }
-}
 
-impl Lowering<'_> {
     fn dtype(&self, value: usize) -> DType {
         match value.checked_sub(self.body.loads.len()) {
             None => self.plan.buffers[self.body.loads[value].buffer].dtype,
@@ -104,11 +119,26 @@ impl Lowering<'_> {
         }
     }
 
+    /// Whether a value is the upper half of a number.
+    fn is_half(&self, value: usize) -> bool {
+        match value.checked_sub(self.body.loads.len()) {
+            None => !self.unhalved && self.plan.buffers[self.body.loads[value].buffer].halved,
+            Some(instruction) => {
+                self.body.instructions[instruction].function == LoopFunction::Halve
+            }
+        }
+    }
+
+    /// The size of an element of a value.
+    fn bytes(&self, value: usize) -> usize {
+        if self.is_half(value) { size_of::<UpperHalf>() } else { self.dtype(value).bytes() }
+    }
+
     fn loads(&mut self, tiles: &mut Tiles) {
         for (value, Load { buffer, layout }) in self.body.loads.iter().enumerate() {
             let place = self.plan.buffers[*buffer].place;
             let dtype = self.dtype(value);
-            let size = dtype.bytes();
+            let size = self.bytes(value);
             let home = if self.is_single(value) {
                 ValueLocation::Tile(self.source(value))
             } else if layout.is_contiguous() && !self.short {
@@ -141,7 +171,7 @@ impl Lowering<'_> {
     /// that fill a line.
     fn is_padded(&self) -> bool {
         let values = self.body.loads.len() + self.body.instructions.len();
-        let narrow = (0..values).all(|value| self.dtype(value).bytes() <= 4);
+        let narrow = (0..values).all(|value| self.bytes(value) <= 4);
         let inside = |load: &Load| !load.layout.is_contiguous() || load.layout.offset == 0;
         let given = |buffer: usize| {
             let place = self.plan.buffers[buffer].place;
@@ -190,7 +220,7 @@ impl Lowering<'_> {
                     stored[store] = Some(value);
                     ValueLocation::Sequence(Sequence::Store(store))
                 }
-                None => ValueLocation::Register(self.register(instruction.to.bytes())),
+                None => ValueLocation::Register(self.register(self.bytes(value))),
             };
             self.homes.push(home);
         }
@@ -204,10 +234,13 @@ impl Lowering<'_> {
 
     /// Whether nothing that lies where a store goes is read after an instruction.
     fn is_free(&self, store: usize, instruction: usize) -> bool {
-        let place = self.plan.buffers[self.body.stores[store].buffer].place;
+        let stored = &self.plan.buffers[self.body.stores[store].buffer];
         let mut loads = self.body.loads.iter().enumerate();
         loads.all(|(value, load)| {
-            self.plan.buffers[load.buffer].place != place || self.last[value] <= instruction
+            let loaded = &self.plan.buffers[load.buffer];
+            // Halves, as whole numbers, would lie elsewhere.
+            let apart = self.unhalved && (stored.halved || loaded.halved);
+            apart || loaded.place != stored.place || self.last[value] <= instruction
         })
     }
 
@@ -221,11 +254,25 @@ impl Lowering<'_> {
         self.registers.len() - 1
     }
 
+    /// The bytes of an element for what is combined of a tile, if something is.
+    fn scratch(&self) -> Option<usize> {
+        self.body.reduces.iter().map(|reduce| self.dtype(reduce.value).bytes()).max()
+    }
+
+    fn own_tile(&self) -> usize {
+        self.tile(self.registers.iter().sum::<usize>() + self.scratch().unwrap_or(0))
+    }
+
     fn finish(self) -> Body {
         let length = self.body.length;
-        let scratch = self.body.reduces.iter().map(|reduce| self.dtype(reduce.value).bytes()).max();
-        let per_element: usize = self.registers.iter().sum::<usize>() + scratch.unwrap_or(0);
-        let tile = self.tile(per_element);
+        let scratch = self.scratch();
+        let tile = self.body.unhalved.as_ref().map_or_else(
+            || self.own_tile(),
+            |body| {
+                let mut tiles = Tiles::default();
+                Lowering::new(self.plan, body, self.level, &mut tiles, true).own_tile()
+            },
+        );
         let mut offsets = Vec::new();
         let mut bytes = 0;
         for size in self.registers.iter().copied().chain(scratch) {
@@ -239,10 +286,10 @@ impl Lowering<'_> {
         };
         let mut operands: Vec<Operand> = Vec::new();
         let mut sequences: Vec<Sequence> = Vec::new();
-        let mut add = |home: ValueLocation, dtype: DType| {
+        let mut add = |home: ValueLocation, bytes: usize| {
             let mut step = 0;
             if let ValueLocation::Sequence(sequence) = home {
-                step = dtype.bytes();
+                step = bytes;
                 sequences.push(sequence);
             }
             operands.push(Operand { address: address(home), step });
@@ -253,10 +300,10 @@ impl Lowering<'_> {
         if let Some(whole) = self.whole() {
             // Its operands are all of the table: first the values, then the results.
             for &load in &whole.loads {
-                _ = add(self.homes[load], DType::F32);
+                _ = add(self.homes[load], DType::F32.bytes());
             }
             for &store in &whole.stores {
-                _ = add(ValueLocation::Sequence(Sequence::Store(store)), DType::F32);
+                _ = add(ValueLocation::Sequence(Sequence::Store(store)), DType::F32.bytes());
             }
             let (code, inputs) = (whole.routine.at(self.level), whole.loads.len() as u16);
             instructions.push(Instruction { code, first: 0, inputs, vector: LINE_ELEMENTS as u16 });
@@ -265,7 +312,7 @@ impl Lowering<'_> {
                 let inputs = instruction.inputs.len();
                 let values = instruction.inputs.iter().copied().chain([loads + index]);
                 let last = values
-                    .map(|value| add(self.homes[value], self.dtype(value)))
+                    .map(|value| add(self.homes[value], self.bytes(value)))
                     .last()
                     .unwrap_or(0);
                 let code = table::instruction(instruction, self.level);
@@ -284,21 +331,26 @@ impl Lowering<'_> {
             .body
             .reduces
             .iter()
-            .map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value)))
+            .map(|reduce| add(self.homes[reduce.value], self.bytes(reduce.value)))
             .collect();
         let mut copies = Vec::new();
         let mut departures = Vec::new();
         for &(value, store) in &self.copies {
-            let dtype = self.dtype(value);
+            let size = self.bytes(value);
             if self.short {
                 let from = address(self.homes[value]);
                 let to = self.address(Sequence::Store(store), None);
-                departures.push(RegisterCopy { from, to, size: dtype.bytes() });
+                departures.push(RegisterCopy { from, to, size });
                 continue;
             }
-            let first = add(self.homes[value], dtype) as u32;
-            add(ValueLocation::Sequence(Sequence::Store(store)), dtype);
-            let (code, vector) = (table::copy(dtype, self.level), LINE_ELEMENTS as u16);
+            let first = add(self.homes[value], size) as u32;
+            add(ValueLocation::Sequence(Sequence::Store(store)), size);
+            let code = if self.is_half(value) {
+                table::copy_halves(self.level)
+            } else {
+                table::copy(self.dtype(value), self.level)
+            };
+            let vector = LINE_ELEMENTS as u16;
             copies.push(Instruction { code, first, inputs: 1, vector });
         }
         let of_repeat = |repeat: Option<&Repeat>| {
@@ -313,13 +365,13 @@ impl Lowering<'_> {
         let arrival = |&value: &usize| RegisterCopy {
             from: self.source(value),
             to: address(self.homes[value]),
-            size: self.dtype(value).bytes(),
+            size: self.bytes(value),
         };
         let gather = |&value: &usize| {
             let ValueLocation::Register(register) = self.homes[value] else {
                 unreachable!("gathered values live in registers")
             };
-            let (size, layout) = (self.dtype(value).bytes(), &self.body.loads[value].layout);
+            let (size, layout) = (self.bytes(value), &self.body.loads[value].layout);
             Gather::new(self.source(value), offsets[register], size, layout)
         };
         let chunk = self.chunk();

@@ -4,7 +4,7 @@
 
 use crate::dtype::DType;
 use crate::plan::{Instruction, LoopFunction};
-use crate::simd::{self, Byte, Folds, Level, Loop, Loops, Reduction};
+use crate::simd::{self, Byte, Folds, Level, Loop, Loops, Reduction, UpperHalf};
 
 /// A value generic over the Rust type of elements, for a type known at run time.
 macro_rules! by_type {
@@ -41,6 +41,8 @@ pub fn instruction(instruction: &Instruction, level: Level) -> Loop {
         LoopFunction::Combined(combined) => {
             combined.loops[usize::from(instruction.from == DType::F64)].at(level)
         }
+        LoopFunction::Expand => Loops::cast::<UpperHalf, f32>().at(level),
+        LoopFunction::Halve => Loops::cast::<f32, UpperHalf>().at(level),
         LoopFunction::Cast if instruction.from == DType::U8 => {
             by_type!(instruction.to, To => Loops::cast::<Byte, To>()).at(level)
         }
@@ -59,6 +61,11 @@ pub fn copy(dtype: DType, level: Level) -> Loop {
         DType::U8 => Loops::cast::<Byte, Byte>().at(level),
         _ => by_type!(dtype, T => Loops::cast::<T, T>()).at(level),
     }
+}
+
+/// The loop that copies upper halves of numbers.
+pub fn copy_halves(level: Level) -> Loop {
+    Loops::cast::<UpperHalf, UpperHalf>().at(level)
 }
 
 /// The loop that combines two sequences.

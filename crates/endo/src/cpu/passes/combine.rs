@@ -90,7 +90,10 @@ impl Meaning {
                     (operation.formula)(&inputs, *from)
                 }
                 // Another number, as far as formulas of one type are concerned.
-                LoopFunction::Cast | LoopFunction::Combined(_) => all.value(values.len()),
+                LoopFunction::Cast
+                | LoopFunction::Combined(_)
+                | LoopFunction::Expand
+                | LoopFunction::Halve => all.value(values.len()),
             };
             values.push(value);
         }

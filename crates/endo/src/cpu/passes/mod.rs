@@ -2,11 +2,13 @@
 //!
 //! In: a draft with its steps in order. Out: `windows` lets products make the windows that they are
 //! of, `join` makes one loop of updates that are alike, `combine` one instruction of several,
-//! `defer` computes gradients of large weights where they are used, and `independent` finds steps
-//! for several threads to run at once.
+//! `defer` computes gradients of large weights where they are used, `halve` keeps half of the bits
+//! of what has been rounded to that, and `independent` finds steps for several threads to run at
+//! once.
 
 mod combine;
 mod defer;
+mod halve;
 pub(super) mod independent;
 mod join;
 mod windows;
@@ -21,11 +23,7 @@ pub struct ProcessorTuning;
 
 impl Tuning for ProcessorTuning {
     fn tune(&self, draft: &mut Draft, routines: &[&'static Routine]) {
-        windows::join(draft);
-        join::join(draft);
-        combine::combine(draft, routines);
-        defer::defer(draft);
-        independent::find(draft);
+        tune(draft, routines, halve::LEAST);
     }
 
     fn places_outputs(&self) -> bool {
@@ -42,4 +40,14 @@ impl Tuning for ProcessorTuning {
         let bytes = Memory::round_up(bytes);
         if bytes > 0 && bytes.is_multiple_of(1024) { bytes + Memory::LINE } else { bytes }
     }
+}
+
+/// Applies the passes. What has fewer than `least` elements is not halved.
+fn tune(draft: &mut Draft, routines: &[&'static Routine], least: usize) {
+    windows::join(draft);
+    join::join(draft);
+    combine::combine(draft, routines);
+    defer::defer(draft);
+    halve::halve(draft, least);
+    independent::find(draft);
 }

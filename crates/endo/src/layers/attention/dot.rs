@@ -130,7 +130,7 @@ impl<S: Score, O> ScoredAttention<S, O> {
     #[track_caller]
     fn means(&self, of: Projected<'_>, cx: &mut Context) -> [Tensor; 2] {
         let scores = S::score(self, of.query, of.key, cx);
-        let weights = masked_softmax(&scores, of.visible);
+        let weights = masked_softmax(&scores, of.visible, cx);
         [self.dropout.apply(&weights, cx).matmul(of.value), weights]
     }
 }

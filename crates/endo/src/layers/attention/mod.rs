@@ -158,19 +158,19 @@ impl<'a> Parts<'a> {
 
 /// `softmax(x)` along the last axis over the positions where the mask holds, and 0 elsewhere.
 #[track_caller]
-fn masked_softmax(x: &Tensor, mask: Option<&Tensor>) -> Tensor {
+fn masked_softmax(x: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Tensor {
     const EXCLUDED: f64 = -1e9;
     match mask {
-        None => softmax(x),
-        Some(mask) => mask.where_(softmax(&mask.where_(x, EXCLUDED)), 0.0),
+        None => softmax(x, cx),
+        Some(mask) => mask.where_(softmax(&mask.where_(x, EXCLUDED), cx), 0.0),
     }
 }
 
 /// `y = softmax(x)` along the last axis, with the gradient `y (dy - sum(dy y))`. Followed through
 /// the quotient and its sum, the gradient would divide twice more for each pair.
 #[track_caller]
-fn softmax(x: &Tensor) -> Tensor {
-    let y = Softmax.call(x);
+fn softmax(x: &Tensor, cx: &Context) -> Tensor {
+    let y = cx.stored(&Softmax.call(x));
     let weights = y.clone();
     Tensor::custom_gradient(&y, &[x], move |dy| {
         vec![&weights * (dy - (dy * &weights).sum_keep(-1))]
@@ -285,8 +285,8 @@ layer! {
 
 impl Layer<(Tensor, Tensor)> for MaskedSoftmax {
     #[track_caller]
-    fn call(&self, (x, mask): &(Tensor, Tensor), _cx: &mut Context) -> Tensor {
-        masked_softmax(x, Some(&mask.cast(DType::Bool)))
+    fn call(&self, (x, mask): &(Tensor, Tensor), cx: &mut Context) -> Tensor {
+        masked_softmax(x, Some(&mask.cast(DType::Bool)), cx)
     }
 
     about! { supports_masking }

@@ -215,7 +215,7 @@ impl<H: Heads, O> HeadsAttention<H, O> {
             let bias = self.biases[which].value(self, [heads, size], cx);
             projected = projected + bias.reshape([columns]);
         }
-        projected
+        cx.stored(&projected)
     }
 
     /// The means of the values for each query, `[batch, queries, heads * value_dim]`, and the
@@ -235,7 +235,7 @@ impl<H: Heads, O> HeadsAttention<H, O> {
         let scores = query.matmul_transposed(&key, Transposed::RIGHT);
         let scores = scores.reshape([batch, heads, queries, values]);
         let visible = of.visible.map(|mask| mask.expand_dims(1));
-        let weights = masked_softmax(&scores, visible.as_ref());
+        let weights = masked_softmax(&scores, visible.as_ref(), cx);
         let used = self.dropout.apply(&weights, cx);
         let means = used.reshape([batch, groups, rows, values]).matmul(&value);
         let means = means.reshape([batch, heads, queries, value_dim]).permute(&[0, 2, 1, 3]);
@@ -250,7 +250,7 @@ impl<H: Heads, O> HeadsAttention<H, O> {
             return refuse(error, parts, cx);
         }
         let query = self.project(QUERY, parts.query, [heads, key_dim], cx);
-        let query = query * (key_dim as f64).sqrt().recip();
+        let query = cx.stored(&(query * (key_dim as f64).sqrt().recip()));
         let key = self.project(KEY, parts.key, [groups, key_dim], cx);
         let value = self.project(VALUE, parts.value, [groups, value_dim], cx);
         let visible = parts.visible(self.use_causal_mask, cx);
@@ -269,7 +269,7 @@ impl<H: Heads, O> HeadsAttention<H, O> {
         let joined_size = heads.saturating_mul(value_dim);
         let fans = [joined_size, features];
         let kernel = self.kernel(OUTPUT, [heads, value_dim, features], fans, cx);
-        let mut outputs = joined.matmul(&kernel.reshape([joined_size, features]));
+        let mut outputs = cx.stored(&joined).matmul(&kernel.reshape([joined_size, features]));
         if self.use_bias {
             outputs = outputs + self.biases[OUTPUT].value(self, [features], cx);
         }

@@ -71,6 +71,7 @@ operation!(multiply, "multiply", 2, Binary, binary, |a, b| a * b);
 operation!(divide, "divide", 2, Binary, binary, |a, b| a / b);
 operation!(sqrt, "sqrt", 1, Unary, unary, |x| x.sqrt());
 operation!(square, "square", 1, Unary, unary, |x| x * x);
+operation!(round_to_bf16, "round_to_bf16", 1, Unary, unary, |x| x.round_to_bf16());
 operation!(negative, "negative", 1, Unary, unary, |x| -x);
 
 /// The comparison `a < b`, of any type.

@@ -57,7 +57,7 @@ impl Lowering<'_> {
         let loads = (0..self.body.loads.len())
             .filter(|&value| matches!(self.homes[value], ValueLocation::Sequence(_)));
         let stores = self.body.stores.iter().map(|store| store.value);
-        let memory: usize = loads.chain(stores).map(|value| self.dtype(value).bytes()).sum();
+        let memory: usize = loads.chain(stores).map(|value| self.bytes(value)).sum();
         let most = if length * memory > CACHED_BYTES && self.whole().is_none() {
             STREAMED_BYTES / (per_element + memory).max(1)
         } else {

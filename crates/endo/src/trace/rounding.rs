@@ -1,0 +1,56 @@
+//! Rounding of what layers hand on, for layers within a [`Bf16`](crate::layers::Bf16).
+//!
+//! In: outputs of layers, and what they keep for gradients. Out: the same, rounded to numbers that
+//! a bfloat16 holds where such a layer is around, with their masks.
+
+use crate::dtype::DType;
+use crate::graph::{Op, Tensor, Tree};
+use crate::ops::arithmetic::round_to_bf16;
+
+use super::Context;
+
+impl Context {
+    /// Runs `f`, in which layers round what they hand on.
+    pub(crate) fn with_rounding<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.rounds, true);
+        let result = f(self);
+        self.rounds = before;
+        result
+    }
+
+    /// A value as it is kept for gradients. Only `f32` is rounded: who computes in `f64` wants its
+    /// digits.
+    #[track_caller]
+    pub(crate) fn stored(&self, x: &Tensor) -> Tensor {
+        if !self.rounds || x.dtype() != DType::F32 || is_rounded(x) {
+            return x.clone();
+        }
+        x.round_to_bf16()
+    }
+
+    /// The outputs of a layer as they are handed on, with the masks that the layer gave them.
+    #[track_caller]
+    pub(crate) fn stored_outputs<O: Tree>(&mut self, outputs: O) -> O {
+        if !self.rounds {
+            return outputs;
+        }
+        let stored: Vec<Tensor> = outputs.tensors().into_iter().map(|x| self.stored(x)).collect();
+        for (output, stored) in outputs.tensors().into_iter().zip(&stored) {
+            if let Some(mask) = self.mask(output) {
+                self.masks.insert(stored.id(), mask);
+            }
+        }
+        // A structure in which something follows a vector is not made again of its tensors.
+        let made = O::from_tensors(&mut stored.iter().cloned());
+        made.filter(|made| made.tensors().len() == stored.len()).unwrap_or(outputs)
+    }
+}
+
+/// Whether a value has been rounded, perhaps seen through views.
+fn is_rounded(x: &Tensor) -> bool {
+    let mut node = x.trace().node(x.id());
+    while let (Op::View(_), &[input]) = (&node.op, node.inputs.as_slice()) {
+        node = x.trace().node(input);
+    }
+    matches!(node.op, Op::Elementwise(operation) if *operation == round_to_bf16::OPERATION)
+}
