@@ -7,7 +7,7 @@
 
 use crate::cpu::cost::Cost;
 use crate::cpu::estimate::step_cost;
-use crate::plan::{Action, Draft, PlanStep};
+use crate::plan::{Action, Draft, FusedLoop, Instruction, LoopFunction, PlanStep};
 use crate::simd::Level;
 
 /// The most steps that run at once.
@@ -81,7 +81,7 @@ fn candidate(draft: &Draft, step: &PlanStep) -> Candidate {
         || writes.iter().any(is_variable);
     let has_kind = match &step.action {
         Action::Product(_) => true,
-        Action::Loop(body) => body.repeats.is_empty(),
+        Action::Loop(body) => body.repeats.is_empty() && computes(body),
         _ => false,
     };
     let cost = (has_kind && !is_fixed)
@@ -89,6 +89,15 @@ fn candidate(draft: &Draft, step: &PlanStep) -> Candidate {
         .filter(|cost| cost.is_short());
     let bytes = writes.iter().map(|&buffer| draft.buffers[buffer].bytes()).sum();
     Candidate { reads, writes, bytes, cost, is_fixed }
+}
+
+/// Whether a loop does more than copy or convert numbers. One that does not makes them as the next
+/// step needs them, and made earlier they would only take room for longer.
+fn computes(body: &FusedLoop) -> bool {
+    let is_arithmetic = |instruction: &Instruction| {
+        matches!(instruction.function, LoopFunction::Elementwise(_) | LoopFunction::Combined(_))
+    };
+    body.instructions.iter().any(is_arithmetic) || !body.reduces.is_empty()
 }
 
 /// What the steps read and write that a later one would run beside or before: buffers are marked
