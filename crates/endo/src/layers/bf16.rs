@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn nets_learn_as_in_f32_and_to_the_same_bits_on_two_threads() {
-        let nets: [(fn() -> Box<dyn Layer>, &[usize]); 4] = [
+        type Net = fn() -> Box<dyn Layer>;
+        let nets: [(Net, &[usize]); 4] = [
             (|| Box::new(Sequential::new().add(deep("selu")).add(Dense::new(3))), &[16, 5]),
             (
                 || {

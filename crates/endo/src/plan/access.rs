@@ -2,7 +2,7 @@
 //!
 //! In: steps. Out: buffers, which passes order and place steps by, and the values that loops keep.
 
-use super::{Action, Argument, FusedLoop, Plan, PlanStep, Product};
+use super::{Action, FusedLoop, Plan, PlanStep, Product};
 
 impl Action {
     /// Whether it is a call of a kernel that does more than compute.
@@ -41,45 +41,32 @@ impl PlanStep {
 
     /// Lets it read a buffer in the place of another.
     pub fn read_instead(&mut self, from: usize, to: usize) {
-        let replace = |buffer: &mut usize| {
-            if *buffer == from {
-                *buffer = to;
-            }
-        };
-        let of_product = |product: &mut Product| {
-            replace(&mut product.left.buffer);
-            replace(&mut product.right.buffer);
-            product.bias.iter_mut().for_each(|(buffer, _)| replace(buffer));
-        };
-        let of_loop = |body: &mut FusedLoop| {
-            body.loads.iter_mut().for_each(|load| replace(&mut load.buffer));
-            let repeated = body.repeats.iter_mut().flat_map(|repeat| &mut repeat.loads);
-            repeated.for_each(replace);
-        };
-        let of_arguments = |arguments: &mut [Argument]| {
-            arguments.iter_mut().for_each(|argument| replace(&mut argument.buffer));
-        };
+        for buffer in self.reads_mut().into_iter().filter(|buffer| **buffer == from) {
+            *buffer = to;
+        }
+    }
+
+    /// The buffers it reads, to be replaced.
+    fn reads_mut(&mut self) -> Vec<&mut usize> {
         match &mut self.action {
-            Action::Loop(body) => of_loop(body),
-            Action::Product(product) => of_product(product),
-            Action::Call(call) => of_arguments(&mut call.inputs),
+            Action::Loop(body) => body.reads_mut(),
+            Action::Product(product) => product.reads_mut(),
+            Action::Call(call) => call.inputs.iter_mut().map(|input| &mut input.buffer).collect(),
             Action::Guard(guard) => {
-                guard.checks.iter_mut().for_each(|check| replace(&mut check.buffer));
-                guard.deferred.iter_mut().for_each(of_product);
+                let operands = guard.deferred.iter_mut().flat_map(Product::reads_mut);
+                guard.checks.iter_mut().map(|check| &mut check.buffer).chain(operands).collect()
             }
             Action::Update(update) => {
-                of_product(&mut update.product);
-                of_loop(&mut update.body);
+                update.product.reads_mut().into_iter().chain(update.body.reads_mut()).collect()
             }
             Action::Windowed(windowed) => {
-                of_product(&mut windowed.product);
-                of_arguments(&mut windowed.call.inputs);
+                let inputs = windowed.call.inputs.iter_mut().map(|input| &mut input.buffer);
+                inputs.chain(windowed.product.reads_mut()).collect()
             }
             Action::Scan(scan) => {
-                scan.count.iter_mut().for_each(|count| replace(&mut count.buffer));
-                scan.states.iter_mut().for_each(|state| replace(&mut state.first.buffer));
-                of_arguments(&mut scan.sequences);
-                of_arguments(&mut scan.captured);
+                let first = scan.states.iter_mut().map(|state| &mut state.first);
+                let all = scan.count.iter_mut().chain(first).chain(&mut scan.sequences);
+                all.chain(&mut scan.captured).map(|argument| &mut argument.buffer).collect()
             }
         }
     }
@@ -132,6 +119,11 @@ impl FusedLoop {
         self.loads.iter().map(|load| load.buffer).chain(repeated).collect()
     }
 
+    fn reads_mut(&mut self) -> Vec<&mut usize> {
+        let repeated = self.repeats.iter_mut().flat_map(|repeat| repeat.loads.iter_mut());
+        self.loads.iter_mut().map(|load| &mut load.buffer).chain(repeated).collect()
+    }
+
     fn writes(&self) -> Vec<usize> {
         let repeated = self.repeats.iter().flat_map(|repeat| repeat.stores.iter().copied());
         let own = self
@@ -148,6 +140,12 @@ impl Product {
     pub fn reads(&self) -> Vec<usize> {
         let operands = [self.left.buffer, self.right.buffer];
         operands.into_iter().chain(self.bias.map(|(buffer, _)| buffer)).collect()
+    }
+
+    fn reads_mut(&mut self) -> Vec<&mut usize> {
+        let operands = [&mut self.left.buffer, &mut self.right.buffer];
+        let bias = self.bias.iter_mut().map(|(buffer, _)| buffer);
+        operands.into_iter().chain(bias).collect()
     }
 }
 
