@@ -16,7 +16,7 @@ use crate::machine;
 use crate::nets::Net;
 use crate::workloads::{MeasureOptions, Outcome};
 
-/// Of so many runs the least time of each step counts.
+/// The runs of which the least time of each step counts.
 const RUNS: usize = 20;
 
 /// A line for one thread, then one for each number of threads.
