@@ -302,10 +302,10 @@ pub fn run(
     run_on_course(plan, workspace, inputs, variables, offsets, (pool, Course::Straight))
 }
 
-/// As [`run`], with something done in the middle, if the run gets there.
+/// As [`run`](run()), with something done in the middle, if the run gets there.
 ///
 /// # Panics
-/// As [`run`].
+/// As [`run`](run()).
 pub fn run_pausing(
     plan: &Plan,
     workspace: &mut Workspace,
@@ -317,11 +317,11 @@ pub fn run_pausing(
     run_on_course(plan, workspace, inputs, variables, offsets, (pool, Course::Pausing(pause)))
 }
 
-/// As [`run`], on the caller's thread alone, with the time of each step of the plan in
+/// As [`run`](run()), on the caller's thread alone, with the time of each step of the plan in
 /// nanoseconds, in their order.
 ///
 /// # Panics
-/// As [`run`].
+/// As [`run`](run()).
 pub fn run_timed(
     plan: &Plan,
     workspace: &mut Workspace,

@@ -23,7 +23,7 @@ pub enum Sharing {
     /// As many as it is worth.
     Worth,
     /// As many as it is worth, and steps that know nothing of each other are run at once: what
-    /// [`run`](super::run) does.
+    /// [`run`](super::run()) does.
     AtOnce,
 }
 
