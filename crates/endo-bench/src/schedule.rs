@@ -121,11 +121,11 @@ mod tests {
         let options = MeasureOptions {
             threads: 1,
             epochs: 1,
-            batch: Some(8),
+            batch: Some(16),
             simulated: vec![2, 32],
             ..Default::default()
         };
-        let lines = measure(Net::Attention, &options).unwrap();
+        let lines = measure(Net::Lenet, &options).unwrap();
         let [alone, two, many] = &lines[..] else { panic!("{lines:?}") };
         let of = |line: &JsonLine, name| number(&line.to_string(), name).unwrap();
         let name = "us_with_steps_at_once";
