@@ -11,8 +11,8 @@ use crate::plan::{Buffer, FusedLoop};
 use crate::simd::Level;
 
 /// What a second thread costs, in nanoseconds: it is woken and waited for, and finds what it works
-/// on in the cache of another core. A call takes a tenth of it; but with 0.5 or 1.5 us in its place,
-/// steps of the regressor with 256 rows took 5 to 10% longer on two threads.
+/// on in the cache of another core. A call takes a tenth of it; but with 0.5 or 1.5 us in its
+/// place, steps of the regressor with 256 rows took 5 to 10% longer on two threads.
 const SECOND: f64 = 5_000.0;
 /// What each further thread costs, in nanoseconds: the call, the number of the next task and the
 /// end go to it and come back, one cache line after the other. An estimate: it was not measured on
