@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use endo::simd::Level;
 
 use crate::machine;
+use crate::nets::Numbers;
 use crate::workloads::{MeasureOptions, WORKLOADS, Workload};
 
 /// What was asked for.
@@ -31,6 +32,8 @@ pub struct Arguments {
     pub rounds: usize,
     /// The interpreter of the peers in Python.
     pub python: PathBuf,
+    /// Which numbers the layers of a net hand on and multiply.
+    pub numbers: Numbers,
     /// Numbers of threads for which a step is simulated.
     pub simulated: Vec<usize>,
     /// The highest level of instructions that is used, if it is not the processor's.
@@ -57,6 +60,7 @@ impl Arguments {
             peers: None,
             rounds: 5,
             python: "python3".into(),
+            numbers: Numbers::default(),
             simulated: Vec::new(),
             level: None,
         };
@@ -73,6 +77,7 @@ impl Arguments {
                 "--peers" => peers = Some(value()?.into()),
                 "--rounds" => rounds = Some(count(&word, &value()?)?),
                 "--level" => arguments.level = Some(level(&value()?)?),
+                "--bf16" => arguments.numbers = numbers(&value()?)?,
                 "--simulate" => {
                     let numbers = value()?;
                     let numbers = numbers.split(',').map(|number| count(&word, number));
@@ -111,12 +116,16 @@ impl Arguments {
                 .collect();
             return Err(format!("--batch goes with --workload and one of {}", known.join(", ")));
         }
-        let is_simulated = |workload: &Workload| workload.takes.contains(&"--simulate");
-        if !arguments.simulated.is_empty()
-            && (arguments.compare || !arguments.workload.is_some_and(is_simulated))
-        {
-            return Err("--simulate goes with --workload and a net whose bare steps are measured"
-                .to_string());
+        for (name, given) in [
+            ("--simulate", !arguments.simulated.is_empty()),
+            ("--bf16", arguments.numbers != Numbers::default()),
+        ] {
+            let takes = |workload: &Workload| workload.takes.contains(&name);
+            if given && (arguments.compare || !arguments.workload.is_some_and(takes)) {
+                return Err(format!(
+                    "{name} goes with --workload and a net whose bare steps are measured"
+                ));
+            }
         }
         arguments.peers = peers;
         arguments.rounds = rounds.unwrap_or(arguments.rounds);
@@ -132,6 +141,7 @@ impl Arguments {
             epochs: self.epochs,
             batch: self.batch,
             data: self.data.clone(),
+            numbers: self.numbers,
             simulated: self.simulated.clone(),
         }
     }
@@ -142,6 +152,15 @@ fn count(argument: &str, text: &str) -> Result<usize, String> {
         .ok()
         .filter(|&number| number > 0)
         .ok_or(format!("{argument} takes a number of at least 1, got `{text}`"))
+}
+
+/// What is rounded to a bfloat16, by the names that the command line has for it.
+fn numbers(text: &str) -> Result<Numbers, String> {
+    match text {
+        "values" => Ok(Numbers::RoundedValues),
+        "kernels" => Ok(Numbers::RoundedKernels),
+        _ => Err(format!("--bf16 takes `values` or `kernels`, got `{text}`")),
+    }
 }
 
 /// The levels of instructions, by the names that the command line has for them.
@@ -169,7 +188,7 @@ pub fn help() -> String {
 Measures endo, and prints a JSON line for each result.
 
   endo-bench [--workload NAME] [--threads N] [--epochs N] [--batch ROWS] [--data FILE] \
-  [--level LEVEL] [--simulate N,N]
+  [--level LEVEL] [--bf16 values|kernels] [--simulate N,N]
       one workload, or each of them in a process of its own
   endo-bench --compare [--peers DIR] [--python PATH] [--rounds N] [--workload NAME] [--threads N] \
   [--epochs N]
@@ -183,6 +202,8 @@ Workloads:
   --batch ROWS   rows in a step of a net, where that is what is measured
   --data FILE    the table of California housing as CSV
   --level LEVEL  the highest vector instructions used: baseline, avx2 or avx512; the processor's
+  --bf16 WHAT    what is rounded to a bfloat16: `values` that the layers of a net hand on, or also
+                 `kernels` and what they are multiplied by; nothing unless given
   --simulate N,N numbers of threads for which the step of a net is simulated, from the time that
                  each part of it takes one thread here
   --peers DIR    the folder with peers.py, layers.py and a cargo project for each peer in Rust
@@ -263,6 +284,10 @@ mod tests {
         );
         assert!(message("--simulate 8").starts_with("--simulate goes with --workload and a net"));
         assert_eq!(parse("--workload lstm --simulate 8,32").unwrap().simulated, [8, 32]);
+        assert!(message("--bf16 values").starts_with("--bf16 goes with --workload and a net"));
+        assert!(message("--workload lstm --bf16 all").contains("takes `values` or `kernels`"));
+        let halves = parse("--workload lstm --bf16 kernels").unwrap();
+        assert_eq!(halves.options().numbers, Numbers::RoundedKernels);
         assert!(message("--workload x").starts_with("no workload `x`; known: regressor, "));
     }
 

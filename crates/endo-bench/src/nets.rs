@@ -3,7 +3,7 @@
 //! In: a net's name in [`Net`]. Out: compiled models, data sets, and what a step of theirs must at
 //! least compute and move.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use endo::prelude::*;
 use endo::random::Random;
@@ -36,6 +36,18 @@ pub enum Net {
     Transformer,
 }
 
+/// Which numbers the layers of a net hand on and multiply.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Numbers {
+    /// Those of `f32`.
+    #[default]
+    Single,
+    /// What is handed on is rounded to a bfloat16.
+    RoundedValues,
+    /// So are kernels and what they are multiplied by.
+    RoundedKernels,
+}
+
 /// What there is to know of a net. All but the regressor are trained by Adam.
 struct Description {
     /// The name in reports and on the command line.
@@ -49,8 +61,8 @@ struct Description {
     batch: usize,
     /// Rows of an epoch.
     rows: usize,
-    /// The model, to be compiled.
-    model: fn() -> Model,
+    /// Its layers.
+    layer: fn() -> Arc<dyn Layer>,
     /// The matrix products of a step for one row.
     products: fn() -> Vec<Product>,
 }
@@ -101,7 +113,7 @@ impl Net {
                 classes: None,
                 batch: 32,
                 rows: 11_610,
-                model: || Model::new(Regressor::new(false)),
+                layer: || Arc::new(Regressor::new(false)),
                 products: || {
                     let mut products = dense_products(&[8, 30, 30, 30, 30, 30, 1]);
                     products.push(Product::inner(1, 30, 8));
@@ -114,7 +126,7 @@ impl Net {
                 classes: Some(10),
                 batch: 128,
                 rows: 25_600,
-                model: || Model::new(dense(MNIST_MLP)),
+                layer: || Arc::new(dense(MNIST_MLP)),
                 products: || dense_products(MNIST_MLP),
             },
             Net::WideMlp => Description {
@@ -123,7 +135,7 @@ impl Net {
                 classes: Some(1000),
                 batch: 256,
                 rows: 2_560,
-                model: || Model::new(dense(WIDE_MLP)),
+                layer: || Arc::new(dense(WIDE_MLP)),
                 products: || dense_products(WIDE_MLP),
             },
             Net::Lenet => Description {
@@ -132,7 +144,7 @@ impl Net {
                 classes: Some(10),
                 batch: 64,
                 rows: 3_200,
-                model: || Model::new(lenet()),
+                layer: || Arc::new(lenet()),
                 products: lenet_products,
             },
             Net::Convnet => Description {
@@ -141,12 +153,12 @@ impl Net {
                 classes: Some(10),
                 batch: 64,
                 rows: 1_280,
-                model: || Model::new(convnet()),
+                layer: || Arc::new(convnet()),
                 products: convnet_products,
             },
             Net::Resnet => Description {
                 name: "resnet",
-                model: || Model::new(resnet()),
+                layer: || Arc::new(resnet()),
                 products: resnet_products,
                 ..Net::Convnet.description()
             },
@@ -156,12 +168,12 @@ impl Net {
                 classes: None,
                 batch: 32,
                 rows: 1_280,
-                model: || Model::new(last_output(Lstm::new(128))),
+                layer: || Arc::new(last_output(Lstm::new(128))),
                 products: || recurrent_products(64, 64, 128, 4),
             },
             Net::Gru => Description {
                 name: "gru",
-                model: || Model::new(last_output(Gru::new(128))),
+                layer: || Arc::new(last_output(Gru::new(128))),
                 products: || recurrent_products(64, 64, 128, 3),
                 ..Net::Lstm.description()
             },
@@ -171,7 +183,7 @@ impl Net {
                 classes: Some(10),
                 batch: 16,
                 rows: 320,
-                model: || Model::new(encoder(1, 4, 256)),
+                layer: || Arc::new(encoder(1, 4, 256)),
                 products: || encoder_products(1, 4, 256, 128),
             },
             Net::Transformer => Description {
@@ -180,7 +192,7 @@ impl Net {
                 classes: Some(10),
                 batch: 32,
                 rows: 640,
-                model: || Model::new(encoder(4, 4, 128)),
+                layer: || Arc::new(encoder(4, 4, 128)),
                 products: || encoder_products(4, 4, 128, 64),
             },
         }
@@ -203,9 +215,15 @@ impl Net {
     }
 
     /// The compiled model.
-    pub fn model(self, threads: usize) -> Model {
-        let Description { model, classes, .. } = self.description();
-        let mut model = model().threads(threads);
+    pub fn model(self, threads: usize, numbers: Numbers) -> Model {
+        let Description { layer, classes, .. } = self.description();
+        let rounded = |kernels| Model::new(layer().bf16().round_kernels(kernels));
+        let model = match numbers {
+            Numbers::Single => Model::new(layer()),
+            Numbers::RoundedValues => rounded(false),
+            Numbers::RoundedKernels => rounded(true),
+        };
+        let mut model = model.threads(threads);
         let classify = SparseCategoricalCrossentropy::new().from_logits(true);
         match (self, classes) {
             (Net::Regressor, _) => model.compile(Nadam::default(), MeanSquaredError, ()),
@@ -249,7 +267,7 @@ impl Net {
     /// If the model cannot be built.
     pub fn bytes(self, batch: usize) -> Result<f64> {
         let inputs = self.description().inputs;
-        let model = self.model(1);
+        let model = self.model(1, Numbers::Single);
         model.build([&[1], inputs].concat())?;
         let weights: usize = model.weights().iter().map(|weight| weight.shape().len()).sum();
         let batch = batch * inputs.iter().product::<usize>();

@@ -27,7 +27,7 @@ const CALLS: usize = 16 * ROWS;
 /// The best of some calls on the table: ten for each epoch.
 pub fn table(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     let data = Net::Regressor.data(TABLE_ROWS)?;
-    let model = Net::Regressor.model(options.threads);
+    let model = Net::Regressor.model(options.threads, options.numbers);
     model.predict(data.inputs())?;
     let (seconds, predicted) =
         best_of(10 * options.epochs, || model.predict(black_box(data.inputs())));
@@ -143,7 +143,7 @@ fn at_once(model: &Model, rows: &[Array], callers: usize) -> Result<(f64, f64)> 
 fn model_and_rows(options: &MeasureOptions) -> Result<(Model, Vec<Array>)> {
     let data = Net::Regressor.data(ROWS)?;
     let rows = (0..ROWS).map(|row| data.inputs().rows(row..row + 1)).collect();
-    Ok((Net::Regressor.model(options.threads), rows))
+    Ok((Net::Regressor.model(options.threads, options.numbers), rows))
 }
 
 fn calls(model: &Model, rows: &[Array]) -> Result<()> {

@@ -22,7 +22,7 @@ const RUNS: usize = 20;
 /// A line for one thread, then one for each number of threads.
 pub fn measure(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     let batch = options.batch.unwrap_or(net.batch());
-    let program = net.model(1).training_program(&net.data(batch)?)?;
+    let program = net.model(1, options.numbers).training_program(&net.data(batch)?)?;
     let mut runs = Runs::new(&program)?;
     let times = runs.times();
     let line =

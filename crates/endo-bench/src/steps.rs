@@ -10,7 +10,7 @@ use std::time::Instant;
 use endo::prelude::*;
 
 use crate::json_line::JsonLine;
-use crate::nets::Net;
+use crate::nets::{Net, Numbers};
 use crate::workloads::{MeasureOptions, Outcome};
 use crate::{allocations, machine, schedule};
 
@@ -32,7 +32,7 @@ pub fn measure(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     let MeasureOptions { threads, epochs, .. } = *options;
     let batch = options.batch.unwrap_or(net.batch());
     let data = net.data(net.rows(batch))?;
-    let mut model = net.model(threads);
+    let mut model = net.model(threads, options.numbers);
     let start = Instant::now();
     let program = model.training_program(&data.rows(0..batch)?)?;
     let trace = start.elapsed().as_secs_f64();
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn steps_learn_and_report_what_they_took() {
         let data = Net::Regressor.data(640).unwrap();
-        let mut model = Net::Regressor.model(1);
+        let mut model = Net::Regressor.model(1, Numbers::Single);
         let first = run(&mut model, &data, 32, 2).unwrap();
         let later = run(&mut model, &data, 32, 10).unwrap();
         assert!(first.best > 0.0 && first.best.is_finite());
@@ -118,7 +118,7 @@ mod tests {
     fn nets_of_images_and_sequences_learn() {
         for net in [Net::Lenet, Net::Convnet, Net::Lstm, Net::Gru, Net::Attention, Net::Transformer]
         {
-            let (data, mut model) = (net.data(4).unwrap(), net.model(2));
+            let (data, mut model) = (net.data(4).unwrap(), net.model(2, Numbers::Single));
             let first = run(&mut model, &data, 2, 2).unwrap();
             let later = run(&mut model, &data, 2, 6).unwrap();
             let name = net.name();

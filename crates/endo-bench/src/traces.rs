@@ -21,7 +21,7 @@ use crate::workloads::{MeasureOptions, Outcome};
 pub fn regressor(options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     let data = Net::Regressor.data(32)?;
     let trace = || -> Result<f64> {
-        let model = Net::Regressor.model(options.threads);
+        let model = Net::Regressor.model(options.threads, options.numbers);
         let start = Instant::now();
         model.training_program(&data)?;
         Ok(start.elapsed().as_secs_f64() * 1e3)

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use crate::json_line::JsonLine;
-use crate::nets::Net;
+use crate::nets::{Net, Numbers};
 use crate::{lookups, loops, machine, predictions, probed, steps, traces, whole};
 
 /// What a measurement gives, or why it cannot be made here.
@@ -24,6 +24,8 @@ pub struct MeasureOptions {
     pub batch: Option<usize>,
     /// The table of California housing, for the workload that reads one.
     pub data: Option<PathBuf>,
+    /// Which numbers the layers of a net hand on and multiply.
+    pub numbers: Numbers,
     /// Numbers of threads for which a step is simulated; nothing is where there are none.
     pub simulated: Vec<usize>,
 }
@@ -40,7 +42,7 @@ pub struct Workload {
 }
 
 /// What the bare steps of a net take.
-const NET: &[&str] = &["--batch", "--simulate"];
+const NET: &[&str] = &["--batch", "--bf16", "--simulate"];
 
 /// All of them.
 pub const WORKLOADS: &[Workload] = &[

@@ -65,7 +65,16 @@ mod tests {
 
     #[test]
     fn a_product_of_slices_is_that_of_matrices() {
-        let shape = Matmul { m: 2, n: 2, k: 3, a: [3, 1], b: [1, 3], c_row: 2, accumulate: false };
+        let shape = Matmul {
+            m: 2,
+            n: 2,
+            k: 3,
+            a: [3, 1],
+            b: [1, 3],
+            c_row: 2,
+            accumulate: false,
+            bf16: false,
+        };
         let (a, b) = ([1., 2., 3., 4., 5., 6.], [1., 0., 1., 0., 1., 1.]);
         let mut c = [0.0; 4];
         product_f32(&shape, &a, &b, &mut c, &Pool::new(1));
@@ -79,7 +88,16 @@ mod tests {
     #[test]
     #[should_panic(expected = "too few elements on the left")]
     fn operands_that_are_too_short_are_refused() {
-        let shape = Matmul { m: 2, n: 1, k: 2, a: [2, 1], b: [1, 1], c_row: 1, accumulate: false };
+        let shape = Matmul {
+            m: 2,
+            n: 1,
+            k: 2,
+            a: [2, 1],
+            b: [1, 1],
+            c_row: 1,
+            accumulate: false,
+            bf16: false,
+        };
         product_f32(&shape, &[1.0; 3], &[1.0; 2], &mut [0.0; 2], &Pool::new(1));
     }
 }

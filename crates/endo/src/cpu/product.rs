@@ -32,7 +32,16 @@ pub fn matmul(product: &Product) -> Matmul {
             .map(|stride| usize::try_from(stride).expect("matrices are laid out forwards"))
     };
     let (a, b) = (strides(&product.left), strides(&product.right));
-    Matmul { m, n, k, a, b, c_row: n, accumulate: false }
+    Matmul {
+        m,
+        n,
+        k,
+        a,
+        b,
+        c_row: n,
+        accumulate: false,
+        bf16: product.rounded && Level::detect().multiplies_bf16(),
+    }
 }
 
 impl Batch {

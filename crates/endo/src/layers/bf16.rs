@@ -14,19 +14,23 @@ use super::Layer;
 /// The row of this file.
 pub(super) static ROWS: &[Named<dyn Layer>] = &[Named {
     names: &["bf16"],
-    options: [&["layer"], &[], &[]],
-    make: |given| Ok(Arc::new(Bf16::new(given.required::<Arc<dyn Layer>>("layer")?))),
+    options: [&["layer", "round_kernels"], &[], &[]],
+    make: |given| {
+        let layer = Bf16::new(given.required::<Arc<dyn Layer>>("layer")?);
+        Ok(Arc::new(layer.round_kernels(given.take("round_kernels", false)?)))
+    },
 }];
 
 /// A layer that computes in `f32`, and hands on numbers that a bfloat16 holds: 8 significant bits
 /// and the range of `f32` (Kalamkar et al. 2019, arXiv:1905.12322). So do all layers in it, at any
 /// depth. What training keeps of such numbers from the forward to the backward pass takes 2 bytes
 /// each where the processor's loops write them, which is most of what it keeps. Keras's policy
-/// `mixed_bfloat16`.
+/// `mixed_bfloat16`, with `round_kernels(true)`.
 ///
 /// Rounded to the nearest ([`Tensor::round_to_bf16`](crate::graph::Tensor::round_to_bf16)) are the
 /// outputs of layers, what Dense, convolutional and attention layers give their activations, and
-/// the gradients of all of these. Weights, their gradients, the slots of optimizers, losses,
+/// the gradients of all of these. Weights ([`round_kernels`](Self::round_kernels) says otherwise of
+/// kernels), their gradients, the slots of optimizers, losses,
 /// metrics, the statistics of normalizations and the states of recurrent layers within a sequence
 /// stay as they are, and every sum and product is computed in `f32`. Outside of training the same
 /// numbers are rounded, so that predictions are those of the trained model. Integers, truth values
@@ -48,12 +52,36 @@ pub(super) static ROWS: &[Named<dyn Layer>] = &[Named {
 /// ```
 pub struct Bf16<L> {
     layer: L,
+    round_kernels: bool,
 }
 
 impl<L> Bf16<L> {
     /// The layer whose values are rounded.
     pub fn new(layer: L) -> Self {
-        Self { layer }
+        Self { layer, round_kernels: false }
+    }
+
+    /// Whether kernels and what they are multiplied by are rounded, too, as Keras's policy
+    /// `mixed_bfloat16` does; no by default.
+    ///
+    /// Where the processor multiplies pairs of such numbers (AVX-512 BF16), products of 32 rows,
+    /// columns and terms and more take about half of the time then; elsewhere this only takes time.
+    /// Sums are those of `f32`. The weights stay as they are, and so do their gradients, which Keras
+    /// rounds. Kernels that states of recurrent layers are multiplied by, from step to step, are
+    /// not rounded.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let layer = Bf16::new(Dense::new(3).name("dense")).round_kernels(true);
+    /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+    /// f.run([&Array::zeros([4, 2], DType::F32)])?;
+    /// layer.layer().kernel().unwrap().set(&Array::full([2, 3], 1.001_f32))?;
+    /// assert_eq!(f.run([&Array::full([1, 2], 1.0_f32)])?[0], Array::full([1, 3], 2.0_f32));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    pub fn round_kernels(mut self, round_kernels: bool) -> Self {
+        self.round_kernels = round_kernels;
+        self
     }
 
     /// The layer that is applied.
@@ -65,7 +93,7 @@ impl<L> Bf16<L> {
 impl<L: Layer<I, O>, I: Tree, O: Tree> Layer<I, O> for Bf16<L> {
     #[track_caller]
     fn call(&self, inputs: &I, cx: &mut Context) -> O {
-        cx.with_rounding(|cx| self.layer.apply(inputs, cx))
+        cx.with_rounding(self.round_kernels, |cx| self.layer.apply(inputs, cx))
     }
 
     /// The layer inside has the name, the weights and the masks.

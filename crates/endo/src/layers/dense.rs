@@ -98,6 +98,7 @@ impl Layer for Dense {
             );
         }
         let kernel = self.kernel.value(self, [inputs.features(), self.units.0], cx);
+        let [inputs, kernel] = cx.factors(inputs, &kernel);
         let bias = self.use_bias.then_some(&self.bias);
         let outputs = biased(self, inputs.matmul(&kernel), bias, cx);
         activated(outputs, &self.activation, &self.activity_regularizer, cx)

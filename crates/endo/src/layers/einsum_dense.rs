@@ -242,7 +242,8 @@ impl Layer for EinsumDense {
         };
         let first = WithFans { initializer: self.kernel.first_values(), fans };
         let kernel = self.kernel.value_from(self, kernel, &first, cx);
-        let mut outputs = Tensor::einsum(&equation, &[inputs, &kernel]);
+        let [inputs, kernel] = cx.factors(inputs, &kernel);
+        let mut outputs = Tensor::einsum(&equation, &[&inputs, &kernel]);
         if let Some(sizes) = bias {
             outputs = outputs + self.bias.value(self, sizes, cx);
         }

@@ -36,6 +36,8 @@ pub struct Draft {
     pub constants: Constants,
     /// The plans of the steps of loops.
     bodies: FxHashMap<NodeId, Arc<Plan>>,
+    /// Whether each node is known to be of numbers that a bfloat16 holds.
+    rounded: Vec<bool>,
     /// The bytes that the places of constants are multiples of.
     line: usize,
     /// The buffer of each operation that has one.
@@ -46,12 +48,14 @@ pub struct Draft {
 
 impl Draft {
     /// Writes the steps of all groups, the outputs and the guard; constants start at
-    /// multiples of `line` bytes. `bodies` are the plans of the steps of loops.
+    /// multiples of `line` bytes. `bodies` are the plans of the steps of loops; `rounded` says of
+    /// each node whether it is known to be of numbers that a bfloat16 holds.
     pub fn new(
         graph: &Graph,
         reads: &Reads,
         groups: &Groups<'_>,
         bodies: FxHashMap<NodeId, Arc<Plan>>,
+        rounded: Vec<bool>,
         line: usize,
     ) -> Self {
         let mut draft = Self {
@@ -62,6 +66,7 @@ impl Draft {
             outputs: Vec::new(),
             constants: Constants::default(),
             bodies,
+            rounded,
             line,
             of: vec![None; graph.nodes.len()],
             variables: vec![None; graph.variables.len()],
@@ -312,11 +317,13 @@ impl Draft {
                 let operand = &graph.node(node.inputs[0]).shape;
                 let terms = operand[if transposed.left { rank - 2 } else { rank - 1 }];
                 let sizes = [node.shape[rank - 2], terms, node.shape[rank - 1]];
+                let rounded = node.inputs.iter().all(|input| self.rounded[input.index()]);
                 Action::Product(Product {
                     batch: node.shape[..rank - 2].to_vec(),
                     sizes,
                     left,
                     right,
+                    rounded: rounded && node.dtype == DType::F32,
                     bias,
                     output,
                 })

@@ -20,6 +20,7 @@ mod progress;
 mod pruned;
 mod read;
 mod regroup;
+mod rounded;
 mod scan;
 mod schedule;
 mod simplify;
@@ -264,6 +265,8 @@ pub struct Product {
     pub left: Matrix,
     /// The right operand.
     pub right: Matrix,
+    /// Whether each number of both operands is one that a bfloat16 holds.
+    pub rounded: bool,
     /// A row that is added to every row: its buffer and first element.
     pub bias: Option<(usize, usize)>,
     /// Where the result goes, contiguous.
@@ -347,11 +350,13 @@ struct Building {
     fused: bool,
     /// Whether outputs lie where the runner says.
     outside: bool,
+    /// Which inputs are known to be numbers that a bfloat16 holds, as far as it goes.
+    rounded: Vec<bool>,
 }
 
 impl Default for Building {
     fn default() -> Self {
-        Self { fused: true, outside: false }
+        Self { fused: true, outside: false, rounded: Vec::new() }
     }
 }
 
@@ -361,16 +366,17 @@ impl Plan {
         Self::build(graph, &simplify::simplify(graph), tuning, Building::default())
     }
 
-    /// The same for the steps of a loop, whose outputs lie where the runner says if it can.
-    fn of_step(graph: &Graph, tuning: &dyn Tuning) -> Plan {
-        let outside = tuning.places_outputs();
-        Self::build(graph, &simplify::simplify(graph), tuning, Building { outside, fused: true })
+    /// The same for the steps of a loop, whose outputs lie where the runner says if it can, given
+    /// what is known of their inputs.
+    fn of_step(graph: &Graph, tuning: &dyn Tuning, rounded: Vec<bool>) -> Plan {
+        let building = Building { outside: tuning.places_outputs(), fused: true, rounded };
+        Self::build(graph, &simplify::simplify(graph), tuning, building)
     }
 
     /// A plan that does what the graph says and no more: every elementwise operation is a loop of
     /// its own.
     pub fn unfused(graph: &Graph, tuning: &dyn Tuning) -> Plan {
-        let building = Building { fused: false, outside: false };
+        let building = Building { fused: false, ..Building::default() };
         Self::build(graph, &simplify::normalize(graph), tuning, building)
     }
 
@@ -381,22 +387,27 @@ impl Plan {
         graph: &Graph,
         simplified: &Graph,
         tuning: &dyn Tuning,
-        Building { fused, outside }: Building,
+        Building { fused, outside, rounded }: Building,
     ) -> Plan {
         for node in graph.nodes.iter().chain(&simplified.nodes) {
             assert!(node.shape.is_possible(), "a node of shape {}", node.shape);
         }
         let reads = read::Reads::new(simplified);
         let groups = fuse::Groups::new(simplified, &reads, fused);
+        let rounded = rounded::rounded(simplified, &rounded);
         let planned = |(position, node): (usize, &Node)| {
             let Op::Scan(scan) = &node.op else { return None };
             let body = scan.graph();
-            let plan =
-                if fused { Plan::of_step(body, tuning) } else { Plan::unfused(body, tuning) };
+            let inputs = node.inputs.iter().map(|input| rounded[input.index()]);
+            let plan = if fused {
+                Plan::of_step(body, tuning, rounded::given_to_steps(scan, inputs))
+            } else {
+                Plan::unfused(body, tuning)
+            };
             Some((NodeId(position as u32), Arc::new(plan)))
         };
         let bodies = simplified.nodes.iter().enumerate().filter_map(planned).collect();
-        let mut draft = Draft::new(simplified, &reads, &groups, bodies, tuning.line());
+        let mut draft = Draft::new(simplified, &reads, &groups, bodies, rounded, tuning.line());
         if outside {
             draft.place_outputs();
         }

@@ -98,6 +98,14 @@ impl Level {
         Self::Baseline
     }
 
+    /// Whether the processor multiplies pairs of bfloat16 at this level: AVX-512 BF16.
+    pub fn multiplies_bf16(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self == Self::Avx512 && is_x86_feature_detected!("avx512bf16");
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
     /// The levels that the processor has, lowest first.
     pub fn available() -> impl Iterator<Item = Self> {
         let highest = Self::detect();

@@ -25,6 +25,7 @@ use super::record::{
     Carried, FirstValues, GivenGradient, HeldMetric, KernelChange, LayerRecord, MetricTerm,
     UsedWeight, Visit,
 };
+use super::rounding::Rounding;
 use super::scope::Scopes;
 use super::sharded::ShardTrace;
 use super::terms::{Steps, Term};
@@ -98,8 +99,8 @@ pub struct Context {
     pub(super) makers: FxHashMap<NodeId, String>,
     /// Which positions of a value count, where some do not.
     pub(super) masks: FxHashMap<NodeId, Tensor>,
-    /// Whether layers round what they hand on.
-    pub(super) rounds: bool,
+    /// What layers round to numbers that a bfloat16 holds.
+    pub(super) rounding: Rounding,
     /// The shard of a batch that is traced, where one is.
     pub(crate) shard: Option<ShardTrace>,
 }
@@ -142,7 +143,7 @@ impl Context {
             attached: Vec::new(),
             makers: FxHashMap::default(),
             masks: FxHashMap::default(),
-            rounds: false,
+            rounding: Rounding::default(),
             shard: None,
         }
     }

@@ -1,7 +1,8 @@
 //! Rounding of what layers hand on, for layers within a [`Bf16`](crate::layers::Bf16).
 //!
-//! In: outputs of layers, and what they keep for gradients. Out: the same, rounded to numbers that
-//! a bfloat16 holds where such a layer is around, with their masks.
+//! In: outputs of layers, what they keep for gradients, and what they multiply by their kernels.
+//! Out: the same, rounded to numbers that a bfloat16 holds where such a layer is around, with their
+//! masks.
 
 use crate::dtype::DType;
 use crate::graph::{Op, Tensor, Tree};
@@ -9,20 +10,43 @@ use crate::ops::arithmetic::round_to_bf16;
 
 use super::Context;
 
+/// What layers round.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Rounding {
+    /// What they hand on.
+    pub values: bool,
+    /// Their kernels, too, and what these are multiplied by.
+    pub kernels: bool,
+}
+
 impl Context {
-    /// Runs `f`, in which layers round what they hand on.
-    pub(crate) fn with_rounding<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> T {
-        let before = std::mem::replace(&mut self.rounds, true);
+    /// Runs `f`, in which layers round what they hand on, and their kernels if it is asked for here
+    /// or around.
+    pub(crate) fn with_rounding<T>(&mut self, kernels: bool, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.rounding;
+        self.rounding = Rounding { values: true, kernels: kernels || before.kernels };
         let result = f(self);
-        self.rounds = before;
+        self.rounding = before;
         result
+    }
+
+    /// The factors of a layer's products, its inputs and its kernel, as they are multiplied. The
+    /// gradient of a rounded kernel is not rounded: it is added to a weight that is not.
+    #[track_caller]
+    pub(crate) fn factors(&self, inputs: &Tensor, kernel: &Tensor) -> [Tensor; 2] {
+        if !self.rounding.kernels || inputs.dtype() != DType::F32 || kernel.dtype() != DType::F32 {
+            return [inputs, kernel].map(Clone::clone);
+        }
+        let rounded = kernel.round_to_bf16();
+        let rounded = Tensor::custom_gradient(&rounded, &[kernel], |dy| vec![dy.clone()]);
+        [self.stored(inputs), rounded]
     }
 
     /// A value as it is kept for gradients. Only `f32` is rounded: who computes in `f64` wants its
     /// digits.
     #[track_caller]
     pub(crate) fn stored(&self, x: &Tensor) -> Tensor {
-        if !self.rounds || x.dtype() != DType::F32 || is_rounded(x) {
+        if !self.rounding.values || x.dtype() != DType::F32 || is_rounded(x) {
             return x.clone();
         }
         x.round_to_bf16()
@@ -31,7 +55,7 @@ impl Context {
     /// The outputs of a layer as they are handed on, with the masks that the layer gave them.
     #[track_caller]
     pub(crate) fn stored_outputs<O: Tree>(&mut self, outputs: O) -> O {
-        if !self.rounds {
+        if !self.rounding.values {
             return outputs;
         }
         let stored: Vec<Tensor> = outputs.tensors().into_iter().map(|x| self.stored(x)).collect();
@@ -49,7 +73,7 @@ impl Context {
 /// Whether a value has been rounded, perhaps seen through views.
 fn is_rounded(x: &Tensor) -> bool {
     let mut node = x.trace().node(x.id());
-    while let (Op::View(_), &[input]) = (&node.op, node.inputs.as_slice()) {
+    while let (Op::View(_) | Op::Identity(_), &[input, ..]) = (&node.op, node.inputs.as_slice()) {
         node = x.trace().node(input);
     }
     matches!(node.op, Op::Elementwise(operation) if *operation == round_to_bf16::OPERATION)

@@ -2,7 +2,7 @@
 //! holds, and the two multiplied tile by tile (Goto and van de Geijn, "Anatomy of High-Performance
 //! Matrix Multiplication", 2008). In: operands of any strides and scratch; out: `c`. Tasks share
 //! `c`, never the terms of a sum.
-use super::lanes::{Element, Lanes, TileKernel, enter};
+use super::lanes::{Element, Lanes, TileKernel, enter, enter_pairs};
 use super::tile::{End, Tile};
 use super::transpose::transpose;
 use super::{Operands, equal_part};
@@ -30,8 +30,12 @@ const MOST_COLUMNS: usize = 32;
 /// Elements of scratch that a product needs at any level: the panels of `a`, then a strip of `b`
 /// for each task.
 pub(super) fn scratch_elements([m, n, k]: [usize; 3], element_bytes: usize) -> usize {
-    let terms = part(k, BLOCK_TERMS, 1);
-    (panel_rows(m, terms, element_bytes) + most_tasks(m, n) * MOST_COLUMNS) * terms
+    // Of a product of as many terms, or of pairs of them.
+    let of = |terms: usize| {
+        let terms = part(terms, BLOCK_TERMS, 1);
+        (panel_rows(m, terms, element_bytes) + most_tasks(m, n) * MOST_COLUMNS) * terms
+    };
+    of(k).max(of(k.div_ceil(2)))
 }
 
 /// An upper bound of the rows of `a` that are packed at a time, padding included, to a whole number
@@ -85,7 +89,9 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
     let shape = &operands.shape;
     let [most_height, width] = tile_shape::<T>(level);
     let height = if E::TALL { most_height } else { part(shape.m, most_height, 1) };
-    let block_terms = part(shape.k, BLOCK_TERMS, 1);
+    let pairs = shape.multiplies_pairs(level);
+    let all_terms = if pairs { shape.k.div_ceil(2) } else { shape.k };
+    let block_terms = part(all_terms, BLOCK_TERMS, 1);
     let block_rows = part(shape.m, most_rows(block_terms, size_of::<T>()), height);
     let strips =
         scratch.wrapping_add(panel_rows(shape.m, block_terms, size_of::<T>()) * block_terms);
@@ -108,12 +114,13 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
             part(task, count * task / tasks..count * (task + 1) / tasks);
         });
     };
-    for first in (0..shape.k).step_by(block_terms) {
-        let terms = block_terms.min(shape.k - first);
+    for first in (0..all_terms).step_by(block_terms) {
+        let terms = block_terms.min(all_terms - first);
         for row in (0..shape.m).step_by(block_rows) {
             let rows = block_rows.min(shape.m - row);
+            let panels = scratch;
             let block =
-                Block { operands, terms, first, row, rows, height, width, panels: scratch, strips };
+                Block { operands, pairs, terms, first, row, rows, height, width, panels, strips };
             let panels = rows.div_ceil(height);
             // SAFETY: as the caller promises; each task packs panels of its own.
             each(panels, &|_, panels| unsafe { enter(level, &Pack { block: &block, panels }) });
@@ -123,7 +130,10 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
                 let strip = block.strips.wrapping_add(task * width * terms);
                 // SAFETY: as the caller promises; the panels are packed, each task has a strip of
                 // its own, and no two tasks write the same part of `c`.
-                unsafe { enter(level, &Multiply { block: &block, tiles, strip, end }) };
+                unsafe {
+                    let multiply = Multiply { block: &block, tiles, strip, end };
+                    if pairs { enter_pairs(&multiply) } else { enter(level, &multiply) }
+                }
             });
         }
     }
@@ -132,7 +142,9 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
 /// The block of the product that is computed at the moment.
 struct Block<'a, T> {
     operands: &'a Operands<T>,
-    /// The terms, and the first of them.
+    /// Whether what is packed as one term is a pair of terms, of bfloat16.
+    pairs: bool,
+    /// The terms or pairs of terms, and the first of them.
     terms: usize,
     first: usize,
     row: usize,
@@ -149,6 +161,36 @@ struct Block<'a, T> {
 // what is complete.
 unsafe impl<T: Send + Sync> Sync for Block<'_, T> {}
 
+impl<T: Element> Block<'_, T> {
+    /// Packs rows of `a` or columns of `b`, given where the first term of the first one lies.
+    ///
+    /// # Safety
+    ///
+    /// As for [`pack`], for the terms of the block; the processor has the instructions of `L`.
+    #[inline(always)]
+    unsafe fn pack<L: Lanes<Element = T>>(
+        &self,
+        first_lane: *const T,
+        strides: [usize; 2],
+        lanes: usize,
+        panel: usize,
+        to: *mut T,
+    ) {
+        // SAFETY: as the caller promises; only `f32` has pairs, on processors with AVX-512.
+        unsafe {
+            #[cfg(target_arch = "x86_64")]
+            if self.pairs {
+                let terms = (2 * self.terms).min(self.operands.shape.k - 2 * self.first);
+                let from = first_lane.wrapping_add(2 * self.first * strides[1]);
+                super::pairs::pack(from.cast(), strides, lanes, panel, terms, to.cast());
+                return;
+            }
+            let from = first_lane.wrapping_add(self.first * strides[1]);
+            pack::<L>(from, strides, lanes, panel, self.terms, to);
+        }
+    }
+}
+
 /// Some of a block's panels of `a`.
 struct Pack<'a, T> {
     block: &'a Block<'a, T>,
@@ -162,6 +204,7 @@ impl<T: Element> TileKernel for Pack<'_, T> {
     unsafe fn run<L: Lanes<Element = T>>(&self) {
         let &Block {
             operands: Operands { shape, a, .. },
+            pairs,
             terms,
             first,
             row,
@@ -171,13 +214,13 @@ impl<T: Element> TileKernel for Pack<'_, T> {
             ..
         } = self.block;
         let [lane, term] = shape.a;
-        let from = |done: usize| a.wrapping_add((row + done) * lane + first * term);
+        let first_lane = |done: usize| a.wrapping_add((row + done) * lane);
         let mut panels_left = self.panels.clone();
         // SAFETY: the rows and terms of the block are the operand's; the panels lie in scratch.
         unsafe {
             // Rows side by side are read for several panels at once: a term's lie on a page of
             // their own, perhaps, and share lines with their neighbours'.
-            while lane == 1 && panels_left.len() > 1 {
+            while lane == 1 && !pairs && panels_left.len() > 1 {
                 let whole =
                     panels_left.len().min((rows / height).saturating_sub(panels_left.start));
                 let count = whole.min(PACKED_AT_ONCE);
@@ -186,7 +229,7 @@ impl<T: Element> TileKernel for Pack<'_, T> {
                 }
                 let done = panels_left.start * height;
                 for at in 0..terms {
-                    let from = from(done).wrapping_add(at * term);
+                    let from = first_lane(done).wrapping_add((first + at) * term);
                     for panel in 0..count {
                         let to = panels.add((done + panel * height) * terms + at * height);
                         copy_rows::<L>(height, 1, from.add(panel * height), 0, to, 0);
@@ -196,7 +239,8 @@ impl<T: Element> TileKernel for Pack<'_, T> {
             }
             for done in panels_left.map(|panel| panel * height) {
                 let lanes = height.min(rows - done);
-                pack::<L>(from(done), shape.a, lanes, height, terms, panels.add(done * terms));
+                let to = panels.add(done * terms);
+                self.block.pack::<L>(first_lane(done), shape.a, lanes, height, to);
             }
         }
     }
@@ -296,9 +340,8 @@ impl<T: Element, E: End<T>> TileKernel for Multiply<'_, T, E> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes<Element = T>>(&self) {
-        let &Block {
-            operands: Operands { shape, b, .. }, terms, first, rows, height, width, ..
-        } = self.block;
+        let &Block { operands: Operands { shape, b, .. }, pairs, rows, height, width, .. } =
+            self.block;
         let panels = rows.div_ceil(height);
         let mut to = self.end.clone();
         let mut next = self.tiles.start;
@@ -311,6 +354,7 @@ impl<T: Element, E: End<T>> TileKernel for Multiply<'_, T, E> {
             // The first tile of a strip can pack it by the way, which costs nothing beside its
             // multiply-adds.
             let fresh = !E::TALL
+                && !pairs
                 && shape.b[1] == 1
                 && columns == width
                 && height + 1 >= L::ROWS
@@ -319,8 +363,9 @@ impl<T: Element, E: End<T>> TileKernel for Multiply<'_, T, E> {
             // and hold as many whole tiles of `height` rows; the strip is packed when it is read.
             unsafe {
                 if !fresh {
-                    let from = b.wrapping_add(first * shape.b[0] + column * shape.b[1]);
-                    pack::<L>(from, [shape.b[1], shape.b[0]], columns, width, terms, self.strip);
+                    let from = b.wrapping_add(column * shape.b[1]);
+                    let strides = [shape.b[1], shape.b[0]];
+                    self.block.pack::<L>(from, strides, columns, width, self.strip);
                 }
                 if E::TALL {
                     self.rows::<L>(height, [row, end], column, fresh, &mut to);

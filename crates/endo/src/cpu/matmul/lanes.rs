@@ -90,6 +90,9 @@ pub(in crate::cpu) trait Element: Float {
     type Avx2: Lanes<Element = Self>;
     #[cfg(target_arch = "x86_64")]
     type Avx512: Lanes<Element = Self>;
+    /// What multiplies pairs of bfloat16, with AVX-512 BF16.
+    #[cfg(target_arch = "x86_64")]
+    type Pairs: Lanes<Element = Self>;
 }
 
 /// A piece of work written once and compiled for each level: `run` is inlined into a function that
@@ -129,6 +132,26 @@ pub(in crate::cpu) unsafe fn enter<K: TileKernel>(level: Level, kernel: &K) {
             Level::Avx512 => avx512(kernel),
         }
     }
+}
+
+/// Runs a kernel that multiplies pairs of bfloat16.
+///
+/// # Safety
+///
+/// The processor [multiplies them](Level::multiplies_bf16); otherwise as for `TileKernel::run`.
+pub(in crate::cpu) unsafe fn enter_pairs<K: TileKernel>(kernel: &K) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bf16,avx2,fma")]
+    unsafe fn pairs<K: TileKernel>(kernel: &K) {
+        // SAFETY: as the caller of `enter_pairs` promises.
+        unsafe { kernel.run::<<K::Element as Element>::Pairs>() }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    unsafe fn pairs<K: TileKernel>(_kernel: &K) {
+        unreachable!("no other processor's instructions for bfloat16 are used")
+    }
+    // SAFETY: as the caller promises.
+    unsafe { pairs(kernel) }
 }
 
 /// Runs a kernel; every level is the baseline on this processor.

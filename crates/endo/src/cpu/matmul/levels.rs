@@ -15,6 +15,8 @@ impl Element for f32 {
     type Avx2 = super::x86::Avx2<f32>;
     #[cfg(target_arch = "x86_64")]
     type Avx512 = super::x86::Avx512<f32>;
+    #[cfg(target_arch = "x86_64")]
+    type Pairs = super::x86::Avx512Pairs;
 }
 
 impl Element for f64 {
@@ -23,4 +25,7 @@ impl Element for f64 {
     type Avx2 = super::x86::Avx2<f64>;
     #[cfg(target_arch = "x86_64")]
     type Avx512 = super::x86::Avx512<f64>;
+    // It has none.
+    #[cfg(target_arch = "x86_64")]
+    type Pairs = Baseline<f64>;
 }

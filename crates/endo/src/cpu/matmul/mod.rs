@@ -9,6 +9,8 @@ pub(super) mod columns;
 mod direct;
 mod lanes;
 mod levels;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod portable;
 #[cfg(test)]
@@ -40,6 +42,12 @@ const DIRECT_BYTES: usize = 2 << 20;
 const PACKED_ROWS: usize = 64;
 const PACKED_COLUMNS: usize = 256;
 const PACKED_WORK: usize = 1 << 22;
+/// The same of numbers that a bfloat16 holds, where the processor multiplies pairs of them, and
+/// the terms from which they are worth it.
+const PAIRED_ROWS: usize = 32;
+const PAIRED_COLUMNS: usize = 32;
+const PAIRED_TERMS: usize = 32;
+const PAIRED_WORK: usize = 1 << 19;
 /// The columns of `c` up to which most of the longest vector would be empty.
 const NARROW_COLUMNS: usize = 8;
 /// The elements of `b` up to which it is turned whole before it is read; a larger one is packed
@@ -52,7 +60,8 @@ const TURNED_ELEMENTS: usize = 1 << 14;
 /// use endo::cpu::{matmul::Matmul, pool::Pool};
 /// use endo::simd::Level;
 /// // [2, 3] times [3, 2], all row-major.
-/// let product = Matmul { m: 2, n: 2, k: 3, a: [3, 1], b: [2, 1], c_row: 2, accumulate: false };
+/// let (a, b) = ([3, 1], [2, 1]);
+/// let product = Matmul { m: 2, n: 2, k: 3, a, b, c_row: 2, accumulate: false, bf16: false };
 /// let (a, b, mut c) = ([1., 2., 3., 4., 5., 6.], [1., 0., 0., 1., 1., 1.], [0f32; 4]);
 /// assert_eq!(product.scratch_bytes(size_of::<f32>()), 0);
 /// let (level, pool) = (Level::detect(), Pool::new(1));
@@ -87,6 +96,10 @@ pub struct Matmul {
     pub c_row: usize,
     /// Whether the sums are added to what `c` holds.
     pub accumulate: bool,
+    /// Whether each element of both operands is a number that a bfloat16 holds. A processor may
+    /// then multiply pairs of terms: the products are exact, and sums are of `f32` as otherwise, in
+    /// another order; what is too small for a normal number may count as 0.
+    pub bf16: bool,
 }
 
 /// How a product is run.
@@ -193,7 +206,8 @@ impl Matmul {
             Path::Blocked => blocked::BLOCK_TERMS,
             Path::Column | Path::Row | Path::Swapped | Path::Narrow | Path::Turned => return false,
         };
-        (1..=most).contains(&self.k) && !self.accumulate && self.c_row == self.n
+        let is_whole = !self.accumulate && self.c_row == self.n;
+        is_whole && (1..=most).contains(&self.k) && !(self.bf16 && self.is_worth_pairs())
     }
 
     /// Whether each sum adds its terms in the same order as in another product of as many terms,
@@ -202,15 +216,27 @@ impl Matmul {
         self.order(element_bytes) == other.order(element_bytes)
     }
 
-    /// In which order a sum adds its terms: whether as a product with a vector does, and after how
-    /// many terms the sum goes to memory.
-    fn order(&self, element_bytes: usize) -> (bool, usize) {
+    /// In which order a sum adds its terms: whether as a product with a vector does, whether in
+    /// pairs where the processor has them, and after how many terms the sum goes to memory.
+    fn order(&self, element_bytes: usize) -> (bool, bool, usize) {
         let most = match self.path(element_bytes) {
-            Path::Column | Path::Row => return (true, self.k),
+            Path::Column | Path::Row => return (true, false, self.k),
             Path::Direct | Path::Swapped | Path::Narrow | Path::Turned => direct::BLOCK_TERMS,
             Path::Blocked => blocked::BLOCK_TERMS,
         };
-        (false, equal_part(self.k, most))
+        (false, self.bf16 && self.is_worth_pairs(), equal_part(self.k, most))
+    }
+
+    /// Whether it multiplies pairs of terms.
+    fn multiplies_pairs(&self, level: Level) -> bool {
+        self.bf16 && self.is_worth_pairs() && level.multiplies_bf16()
+    }
+
+    /// Whether it is large enough for its operands to be packed as pairs of terms.
+    fn is_worth_pairs(&self) -> bool {
+        let &Self { m, n, k, .. } = self;
+        let is_wide = m >= PAIRED_ROWS && n >= PAIRED_COLUMNS && k >= PAIRED_TERMS;
+        is_wide && self.work() >= PAIRED_WORK
     }
 
     /// In how many parts threads can share it, at most.
@@ -232,10 +258,10 @@ impl Matmul {
     /// How long one thread takes, about.
     pub(super) fn cost(&self, level: Level, element_bytes: usize) -> Cost {
         if self.m == 1 || self.n == 1 {
-            Cost::of_vector(self.work(), element_bytes)
-        } else {
-            Cost::of_product(self.work(), level, element_bytes)
+            return Cost::of_vector(self.work(), element_bytes);
         }
+        let work = if self.multiplies_pairs(level) { self.work() / 2 } else { self.work() };
+        Cost::of_product(work, level, element_bytes)
     }
 
     /// The bytes of scratch that `run_update` needs, aligned to 64 bytes.
@@ -307,6 +333,9 @@ impl Matmul {
         }
         if n == 1 && a[0] == 1 && self.c_row == 1 {
             return Path::Swapped;
+        }
+        if self.bf16 && self.is_worth_pairs() {
+            return Path::Blocked;
         }
         if n == 1 || b[1] == 1 {
             let narrow = (2..=NARROW_COLUMNS).contains(&n)
@@ -388,9 +417,9 @@ impl<T: Element> Operands<T> {
 
     /// The product of the transposes, whose `c` is one row.
     fn swapped(&self) -> Self {
-        let &Matmul { m, n, k, a, b, accumulate, .. } = &self.shape;
-        let shape =
-            Matmul { m: n, n: m, k, a: [b[1], b[0]], b: [a[1], a[0]], c_row: m, accumulate };
+        let &Matmul { m, n, a, b, .. } = &self.shape;
+        let (a, b) = ([b[1], b[0]], [a[1], a[0]]);
+        let shape = Matmul { m: n, n: m, a, b, c_row: m, ..self.shape };
         Self { shape, a: self.b, b: self.a, ..*self }
     }
 

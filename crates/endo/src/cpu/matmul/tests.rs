@@ -117,8 +117,13 @@ fn run<T: Tolerance>(
 fn check<T: Tolerance>(product: &Matmul, with_bias: bool, pools: &[Pool; 2], random: &mut Random) {
     let &Matmul { m, n, k, .. } = product;
     let guard = 40;
-    let a = Guarded::<T>::new([m, k], product.a, guard, random);
-    let b = Guarded::<T>::new([k, n], product.b, guard, random);
+    let mut a = Guarded::<T>::new([m, k], product.a, guard, random);
+    let mut b = Guarded::<T>::new([k, n], product.b, guard, random);
+    if product.bf16 {
+        for x in a.values.iter_mut().chain(&mut b.values) {
+            *x = x.round_to_bf16();
+        }
+    }
     let c = Guarded::<T>::new([m, n], [product.c_row, 1], guard, random);
     let bias = with_bias.then(|| Guarded::<T>::new([1, n], [0, 1], guard, random));
     let mut wanted = vec![[0.0; 2]; m * n];
@@ -186,8 +191,9 @@ fn check_layouts([m, n, k]: [usize; 3], pools: &[Pool; 2], random: &mut Random) 
         let gap = random.below(3) * (layout & 1);
         let a = [[k + gap, 1], [1, m + gap], [2 * k + 1, 2]][random.below(3)];
         let b = [[n + gap, 1], [1, k + gap], [3, 3 * k + 2]][random.below(3)];
-        let product = Matmul { m, n, k, a, b, c_row: n + gap, accumulate: layout & 2 != 0 };
-        if random.below(2) == 0 {
+        let bf16 = random.below(2) == 0;
+        let product = Matmul { m, n, k, a, b, c_row: n + gap, accumulate: layout & 2 != 0, bf16 };
+        if bf16 || random.below(2) == 0 {
             check::<f32>(&product, layout & 4 != 0, pools, random);
         } else {
             check::<f64>(&product, layout & 4 != 0, pools, random);
@@ -215,6 +221,40 @@ fn check_sizes(sizes: &[[usize; 3]], threads: usize, random: u64) {
 #[test]
 fn products_of_more_threads_than_tasks_are_right() {
     check_sizes(&[[300, 500, 40], [130, 900, 33], [15, 33, 1100]], 20, 7);
+}
+
+#[test]
+fn products_of_halves_are_right() {
+    let sizes = [[33, 515, 35], [70, 70, 131], [130, 64, 2101], [32, 33, 600], [300, 45, 2050]];
+    check_sizes(&sizes, 2, 9);
+}
+
+#[test]
+fn pairs_of_terms_are_multiplied_where_the_processor_does() {
+    let level = Level::detect();
+    let of = |bf16| {
+        let (a, b) = ([257, 1], [1, 257]);
+        Matmul { m: 65, n: 49, k: 257, a, b, c_row: 49, accumulate: false, bf16 }
+    };
+    assert!(!of(false).multiplies_pairs(level));
+    assert_eq!(of(true).multiplies_pairs(level), level.multiplies_bf16());
+    assert!(of(true).multiplies_pairs(level) || !of(true).updates());
+    // Whole numbers are added without rounding, in any order.
+    let numbers = |count: usize| -> Vec<f32> { (0..count).map(|i| (i % 7) as f32 - 3.0).collect() };
+    let (a, b) = (numbers(65 * 257), numbers(257 * 49));
+    let run = |product: &Matmul, level| {
+        let mut c = vec![0.0_f32; 65 * 49];
+        let mut scratch = Memory::zeroed(product.scratch_bytes(4));
+        let scratch = scratch.bytes_mut().as_mut_ptr();
+        let (a, b) = (a.as_ptr(), b.as_ptr());
+        // SAFETY: the arrays hold what the shape says.
+        unsafe { product.run_f32(level, a, b, None, c.as_mut_ptr(), scratch, &Pool::new(1)) };
+        c
+    };
+    let expected = run(&of(false), level);
+    for level in Level::available() {
+        assert!(run(&of(true), level) == expected, "{level:?}");
+    }
 }
 
 #[test]
@@ -248,8 +288,16 @@ fn products_of_few_columns_are_right_where_the_left_operand_is_transposed() {
         for (gap, accumulate, with_bias) in
             [(0, false, false), (3, false, false), (0, false, true), (0, true, false)]
         {
-            let product =
-                Matmul { m, n, k, a: [1, m + gap], b: [n + gap, 1], c_row: n + gap, accumulate };
+            let product = Matmul {
+                m,
+                n,
+                k,
+                a: [1, m + gap],
+                b: [n + gap, 1],
+                c_row: n + gap,
+                accumulate,
+                bf16: false,
+            };
             assert!(matches!(product.path(4), Path::Narrow) != accumulate, "{product:?}");
             check::<f32>(&product, with_bias, &pools, &mut random);
             check::<f64>(&product, with_bias, &pools, &mut random);
@@ -267,8 +315,16 @@ fn products_of_many_blocks_are_right() {
 #[test]
 fn a_large_product_is_right() {
     let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(6));
-    let product =
-        Matmul { m: 257, n: 129, k: 300, a: [300, 1], b: [1, 300], c_row: 129, accumulate: false };
+    let product = Matmul {
+        m: 257,
+        n: 129,
+        k: 300,
+        a: [300, 1],
+        b: [1, 300],
+        c_row: 129,
+        accumulate: false,
+        bf16: false,
+    };
     check::<f32>(&product, true, &pools, &mut random);
     check::<f64>(&product, false, &pools, &mut random);
 }
@@ -285,8 +341,16 @@ fn a_product_without_elements_does_nothing() {
 
 #[test]
 fn a_bias_is_added_once_however_many_blocks() {
-    let product =
-        Matmul { m: 40, n: 40, k: 1000, a: [1000, 1], b: [40, 1], c_row: 40, accumulate: false };
+    let product = Matmul {
+        m: 40,
+        n: 40,
+        k: 1000,
+        a: [1000, 1],
+        b: [40, 1],
+        c_row: 40,
+        accumulate: false,
+        bf16: false,
+    };
     let (a, b, bias, mut c) =
         (vec![0.0; 40_000], vec![1.0; 40_000], vec![2.5; 40], vec![f32::NAN; 1600]);
     let mut scratch = Memory::zeroed(product.scratch_bytes(4));
@@ -316,6 +380,7 @@ fn products_of_fewer_rows_add_their_terms_in_the_same_order_where_they_say_so() 
         b: [512, 1],
         c_row: 512,
         accumulate: false,
+        bf16: false,
     };
     let mut random = Random(17);
     // Few terms are one chain, packed or not; of more, a packed product has longer ones.

@@ -20,6 +20,19 @@ pub(in crate::cpu) struct Avx2<T>(T);
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct Avx512<T>(T);
 
+/// 512-bit vectors whose factors are pairs of bfloat16, each in the bits of an `f32`, and whose
+/// sums are `f32`; needs AVX-512 BF16, too. What is too small for a normal number counts as 0.
+#[derive(Clone, Copy)]
+pub(in crate::cpu) struct Avx512Pairs;
+
+/// `z` and the products of two pairs, which are exact: first that of the upper halves is added,
+/// then that of the lower ones.
+#[inline(always)]
+unsafe fn add_pairs(x: __m512, y: __m512, z: __m512) -> __m512 {
+    // SAFETY: as `Lanes` asks; vectors of as many bits.
+    unsafe { _mm512_dpbf16_ps(z, std::mem::transmute(x), std::mem::transmute(y)) }
+}
+
 /// The functions whose bodies differ by the intrinsic's name alone.
 macro_rules! functions {
     (
@@ -160,10 +173,10 @@ avx2!(
 
 macro_rules! avx512 {
     (
-        $type:ty, $vector:ty, $width:literal, $mask:ty, $maskload:ident, $maskstore:ident,
+        $name:ty, $type:ty, $vector:ty, $width:literal, $mask:ty, $maskload:ident, $maskstore:ident,
         $sum:ident, $square:literal, $transpose:ident, $($functions:tt),*
     ) => {
-        impl Lanes for Avx512<$type> {
+        impl Lanes for $name {
             type Element = $type;
             type Vector = $vector;
             type Mask = $mask;
@@ -199,6 +212,7 @@ macro_rules! avx512 {
 }
 
 avx512!(
+    Avx512<f32>,
     f32,
     __m512,
     16,
@@ -217,6 +231,26 @@ avx512!(
     _mm512_fmadd_ps
 );
 avx512!(
+    Avx512Pairs,
+    f32,
+    __m512,
+    16,
+    __mmask16,
+    _mm512_maskz_loadu_ps,
+    _mm512_mask_storeu_ps,
+    _mm512_reduce_add_ps,
+    8,
+    transpose_8x8_f32,
+    _mm512_set1_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_div_ps,
+    _mm512_sqrt_ps,
+    (add_pairs)
+);
+avx512!(
+    Avx512<f64>,
     f64,
     __m512d,
     8,

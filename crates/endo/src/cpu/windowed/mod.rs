@@ -52,6 +52,8 @@ enum Role {
 pub struct Windowed {
     role: Role,
     wide: bool,
+    /// Whether pairs of terms are multiplied, of numbers that a bfloat16 holds.
+    bf16: bool,
     windows: Box<[Window]>,
     /// The sizes of the image: `[batch, lengths.., channels]`.
     image: Box<[usize]>,
@@ -127,6 +129,7 @@ impl Windowed {
         Self {
             role,
             wide: dtype == DType::F64,
+            bf16: product.rounded && Level::detect().multiplies_bf16(),
             side_by_side: !added && channels == 1 && last,
             windows,
             image: sizes,
@@ -208,7 +211,7 @@ impl Windowed {
             Role::Turned { .. } => ([terms, positions, filters], [windows[1], windows[0]], filters),
             Role::Added { strides, .. } => ([positions, filters, terms], strides, row),
         };
-        Matmul { m, n, k, a, b: right, c_row, accumulate }
+        Matmul { m, n, k, a, b: right, c_row, accumulate, bf16: self.bf16 }
     }
 
     /// Runs the product.

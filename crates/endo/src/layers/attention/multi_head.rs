@@ -210,7 +210,8 @@ impl<H: Heads, O> HeadsAttention<H, O> {
     ) -> Tensor {
         let (features, columns) = (inputs.features(), heads.saturating_mul(size));
         let kernel = self.kernel(which, [features, heads, size], [features, columns], cx);
-        let mut projected = inputs.matmul(&kernel.reshape([features, columns]));
+        let [inputs, kernel] = cx.factors(inputs, &kernel.reshape([features, columns]));
+        let mut projected = inputs.matmul(&kernel);
         if self.use_bias {
             let bias = self.biases[which].value(self, [heads, size], cx);
             projected = projected + bias.reshape([columns]);
@@ -269,7 +270,9 @@ impl<H: Heads, O> HeadsAttention<H, O> {
         let joined_size = heads.saturating_mul(value_dim);
         let fans = [joined_size, features];
         let kernel = self.kernel(OUTPUT, [heads, value_dim, features], fans, cx);
-        let mut outputs = cx.stored(&joined).matmul(&kernel.reshape([joined_size, features]));
+        let kernel = kernel.reshape([joined_size, features]);
+        let [joined, kernel] = cx.factors(&cx.stored(&joined), &kernel);
+        let mut outputs = joined.matmul(&kernel);
         if self.use_bias {
             outputs = outputs + self.biases[OUTPUT].value(self, [features], cx);
         }

@@ -112,7 +112,9 @@ impl<const N: usize> Layer for DepthwiseConv<N> {
             }
         };
         let sizes: Shape = self.kernel_size.0.into_iter().chain([channels, multiplier]).collect();
-        let outputs = convolve(&inputs, &windows, &self.kernel.value(self, sizes, cx));
+        let kernel = self.kernel.value(self, sizes, cx);
+        let [inputs, kernel] = cx.factors(&inputs, &kernel);
+        let outputs = convolve(&inputs, &windows, &kernel);
         let bias = self.use_bias.then_some(&self.bias);
         let outputs = self.data_format.back(biased(self, outputs, bias, cx));
         activated(outputs, &self.activation, &self.activity_regularizer, cx)
@@ -207,7 +209,10 @@ impl<const N: usize> Layer for SeparableConv<N> {
         let product = [channels.saturating_mul(multiplier), self.filters.0];
         let sizes: Shape = [1; N].into_iter().chain(product).collect();
         let pointwise = self.pointwise_kernel.value(self, sizes, cx).reshape(product);
-        let outputs = convolve(&inputs, &windows, &depthwise).matmul(&pointwise);
+        let [inputs, depthwise] = cx.factors(&inputs, &depthwise);
+        let [filtered, pointwise] =
+            cx.factors(&convolve(&inputs, &windows, &depthwise), &pointwise);
+        let outputs = filtered.matmul(&pointwise);
         let bias = self.use_bias.then_some(&self.bias);
         let outputs = self.data_format.back(biased(self, outputs, bias, cx));
         activated(outputs, &self.activation, &self.activity_regularizer, cx)

@@ -148,8 +148,9 @@ impl<const N: usize> Layer for Conv<N> {
         let channels = inputs.features() / self.groups.0;
         let sizes: Shape =
             self.kernel_size.0.into_iter().chain([channels, self.filters.0]).collect();
-        let outputs =
-            convolve(&inputs, &windows, &self.kernel.value(self, sizes, cx), self.groups.0);
+        let kernel = self.kernel.value(self, sizes, cx);
+        let [inputs, kernel] = cx.factors(&inputs, &kernel);
+        let outputs = convolve(&inputs, &windows, &kernel, self.groups.0);
         let bias = self.use_bias.then_some(&self.bias);
         let outputs = self.data_format.back(biased(self, outputs, bias, cx));
         activated(outputs, &self.activation, &self.activity_regularizer, cx)

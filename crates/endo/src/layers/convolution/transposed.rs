@@ -125,6 +125,7 @@ impl<const N: usize> Layer for ConvTranspose<N> {
         let sizes: Shape =
             self.kernel_size.0.into_iter().chain([self.filters.0, channels]).collect();
         let kernel = self.kernel.value(self, sizes, cx);
+        let [inputs, kernel] = cx.factors(&inputs, &kernel);
         let outputs = convolve(&inputs, &windows, &lengths, &kernel, self.filters.0);
         let bias = self.use_bias.then_some(&self.bias);
         let outputs = self.data_format.back(biased(self, outputs, bias, cx));

@@ -264,6 +264,7 @@ impl<const N: usize> ConvLstm<N> {
             kernel_size.0.into_iter().chain([channels, columns]).collect()
         };
         let kernel = self.kernel.value(self, of_channels(images.features()), cx);
+        let [images, kernel] = cx.factors(&images, &kernel);
         let recurrent = self.recurrent_kernel.value(self, of_channels(self.filters.0), cx);
         let mut projected = convolve(&images, &windows, &kernel, 1);
         if self.use_bias {

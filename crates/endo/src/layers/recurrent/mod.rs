@@ -231,6 +231,7 @@ impl<C: Cell, O> Recurrent<C, O> {
         let products = self.cell.products();
         let columns = self.units.0.saturating_mul(products.iter().sum());
         let kernel = self.kernel.value(self, [inputs.features(), columns], cx);
+        let [inputs, kernel] = cx.factors(inputs, &kernel);
         let mut projected = inputs.permute(&[1, 0, 2]).matmul(&kernel);
         let kernel = self.recurrent_kernel.value(self, [self.units.0, columns], cx);
         let (cell, units) = (&self.cell, self.units.0);
