@@ -3,13 +3,14 @@
 //! In: a text, or a Python object with a `_run` method. Out: a handle that applies it in the trace
 //! at hand, under its own name.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use endo::constraints::IntoConstraint;
 use endo::initializers::Zeros;
 use endo::layers::{self, Layer, LayerOfSeveral};
 use endo::regularizers::IntoRegularizer;
-use endo::trace::{Context, Weight};
+use endo::trace::{Context, Rounding, Weight};
 use endo::{Array, DType, Error, ErrorKind, Shape, Tensor as Inner, Variable as InnerVariable};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
@@ -85,9 +86,15 @@ pub struct LayerHandle {
     kind: Kind,
     /// The weights of a layer of the library, once it was applied.
     weights: OnceLock<Vec<InnerVariable>>,
+    /// Whether it rounds to numbers that a bfloat16 holds.
+    rounds: AtomicBool,
 }
 
 impl LayerHandle {
+    fn new(kind: Kind) -> Self {
+        Self { kind, weights: OnceLock::new(), rounds: AtomicBool::new(false) }
+    }
+
     /// The layer, if its `call` is Python.
     pub fn python_layer(&self) -> Option<&Arc<PythonLayer>> {
         match &self.kind {
@@ -103,7 +110,7 @@ impl LayerHandle {
     #[staticmethod]
     fn named(py: Python<'_>, text: &str) -> PyResult<Self> {
         let layer = layers::get(text).map_err(|error| raised(py, error))?;
-        Ok(Self { kind: Kind::Library(layer), weights: OnceLock::new() })
+        Ok(Self::new(Kind::Library(layer)))
     }
 
     /// The layer of several tensors that a text names: a recurrent layer with its states, or an
@@ -111,14 +118,21 @@ impl LayerHandle {
     #[staticmethod]
     fn of_several(py: Python<'_>, text: &str) -> PyResult<Self> {
         let layer = layers::get_of_several(text).map_err(|error| raised(py, error))?;
-        Ok(Self { kind: Kind::OfSeveral(layer), weights: OnceLock::new() })
+        Ok(Self::new(Kind::OfSeveral(layer)))
     }
 
     /// A layer whose `call` is the object's `_run`, of which it keeps a weak reference.
     #[staticmethod]
     fn of(object: &Bound<'_, PyAny>, kind: &str, name: Option<String>) -> PyResult<Self> {
         let layer = Arc::new(PythonLayer::new(object, kind, name)?);
-        Ok(Self { kind: Kind::Python(layer), weights: OnceLock::new() })
+        Ok(Self::new(Kind::Python(layer)))
+    }
+
+    /// Whether it rounds its kernels, what it multiplies by them and what it hands on to numbers
+    /// that a bfloat16 holds. What is around it does not matter.
+    #[setter]
+    fn set_rounds(&self, rounds: bool) {
+        self.rounds.store(rounds, Ordering::Relaxed);
     }
 
     /// Applies it in the trace at hand. `first_values` are callables by the names of weights: of
@@ -153,6 +167,9 @@ impl LayerHandle {
                 ),
                 None => self.apply_layer(&inputs, cx),
             };
+            let rounds = self.rounds.load(Ordering::Relaxed);
+            let rounding = if rounds { Rounding::Kernels } else { Rounding::Nothing };
+            let apply = |cx: &mut Context| cx.with_rounding(rounding, apply);
             let outputs = frame.context().with_training(training, |cx| match seed {
                 Some(seed) => cx.with_weight_seed(seed, apply),
                 None => apply(cx),

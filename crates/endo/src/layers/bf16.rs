@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::graph::Tree;
 use crate::named::{Hyperparameters, Named};
-use crate::trace::Context;
+use crate::trace::{Context, Rounding};
 
 use super::Layer;
 
@@ -66,9 +66,9 @@ impl<L> Bf16<L> {
     ///
     /// Where the processor multiplies pairs of such numbers (AVX-512 BF16), products of 32 rows,
     /// columns and terms and more take about half of the time then; elsewhere this only takes time.
-    /// Sums are those of `f32`. The weights stay as they are, and so do their gradients, which Keras
-    /// rounds. Kernels that states of recurrent layers are multiplied by, from step to step, are
-    /// not rounded.
+    /// Sums are those of `f32`. The weights stay as they are, and so do their gradients, which
+    /// Keras rounds. Kernels that states of recurrent layers are multiplied by, from step to step,
+    /// are not rounded.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -93,7 +93,8 @@ impl<L> Bf16<L> {
 impl<L: Layer<I, O>, I: Tree, O: Tree> Layer<I, O> for Bf16<L> {
     #[track_caller]
     fn call(&self, inputs: &I, cx: &mut Context) -> O {
-        cx.with_rounding(self.round_kernels, |cx| self.layer.apply(inputs, cx))
+        let rounding = if self.round_kernels { Rounding::Kernels } else { Rounding::Values };
+        cx.with_rounding(rounding.max(cx.rounding()), |cx| self.layer.apply(inputs, cx))
     }
 
     /// The layer inside has the name, the weights and the masks.

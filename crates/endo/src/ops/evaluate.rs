@@ -72,35 +72,29 @@ fn build(node: &Node, mut f: impl FnMut(&[usize]) -> f64) -> Array {
     values.cast(node.dtype)
 }
 
-fn offset(position: &[usize], shape: &Shape) -> usize {
-    position.iter().zip(shape.strides()).map(|(at, stride)| at * stride).sum()
+/// The element at a position, given the distances along each axis.
+fn offset(position: &[usize], strides: &[usize]) -> usize {
+    position.iter().zip(strides).map(|(at, stride)| at * stride).sum()
 }
 
 fn look(view: &View, node: &Node, x: &Array) -> Array {
+    let strides = x.shape().strides();
     match view {
         View::Reshape => x.reshape(&node.shape).expect("checked when traced"),
-        View::Transpose(permutation) => build(node, |position| {
-            let mut source = vec![0; position.len()];
-            for (&axis, &at) in permutation.iter().zip(position) {
-                source[axis] = at;
-            }
-            x.get(offset(&source, x.shape()))
-        }),
-        View::Broadcast => build(node, |position| {
-            let source: Vec<usize> = position
-                .iter()
-                .zip(x.shape().iter())
-                .map(|(&at, &size)| if size == 1 { 0 } else { at })
-                .collect();
-            x.get(offset(&source, x.shape()))
-        }),
+        View::Transpose(permutation) => {
+            let strides: Vec<usize> = permutation.iter().map(|&axis| strides[axis]).collect();
+            build(node, |position| x.get(offset(position, &strides)))
+        }
+        View::Broadcast => {
+            let along = |(&stride, &size)| if size == 1 { 0 } else { stride };
+            let strides: Vec<usize> = strides.iter().zip(x.shape().iter()).map(along).collect();
+            build(node, |position| x.get(offset(position, &strides)))
+        }
         View::Slice(parts) => build(node, |position| {
-            let source: Vec<usize> = position
-                .iter()
-                .zip(parts)
-                .map(|(&at, &(start, step))| (start as isize + at as isize * step) as usize)
-                .collect();
-            x.get(offset(&source, x.shape()))
+            let along = |((&at, &(start, step)), stride)| {
+                (start as isize + at as isize * step) as usize * stride
+            };
+            x.get(position.iter().zip(parts).zip(&strides).map(along).sum())
         }),
     }
 }
@@ -129,41 +123,45 @@ fn reduce(reduction: Reduction, axes: &[usize], node: &Node, x: &Array) -> Array
         (Reduction::Min, DType::Bool) => 1.0,
         (Reduction::Min, DType::U8) => u8::MAX.into(),
     };
-    let strides = reduced.strides();
-    build(node, |kept| {
-        (0..reduced.len()).fold(start, |total, index| {
-            let mut kept = kept.iter();
-            let mut part = 0;
-            let position: Vec<usize> = (0..x.shape().rank())
-                .map(|axis| {
-                    if axes.contains(&axis) {
-                        part += 1;
-                        index / strides[part - 1] % reduced[part - 1]
-                    } else {
-                        *kept.next().expect("one for each axis kept")
-                    }
-                })
-                .collect();
-            combine(total, x.get(offset(&position, x.shape())))
+    let strides = x.shape().strides();
+    let (of_reduced, of_kept): (Vec<_>, Vec<_>) =
+        strides.iter().enumerate().partition(|(axis, _)| axes.contains(axis));
+    let distances = |of: Vec<(usize, &usize)>| -> Vec<usize> {
+        of.into_iter().map(|(_, &stride)| stride).collect()
+    };
+    let (of_reduced, of_kept) = (distances(of_reduced), distances(of_kept));
+    // Where the elements of a sum lie, from the first one.
+    let within = reduced.strides();
+    let places: Vec<usize> = (0..reduced.len())
+        .map(|index| {
+            let along = |axis: usize| index / within[axis] % reduced[axis] * of_reduced[axis];
+            (0..reduced.rank()).map(along).sum()
         })
+        .collect();
+    build(node, |kept| {
+        let first = offset(kept, &of_kept);
+        places.iter().fold(start, |total, place| combine(total, x.get(first + place)))
     })
 }
 
 fn matmul(transposed: Transposed, node: &Node, a: &Array, b: &Array) -> Array {
     let rank = node.shape.rank();
     let k = a.shape()[if transposed.left { rank - 2 } else { rank - 1 }];
-    let pick = |x: &Array, position: &[usize], row: usize, column: usize, swap: bool| {
-        let last = if swap { [column, row] } else { [row, column] };
-        let source: Vec<usize> = position[..rank - 2].iter().copied().chain(last).collect();
-        x.get(offset(&source, x.shape()))
+    // The distances between rows and between columns last, as the operand is multiplied.
+    let strides = |x: &Array, swap: bool| {
+        let mut strides = x.shape().strides();
+        if swap {
+            strides.swap(rank - 2, rank - 1);
+        }
+        strides
     };
+    let (of_a, of_b) = (strides(a, transposed.left), strides(b, transposed.right));
     build(node, |position| {
-        let (i, j) = (position[rank - 2], position[rank - 1]);
+        let (batch, last) = position.split_at(rank - 2);
+        let row = offset(batch, &of_a) + last[0] * of_a[rank - 2];
+        let column = offset(batch, &of_b) + last[1] * of_b[rank - 1];
+        let term = |p: usize| a.get(row + p * of_a[rank - 1]) * b.get(column + p * of_b[rank - 2]);
         // `sum` of no terms would be -0.
-        (0..k)
-            .map(|p| {
-                pick(a, position, i, p, transposed.left) * pick(b, position, p, j, transposed.right)
-            })
-            .fold(0.0, |sum, term| sum + term)
+        (0..k).map(term).fold(0.0, |sum, term| sum + term)
     })
 }

@@ -25,7 +25,6 @@ use super::record::{
     Carried, FirstValues, GivenGradient, HeldMetric, KernelChange, LayerRecord, MetricTerm,
     UsedWeight, Visit,
 };
-use super::rounding::Rounding;
 use super::scope::Scopes;
 use super::sharded::ShardTrace;
 use super::terms::{Steps, Term};
@@ -103,6 +102,19 @@ pub struct Context {
     pub(super) rounding: Rounding,
     /// The shard of a batch that is traced, where one is.
     pub(crate) shard: Option<ShardTrace>,
+}
+
+/// What layers round to numbers that a bfloat16 holds.
+#[doc(hidden)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub enum Rounding {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What they hand on.
+    Values,
+    /// Their kernels, too, and what these are multiplied by.
+    Kernels,
 }
 
 impl Context {

@@ -40,6 +40,8 @@ mod with_context;
 
 pub use compute::compute;
 pub use context::Context;
+#[doc(hidden)]
+pub use context::Rounding;
 pub use follow::evaluate_now;
 pub use function::Function;
 pub use gradients::{Gradients, Target};

@@ -8,33 +8,31 @@ use crate::dtype::DType;
 use crate::graph::{Op, Tensor, Tree};
 use crate::ops::arithmetic::round_to_bf16;
 
-use super::Context;
-
-/// What layers round.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Rounding {
-    /// What they hand on.
-    pub values: bool,
-    /// Their kernels, too, and what these are multiplied by.
-    pub kernels: bool,
-}
+use super::{Context, Rounding};
 
 impl Context {
-    /// Runs `f`, in which layers round what they hand on, and their kernels if it is asked for here
-    /// or around.
-    pub(crate) fn with_rounding<T>(&mut self, kernels: bool, f: impl FnOnce(&mut Self) -> T) -> T {
-        let before = self.rounding;
-        self.rounding = Rounding { values: true, kernels: kernels || before.kernels };
+    /// Runs `f`, in which layers round what is said here, whatever they do around it.
+    #[doc(hidden)]
+    pub fn with_rounding<T>(&mut self, rounding: Rounding, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.rounding, rounding);
         let result = f(self);
         self.rounding = before;
         result
+    }
+
+    /// What layers round.
+    pub(crate) fn rounding(&self) -> Rounding {
+        self.rounding
     }
 
     /// The factors of a layer's products, its inputs and its kernel, as they are multiplied. The
     /// gradient of a rounded kernel is not rounded: it is added to a weight that is not.
     #[track_caller]
     pub(crate) fn factors(&self, inputs: &Tensor, kernel: &Tensor) -> [Tensor; 2] {
-        if !self.rounding.kernels || inputs.dtype() != DType::F32 || kernel.dtype() != DType::F32 {
+        if self.rounding < Rounding::Kernels
+            || inputs.dtype() != DType::F32
+            || kernel.dtype() != DType::F32
+        {
             return [inputs, kernel].map(Clone::clone);
         }
         let rounded = kernel.round_to_bf16();
@@ -46,7 +44,7 @@ impl Context {
     /// digits.
     #[track_caller]
     pub(crate) fn stored(&self, x: &Tensor) -> Tensor {
-        if !self.rounding.values || x.dtype() != DType::F32 || is_rounded(x) {
+        if self.rounding == Rounding::Nothing || x.dtype() != DType::F32 || is_rounded(x) {
             return x.clone();
         }
         x.round_to_bf16()
@@ -55,7 +53,7 @@ impl Context {
     /// The outputs of a layer as they are handed on, with the masks that the layer gave them.
     #[track_caller]
     pub(crate) fn stored_outputs<O: Tree>(&mut self, outputs: O) -> O {
-        if !self.rounding.values {
+        if self.rounding == Rounding::Nothing {
             return outputs;
         }
         let stored: Vec<Tensor> = outputs.tensors().into_iter().map(|x| self.stored(x)).collect();

@@ -127,9 +127,12 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         }
         let Some(sharded) = &mut self.sharded else { return Ok(()) };
         let plans = sharded.plans(&mut FeedShards { feed: &mut self.feed, pool: &steps.pool })?;
+        let level = Level::detect();
+        let products = if level.multiplies_bf16() { " with products of bfloat16" } else { "" };
+        let processor = format!("{level:?}{products}");
         let mut said = vec![
             ("as the version of endo".to_string(), env!("CARGO_PKG_VERSION").to_string()),
-            ("as its kind of processor".to_string(), format!("{:?}", Level::detect())),
+            ("as its kind of processor".to_string(), processor),
         ];
         said.extend(self.said_of_identity());
         let weights: Vec<_> = steps.net.weights().iter().map(|weight| weight.value()).collect();

@@ -18,6 +18,7 @@ from . import (
     utils,
 )
 from .._symbolic import KerasTensor
+from ._policies import DTypePolicy
 from ._remat import RematScope, remat
 from .initializers import Initializer
 from .layers import Input, Layer
@@ -38,18 +39,16 @@ _ABSENT = {
     "InputSpec": "check shapes in `build`",
     "Operation": "write a keras.Layer",
     "Variable": "use tf.Variable, or `add_weight` in a layer",
-    "config": "numbers are 32-bit floats, and plans run on the processor: leave it out",
     "device": "plans run on the processor: leave it out",
     "distribution": "a model trains on one machine here",
     "export": "use model.export",
-    "mixed_precision": "numbers are 32-bit floats: leave it out",
     "name_scope": "give layers a `name`",
     "tree": "use tf.nest",
 }
 
 
 # Modules that are read when a program first uses them.
-_LATER = ("backend", "ops", "random", "saving")
+_LATER = ("backend", "config", "mixed_precision", "ops", "random", "saving")
 
 
 def __getattr__(name):
@@ -63,6 +62,7 @@ def __dir__():
 
 
 __all__ = [
+    "DTypePolicy",
     "Initializer",
     "Input",
     "KerasTensor",

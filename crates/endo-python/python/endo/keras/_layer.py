@@ -9,6 +9,7 @@ from . import constraints, initializers, regularizers
 from ._calls import Call, accepted_arguments, call_stack, give_masks, pass_mask
 from ._first_values import first_values
 from ._named import names_of, plain_arguments
+from ._policies import MIXED, DTypePolicy
 from ._remat import remat, scope_of_new_layers
 from ._shapes import Shaped, shape_of
 from ._weights import declared_trainable, unused_name, use_of
@@ -70,7 +71,8 @@ class Layer(Shaped):
         hidden(self, "_scope_name", None)
         hidden(self, "_own", [])
         hidden(self, "_is_trainable", bool(trainable))
-        hidden(self, "_dtype", getattr(dtype, "name", dtype) or "float32")
+        hidden(self, "_policy", DTypePolicy(dtype))
+        hidden(self, "_dtype", self._policy.variable_dtype)
         hidden(self, "built", False)
         hidden(self, "_is_building", False)
         hidden(self, "_loss_count", {})
@@ -157,7 +159,20 @@ class Layer(Shaped):
 
     @property
     def compute_dtype(self):
+        return self._policy.compute_dtype
+
+    @property
+    def variable_dtype(self):
         return self._dtype
+
+    @property
+    def dtype_policy(self):
+        return self._policy
+
+    @property
+    def _rounds(self):
+        """Whether it rounds what it returns to bfloat16. Layers inside say it for themselves."""
+        return self._policy.name == MIXED and not self._layers_within()
 
     # Weights
 
@@ -404,6 +419,8 @@ class Layer(Shaped):
         call = Call(self, skeleton(inputs), arguments, options)
         stack = call_stack()
         stack.append(call)
+        if self._rounds:
+            self._handle().rounds = True
         try:
             outputs = self._apply(tensors, call.training)
         finally:
@@ -499,7 +516,10 @@ class Layer(Shaped):
         texts and lists of them. A layer with others adds them."""
         config = {"name": self._given_name, "trainable": self._is_trainable}
         config = {name: value for name, value in config.items() if value not in (None, True)}
-        return {**self._made_with, **config}
+        return {**self._made_with, **config, **self._policy_config()}
+
+    def _policy_config(self):
+        return {} if self._policy.name != MIXED else {"dtype": MIXED}
 
     @classmethod
     def from_config(cls, config):

@@ -11,6 +11,7 @@ from ._calls import call_stack, is_in_model
 from ._first_values import first_values
 from ._layer import Layer
 from ._named import names_of, overridden, with_names
+from ._policies import FLOAT32, MIXED, policy_name
 from ._saving import config_of, resolved
 
 _WEIGHT_OPTIONS = {
@@ -80,10 +81,11 @@ class NativeLayer(Layer):
         options = {name: _chosen(name, value) for name, value in options.items()}
         config = dict(options)
         base = self._base_options(options)
-        if getattr(base.get("dtype"), "name", base.get("dtype")) not in (None, "float32"):
+        if policy_name(base.get("dtype")) not in (FLOAT32, MIXED):
             raise NotImplementedError(
                 f"{type(self).__name__} with dtype={base['dtype']!r}: layers of the library "
-                "compute in float32\n  help: leave `dtype` out, or write a layer with `add_weight`"
+                f"compute in {FLOAT32}, or with the policy {MIXED!r}\n"
+                "  help: leave `dtype` out, or write a layer with `add_weight`"
             )
         super().__init__(**base)
         hidden = object.__setattr__
@@ -342,8 +344,13 @@ class NativeLayer(Layer):
         layer = self if self._library_layer is None else self._library_layer
         return layer(inputs, training=training)
 
+    @property
+    def _rounds(self):
+        return self._policy.name == MIXED and self._library_layer is None
+
     def get_config(self):
-        return {name: _config_of(value) for name, value in self._config.items()}
+        config = {name: _config_of(value) for name, value in self._config.items()}
+        return {**config, **self._policy_config()}
 
 
 def _library_kind(kind):

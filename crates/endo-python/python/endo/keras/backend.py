@@ -7,6 +7,7 @@ from .._names import absent as _absent
 from .._symbolic import take_symbols as _take_symbols
 from .._dtypes import axes as _axes
 from . import ops, utils
+from ._policies import floatx, set_floatx
 
 abs = tf.abs
 all = ops.all
@@ -84,11 +85,6 @@ zeros_like = tf.zeros_like
 def epsilon():
     """What keeps logarithms and denominators away from 0."""
     return 1e-7
-
-
-def floatx():
-    """The type of weights."""
-    return "float32"
 
 
 def int_shape(x):
@@ -201,7 +197,7 @@ def l2_normalize(x, axis=None):
 
 _take_symbols(
     globals(),
-    *"epsilon floatx clear_session learning_phase set_value get_value eval variable update".split(),
+    *"epsilon floatx set_floatx clear_session learning_phase set_value get_value eval variable update".split(),
     *"update_add update_sub batch_get_value batch_set_value image_data_format ndim".split(),
     *"int_shape count_params in_train_phase".split(),
 )
@@ -216,7 +212,6 @@ _ABSENT = {
     "get_session": "operations compute at once, or in a tf.function",
     "set_session": "operations compute at once, or in a tf.function",
     "set_epsilon": "write the number where it is used",
-    "set_floatx": "layers compute in float32: leave it out",
     "set_image_data_format": "channels stand last: use Permute",
     "set_learning_phase": "call layers with `training=True`",
     "batch_dot": "use tf.matmul or tf.einsum",

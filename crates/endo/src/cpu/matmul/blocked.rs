@@ -3,6 +3,8 @@
 //! Matrix Multiplication", 2008). In: operands of any strides and scratch; out: `c`. Tasks share
 //! `c`, never the terms of a sum.
 use super::lanes::{Element, Lanes, TileKernel, enter, enter_pairs};
+#[cfg(target_arch = "x86_64")]
+use super::pairs;
 use super::tile::{End, Tile};
 use super::transpose::transpose;
 use super::{Operands, equal_part};
@@ -162,7 +164,8 @@ struct Block<'a, T> {
 unsafe impl<T: Send + Sync> Sync for Block<'_, T> {}
 
 impl<T: Element> Block<'_, T> {
-    /// Packs rows of `a` or columns of `b`, given where the first term of the first one lies.
+    /// Packs rows of `a` (or columns of `b`) to panels of `height` of them, given where the first
+    /// term of the first one lies.
     ///
     /// # Safety
     ///
@@ -170,10 +173,10 @@ impl<T: Element> Block<'_, T> {
     #[inline(always)]
     unsafe fn pack<L: Lanes<Element = T>>(
         &self,
-        first_lane: *const T,
+        lane: *const T,
         strides: [usize; 2],
         lanes: usize,
-        panel: usize,
+        height: usize,
         to: *mut T,
     ) {
         // SAFETY: as the caller promises; only `f32` has pairs, on processors with AVX-512.
@@ -181,12 +184,15 @@ impl<T: Element> Block<'_, T> {
             #[cfg(target_arch = "x86_64")]
             if self.pairs {
                 let terms = (2 * self.terms).min(self.operands.shape.k - 2 * self.first);
-                let from = first_lane.wrapping_add(2 * self.first * strides[1]);
-                super::pairs::pack(from.cast(), strides, lanes, panel, terms, to.cast());
+                let from = lane.wrapping_add(2 * self.first * strides[1]);
+                pairs::pack(from.cast(), strides, lanes, height, terms, to.cast());
                 return;
             }
-            let from = first_lane.wrapping_add(self.first * strides[1]);
-            pack::<L>(from, strides, lanes, panel, self.terms, to);
+            let from = lane.wrapping_add(self.first * strides[1]);
+            for first in (0..lanes).step_by(height) {
+                let (from, to) = (from.add(first * strides[0]), to.add(first * self.terms));
+                pack::<L>(from, strides, height.min(lanes - first), height, self.terms, to);
+            }
         }
     }
 }
@@ -237,11 +243,10 @@ impl<T: Element> TileKernel for Pack<'_, T> {
                 }
                 panels_left.start += count;
             }
-            for done in panels_left.map(|panel| panel * height) {
-                let lanes = height.min(rows - done);
-                let to = panels.add(done * terms);
-                self.block.pack::<L>(first_lane(done), shape.a, lanes, height, to);
-            }
+            let done = panels_left.start * height;
+            let lanes = rows.min(panels_left.end * height) - done;
+            let to = panels.add(done * terms);
+            self.block.pack::<L>(first_lane(done), shape.a, lanes, height, to);
         }
     }
 }
