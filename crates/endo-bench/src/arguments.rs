@@ -156,11 +156,10 @@ fn count(argument: &str, text: &str) -> Result<usize, String> {
 
 /// What is rounded to a bfloat16, by the names that the command line has for it.
 fn numbers(text: &str) -> Result<Numbers, String> {
-    match text {
-        "values" => Ok(Numbers::RoundedValues),
-        "kernels" => Ok(Numbers::RoundedKernels),
-        _ => Err(format!("--bf16 takes `values` or `kernels`, got `{text}`")),
-    }
+    [Numbers::RoundedValues, Numbers::RoundedKernels]
+        .into_iter()
+        .find(|numbers| numbers.rounded() == Some(text))
+        .ok_or(format!("--bf16 takes `values` or `kernels`, got `{text}`"))
 }
 
 /// The levels of instructions, by the names that the command line has for them.

@@ -48,6 +48,17 @@ pub enum Numbers {
     RoundedKernels,
 }
 
+impl Numbers {
+    /// What is rounded, as the command line calls it; nothing for those of `f32`.
+    pub fn rounded(self) -> Option<&'static str> {
+        match self {
+            Numbers::Single => None,
+            Numbers::RoundedValues => Some("values"),
+            Numbers::RoundedKernels => Some("kernels"),
+        }
+    }
+}
+
 /// What there is to know of a net. All but the regressor are trained by Adam.
 struct Description {
     /// The name in reports and on the command line.

@@ -14,6 +14,7 @@ use endo::variable::VariableBlock;
 use crate::json_line::JsonLine;
 use crate::machine;
 use crate::nets::Net;
+use crate::steps::line_of;
 use crate::workloads::{MeasureOptions, Outcome};
 
 /// The runs of which the least time of each step counts.
@@ -25,8 +26,7 @@ pub fn measure(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     let program = net.model(1, options.numbers).training_program(&net.data(batch)?)?;
     let mut runs = Runs::new(&program)?;
     let times = runs.times();
-    let line =
-        |threads: usize| JsonLine::of(net.name()).with("threads", threads).with("batch", batch);
+    let line = |threads: usize| line_of(net, options).with("threads", threads).with("batch", batch);
     let alone: f64 = times.iter().sum();
     let steps_at_once: usize = program.plan().independent.iter().map(ExactSizeIterator::len).sum();
     let first = line(1)

@@ -39,7 +39,7 @@ pub fn measure(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     let arena_bytes = program.plan().arena_bytes();
     drop(program);
     let Epochs { best, allocations, loss } = run(&mut model, &data, batch, epochs)?;
-    let line = JsonLine::of(net.name())
+    let line = line_of(net, options)
         .with("threads", threads)
         .with("batch", batch)
         .measured("us_per_step", best * 1e6)
@@ -55,6 +55,12 @@ pub fn measure(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     let line =
         resident.into_iter().fold(line, |line, megabytes| line.measured("resident_mb", megabytes));
     Ok(vec![bounded(line, net, batch, threads, best)?])
+}
+
+/// The line of a net, with what of it is rounded.
+pub fn line_of(net: Net, options: &MeasureOptions) -> JsonLine {
+    let line = JsonLine::of(net.name());
+    options.numbers.rounded().into_iter().fold(line, |line, rounded| line.with("bf16", rounded))
 }
 
 /// At least two epochs, since the first also fills caches and makes the slots.

@@ -39,6 +39,15 @@ impl PythonLayer {
         Ok(Self { object, kind: interned(kind), name, uses_mask })
     }
 
+    /// Whether what it returns is rounded, which is known once it was called.
+    fn rounds(&self) -> bool {
+        Python::attach(|py| {
+            let object = self.object.bind(py).upgrade()?;
+            object.getattr("_rounds").ok()?.extract().ok()
+        })
+        .unwrap_or(false)
+    }
+
     fn run(&self, py: Python<'_>, inputs: &[Inner], frame: &Frame) -> PyResult<Vec<Inner>> {
         let object = self.object.bind(py).upgrade().ok_or_else(|| {
             usage(
@@ -55,7 +64,12 @@ impl PythonLayer {
 impl Layer<Vec<Inner>, Vec<Inner>> for PythonLayer {
     fn call(&self, inputs: &Vec<Inner>, cx: &mut Context) -> Vec<Inner> {
         let call = |py: Python<'_>, frame: &Frame| self.run(py, inputs, frame);
-        callables::call_python(cx, call, callables::zero)
+        let outputs = callables::call_python(cx, call, callables::zero);
+        if self.rounds() {
+            // Until they are handed on, which is when they are rounded.
+            cx.set_rounding(Rounding::Values);
+        }
+        outputs
     }
 
     fn name(&self) -> Option<&str> {
@@ -86,7 +100,7 @@ pub struct LayerHandle {
     kind: Kind,
     /// The weights of a layer of the library, once it was applied.
     weights: OnceLock<Vec<InnerVariable>>,
-    /// Whether it rounds to numbers that a bfloat16 holds.
+    /// Whether a layer of the library rounds to numbers that a bfloat16 holds.
     rounds: AtomicBool,
 }
 
@@ -128,8 +142,8 @@ impl LayerHandle {
         Ok(Self::new(Kind::Python(layer)))
     }
 
-    /// Whether it rounds its kernels, what it multiplies by them and what it hands on to numbers
-    /// that a bfloat16 holds. What is around it does not matter.
+    /// Whether a layer of the library rounds its kernels, what it multiplies by them and what it
+    /// hands on to numbers that a bfloat16 holds, whatever is around it.
     #[setter]
     fn set_rounds(&self, rounds: bool) {
         self.rounds.store(rounds, Ordering::Relaxed);

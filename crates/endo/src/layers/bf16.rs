@@ -64,9 +64,11 @@ impl<L> Bf16<L> {
     /// Whether kernels and what they are multiplied by are rounded, too, as Keras's policy
     /// `mixed_bfloat16` does; no by default.
     ///
-    /// Where the processor multiplies pairs of such numbers (AVX-512 BF16), products of 32 rows,
-    /// columns and terms and more take about half of the time then; elsewhere this only takes time.
-    /// Sums are those of `f32`. The weights stay as they are, and so do their gradients, which
+    /// Where the processor multiplies pairs of such numbers (AVX-512 BF16), products of half a
+    /// million multiply-adds and more take down to half of the time then; elsewhere this only takes
+    /// time. Sums are those of `f32`, in another order, and what is below the normal numbers counts
+    /// as 0 there. So do products whose factors are rounded without this option, such as those of
+    /// queries and keys. Eager runs do not multiply pairs. The weights stay as they are, and so do their gradients, which
     /// Keras rounds. Kernels that states of recurrent layers are multiplied by, from step to step,
     /// are not rounded.
     ///
@@ -225,10 +227,78 @@ mod tests {
     }
 
     #[test]
+    fn nets_of_rounded_kernels_learn_as_in_f32_and_to_the_same_bits_on_two_threads() {
+        type Net = fn() -> Arc<dyn Layer>;
+        // Products of more than half a million multiply-adds: some processors multiply pairs.
+        let nets: [(Net, &[usize]); 5] = [
+            (|| Arc::new(Sequential::new().add(Dense::new(128)).add(Dense::new(72))), &[96, 80]),
+            (|| Arc::new(Conv2D::new(40, 3)), &[8, 18, 18, 8]),
+            (|| Arc::new(Lstm::new(40)), &[40, 9, 33]),
+            (
+                || {
+                    let attention = MultiHeadAttention::new(2, 40);
+                    Arc::new(move |x: &Tensor, cx: &mut Context| attention.apply(x, cx))
+                },
+                &[8, 70, 48],
+            ),
+            (|| Arc::new(EinsumDense::new("abc,cd->abd", [None, Some(64)])), &[8, 40, 64]),
+        ];
+        for (net, sizes) in nets {
+            let x = Array::from_fn(sizes, |i| (i as f32 * 0.37).sin());
+            let rounded = || Bf16::new(net()).round_kernels(true);
+            let whole = trained(net(), &x, DType::F32, 1);
+            let half = trained(rounded(), &x, DType::F32, 1);
+            let pairs = whole.0.iter().zip(&half.0);
+            assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 0.1 * a.abs()), "{sizes:?}");
+            assert!(half.1 != trained(net().bf16(), &x, DType::F32, 1).1, "{sizes:?}");
+            assert!(!is_rounded(&half.1[0]));
+            assert!(half == trained(rounded(), &x, DType::F32, 2), "{sizes:?}");
+        }
+    }
+
+    /// The output of a layer of one unit, and its gradients of the input and of the kernel.
+    fn of_one_unit(layer: &dyn Layer, kernel: f32, x: &Tensor, cx: &mut Context) -> [Tensor; 3] {
+        let first = move |_: &str, shape: &Shape| {
+            Some(Ok(Array::full(shape.clone(), kernel.into(), DType::F32)))
+        };
+        let y = cx.with_first_values(first, |cx| layer.apply(x, cx));
+        let weights = cx.layers().iter().flat_map(|layer| layer.weights.clone());
+        let weights: Vec<Variable> = weights.collect();
+        let sum = y.square().sum();
+        let slopes = cx.gradients(&sum, [x]).into_tensors().remove(0).expect("y depends on x");
+        let of_kernel = cx.gradients(&sum, &weights[..1]).into_tensors().remove(0);
+        [y, slopes, of_kernel.expect("y depends on the kernel")]
+    }
+
+    #[test]
+    fn kernels_and_inputs_are_rounded_and_gradients_of_kernels_are_not() {
+        let dense = Dense::new(1).use_bias(false).bf16().round_kernels(true);
+        let mut f = Function::new(|[x], cx| of_one_unit(&dense, 1.001, &x, cx));
+        // 3.01 is 3.015625 as a bfloat16, and the kernel 1. The gradient of the kernel is 2 x y.
+        let [y, slopes, of_kernel] = f.run([&Array::from([[3.01_f32]])]).unwrap();
+        assert_eq!(y, Array::from([[3.015625_f32]]));
+        assert!(is_rounded(&slopes) && slopes.item().unwrap() == 6.03125);
+        assert_eq!(of_kernel, Array::from([[2.0 * 3.015625 * 3.015625_f32]]));
+    }
+
+    #[test]
+    fn what_is_outside_has_the_slopes_of_its_own_numbers() {
+        let dense = Dense::new(1).bf16().round_kernels(true);
+        let mut f = Function::new(|[x], cx| {
+            let y = dense.apply(&x.tanh(), cx).sum();
+            [cx.gradients(&y, [&x]).into_tensors().remove(0).expect("y depends on x")]
+        });
+        // The nearest bfloat16 of tanh(4) is 1, where the slope would be 0.
+        assert!(f.run([&Array::from([[4.0_f32]])]).unwrap()[0].item().unwrap() != 0.0);
+    }
+
+    #[test]
     fn a_model_of_f64_is_not_changed() {
         let x = Array::from_fn([16, 5], |i| (i as f64 * 0.37).sin());
         let net = || Sequential::new().add(deep("tanh"));
-        assert!(trained(net().bf16(), &x, DType::F64, 1) == trained(net(), &x, DType::F64, 1));
+        let expected = trained(net(), &x, DType::F64, 1);
+        assert!(trained(net().bf16(), &x, DType::F64, 1) == expected);
+        assert!(trained(net().bf16().round_kernels(true), &x, DType::F64, 1) == expected);
     }
 
     #[test]
@@ -290,10 +360,14 @@ mod tests {
 
     #[test]
     fn text_names_it() {
-        let layer = layers::get("bf16(dense(3))").unwrap();
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
         let x = Array::from_fn([2, 4], |i| (i as f32).sin());
-        let [y] = f.run([&x]).unwrap();
+        let outputs = |text: &str| {
+            let layer = layers::get(text).unwrap();
+            let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]).seed(5);
+            f.run([&x]).unwrap().into_iter().next().expect("one output")
+        };
+        let y = outputs("bf16(dense(3))");
         assert!(y.shape().sizes() == [2, 3] && is_rounded(&y));
+        assert!(outputs("bf16(dense(3), round_kernels=true)") != y);
     }
 }

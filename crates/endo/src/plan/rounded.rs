@@ -3,6 +3,7 @@
 //! In: a graph, and which of its inputs are. Out: the same of each node: what was rounded, and what
 //! is seen of it through views and in windows, also within the steps of loops.
 
+use crate::array::Array;
 use crate::graph::{Graph, Op, Scan, Windowing};
 
 /// Whether each node is known to be of such numbers. `inputs` says it of the graph's inputs; those
@@ -17,11 +18,18 @@ pub fn rounded(graph: &Graph, inputs: &[bool]) -> Vec<bool> {
             Op::Kernel(kernel) if matches!(kernel.windowing(), Some(Windowing::Take(_))) => {
                 all[node.inputs[0].index()]
             }
+            Op::Constant(array) => is_rounded(array),
             Op::Input(index) => inputs.get(*index).is_some_and(|&rounded| rounded),
             _ => false,
         });
     }
     all
+}
+
+/// Whether an array has such numbers alone.
+fn is_rounded(array: &Array) -> bool {
+    let numbers = array.as_slice::<f32>();
+    numbers.is_some_and(|numbers| numbers.iter().all(|x| x.to_bits() & 0xffff == 0))
 }
 
 /// The same of what a step of a loop is given, in the order of its graph's inputs, from that of the

@@ -20,6 +20,13 @@ impl Context {
         result
     }
 
+    /// Has layers round what is said here, to the end of what
+    /// [`with_rounding`](Self::with_rounding) runs.
+    #[doc(hidden)]
+    pub fn set_rounding(&mut self, rounding: Rounding) {
+        self.rounding = rounding;
+    }
+
     /// What layers round.
     pub(crate) fn rounding(&self) -> Rounding {
         self.rounding
@@ -35,9 +42,12 @@ impl Context {
         {
             return [inputs, kernel].map(Clone::clone);
         }
-        let rounded = kernel.round_to_bf16();
+        // What made them, perhaps outside of such a layer, has the slopes of its own numbers.
+        let apart = |x: &Tensor| Tensor::custom_gradient(x, &[x], |dy| vec![dy.clone()]);
+        let inputs = if is_rounded(inputs) { inputs.clone() } else { apart(inputs) };
+        let rounded = apart(kernel).round_to_bf16();
         let rounded = Tensor::custom_gradient(&rounded, &[kernel], |dy| vec![dy.clone()]);
-        [self.stored(inputs), rounded]
+        [self.stored(&inputs), rounded]
     }
 
     /// A value as it is kept for gradients. Only `f32` is rounded: who computes in `f64` wants its

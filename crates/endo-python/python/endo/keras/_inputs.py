@@ -29,7 +29,9 @@ class InputLayer(Layer):
             if options.pop(option, None):
                 raise NotImplementedError(f"keras.Input with `{option}`: {instead}")
         options.pop("optional", None)
-        super().__init__(name=name, dtype=dtype, **options)
+        super().__init__(name=name, dtype="float32", **options)
+        # It is that of numbers, and no policy.
+        object.__setattr__(self, "_dtype", getattr(dtype, "name", dtype) or "float32")
         whole = batch_shape if batch_shape is not None else batch_input_shape
         if whole is not None:
             batch_size, *shape = whole

@@ -9,7 +9,7 @@ from . import constraints, initializers, regularizers
 from ._calls import Call, accepted_arguments, call_stack, give_masks, pass_mask
 from ._first_values import first_values
 from ._named import names_of, plain_arguments
-from ._policies import MIXED, DTypePolicy
+from ._policies import MIXED, DTypePolicy, made
 from ._remat import remat, scope_of_new_layers
 from ._shapes import Shaped, shape_of
 from ._weights import declared_trainable, unused_name, use_of
@@ -171,7 +171,8 @@ class Layer(Shaped):
 
     @property
     def _rounds(self):
-        """Whether it rounds what it returns to bfloat16. Layers inside say it for themselves."""
+        """Whether it rounds what it returns to bfloat16, asked once it was called. Layers inside say
+        it for themselves."""
         return self._policy.name == MIXED and not self._layers_within()
 
     # Weights
@@ -419,8 +420,6 @@ class Layer(Shaped):
         call = Call(self, skeleton(inputs), arguments, options)
         stack = call_stack()
         stack.append(call)
-        if self._rounds:
-            self._handle().rounds = True
         try:
             outputs = self._apply(tensors, call.training)
         finally:
@@ -523,7 +522,7 @@ class Layer(Shaped):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**config)
+        return made(cls, config)
 
     def __reduce__(self):
         from ._copies import reduce_layer

@@ -17,6 +17,7 @@ from ._functional import FunctionalModel, graph_config, graph_of
 from ._layer import Layer
 from ._named import overridden
 from ._outputs import CompiledByOutput
+from ._policies import made
 from ._refusals import refuse
 from ._saving import CustomObjectScope, with_objects
 from ._shapes import shape_of
@@ -122,6 +123,10 @@ class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
         model = self._synced()
         with ShapesAlone():
             model.build(inputs)
+
+    @property
+    def _rounds(self):
+        return False
 
     def _after(self):
         """Notes what the trace has seen, once layers are built."""
@@ -341,7 +346,7 @@ class Model(FunctionalModel, OwnSteps, Training, CompiledByOutput, Layer):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         if "calls" not in config:
-            return cls(**config)
+            return made(cls, config)
         with CustomObjectScope(custom_objects):
             inputs, outputs, terms = graph_of(with_objects(config))
         model = cls(inputs, outputs, name=config["name"])

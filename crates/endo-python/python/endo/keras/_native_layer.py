@@ -81,12 +81,6 @@ class NativeLayer(Layer):
         options = {name: _chosen(name, value) for name, value in options.items()}
         config = dict(options)
         base = self._base_options(options)
-        if policy_name(base.get("dtype")) not in (FLOAT32, MIXED):
-            raise NotImplementedError(
-                f"{type(self).__name__} with dtype={base['dtype']!r}: layers of the library "
-                f"compute in {FLOAT32}, or with the policy {MIXED!r}\n"
-                "  help: leave `dtype` out, or write a layer with `add_weight`"
-            )
         super().__init__(**base)
         hidden = object.__setattr__
         hidden(self, "_config", config)
@@ -97,6 +91,12 @@ class NativeLayer(Layer):
 
     def _base_options(self, options):
         """The options that all layers have, which are taken out of the others."""
+        if policy_name(options.get("dtype")) not in (FLOAT32, MIXED):
+            raise NotImplementedError(
+                f"{type(self).__name__} with dtype={options['dtype']!r}: layers of the library "
+                f"compute in {FLOAT32}, or with the policy {MIXED!r}\n"
+                "  help: leave `dtype` out, or write a layer with `add_weight`"
+            )
         return {
             name: options.pop(name)
             for name in ("trainable", "name", "dtype", "input_shape", "input_dim")
@@ -110,7 +110,7 @@ class NativeLayer(Layer):
         super().__init__(**base)
         object.__setattr__(self, "_config", config)
         object.__setattr__(self, "_native_weights", None)
-        self._library_layer = _library_kind(type(self))(**options)
+        self._library_layer = _library_kind(type(self))(**options, dtype=self._policy.name)
         if not self._is_trainable:
             self._library_layer.trainable = False
 
@@ -250,13 +250,19 @@ class NativeLayer(Layer):
             texts["name"] = f'"{self._given_name}"'
         return written(self._native_name, texts)
 
-    @staticmethod
-    def _layer_text(layer):
+    def _layer_text(self, layer):
+        """The text of a layer inside, whose policy it has, too."""
         is_native = isinstance(layer, NativeLayer) and layer._library_layer is None
         if not is_native or layer._activation or layer._custom:
             raise NotImplementedError(
                 "a layer around another takes one of the library's, without functions of your own"
             )
+        if self._config.get("dtype") is not None and self._policy != layer._policy:
+            raise ValueError(
+                f"`{type(self).__name__}` has the policy {self._policy.name!r} and the layer in it "
+                f"{layer._policy.name!r}\n  help: give `dtype` to the layer inside alone"
+            )
+        object.__setattr__(self, "_policy", layer._policy)
         return layer._text
 
     def _keep_custom(self, name, ending, value):
@@ -290,6 +296,7 @@ class NativeLayer(Layer):
         seed = None
         if is_new and not is_in_model():
             seed = _seed.next_seed(f"{_native.current_path()}/{self._native_name}")
+        handle.rounds = self._rounds
         outputs = handle.apply(tensors, training, self._first_values or None, masks, seed)
         if is_new:
             self._take_weights()
@@ -300,6 +307,8 @@ class NativeLayer(Layer):
             attach(variable, function)
         if self._activation is not None:
             outputs = [self._activation(outputs[0])]
+            if self._rounds:
+                outputs = [_native.round_to_bf16(outputs[0])]
         if not self._is_penalized:
             self._add_activity_loss(outputs, f"{self.name}_activity", call_stack()[:-1])
         return outputs

@@ -1,16 +1,20 @@
 """Which numbers layers compute with: `keras.DTypePolicy`, and the policy of new layers."""
 
+import contextlib
+import threading
+
 FLOAT32, MIXED = "float32", "mixed_bfloat16"
 _HALVES = ("mixed_float16", "float16", "bfloat16")
 _of_new_layers = FLOAT32
+_inner = threading.local()
 
 
 class DTypePolicy:
     """The type of a layer's weights and that of its numbers. With ``"mixed_bfloat16"`` a layer
-    rounds its kernel, what it multiplies by it and what it returns to numbers that a bfloat16
-    holds. Tensors stay float32, as do sums, weights and their gradients."""
+    rounds what it returns to numbers that a bfloat16 holds, and one of the library its kernel and
+    what it multiplies by it, too. Tensors stay float32, as do sums, weights and their gradients."""
 
-    def __init__(self, name=None, source_name=None):
+    def __init__(self, name=None):
         self.name = policy_name(name)
 
     @property
@@ -41,10 +45,10 @@ class DTypePolicy:
 def policy_name(dtype):
     """The name of a policy, of a type that is named, or of that of new layers."""
     if dtype is None:
-        return _of_new_layers
+        return getattr(_inner, "policy", None) or _of_new_layers
     if isinstance(dtype, dict):
-        dtype = dtype.get("config", dtype).get("name")
-    name = str(getattr(dtype, "name", dtype))
+        dtype = dtype.get("config", dtype)["name"]
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or dtype.__name__
     if name in _HALVES:
         raise NotImplementedError(
             f"layers do not compute in {name}\n  help: use {MIXED!r}: numbers are rounded to "
@@ -55,7 +59,7 @@ def policy_name(dtype):
 
 def dtype_policy():
     """The policy of layers that are made from now on."""
-    return DTypePolicy(_of_new_layers)
+    return DTypePolicy()
 
 
 def set_dtype_policy(policy):
@@ -68,6 +72,28 @@ def set_dtype_policy(policy):
             f"layers of the library have the policy {FLOAT32!r} or {MIXED!r}, got {name!r}"
         )
     _of_new_layers = name
+
+
+@contextlib.contextmanager
+def _new_layers(name):
+    """Within it, this thread makes layers with a policy unless they are given another."""
+    before = getattr(_inner, "policy", None)
+    _inner.policy = name
+    try:
+        yield
+    finally:
+        _inner.policy = before
+
+
+def made(kind, config):
+    """A layer or model of a class from its configuration. It and those that it makes in `__init__`
+    have the policy that the configuration says, or float32 if it says none, whatever new layers
+    have."""
+    policy = policy_name(config.get("dtype") or FLOAT32)
+    if policy not in (FLOAT32, MIXED):
+        return kind(**config)
+    with _new_layers(policy):
+        return kind(**{name: one for name, one in config.items() if name != "dtype"})
 
 
 def floatx():

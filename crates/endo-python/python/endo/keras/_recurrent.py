@@ -193,7 +193,7 @@ class Bidirectional(Layer):
             "go_backwards": go_backwards,
             "zero_output_for_mask": layer.return_sequences,
         }
-        return type(layer)(**options)
+        return type(layer).from_config(options)
 
     def __call__(self, sequences, initial_state=None, mask=None, training=None):
         states = flatten(initial_state) if initial_state is not None else []

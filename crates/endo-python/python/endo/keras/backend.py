@@ -197,8 +197,8 @@ def l2_normalize(x, axis=None):
 
 _take_symbols(
     globals(),
-    *"epsilon floatx set_floatx clear_session learning_phase set_value get_value eval variable update".split(),
-    *"update_add update_sub batch_get_value batch_set_value image_data_format ndim".split(),
+    *"epsilon floatx set_floatx clear_session learning_phase set_value get_value eval".split(),
+    *"variable update update_add update_sub batch_get_value batch_set_value image_data_format ndim".split(),
     *"int_shape count_params in_train_phase".split(),
 )
 

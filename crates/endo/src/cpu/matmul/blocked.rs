@@ -75,6 +75,12 @@ fn tile_shape<T: Element>(level: Level) -> [usize; 2] {
     }
 }
 
+/// Whether pairs of terms can be multiplied: of `f32`, and where tiles go to memory. What updates
+/// weights by them would be compiled once more for each optimizer.
+const fn has_pairs<T: Element, E: End<T>>() -> bool {
+    size_of::<T>() == size_of::<f32>() && !E::TALL
+}
+
 /// Runs a product of any shape with `k > 0`; each task gives its tiles to an end of its own.
 ///
 /// # Safety
@@ -91,7 +97,7 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
     let shape = &operands.shape;
     let [most_height, width] = tile_shape::<T>(level);
     let height = if E::TALL { most_height } else { part(shape.m, most_height, 1) };
-    let pairs = shape.multiplies_pairs(level);
+    let pairs = has_pairs::<T, E>() && shape.multiplies_pairs(level);
     let all_terms = if pairs { shape.k.div_ceil(2) } else { shape.k };
     let block_terms = part(all_terms, BLOCK_TERMS, 1);
     let block_rows = part(shape.m, most_rows(block_terms, size_of::<T>()), height);
@@ -134,7 +140,11 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
                 // its own, and no two tasks write the same part of `c`.
                 unsafe {
                     let multiply = Multiply { block: &block, tiles, strip, end };
-                    if pairs { enter_pairs(&multiply) } else { enter(level, &multiply) }
+                    if has_pairs::<T, E>() && pairs {
+                        enter_pairs(&multiply)
+                    } else {
+                        enter(level, &multiply)
+                    }
                 }
             });
         }

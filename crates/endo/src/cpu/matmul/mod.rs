@@ -96,9 +96,9 @@ pub struct Matmul {
     pub c_row: usize,
     /// Whether the sums are added to what `c` holds.
     pub accumulate: bool,
-    /// Whether each element of both operands is a number that a bfloat16 holds. A processor may
-    /// then multiply pairs of terms: the products are exact, and sums are of `f32` as otherwise, in
-    /// another order; what is too small for a normal number may count as 0.
+    /// Whether each element of both operands is a number that a bfloat16 holds, of `f32`. A
+    /// processor may then multiply pairs of terms: the products are exact, and sums are of `f32` as
+    /// otherwise, in another order; what is too small for a normal number may count as 0.
     pub bf16: bool,
 }
 

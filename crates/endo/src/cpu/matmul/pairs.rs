@@ -140,7 +140,7 @@ unsafe fn pack_columns(
                 halve(from, terms - 2 * first, count, row.as_mut_ptr());
             }
             let to = to.add(first * height);
-            transpose::<Avx512<f32>>([lanes, count], rows[0].as_ptr(), TURNED, to, height);
+            transpose::<Avx512<f32>>([lanes, count], rows.as_ptr().cast(), TURNED, to, height);
         }
     }
 }
