@@ -136,9 +136,10 @@ def test_a_saved_model_keeps_its_policy(tmp_path):
     assert np.array_equal(again.predict(X, verbose=0), expected)
     assert again.layers[0].dtype_policy.name == "mixed_bfloat16"
     assert again.layers[2].dtype_policy.name == "float32"
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    assert np.array_equal(copy.predict(X, verbose=0), expected)
+    clone = keras.models.clone_model(model)
+    clone(X)
+    clone.set_weights(model.get_weights())
+    assert np.array_equal(clone.predict(X, verbose=0), expected)
 
 
 def test_a_model_without_a_policy_is_loaded_without_one(tmp_path, mixed):

@@ -48,6 +48,9 @@ class LayerHandle:
     @staticmethod
     def of_several(text: str | None) -> LayerHandle:
         """The layer of several tensors that a text names: a recurrent layer with its states, or an attention with its weights."""
+    @property
+    def rounds(self) -> Any:
+        """Whether a layer of the library rounds its kernels, what it multiplies by them and what it hands on to numbers that a bfloat16 holds, whatever is around it."""
     def text(self, name: str | None) -> Any:
         """What the layer is made of, as a text by which it is made again."""
     def weights(self) -> Any:
@@ -621,6 +624,8 @@ def relu(x: Any) -> Tensor:
 def reshape(x: Any, shape: list[int] | None) -> Tensor:
     ...
 def round(x: Any) -> Tensor:
+    ...
+def round_to_bf16(x: Any) -> Tensor:
     ...
 def rsqrt(x: Any) -> Tensor:
     ...
