@@ -2,8 +2,9 @@
 //!
 //! In: a text in TOML. Out: a [`Definition`], from which a [`Net`] is made for any table.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use endo::prelude::*;
 use endo::{Setting, Site, layers, losses, optimizers};
@@ -148,8 +149,7 @@ impl Definition {
         if definition.reconstruction != 0.0 {
             positive("`reconstruction`", definition.reconstruction)?;
         }
-        // A process reads one such file.
-        let file: &'static str = Box::leak(file.to_string().into_boxed_str());
+        let file = kept(file);
         for (index, layer) in definition.layers.iter_mut().enumerate() {
             let line = text[..layer.start].matches('\n').count() + 1;
             layers::get(&layer.text)
@@ -205,6 +205,18 @@ impl Layer for Net {
         }
         self.out.apply(&z, cx)
     }
+}
+
+/// The name of a file, which sites of its lines have to the end of the process.
+fn kept(file: &str) -> &'static str {
+    static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(name) = names.get(file) {
+        return name;
+    }
+    let name: &'static str = Box::leak(file.into());
+    names.insert(name);
+    name
 }
 
 #[cfg(test)]

@@ -67,18 +67,20 @@ impl<L> Bf16<L> {
     /// Where the processor multiplies pairs of such numbers (AVX-512 BF16), products of half a
     /// million multiply-adds and more take down to half of the time then; elsewhere this only takes
     /// time. Sums are those of `f32`, in another order, and what is below the normal numbers counts
-    /// as 0 there. So do products whose factors are rounded without this option, such as those of
-    /// queries and keys. Eager runs do not multiply pairs. The weights stay as they are, and so do their gradients, which
-    /// Keras rounds. Kernels that states of recurrent layers are multiplied by, from step to step,
-    /// are not rounded.
+    /// as 0. Products of two rounded factors, such as those of queries and keys, are faster there
+    /// without this option, too. Eager runs do not multiply pairs.
+    ///
+    /// The weights stay as they are, and so do their gradients, which Keras rounds. Kernels that
+    /// states of recurrent layers are multiplied by, from step to step, are not rounded.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let layer = Bf16::new(Dense::new(3).name("dense")).round_kernels(true);
     /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
     /// f.run([&Array::zeros([4, 2], DType::F32)])?;
-    /// layer.layer().kernel().unwrap().set(&Array::full([2, 3], 1.001_f32))?;
-    /// assert_eq!(f.run([&Array::full([1, 2], 1.0_f32)])?[0], Array::full([1, 3], 2.0_f32));
+    /// layer.layer().kernel().unwrap().set(&Array::full([2, 3], 1.001, DType::F32))?;
+    /// let y = f.run([&Array::full([1, 2], 1.0, DType::F32)])?;
+    /// assert_eq!(y[0], Array::full([1, 3], 2.0, DType::F32));
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn round_kernels(mut self, round_kernels: bool) -> Self {

@@ -238,7 +238,7 @@ fn pairs_of_terms_are_multiplied_where_the_processor_does() {
     };
     assert!(!of(false).multiplies_pairs(level));
     assert_eq!(of(true).multiplies_pairs(level), level.multiplies_bf16());
-    let straight = |bf16| Matmul { b: [49, 1], ..of(bf16) };
+    let straight = |bf16| Matmul { k: 200, b: [49, 1], ..of(bf16) };
     assert!(straight(false).updates() && !straight(true).updates());
     // Whole numbers are added without rounding, in any order.
     let numbers = |count: usize| -> Vec<f32> { (0..count).map(|i| (i % 7) as f32 - 3.0).collect() };
