@@ -10,7 +10,7 @@ use std::time::Instant;
 use endo::prelude::*;
 
 use crate::json_line::JsonLine;
-use crate::nets::{Net, Numbers};
+use crate::nets::Net;
 use crate::workloads::{MeasureOptions, Outcome};
 use crate::{allocations, machine, schedule};
 
@@ -109,6 +109,7 @@ fn bounded(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nets::Numbers;
 
     #[test]
     fn steps_learn_and_report_what_they_took() {

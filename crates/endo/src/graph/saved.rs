@@ -249,6 +249,14 @@ impl SavedGraph {
                 .and_then(|sizes| sizes.into_iter().map(|size| size.try_into().ok()).collect());
             let shape: Shape =
                 shape.filter(Shape::is_possible).ok_or_else(|| fail("has an impossible shape"))?;
+            let most = match saved.operation.as_str() {
+                "fill" => validity::LARGEST_FILL,
+                _ => validity::LARGEST,
+            };
+            if shape.len() > most {
+                let elements = shape.len();
+                return Err(fail(&format!("has {elements} elements, and may have {most}")));
+            }
             let attributes =
                 numbers(&saved.attributes).ok_or_else(|| fail("has numbers that are too large"))?;
             if saved.inputs.iter().any(|&input| input >= place) || saved.scope >= self.scopes.len()
@@ -256,12 +264,6 @@ impl SavedGraph {
                 return Err(fail("refers to what comes after it"));
             }
             if saved.operation == "fill" {
-                if shape.len() > validity::LARGEST_FILL {
-                    let (elements, most) = (shape.len(), validity::LARGEST_FILL);
-                    return Err(fail(&format!(
-                        "has {elements} elements of one number, and may have {most}"
-                    )));
-                }
                 Array::require_room(&shape, saved.dtype)
                     .map_err(|error| fail(&format!("fails: {}", error.message())))?;
             }

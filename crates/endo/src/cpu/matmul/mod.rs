@@ -207,7 +207,7 @@ impl Matmul {
             Path::Column | Path::Row | Path::Swapped | Path::Narrow | Path::Turned => return false,
         };
         let is_whole = !self.accumulate && self.c_row == self.n;
-        is_whole && (1..=most).contains(&self.k) && !(self.bf16 && self.is_worth_pairs())
+        is_whole && (1..=most).contains(&self.k) && !self.is_paired()
     }
 
     /// Whether each sum adds its terms in the same order as in another product of as many terms,
@@ -224,19 +224,20 @@ impl Matmul {
             Path::Direct | Path::Swapped | Path::Narrow | Path::Turned => direct::BLOCK_TERMS,
             Path::Blocked => blocked::BLOCK_TERMS,
         };
-        (false, self.bf16 && self.is_worth_pairs(), equal_part(self.k, most))
+        (false, self.is_paired(), equal_part(self.k, most))
     }
 
     /// Whether it multiplies pairs of terms.
     fn multiplies_pairs(&self, level: Level) -> bool {
-        self.bf16 && self.is_worth_pairs() && level.multiplies_bf16()
+        self.is_paired() && level.multiplies_bf16()
     }
 
-    /// Whether it is large enough for its operands to be packed as pairs of terms.
-    fn is_worth_pairs(&self) -> bool {
+    /// Whether its operands are packed as pairs of terms where the processor multiplies these: they
+    /// can be, and it is large enough.
+    fn is_paired(&self) -> bool {
         let &Self { m, n, k, .. } = self;
         let is_wide = m >= PAIRED_ROWS && n >= PAIRED_COLUMNS && k >= PAIRED_TERMS;
-        is_wide && self.work() >= PAIRED_WORK
+        self.bf16 && is_wide && self.work() >= PAIRED_WORK
     }
 
     /// In how many parts threads can share it, at most.
@@ -334,7 +335,7 @@ impl Matmul {
         if n == 1 && a[0] == 1 && self.c_row == 1 {
             return Path::Swapped;
         }
-        if self.bf16 && self.is_worth_pairs() {
+        if self.is_paired() {
             return Path::Blocked;
         }
         if n == 1 || b[1] == 1 {

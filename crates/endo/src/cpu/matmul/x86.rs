@@ -30,7 +30,10 @@ pub(in crate::cpu) struct Avx512Pairs;
 #[inline(always)]
 unsafe fn add_pairs(x: __m512, y: __m512, z: __m512) -> __m512 {
     // SAFETY: as `Lanes` asks; vectors of as many bits.
-    unsafe { _mm512_dpbf16_ps(z, std::mem::transmute(x), std::mem::transmute(y)) }
+    unsafe {
+        let [x, y] = [x, y].map(|x| std::mem::transmute::<__m512, __m512bh>(x));
+        _mm512_dpbf16_ps(z, x, y)
+    }
 }
 
 /// The functions whose bodies differ by the intrinsic's name alone.

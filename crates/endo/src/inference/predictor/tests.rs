@@ -52,9 +52,10 @@ fn graphs_that_make_no_sense_are_refused_before_anything_is_run() {
         ("constant | | 0 | f32 2 | 0", "is not known with these numbers"),
         ("fill | | 0 | f32 n 9223372036854775807 | 0", "has an impossible shape"),
         ("fill | | 0 | f32 n-3 2 | 0", "has an impossible shape"),
+        ("fill | | 0 | f32 100000000000 | 0", "has 100000000000 elements, and may have 1073741824"),
         (
-            "fill | | 0 | f32 100000000000 | 0",
-            "has 100000000000 elements of one number, and may have 1073741824",
+            "slice | 0 | 0 1 0 0 | f32 1 1099511627775 | 0",
+            "has 1099511627775 elements, and may have 68719476736",
         ),
     ] {
         let error = refused(&format!("node {node}\noutput 0 y"));
