@@ -85,7 +85,8 @@ macro_rules! unary {
 }
 
 unary! { add_unary:
-    abs sign square floor ceil round round_to_bf16 exp expm1 log log1p sqrt rsqrt sin cos tanh erf erfinv
+    abs sign square floor ceil round round_to_bf16 exp expm1 log log1p sqrt rsqrt sin cos tanh erf
+    erfinv
     sigmoid softplus relu elu selu logical_not is_nan is_finite stop_gradient transpose
     zeros_like ones_like
 }

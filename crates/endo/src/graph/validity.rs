@@ -13,8 +13,8 @@ use super::{Form, Graph, Node, Op, Transposed, View};
 /// It has at most this many elements, or a short file could ask for all memory.
 pub const LARGEST_FILL: usize = 1 << 30;
 
-/// The most elements of any value of a graph in a file. One that is seen through views, or summed up
-/// as it is computed, needs no memory, so that a short file could ask for hours of sums.
+/// The most elements of any value of a graph in a file. One that is seen through views, or summed
+/// up as it is computed, needs no memory, so that a short file could ask for hours of sums.
 pub const LARGEST: usize = 1 << 36;
 
 /// What is wrong with a node whose inputs are in the graph.

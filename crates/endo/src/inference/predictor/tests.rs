@@ -266,10 +266,10 @@ fn a_prediction_that_the_system_has_no_memory_for_is_an_error() {
              node broadcast | 6 | | f32 n 1 | 0\noutput 7 y"
         )
     };
-    let large = predictor(&format!("{INPUT}\n{}", draw(1 << 39))).unwrap();
+    let large = predictor(&format!("{INPUT}\n{}", draw(1 << 36))).unwrap();
     let error = large.predict(&[[1.0_f32, 2.0]].into()).unwrap_err();
     assert_eq!(
-        (error.kind(), error.message().starts_with("a run needs 4398.0 GB of memory")),
+        (error.kind(), error.message().starts_with("a run needs 549.8 GB of memory")),
         (ErrorKind::Memory, true)
     );
     assert_eq!(refused(&draw(1 << 60)), "operation 3, `random_uniform`, has an impossible shape");
