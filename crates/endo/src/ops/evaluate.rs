@@ -130,17 +130,16 @@ fn reduce(reduction: Reduction, axes: &[usize], node: &Node, x: &Array) -> Array
         of.into_iter().map(|(_, &stride)| stride).collect()
     };
     let (of_reduced, of_kept) = (distances(of_reduced), distances(of_kept));
-    // Where the elements of a sum lie, from the first one.
+    // Where a term lies, from the first one: computed for each, as a list of them could be longer
+    // than memory where the result has no element.
     let within = reduced.strides();
-    let places: Vec<usize> = (0..reduced.len())
-        .map(|index| {
-            let along = |axis: usize| index / within[axis] % reduced[axis] * of_reduced[axis];
-            (0..reduced.rank()).map(along).sum()
-        })
-        .collect();
+    let place = |index: usize| -> usize {
+        let along = |axis: usize| index / within[axis] % reduced[axis] * of_reduced[axis];
+        (0..reduced.rank()).map(along).sum()
+    };
     build(node, |kept| {
         let first = offset(kept, &of_kept);
-        places.iter().fold(start, |total, place| combine(total, x.get(first + place)))
+        (0..reduced.len()).fold(start, |total, index| combine(total, x.get(first + place(index))))
     })
 }
 
