@@ -36,6 +36,8 @@ pub struct Arguments {
     pub numbers: Numbers,
     /// Numbers of threads for which a step is simulated.
     pub simulated: Vec<usize>,
+    /// Whether what each step of a plan takes is measured.
+    pub profile: bool,
     /// The highest level of instructions that is used, if it is not the processor's.
     pub level: Option<Level>,
 }
@@ -62,6 +64,7 @@ impl Arguments {
             python: "python3".into(),
             numbers: Numbers::default(),
             simulated: Vec::new(),
+            profile: false,
             level: None,
         };
         while let Some(word) = words.next() {
@@ -78,6 +81,7 @@ impl Arguments {
                 "--rounds" => rounds = Some(count(&word, &value()?)?),
                 "--level" => arguments.level = Some(level(&value()?)?),
                 "--bf16" => arguments.numbers = numbers(&value()?)?,
+                "--profile" => arguments.profile = true,
                 "--simulate" => {
                     let numbers = value()?;
                     let numbers = numbers.split(',').map(|number| count(&word, number));
@@ -118,6 +122,7 @@ impl Arguments {
         }
         for (name, given) in [
             ("--simulate", !arguments.simulated.is_empty()),
+            ("--profile", arguments.profile),
             ("--bf16", arguments.numbers != Numbers::default()),
         ] {
             let takes = |workload: &Workload| workload.takes.contains(&name);
@@ -143,6 +148,7 @@ impl Arguments {
             data: self.data.clone(),
             numbers: self.numbers,
             simulated: self.simulated.clone(),
+            profile: self.profile,
         }
     }
 }
@@ -187,7 +193,7 @@ pub fn help() -> String {
 Measures endo, and prints a JSON line for each result.
 
   endo-bench [--workload NAME] [--threads N] [--epochs N] [--batch ROWS] [--data FILE] \
-  [--level LEVEL] [--bf16 values|kernels] [--simulate N,N]
+  [--level LEVEL] [--bf16 values|kernels] [--simulate N,N] [--profile]
       one workload, or each of them in a process of its own
   endo-bench --compare [--peers DIR] [--python PATH] [--rounds N] [--workload NAME] [--threads N] \
   [--epochs N]
@@ -205,6 +211,7 @@ Workloads:
                  `kernels` and what they are multiplied by; nothing unless given
   --simulate N,N numbers of threads for which the step of a net is simulated, from the time that
                  each part of it takes one thread here
+  --profile      what each step of the plan of a net takes one thread here, the longest first
   --peers DIR    the folder with peers.py, layers.py and a cargo project for each peer in Rust
   --python PATH  the interpreter with jax and others; python3 unless given
   --rounds N     how often each program is run; 5 unless given",
@@ -283,6 +290,8 @@ mod tests {
         );
         assert!(message("--simulate 8").starts_with("--simulate goes with --workload and a net"));
         assert_eq!(parse("--workload lstm --simulate 8,32").unwrap().simulated, [8, 32]);
+        assert!(message("--profile").starts_with("--profile goes with --workload and a net"));
+        assert!(parse("--workload lstm --profile").unwrap().options().profile);
         assert!(message("--bf16 values").starts_with("--bf16 goes with --workload and a net"));
         assert!(message("--workload lstm --bf16 all").contains("takes `values` or `kernels`"));
         let halves = parse("--workload lstm --bf16 kernels").unwrap();

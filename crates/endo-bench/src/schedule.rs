@@ -1,8 +1,9 @@
-//! How a step would be shared among threads that this machine does not have.
+//! Where the time of a net's step goes, and how it would be shared among threads that this machine
+//! does not have.
 //!
-//! In: a net, and numbers of threads. Out: the time of each step of the plan on one thread, added
-//! up; and for each number of threads the time of a run by the model that the runner decides by,
-//! beside that of the run itself where the machine has as many.
+//! In: a net, and numbers of threads. Out: the time of each step of the plan on one thread, by
+//! itself or added up; and for each number of threads the time of a run by the model that the
+//! runner decides by, beside that of the run itself where the machine has as many.
 
 use std::time::Instant;
 
@@ -46,6 +47,25 @@ pub fn measure(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
         line.measured("us_measured", runs.least(threads) / 1e3)
     };
     Ok(std::iter::once(first).chain(options.simulated.iter().copied().map(of)).collect())
+}
+
+/// A line for each step of the plan, the longest first: its time on one thread, its share of all,
+/// and the step as the plan prints it.
+pub fn profile(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
+    let batch = options.batch.unwrap_or(net.batch());
+    let program = net.model(1, options.numbers).training_program(&net.data(batch)?)?;
+    let times = Runs::new(&program)?.times();
+    let alone: f64 = times.iter().sum();
+    let mut steps: Vec<usize> = (0..times.len()).collect();
+    steps.sort_by(|&one, &two| times[two].total_cmp(&times[one]));
+    let line = |step: usize| {
+        let text = program.plan().step(step).to_string();
+        line_of(net, options)
+            .measured("us", times[step] / 1e3)
+            .measured("share", times[step] / alone)
+            .with("step", text.trim())
+    };
+    Ok(steps.into_iter().map(line).collect())
 }
 
 /// A program with what its runs need.
@@ -115,6 +135,17 @@ impl<'a> Runs<'a> {
 mod tests {
     use super::*;
     use crate::json_line::number;
+
+    #[test]
+    fn the_steps_of_a_plan_are_listed_with_the_longest_first() {
+        let options =
+            MeasureOptions { batch: Some(16), profile: true, ..MeasureOptions::default() };
+        let lines = profile(Net::Lenet, &options).unwrap();
+        let of = |name| lines.iter().map(move |line| number(&line.to_string(), name).unwrap());
+        assert!(of("us").is_sorted_by(|one, two| one >= two));
+        assert!((of("share").sum::<f64>() - 1.0).abs() < 0.01);
+        assert!(lines.iter().any(|line| line.to_string().contains("a part at a time")));
+    }
 
     #[test]
     fn more_threads_are_said_to_take_less_time() {

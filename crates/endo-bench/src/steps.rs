@@ -29,6 +29,9 @@ pub fn measure(net: Net, options: &MeasureOptions) -> Outcome<Vec<JsonLine>> {
     if !options.simulated.is_empty() {
         return schedule::measure(net, options);
     }
+    if options.profile {
+        return schedule::profile(net, options);
+    }
     let MeasureOptions { threads, epochs, .. } = *options;
     let batch = options.batch.unwrap_or(net.batch());
     let data = net.data(net.rows(batch))?;

@@ -28,6 +28,8 @@ pub struct MeasureOptions {
     pub numbers: Numbers,
     /// Numbers of threads for which a step is simulated; nothing is where there are none.
     pub simulated: Vec<usize>,
+    /// Whether what each step of the plan takes is measured instead.
+    pub profile: bool,
 }
 
 /// Something that is measured.
@@ -42,7 +44,7 @@ pub struct Workload {
 }
 
 /// What the bare steps of a net take.
-const NET: &[&str] = &["--batch", "--bf16", "--simulate"];
+const NET: &[&str] = &["--batch", "--bf16", "--simulate", "--profile"];
 
 /// All of them.
 pub const WORKLOADS: &[Workload] = &[

@@ -18,8 +18,8 @@ impl fmt::Display for Plan {
             self.arena_bytes(),
             self.constants.bytes
         )?;
-        for (position, step) in self.steps.iter().enumerate() {
-            self.write_step(f, position, step)?;
+        for position in 0..self.steps.len() {
+            self.step(position).fmt(f)?;
         }
         for Range { start, end } in self.independent.iter().cloned() {
             writeln!(f, "at once, if that is sooner: steps {start} to {}", end - 1)?;
@@ -38,7 +38,27 @@ impl fmt::Display for Plan {
     }
 }
 
+/// A step as it is printed.
+struct StepText<'a> {
+    plan: &'a Plan,
+    position: usize,
+}
+
+impl fmt::Display for StepText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.plan.write_step(f, self.position, &self.plan.steps[self.position])
+    }
+}
+
 impl Plan {
+    /// A step as the plan prints it, the body of a loop below it.
+    ///
+    /// # Panics
+    /// When displayed, if there is no such step.
+    pub fn step(&self, position: usize) -> impl fmt::Display + '_ {
+        StepText { plan: self, position }
+    }
+
     fn write_step(
         &self,
         f: &mut fmt::Formatter<'_>,
