@@ -210,6 +210,14 @@ trait Number: Copy + PartialOrd {
         is_nan
     }
 
+    /// Whether it is greater, or NaN where the other is none.
+    #[inline(always)]
+    fn is_more(self, other: Self) -> bool {
+        #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "with NaN, nothing is less or equal")]
+        let is_not_less = !(self <= other);
+        is_not_less & !other.is_nan()
+    }
+
     /// Whether both are the same number, or NaN.
     #[inline(always)]
     fn is(self, other: Self) -> bool {
@@ -306,7 +314,6 @@ impl Pooling {
     }
 
     fn add<T: Number>(&self, x: Values<'_>, values: &[T], to: &mut [T]) {
-        to.fill(T::ZERO);
         match x {
             Values::F32(x) => self.add_by(x, values, to),
             Values::F64(x) => self.add_by(x, values, to),
@@ -342,7 +349,14 @@ impl Pooling {
     }
 
     fn add_by<X: Number, T: Number>(&self, x: &[X], values: &[T], to: &mut [T]) {
+        let sample = self.lengths.iter().product::<usize>() * self.channels;
+        let mut filled = 0;
         self.each(|window, first| {
+            // The zeros of a sample are still in a cache when its windows come.
+            if window.sample == filled {
+                to[sample * filled..][..sample].fill(T::ZERO);
+                filled += 1;
+            }
             let values = &values[first..first + self.channels];
             self.blocks(|c, width| match width {
                 16 => window.add::<X, T, 16>(x, values, to, c),
@@ -351,6 +365,8 @@ impl Pooling {
                 _ => window.add::<X, T, 1>(x, values, to, c),
             });
         });
+        // Samples without windows.
+        to[sample * filled..].fill(T::ZERO);
     }
 
     /// Calls `visit` with the first channel of blocks, and how many there are in it.
@@ -411,7 +427,7 @@ impl WindowPart<'_> {
         for_elements!(self, at, {
             let x = block::<X, N>(x, at + c);
             for i in 0..N {
-                let more = (x[i] > greatest[i]) | (x[i].is_nan() & !greatest[i].is_nan());
+                let more = x[i].is_more(greatest[i]);
                 greatest[i] = if more { x[i] } else { greatest[i] };
             }
         });

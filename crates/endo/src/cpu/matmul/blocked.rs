@@ -3,13 +3,13 @@
 //! Matrix Multiplication", 2008). In: operands of any strides and scratch; out: `c`. Tasks share
 //! `c`, never the terms of a sum.
 use super::lanes::{Element, Lanes, TileKernel, enter, enter_pairs};
+use super::packing::{copy_rows, pack};
 #[cfg(target_arch = "x86_64")]
 use super::pairs;
 use super::tile::{End, Tile};
-use super::transpose::transpose;
 use super::{Operands, equal_part};
 use crate::cpu::pool::Team;
-use crate::simd::{Float, Level};
+use crate::simd::Level;
 use std::ops::Range;
 
 /// The most terms of one block: of more, a strip of `b` would leave the second cache; of fewer,
@@ -103,6 +103,10 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
     let block_rows = part(shape.m, most_rows(block_terms, size_of::<T>()), height);
     let strips =
         scratch.wrapping_add(panel_rows(shape.m, block_terms, size_of::<T>()) * block_terms);
+    let strip_count = shape.n.div_ceil(width);
+    // Several blocks of rows meet the same strips, which are packed once where there is room.
+    let kept =
+        block_rows < shape.m && strip_count * width <= most_tasks(shape.m, shape.n) * MOST_COLUMNS;
     // The parts of the given number of panels or tiles, one after the other or shared among
     // threads.
     let threads = team.threads();
@@ -124,22 +128,39 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
     };
     for first in (0..all_terms).step_by(block_terms) {
         let terms = block_terms.min(all_terms - first);
+        let block = |row, rows| Block {
+            operands,
+            pairs,
+            terms,
+            first,
+            row,
+            rows,
+            height,
+            width,
+            panels: scratch,
+            strips,
+            kept,
+        };
+        if kept {
+            let block = block(0, 0);
+            // SAFETY: as the caller promises; each task packs strips of its own.
+            each(strip_count, &|_, strips| unsafe {
+                enter(level, &PackStrips { block: &block, strips })
+            });
+        }
         for row in (0..shape.m).step_by(block_rows) {
             let rows = block_rows.min(shape.m - row);
-            let panels = scratch;
-            let block =
-                Block { operands, pairs, terms, first, row, rows, height, width, panels, strips };
+            let block = block(row, rows);
             let panels = rows.div_ceil(height);
             // SAFETY: as the caller promises; each task packs panels of its own.
             each(panels, &|_, panels| unsafe { enter(level, &Pack { block: &block, panels }) });
             // The tiles of the block, strip after strip, are one sequence: however many columns
             // there are, its parts are equal.
-            each(panels * shape.n.div_ceil(width), &|task, tiles| {
-                let strip = block.strips.wrapping_add(task * width * terms);
+            each(panels * strip_count, &|task, tiles| {
                 // SAFETY: as the caller promises; the panels are packed, each task has a strip of
                 // its own, and no two tasks write the same part of `c`.
                 unsafe {
-                    let multiply = Multiply { block: &block, tiles, strip, end };
+                    let multiply = Multiply { block: &block, tiles, task, end };
                     if has_pairs::<T, E>() && pairs {
                         enter_pairs(&multiply)
                     } else {
@@ -164,9 +185,11 @@ struct Block<'a, T> {
     /// The rows and columns of a tile.
     height: usize,
     width: usize,
-    /// The rows of `a`, packed, and room for a strip of `b` for each task.
+    /// The rows of `a`, packed, and the strips of `b`: all of them where they are kept, room for
+    /// one for each task otherwise.
     panels: *mut T,
     strips: *mut T,
+    kept: bool,
 }
 
 // SAFETY: the scratch that the pointers name belongs to the call; tasks write apart, and read only
@@ -174,6 +197,25 @@ struct Block<'a, T> {
 unsafe impl<T: Send + Sync> Sync for Block<'_, T> {}
 
 impl<T: Element> Block<'_, T> {
+    /// Where a strip lies, by the number of the strip or of the task.
+    fn strip(&self, number: usize) -> *mut T {
+        self.strips.wrapping_add(number * self.width * self.terms)
+    }
+
+    /// Packs the strip of `b` that begins with a column.
+    ///
+    /// # Safety
+    ///
+    /// There is room for a whole strip; otherwise as for [`pack`](Self::pack).
+    #[inline(always)]
+    unsafe fn pack_strip<L: Lanes<Element = T>>(&self, column: usize, to: *mut T) {
+        let &Operands { shape, b, .. } = self.operands;
+        let columns = self.width.min(shape.n - column);
+        let from = b.wrapping_add(column * shape.b[1]);
+        // SAFETY: the columns and terms are the operand's.
+        unsafe { self.pack::<L>(from, [shape.b[1], shape.b[0]], columns, self.width, to) }
+    }
+
     /// Packs rows of `a` (or columns of `b`) to panels of `height` of them, given where the first
     /// term of the first one lies.
     ///
@@ -203,6 +245,24 @@ impl<T: Element> Block<'_, T> {
                 let (from, to) = (from.add(first * strides[0]), to.add(first * self.terms));
                 pack::<L>(from, strides, height.min(lanes - first), height, self.terms, to);
             }
+        }
+    }
+}
+
+/// Some of the strips of `b`.
+struct PackStrips<'a, T> {
+    block: &'a Block<'a, T>,
+    strips: Range<usize>,
+}
+
+impl<T: Element> TileKernel for PackStrips<'_, T> {
+    type Element = T;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes<Element = T>>(&self) {
+        for strip in self.strips.clone() {
+            // SAFETY: as for `Block::pack_strip`.
+            unsafe { self.block.pack_strip::<L>(strip * self.block.width, self.block.strip(strip)) }
         }
     }
 }
@@ -261,92 +321,11 @@ impl<T: Element> TileKernel for Pack<'_, T> {
     }
 }
 
-/// Copies `lanes` rows of `a` (or columns of `b`) to a panel: for each term, `panel` of them side
-/// by side, of which those that do not exist are zero. `strides` are the distances from one lane
-/// and from one term to the next.
-#[inline(always)]
-unsafe fn pack<L: Lanes>(
-    from: *const L::Element,
-    [lane_stride, term_stride]: [usize; 2],
-    lanes: usize,
-    panel: usize,
-    terms: usize,
-    to: *mut L::Element,
-) {
-    // SAFETY: lanes below `lanes` and terms below `terms` are the operand's; the panel lies in
-    // scratch.
-    unsafe {
-        if lanes < panel {
-            for i in 0..panel * terms {
-                *to.add(i) = L::Element::ZERO;
-            }
-        }
-        if lane_stride == 1 {
-            copy_rows::<L>(lanes, terms, from, term_stride, to, panel);
-        } else if term_stride == 1 {
-            transpose::<L>([lanes, terms], from, lane_stride, to, panel);
-        } else {
-            for p in 0..terms {
-                for i in 0..lanes {
-                    *to.add(p * panel + i) = *from.add(i * lane_stride + p * term_stride);
-                }
-            }
-        }
-    }
-}
-
-/// Copies `rows` rows of `count` elements.
-#[inline(always)]
-unsafe fn copy_rows<L: Lanes>(
-    count: usize,
-    rows: usize,
-    from: *const L::Element,
-    from_row: usize,
-    to: *mut L::Element,
-    to_row: usize,
-) {
-    for row in 0..rows {
-        // SAFETY: as in `pack`.
-        unsafe {
-            let (from, to) = (from.add(row * from_row), to.add(row * to_row));
-            let mut i = 0;
-            while i + L::WIDTH <= count {
-                L::store(to.add(i), L::load(from.add(i)));
-                i += L::WIDTH;
-            }
-            if L::FREE_MASKS && i < count {
-                let tail = L::mask(count - i);
-                L::store_masked(to.add(i), L::load_masked(from.add(i), tail), tail);
-                i = count;
-            }
-            // The rest by halves of vectors: a panel of six is one of four and one of two.
-            for part in [4, 2, 1] {
-                while i + part <= count {
-                    match part {
-                        4 => copy::<_, 4>(from.add(i), to.add(i)),
-                        2 => copy::<_, 2>(from.add(i), to.add(i)),
-                        _ => *to.add(i) = *from.add(i),
-                    }
-                    i += part;
-                }
-            }
-        }
-    }
-}
-
-/// Copies `N` elements by as few instructions as hold them.
-#[inline(always)]
-unsafe fn copy<T: Copy, const N: usize>(from: *const T, to: *mut T) {
-    // SAFETY: as the caller promises.
-    unsafe { to.cast::<[T; N]>().write_unaligned(from.cast::<[T; N]>().read_unaligned()) }
-}
-
-/// Some of a block's tiles, of which those of a strip follow one another, and room for a strip of
-/// `b`.
+/// Some of a block's tiles, of which those of a strip follow one another, and the task's number.
 struct Multiply<'a, T, E> {
     block: &'a Block<'a, T>,
     tiles: Range<usize>,
-    strip: *mut T,
+    task: usize,
     end: &'a E,
 }
 
@@ -355,13 +334,15 @@ impl<T: Element, E: End<T>> TileKernel for Multiply<'_, T, E> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes<Element = T>>(&self) {
-        let &Block { operands: Operands { shape, b, .. }, pairs, rows, height, width, .. } =
+        let &Block { operands: Operands { shape, .. }, pairs, rows, height, width, kept, .. } =
             self.block;
         let panels = rows.div_ceil(height);
         let mut to = self.end.clone();
         let mut next = self.tiles.start;
         while next < self.tiles.end {
-            let (column, panel) = (next / panels * width, next % panels);
+            let (strip, panel) = (next / panels, next % panels);
+            let column = strip * width;
+            let strip = self.block.strip(if kept { strip } else { self.task });
             let columns = width.min(shape.n - column);
             let count = (panels - panel).min(self.tiles.end - next);
             let (row, end) = (panel * height, rows.min((panel + count) * height));
@@ -369,6 +350,7 @@ impl<T: Element, E: End<T>> TileKernel for Multiply<'_, T, E> {
             // The first tile of a strip can pack it by the way, which costs nothing beside its
             // multiply-adds.
             let fresh = !E::TALL
+                && !kept
                 && !pairs
                 && shape.b[1] == 1
                 && columns == width
@@ -377,16 +359,16 @@ impl<T: Element, E: End<T>> TileKernel for Multiply<'_, T, E> {
             // SAFETY: the columns and terms are the operand's. The panels of these rows are packed,
             // and hold as many whole tiles of `height` rows; the strip is packed when it is read.
             unsafe {
-                if !fresh {
-                    let from = b.wrapping_add(column * shape.b[1]);
-                    let strides = [shape.b[1], shape.b[0]];
-                    self.block.pack::<L>(from, strides, columns, width, self.strip);
+                if !fresh && !kept {
+                    self.block.pack_strip::<L>(column, strip);
                 }
+                let part = Strip { column, packed: strip, fresh };
                 if E::TALL {
-                    self.rows::<L>(height, [row, end], column, fresh, &mut to);
+                    self.rows::<L>(height, [row, end], part, &mut to);
                 } else {
-                    self.rows::<L>(height, [row, end - edge], column, fresh, &mut to);
-                    self.rows::<L>(edge, [end - edge, end], column, false, &mut to);
+                    self.rows::<L>(height, [row, end - edge], part, &mut to);
+                    let part = Strip { fresh: false, ..part };
+                    self.rows::<L>(edge, [end - edge, end], part, &mut to);
                 }
             }
             next += count;
@@ -396,39 +378,44 @@ impl<T: Element, E: End<T>> TileKernel for Multiply<'_, T, E> {
     }
 }
 
+/// Columns of `b`: the first one, where they are packed, and whether that is still to be done, by
+/// the first tile.
+#[derive(Clone, Copy)]
+struct Strip<T> {
+    column: usize,
+    packed: *mut T,
+    fresh: bool,
+}
+
 impl<T: Element, E: End<T>> Multiply<'_, T, E> {
-    /// Computes rows of a strip in tiles of `height` rows. Where the strip is `fresh`, the first
-    /// tile packs it.
+    /// Computes rows of a strip in tiles of `height` rows.
     #[inline(always)]
     unsafe fn rows<L: Lanes<Element = T>>(
         &self,
         height: usize,
         rows: [usize; 2],
-        column: usize,
-        fresh: bool,
+        strip: Strip<T>,
         to: &mut E,
     ) {
         // SAFETY: as in `run`.
         unsafe {
             match height {
                 0 => {}
-                4 if L::ROWS == 4 || !E::TALL => self.tiles::<4, L>(rows, column, fresh, to),
-                6 if L::ROWS == 6 || L::ROWS > 6 && !E::TALL => {
-                    self.tiles::<6, L>(rows, column, fresh, to)
-                }
-                14 if L::ROWS == 14 => self.tiles::<14, L>(rows, column, fresh, to),
+                4 if L::ROWS == 4 || !E::TALL => self.tiles::<4, L>(rows, strip, to),
+                6 if L::ROWS == 6 || L::ROWS > 6 && !E::TALL => self.tiles::<6, L>(rows, strip, to),
+                14 if L::ROWS == 14 => self.tiles::<14, L>(rows, strip, to),
                 _ if E::TALL => unreachable!("a tile of {height} rows"),
-                1 => self.tiles::<1, L>(rows, column, fresh, to),
-                2 => self.tiles::<2, L>(rows, column, fresh, to),
-                3 => self.tiles::<3, L>(rows, column, fresh, to),
-                5 if L::ROWS > 4 => self.tiles::<5, L>(rows, column, fresh, to),
-                7 if L::ROWS > 6 => self.tiles::<7, L>(rows, column, fresh, to),
-                8 if L::ROWS > 6 => self.tiles::<8, L>(rows, column, fresh, to),
-                9 if L::ROWS > 6 => self.tiles::<9, L>(rows, column, fresh, to),
-                10 if L::ROWS > 6 => self.tiles::<10, L>(rows, column, fresh, to),
-                11 if L::ROWS > 6 => self.tiles::<11, L>(rows, column, fresh, to),
-                12 if L::ROWS > 6 => self.tiles::<12, L>(rows, column, fresh, to),
-                13 if L::ROWS > 6 => self.tiles::<13, L>(rows, column, fresh, to),
+                1 => self.tiles::<1, L>(rows, strip, to),
+                2 => self.tiles::<2, L>(rows, strip, to),
+                3 => self.tiles::<3, L>(rows, strip, to),
+                5 if L::ROWS > 4 => self.tiles::<5, L>(rows, strip, to),
+                7 if L::ROWS > 6 => self.tiles::<7, L>(rows, strip, to),
+                8 if L::ROWS > 6 => self.tiles::<8, L>(rows, strip, to),
+                9 if L::ROWS > 6 => self.tiles::<9, L>(rows, strip, to),
+                10 if L::ROWS > 6 => self.tiles::<10, L>(rows, strip, to),
+                11 if L::ROWS > 6 => self.tiles::<11, L>(rows, strip, to),
+                12 if L::ROWS > 6 => self.tiles::<12, L>(rows, strip, to),
+                13 if L::ROWS > 6 => self.tiles::<13, L>(rows, strip, to),
                 height => unreachable!("a tile of {height} rows"),
             }
         }
@@ -438,8 +425,7 @@ impl<T: Element, E: End<T>> Multiply<'_, T, E> {
     unsafe fn tiles<const R: usize, L: Lanes<Element = T>>(
         &self,
         [row, end]: [usize; 2],
-        column: usize,
-        fresh: bool,
+        Strip { column, packed, fresh }: Strip<T>,
         to: &mut E,
     ) {
         let block = self.block;
@@ -452,7 +438,7 @@ impl<T: Element, E: End<T>> Multiply<'_, T, E> {
                     k: block.terms,
                     a: block.panels.add(i * block.terms),
                     a_strides: [1, block.height],
-                    b: self.strip,
+                    b: packed,
                     b_row: block.width,
                     bias: block.operands.bias_at(column, block.first),
                     c: c.wrapping_add((block.row + i) * shape.c_row + column),
@@ -463,9 +449,9 @@ impl<T: Element, E: End<T>> Multiply<'_, T, E> {
                 if !E::TALL && R + 1 >= L::ROWS && fresh && i == row {
                     let b = b.wrapping_add(block.first * shape.b[0] + column);
                     Tile { b, b_row: shape.b[0], ..tile }
-                        .compute_panels::<R, true, E>(size, self.strip, to);
+                        .compute_panels::<R, true, E>(size, packed, to);
                 } else {
-                    tile.compute_panels::<R, false, E>(size, self.strip, to);
+                    tile.compute_panels::<R, false, E>(size, packed, to);
                 }
             }
         }

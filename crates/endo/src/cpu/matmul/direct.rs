@@ -2,7 +2,7 @@
 //! operands whose `b` has contiguous columns (or is turned into scratch first); out: `c`, tile by
 //! tile.
 use super::lanes::{Element, Lanes, TileKernel, enter};
-use super::tile::Tile;
+use super::tile::{OneStretch, Stretches, Tile};
 use super::transpose::transpose;
 use super::{Matmul, Operands, equal_part};
 use crate::cpu::pool::Team;
@@ -262,10 +262,10 @@ unsafe fn block<L: Lanes>(
                     accumulate,
                 };
                 let width = match vectors {
-                    8 => strip::<L, 8>(tile, rows, left, far),
-                    4 => strip::<L, 4>(tile, rows, left, far),
-                    2 => strip::<L, 2>(tile, rows, left, far),
-                    _ => strip::<L, 1>(tile, rows, left, far),
+                    8 => strip::<L, 8, _>(tile, rows, left, far, OneStretch),
+                    4 => strip::<L, 4, _>(tile, rows, left, far, OneStretch),
+                    2 => strip::<L, 2, _>(tile, rows, left, far, OneStretch),
+                    _ => strip::<L, 1, _>(tile, rows, left, far, OneStretch),
                 };
                 column += width;
                 left -= width;
@@ -281,20 +281,21 @@ unsafe fn block<L: Lanes>(
 /// Computes `rows` rows of a strip of `V` vectors, of which `left` columns exist; returns the
 /// columns written.
 #[inline(always)]
-unsafe fn strip<L: Lanes, const V: usize>(
+pub(super) unsafe fn strip<L: Lanes, const V: usize, S: Stretches>(
     tile: Tile<L>,
     rows: usize,
     left: usize,
     far: bool,
+    stretches: S,
 ) -> usize {
     let width = left.min(V * L::WIDTH);
     // SAFETY: as for `block`.
     unsafe {
         let tail = L::mask(width - (V - 1) * L::WIDTH);
         if L::FREE_MASKS || width < V * L::WIDTH {
-            tiles::<L, V, true>(tile, rows, tail, far);
+            tiles::<L, V, true, S>(tile, rows, tail, far, stretches);
         } else {
-            tiles::<L, V, false>(tile, rows, tail, far);
+            tiles::<L, V, false, S>(tile, rows, tail, far, stretches);
         }
     }
     width
@@ -302,11 +303,12 @@ unsafe fn strip<L: Lanes, const V: usize>(
 
 /// Computes `rows` rows of a strip in tiles of nearly equal height.
 #[inline(always)]
-unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool>(
+unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool, S: Stretches>(
     mut tile: Tile<L>,
     mut rows: usize,
     tail: L::Mask,
     far: bool,
+    stretches: S,
 ) {
     // What the registers hold beside one step of `b` and of `a`; the long vectors have twice as
     // many registers.
@@ -325,14 +327,14 @@ unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool>(
         // SAFETY: as for `block`.
         unsafe {
             match height {
-                1 => tile.compute::<1, V, TAIL>(tail, far),
-                2 if most > 1 => tile.compute::<2, V, TAIL>(tail, far),
-                3 if most > 2 => tile.compute::<3, V, TAIL>(tail, far),
-                4 if most > 2 => tile.compute::<4, V, TAIL>(tail, far),
-                5 if most > 4 => tile.compute::<5, V, TAIL>(tail, far),
-                6 if most > 4 => tile.compute::<6, V, TAIL>(tail, far),
-                7 if most > 6 => tile.compute::<7, V, TAIL>(tail, far),
-                _ if most > 6 => tile.compute::<8, V, TAIL>(tail, far),
+                1 => tile.compute::<1, V, TAIL, S>(tail, far, stretches),
+                2 if most > 1 => tile.compute::<2, V, TAIL, S>(tail, far, stretches),
+                3 if most > 2 => tile.compute::<3, V, TAIL, S>(tail, far, stretches),
+                4 if most > 2 => tile.compute::<4, V, TAIL, S>(tail, far, stretches),
+                5 if most > 4 => tile.compute::<5, V, TAIL, S>(tail, far, stretches),
+                6 if most > 4 => tile.compute::<6, V, TAIL, S>(tail, far, stretches),
+                7 if most > 6 => tile.compute::<7, V, TAIL, S>(tail, far, stretches),
+                _ if most > 6 => tile.compute::<8, V, TAIL, S>(tail, far, stretches),
                 _ => unreachable!("a tile of {height} rows"),
             }
         }

@@ -9,10 +9,12 @@ pub(super) mod columns;
 mod direct;
 mod lanes;
 mod levels;
+mod packing;
 #[cfg(target_arch = "x86_64")]
 mod pairs;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod portable;
+mod stretched;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -27,6 +29,7 @@ use crate::cpu::pool::Pool;
 use crate::simd::Level;
 pub(super) use lanes::{Element, Lanes, TileKernel, enter};
 use std::ptr::null;
+pub(super) use stretched::{Stretched, StretchedProduct};
 use update::TileUpdate;
 pub use update::{Targets, routine};
 use vector::Dots;

@@ -10,7 +10,7 @@ const AHEAD: usize = 12;
 /// What a tile is computed from. The columns of `b` and `c` and the bias are contiguous.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<L: Lanes> {
-    /// The terms of each sum.
+    /// The terms of each sum, or of each of its stretches.
     pub k: usize,
     /// The first row of `a`, with its row and column strides.
     pub a: *const L::Element,
@@ -29,18 +29,20 @@ pub(super) struct Tile<L: Lanes> {
 
 impl<L: Lanes> Tile<L> {
     /// Computes `R` rows of `V` vectors; the last vector has the lanes of `tail` where `TAIL` is
-    /// set, and all otherwise. Where operands are `far`, out of the nearest cache perhaps, their
-    /// rows are asked for ahead; elsewhere that would only take time.
+    /// set, and all otherwise. The terms are `k` for each of the `stretches`. Where operands are
+    /// `far`, out of the nearest cache perhaps, their rows are asked for ahead; elsewhere that
+    /// would only take time.
     ///
     /// # Safety
     ///
     /// The processor has the instructions of `L`; `a`, `b` and `bias` are valid for the reads of
     /// this block and `c` for its writes.
     #[inline(always)]
-    pub(super) unsafe fn compute<const R: usize, const V: usize, const TAIL: bool>(
+    pub(super) unsafe fn compute<const R: usize, const V: usize, const TAIL: bool, S: Stretches>(
         self,
         tail: L::Mask,
         far: bool,
+        stretches: S,
     ) {
         // SAFETY: the pointers are valid for this block, as the caller promises. They are moved
         // with `wrapping_add`, because after the last term they may point outside the operand; they
@@ -53,20 +55,23 @@ impl<L: Lanes> Tile<L> {
                 }
             }
             let mut sums = [self.start::<V, TAIL>(tail); R];
-            let (mut a, mut b) = (self.a, self.b);
+            let mut b = self.b;
             let rows: [usize; R] = std::array::from_fn(|r| {
                 if V == 1 { unknown(r * self.a_strides[0]) } else { r * self.a_strides[0] }
             });
-            for _ in 0..self.k {
-                let b_vectors: [L::Vector; V] = vectors::<L, V, TAIL>(b, tail);
-                for (sums, row) in sums.iter_mut().zip(rows) {
-                    let x = L::splat(a.add(row));
-                    for v in 0..V {
-                        sums[v] = L::multiply_add(x, b_vectors[v], sums[v]);
+            for stretch in 0..stretches.count() {
+                let mut a = self.a.wrapping_add(stretches.start(stretch));
+                for _ in 0..self.k {
+                    let b_vectors: [L::Vector; V] = vectors::<L, V, TAIL>(b, tail);
+                    for (sums, row) in sums.iter_mut().zip(rows) {
+                        let x = L::splat(a.add(row));
+                        for v in 0..V {
+                            sums[v] = L::multiply_add(x, b_vectors[v], sums[v]);
+                        }
                     }
+                    a = a.wrapping_add(self.a_strides[1]);
+                    b = b.wrapping_add(self.b_row);
                 }
-                a = a.wrapping_add(self.a_strides[1]);
-                b = b.wrapping_add(self.b_row);
             }
             self.finish::<R, V, TAIL>(sums, tail);
         }
@@ -168,6 +173,43 @@ impl<L: Lanes> Tile<L> {
                 }
             }
         }
+    }
+}
+
+/// Where the terms of a sum begin in `a`: in one place, or in several, one stretch after another.
+/// Their rows of `b` follow one another.
+pub(super) trait Stretches: Copy {
+    /// The number of stretches.
+    fn count(self) -> usize;
+    /// The distance of a stretch's first term from where `a` begins.
+    fn start(self, stretch: usize) -> usize;
+}
+
+/// All terms in one stretch.
+#[derive(Clone, Copy)]
+pub(super) struct OneStretch;
+
+impl Stretches for OneStretch {
+    #[inline(always)]
+    fn count(self) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn start(self, _stretch: usize) -> usize {
+        0
+    }
+}
+
+impl Stretches for &[usize] {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    fn start(self, stretch: usize) -> usize {
+        self[stretch]
     }
 }
 

@@ -1,17 +1,18 @@
-//! Products with windows of images, a part of the windows at a time: those of a part lie in the
-//! scratch of a thread, near its processor.
+//! Products with windows of images, a part of the windows at a time: they are read where they lie,
+//! or those of a part are copied to the scratch of a thread, near its processor.
 //!
 //! In: a product of the plan and the operation on windows that goes with it. Out: the product's
 //! result, or the image to which its rows were added. How windows are parted depends on sizes
 //! alone, so that the number of threads changes no result.
 
+mod copied;
+mod in_place;
 mod parts;
 mod stretches;
 
 use std::ops::Range;
 
 use crate::dtype::DType;
-use crate::graph::windows::{copy_stretch, for_each_stretch};
 use crate::graph::{Window, Windowing};
 use crate::plan::{Argument, Matrix, Plan, WindowedProduct};
 use crate::simd::{Level, Memory};
@@ -22,8 +23,9 @@ use super::cost::Cost;
 use super::laid_out::{apart, collides, lay_out};
 use super::matmul::{Element, Matmul, enter};
 use super::pool::Pool;
-use parts::{Part, Parts};
-use stretches::{StretchCopy, SumOfParts, take_side_by_side};
+use in_place::InPlace;
+use parts::Parts;
+use stretches::SumOfParts;
 
 /// The most sums over positions that are apart until the end, and the bytes of all.
 const MOST_SUMS: usize = 16;
@@ -33,8 +35,6 @@ const LAID_OUT_PARTS: usize = 4;
 /// The columns that are laid out, and the elements that are added up, in one task.
 const LAID_OUT_COLUMNS: usize = 64;
 const SUMMED: usize = 1 << 13;
-/// The elements of a stretch up to which copies of a known length are faster than vectors.
-const SHORT: usize = 16;
 
 /// What a product with windows computes, and of what or where to.
 #[derive(Clone, Copy)]
@@ -49,6 +49,7 @@ enum Role {
 }
 
 /// A product with windows, with its addresses.
+#[derive(Clone)]
 pub struct Windowed {
     role: Role,
     wide: bool,
@@ -58,6 +59,11 @@ pub struct Windowed {
     /// The sizes of the image: `[batch, lengths.., channels]`.
     image: Box<[usize]>,
     parts: Parts,
+    /// How windows are read where they lie, if they are.
+    in_place: Option<InPlace>,
+    /// Whether the right matrix is laid out for windows of the gradient of an image: with the
+    /// elements of a window in the opposite order, and filters and channels exchanged.
+    opposite: bool,
     /// The elements of a window.
     terms: usize,
     /// Whether the windows of a part lie side by side, one element of them after another, instead
@@ -112,36 +118,38 @@ impl Windowed {
         };
         let idle = windows.iter().zip(&image.shape[1..]).take_while(is_idle).count();
         let idle = idle.min(windows.len() - 1);
-        let sizes = [image.shape.batch()].iter().chain(&image.shape[1 + idle..]).copied().collect();
+        let batch = image.shape.batch();
+        let sizes = [batch].iter().chain(&image.shape[1 + idle..]).copied().collect();
         let windows: Box<[Window]> = windows[idle..].into();
-        let parts = Parts::new(&windows, image.shape.batch(), terms * size, matrix * size);
-        let sums = match role {
-            Role::Turned { .. } => {
-                parts.count().min(MOST_SUMS).min(SUM_BYTES / (matrix * size)).max(1)
-            }
-            Role::Windows { .. } | Role::Added { .. } => 1,
-        };
         let lies_well = right[1] == 1 && !collides(right[0], size);
-        let laid_out = (columns > 1 && !lies_well && parts.count() >= LAID_OUT_PARTS)
-            .then(|| apart(columns, size));
         // Then neighbours in the image are neighbours among the windows.
         let last = windows.last().is_some_and(|window| window.stride == 1);
-        Self {
+        let parts = Parts::new(&windows, batch, terms * size, matrix * size);
+        let copied = Self {
             role,
             wide: dtype == DType::F64,
             bf16: product.rounded && Level::detect().multiplies_bf16(),
             side_by_side: !added && channels == 1 && last,
             windows,
             image: sizes,
-            parts,
+            in_place: None,
+            opposite: false,
             terms,
             filters,
-            sums,
+            sums: 1,
             right,
-            laid_out,
+            laid_out: (columns > 1 && !lies_well && parts.count() >= LAID_OUT_PARTS)
+                .then(|| apart(columns, size)),
+            parts,
             image_at: Address::new(plan, image.buffer, image.offset),
             right_at: at(&product.right),
+        };
+        let mut windowed = copied.with_windows_in_place(columns).unwrap_or(copied);
+        if windowed.is_turned() {
+            let most = SUM_BYTES / (matrix * size);
+            windowed.sums = windowed.parts.count().min(MOST_SUMS).min(most).max(1);
         }
+        windowed
     }
 
     fn element_bytes(&self) -> usize {
@@ -154,8 +162,11 @@ impl Windowed {
         apart(if self.side_by_side { positions } else { self.terms }, self.element_bytes())
     }
 
-    /// The bytes of the windows of a part.
+    /// The bytes of the windows of a part, or of the part with its border.
     fn part_bytes(&self) -> usize {
+        if let Some(in_place) = &self.in_place {
+            return Memory::round_up(in_place.copied() * self.element_bytes());
+        }
         let positions = self.parts.most_positions();
         let rows = if self.side_by_side { self.terms } else { positions };
         Memory::round_up(rows * self.part_row(positions) * self.element_bytes())
@@ -174,6 +185,9 @@ impl Windowed {
     /// The bytes of scratch that one thread needs: for the windows of a part, its rows of the right
     /// matrix, and its product.
     pub fn scratch_bytes(&self) -> usize {
+        if self.in_place.is_some() {
+            return self.part_bytes() + self.right_bytes();
+        }
         let product = |positions: usize| {
             let product = |accumulate| self.matmul(positions, accumulate);
             [true, false].map(|accumulate| product(accumulate).scratch_bytes(self.element_bytes()))
@@ -247,7 +261,7 @@ impl Windowed {
             if let Role::Turned { output } = self.role
                 && self.sums > 1
             {
-                self.add_up(run, run.bases.at(output).cast::<T>());
+                self.add_up::<T>(run, output);
             }
         }
     }
@@ -286,6 +300,10 @@ impl Windowed {
     /// # Safety
     /// As for `run_typed`; nobody else has this task, and this thread's scratch.
     unsafe fn task<T: Element>(&self, run: &Run, task: usize, thread: usize, pool: &Pool) {
+        if let Some(in_place) = &self.in_place {
+            // SAFETY: as the caller promises.
+            return unsafe { self.task_in_place::<T>(in_place, run, task, thread) };
+        }
         let bases = run.bases;
         let scratch: *mut T = run.scratch.of(thread).cast();
         let own = run.scratch.of(thread).wrapping_add(self.part_bytes());
@@ -312,24 +330,15 @@ impl Windowed {
             unsafe {
                 match self.role {
                     Role::Windows { output, bias } => {
-                        self.take::<T>(run, &part, scratch);
                         let c = bases.at(output).cast::<T>().wrapping_add(first * self.filters);
                         let bias = bias.map(|bias| bases.at(bias).cast_const().cast::<T>());
+                        self.take::<T>(run, &part, scratch);
                         matmul.run(run.level, scratch, right, bias, c, rest, pool);
                     }
                     Role::Turned { output } => {
                         self.take::<T>(run, &part, scratch);
-                        let mut right = given.wrapping_add(first * self.right[0]);
-                        if let Some(row) = self.laid_out {
-                            let (rows, to) = ([positions, row], own.cast());
-                            lay_out(right, self.right, rows, 0..self.filters, to);
-                            right = to;
-                        }
-                        let c = if self.sums > 1 {
-                            self.sum(run, task)
-                        } else {
-                            bases.at(output).cast::<T>()
-                        };
+                        let right = self.right_of_part(given, first, positions, own.cast());
+                        let c = self.sum(run, task, output);
                         matmul.run(run.level, scratch, right, None, c, rest, pool);
                     }
                     Role::Added { left, strides: [row, _] } => {
@@ -342,79 +351,6 @@ impl Windowed {
         }
     }
 
-    /// The windows of a part, one row after another.
-    ///
-    /// # Safety
-    /// As for `task`.
-    unsafe fn take<T: Element>(&self, run: &Run, part: &Part, to: *mut T) {
-        let view = self.parts.view(&self.windows, &self.image, part);
-        let from = run.bases.at(self.image_at).cast_const().cast::<T>().wrapping_add(view.start);
-        let positions = self.parts.size_of(part);
-        let row = self.part_row(positions);
-        if self.side_by_side {
-            // SAFETY: as the caller promises.
-            return unsafe { take_side_by_side(run.level, &view, from, to, row) };
-        }
-        let room = positions * row;
-        for_each_stretch(view.windows(), view.image(), |stretches| {
-            match stretches.in_rows(self.terms, row) {
-                (Some(image), stretches) => {
-                    // SAFETY: as the caller promises; stretches lie within the view and windows.
-                    unsafe {
-                        if stretches.length > SHORT {
-                            let from = from.wrapping_add(image);
-                            let to = to.wrapping_add(stretches.windows);
-                            let steps = [stretches.image_step, stretches.windows_step];
-                            enter(
-                                run.level,
-                                &StretchCopy::<T, false>::new(from, to, steps, &stretches),
-                            );
-                        } else {
-                            let from = std::slice::from_raw_parts(from, view.length());
-                            let to = std::slice::from_raw_parts_mut(to, room);
-                            copy_stretch(&stretches, from, to, true, |to, from| *to = from);
-                        }
-                    }
-                }
-                (None, stretches) => {
-                    for n in 0..stretches.count {
-                        let to = to.wrapping_add(stretches.windows + n * stretches.windows_step);
-                        // SAFETY: as above.
-                        unsafe { to.write_bytes(0, stretches.length) };
-                    }
-                }
-            }
-        });
-    }
-
-    /// Adds the windows of a part up.
-    ///
-    /// # Safety
-    /// As for `task`.
-    unsafe fn add<T: Element>(&self, run: &Run, part: &Part, from: *const T) {
-        let view = self.parts.view(&self.windows, &self.image, part);
-        let to = run.bases.at(self.image_at).cast::<T>().wrapping_add(view.start);
-        let positions = self.parts.size_of(part);
-        let row = self.part_row(positions);
-        let room = positions * row;
-        for_each_stretch(view.windows(), view.image(), |stretches| {
-            let (Some(image), stretches) = stretches.in_rows(self.terms, row) else { return };
-            // SAFETY: as the caller promises; stretches lie within the view and its windows.
-            unsafe {
-                if stretches.length > SHORT {
-                    let from = from.wrapping_add(stretches.windows);
-                    let to = to.wrapping_add(image);
-                    let steps = [stretches.windows_step, stretches.image_step];
-                    enter(run.level, &StretchCopy::<T, true>::new(from, to, steps, &stretches));
-                } else {
-                    let from = std::slice::from_raw_parts(from, room);
-                    let to = std::slice::from_raw_parts_mut(to, view.length());
-                    copy_stretch(&stretches, from, to, false, |to, from| *to = *to + from);
-                }
-            }
-        });
-    }
-
     /// Lays the right matrix out where all threads find it.
     ///
     /// # Safety
@@ -425,19 +361,47 @@ impl Windowed {
             Role::Windows { .. } | Role::Turned { .. } => (self.terms, self.filters),
         };
         let cost = Cost::of_bytes(2 * rows * columns * size_of::<T>());
+        // Where filters and channels are exchanged, the elements of windows, as many rows each.
+        let elements = if self.opposite { rows / self.image[self.image.len() - 1] } else { 1 };
+        let rows = rows / elements;
         run.share(cost, columns.div_ceil(LAID_OUT_COLUMNS), |_, task| {
             let from = run.bases.at(self.right_at).cast_const().cast::<T>();
+            let to = run.scratch.partials().cast::<T>();
             let first = task * LAID_OUT_COLUMNS;
-            let columns = first..columns.min(first + LAID_OUT_COLUMNS);
-            // SAFETY: as the caller promises; tasks write columns of their own.
-            unsafe {
-                lay_out(from, self.right, [rows, row], columns, run.scratch.partials().cast())
+            let strip = first..columns.min(first + LAID_OUT_COLUMNS);
+            for element in 0..elements {
+                let opposite = elements - 1 - element;
+                let from = from.wrapping_add(opposite * columns * self.right[1]);
+                let to = to.wrapping_add(element * rows * row);
+                // SAFETY: as the caller promises; tasks write columns of their own.
+                unsafe { lay_out(from, self.right, [rows, row], strip.clone(), to) }
             }
         });
     }
 
-    /// Where one of the sums over positions is.
-    fn sum<T>(&self, run: &Run, sum: usize) -> *mut T {
+    /// The rows of the right matrix that belong to a part: where they lie, or laid out at `to`.
+    ///
+    /// # Safety
+    /// As for `task`.
+    unsafe fn right_of_part<T: Element>(
+        &self,
+        right: *const T,
+        first: usize,
+        positions: usize,
+        to: *mut T,
+    ) -> *const T {
+        let right = right.wrapping_add(first * self.right[0]);
+        let Some(row) = self.laid_out else { return right };
+        // SAFETY: as the caller promises.
+        unsafe { lay_out(right, self.right, [positions, row], 0..self.filters, to) };
+        to
+    }
+
+    /// Where one of the sums over positions is; where there is one, in the output.
+    fn sum<T>(&self, run: &Run, sum: usize, output: Address) -> *mut T {
+        if self.sums == 1 {
+            return run.bases.at(output).cast();
+        }
         run.scratch.partials().cast::<T>().wrapping_add(sum * self.sum_elements())
     }
 
@@ -445,15 +409,14 @@ impl Windowed {
     ///
     /// # Safety
     /// As for `run_typed`, and they are computed.
-    unsafe fn add_up<T: Element>(&self, run: &Run, output: *mut T) {
+    unsafe fn add_up<T: Element>(&self, run: &Run, at: Address) {
         let length = self.terms * self.filters;
-        let output = output.expose_provenance();
         let cost = Cost::of_bytes((self.sums + 1) * length * size_of::<T>());
         run.share(cost, length.div_ceil(SUMMED), |_, task| {
             let start = task * SUMMED;
             let total = SumOfParts::<T> {
-                from: self.sum::<T>(run, 0).cast_const().wrapping_add(start),
-                to: std::ptr::with_exposed_provenance_mut::<T>(output).wrapping_add(start),
+                from: self.sum::<T>(run, 0, at).cast_const().wrapping_add(start),
+                to: run.bases.at(at).cast::<T>().wrapping_add(start),
                 sums: self.sums,
                 step: self.sum_elements(),
                 length: SUMMED.min(length - start),

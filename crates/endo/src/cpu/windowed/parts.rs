@@ -16,7 +16,7 @@ const LEAST_POSITIONS: usize = 32;
 const MOST_POSITIONS: usize = 256;
 /// The bytes of the other matrix above which parts are as long as they may be: it is read once for
 /// each.
-const LARGE_MATRIX: usize = 1 << 20;
+pub const LARGE_MATRIX: usize = 1 << 20;
 
 /// Windows along the first axis, of some samples.
 pub struct Part {
@@ -29,6 +29,7 @@ pub struct Part {
 }
 
 /// How positions are parted: some whole samples, or some rows of one sample.
+#[derive(Clone)]
 pub struct Parts {
     batch: usize,
     /// The windows along the first axis, and the positions of one of these.
