@@ -19,8 +19,12 @@ use crate::messages::{Messages, Mpi, Tag, take};
 /// How long a rank waits for another unless it is told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long ranks have to say that they are there, or that they have failed too.
+/// How long ranks have to say that they are there.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long ranks have to say that they have failed too, on a machine that does other things. One
+/// that has not failed and waits for others ends all of them as soon as it hears of a failure.
+const FAILURES: Duration = Duration::from_secs(10);
 
 /// How often a rank that waits looks for messages that come unasked.
 const LOOK: Duration = Duration::from_millis(1);
@@ -262,7 +266,7 @@ impl Link for MpiLink {
             send_short(&mpi.world, other, Tag::Failure, text.as_bytes());
         }
         let (start, mut failed) = (Instant::now(), vec![self.rank]);
-        while start.elapsed() < GRACE && failed.len() < self.ranks {
+        while start.elapsed() < FAILURES && failed.len() < self.ranks {
             while let Some((other, _)) = take(&mpi.world, Tag::Failure) {
                 failed.push(other);
             }

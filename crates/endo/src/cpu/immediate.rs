@@ -73,6 +73,7 @@ mod tests {
             b: [1, 3],
             c_row: 2,
             accumulate: false,
+            rectify: false,
             bf16: false,
         };
         let (a, b) = ([1., 2., 3., 4., 5., 6.], [1., 0., 1., 0., 1., 1.]);
@@ -96,6 +97,7 @@ mod tests {
             b: [1, 1],
             c_row: 1,
             accumulate: false,
+            rectify: false,
             bf16: false,
         };
         product_f32(&shape, &[1.0; 3], &[1.0; 2], &mut [0.0; 2], &Pool::new(1));

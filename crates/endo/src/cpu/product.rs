@@ -40,6 +40,7 @@ pub fn matmul(product: &Product) -> Matmul {
         b,
         c_row: n,
         accumulate: false,
+        rectify: product.rectified,
         bf16: product.rounded && Level::detect().multiplies_bf16(),
     }
 }

@@ -133,18 +133,17 @@ impl Plan {
         format!("{} = {}({inputs})", self.argument(&call.output), call.kernel.name())
     }
 
-    fn product(&self, product: &Product) -> String {
-        let [rows, terms, columns] = product.sizes;
+    fn product(&self, of: &Product) -> String {
+        let [rows, terms, columns] = of.sizes;
         let bias =
-            product.bias.map_or(String::new(), |(buffer, _)| format!(" + {}", self.buffer(buffer)));
-        let batch = if product.batch.is_empty() {
-            String::new()
-        } else {
-            format!(" {:?} times", product.batch)
-        };
-        let [left, right] = [&product.left, &product.right].map(|matrix| self.matrix(matrix));
-        let output = self.buffer(product.output);
-        format!("{output} = {left} · {right}{bias}: {rows}x{terms}x{columns}{batch}")
+            of.bias.map_or(String::new(), |(buffer, _)| format!(" + {}", self.buffer(buffer)));
+        let batch =
+            if of.batch.is_empty() { String::new() } else { format!(" {:?} times", of.batch) };
+        let [left, right] = [&of.left, &of.right].map(|matrix| self.matrix(matrix));
+        let output = self.buffer(of.output);
+        let product = format!("{left} · {right}{bias}");
+        let product = if of.rectified { format!("relu({product})") } else { product };
+        format!("{output} = {product}: {rows}x{terms}x{columns}{batch}")
     }
 
     fn write_loop(&self, f: &mut fmt::Formatter<'_>, body: &FusedLoop) -> fmt::Result {

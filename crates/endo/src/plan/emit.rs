@@ -325,6 +325,7 @@ impl Draft {
                     right,
                     rounded: rounded && node.dtype == DType::F32,
                     bias,
+                    rectified: false,
                     output,
                 })
             }

@@ -269,6 +269,8 @@ pub struct Product {
     pub rounded: bool,
     /// A row that is added to every row: its buffer and first element.
     pub bias: Option<(usize, usize)>,
+    /// Whether what is less than 0 becomes 0 in the end; a runner's passes may ask for it.
+    pub rectified: bool,
     /// Where the result goes, contiguous.
     pub output: usize,
 }

@@ -147,6 +147,7 @@ fn product(transposed: Transposed, node: &Node, a: &Array, b: &Array) -> Option<
         b: strides(transposed.right, n, k),
         c_row: n,
         accumulate: false,
+        rectify: false,
         bf16: false,
     };
     let count = node.shape[..rank - 2].iter().product::<usize>();

@@ -130,6 +130,7 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
         let terms = block_terms.min(all_terms - first);
         let block = |row, rows| Block {
             operands,
+            is_last: first + terms == all_terms,
             pairs,
             terms,
             first,
@@ -177,9 +178,10 @@ struct Block<'a, T> {
     operands: &'a Operands<T>,
     /// Whether what is packed as one term is a pair of terms, of bfloat16.
     pairs: bool,
-    /// The terms or pairs of terms, and the first of them.
+    /// The terms or pairs of terms, and the first of them; whether no terms come after these.
     terms: usize,
     first: usize,
+    is_last: bool,
     row: usize,
     rows: usize,
     /// The rows and columns of a tile.
@@ -444,6 +446,7 @@ impl<T: Element, E: End<T>> Multiply<'_, T, E> {
                     c: c.wrapping_add((block.row + i) * shape.c_row + column),
                     c_row: shape.c_row,
                     accumulate: shape.accumulate || block.first > 0,
+                    rectify: shape.rectify && block.is_last,
                 };
                 let size = [R.min(end - i), columns];
                 if !E::TALL && R + 1 >= L::ROWS && fresh && i == row {

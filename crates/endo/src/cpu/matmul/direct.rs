@@ -260,6 +260,7 @@ unsafe fn block<L: Lanes>(
                     c: operands.c.add(row * shape.c_row + column),
                     c_row: shape.c_row,
                     accumulate,
+                    rectify: shape.rectify && first + k == shape.k,
                 };
                 let width = match vectors {
                     8 => strip::<L, 8, _>(tile, rows, left, far, OneStretch),

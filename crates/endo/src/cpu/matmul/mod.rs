@@ -1,4 +1,5 @@
-//! Matrix products, `c = a b`, with a bias or added to what `c` holds. In: pointers, strides and
+//! Matrix products, `c = a b`, with a bias or added to what `c` holds, and rectified if they are to
+//! be. In: pointers, strides and
 //! scratch; out: `c`. No call allocates, and no result depends on the number of threads or on the
 //! alignment of a pointer.
 //!
@@ -64,7 +65,7 @@ const TURNED_ELEMENTS: usize = 1 << 14;
 /// use endo::simd::Level;
 /// // [2, 3] times [3, 2], all row-major.
 /// let (a, b) = ([3, 1], [2, 1]);
-/// let product = Matmul { m: 2, n: 2, k: 3, a, b, c_row: 2, accumulate: false, bf16: false };
+/// let product = Matmul { m: 2, n: 2, k: 3, a, b, c_row: 2, accumulate: false, rectify: false, bf16: false };
 /// let (a, b, mut c) = ([1., 2., 3., 4., 5., 6.], [1., 0., 0., 1., 1., 1.], [0f32; 4]);
 /// assert_eq!(product.scratch_bytes(size_of::<f32>()), 0);
 /// let (level, pool) = (Level::detect(), Pool::new(1));
@@ -99,6 +100,8 @@ pub struct Matmul {
     pub c_row: usize,
     /// Whether the sums are added to what `c` holds.
     pub accumulate: bool,
+    /// Whether each sum that is less than 0 becomes 0 in the end, before it leaves the registers.
+    pub rectify: bool,
     /// Whether each element of both operands is a number that a bfloat16 holds, of `f32`. A
     /// processor may then multiply pairs of terms: the products are exact, and sums are of `f32` as
     /// otherwise, in another order; what is too small for a normal number may count as 0.
@@ -209,7 +212,7 @@ impl Matmul {
             Path::Blocked => blocked::BLOCK_TERMS,
             Path::Column | Path::Row | Path::Swapped | Path::Narrow | Path::Turned => return false,
         };
-        let is_whole = !self.accumulate && self.c_row == self.n;
+        let is_whole = !self.accumulate && !self.rectify && self.c_row == self.n;
         is_whole && (1..=most).contains(&self.k) && !self.is_paired()
     }
 
@@ -410,6 +413,7 @@ impl<T: Element> Operands<T> {
             c: self.c,
             c_step: shape.c_row,
             accumulate: shape.accumulate,
+            rectify: shape.rectify,
         }
     }
 

@@ -31,6 +31,8 @@ pub struct StretchedProduct<'a, T> {
     pub c: *mut T,
     /// Whether the sums are added to what `c` holds.
     pub accumulate: bool,
+    /// Whether each sum that is less than 0 becomes 0 in the end.
+    pub rectify: bool,
 }
 
 impl<T: Element> TileKernel for StretchedProduct<'_, T> {
@@ -60,6 +62,7 @@ impl<T: Element> TileKernel for StretchedProduct<'_, T> {
                     c: self.c.wrapping_add(at),
                     c_row: columns,
                     accumulate: self.accumulate,
+                    rectify: self.rectify,
                 };
                 // SAFETY: as the caller promises for all of the operands.
                 width = unsafe {

@@ -138,6 +138,7 @@ fn check<T: Tolerance>(product: &Matmul, with_bias: bool, pools: &[Pool; 2], ran
             let [sum, size] = terms.fold([start, start.abs() + 1.0], |[sum, size], term| {
                 [sum + term, size + term.abs()]
             });
+            let sum = if product.rectify { sum.max(0.0) } else { sum };
             wanted[i * n + j] = [sum, size];
         }
     }
@@ -192,7 +193,8 @@ fn check_layouts([m, n, k]: [usize; 3], pools: &[Pool; 2], random: &mut Random) 
         let a = [[k + gap, 1], [1, m + gap], [2 * k + 1, 2]][random.below(3)];
         let b = [[n + gap, 1], [1, k + gap], [3, 3 * k + 2]][random.below(3)];
         let bf16 = random.below(2) == 0;
-        let product = Matmul { m, n, k, a, b, c_row: n + gap, accumulate: layout & 2 != 0, bf16 };
+        let (accumulate, rectify) = (layout & 2 != 0, random.below(2) == 0);
+        let product = Matmul { m, n, k, a, b, c_row: n + gap, accumulate, rectify, bf16 };
         if bf16 || random.below(2) == 0 {
             check::<f32>(&product, layout & 4 != 0, pools, random);
         } else {
@@ -234,7 +236,7 @@ fn pairs_of_terms_are_multiplied_where_the_processor_does() {
     let level = Level::detect();
     let of = |bf16| {
         let (a, b) = ([257, 1], [1, 257]);
-        Matmul { m: 65, n: 49, k: 257, a, b, c_row: 49, accumulate: false, bf16 }
+        Matmul { m: 65, n: 49, k: 257, a, b, c_row: 49, accumulate: false, rectify: false, bf16 }
     };
     assert!(!of(false).multiplies_pairs(level));
     assert_eq!(of(true).multiplies_pairs(level), level.multiplies_bf16());
@@ -297,6 +299,7 @@ fn products_of_few_columns_are_right_where_the_left_operand_is_transposed() {
                 b: [n + gap, 1],
                 c_row: n + gap,
                 accumulate,
+                rectify: false,
                 bf16: false,
             };
             assert!(matches!(product.path(4), Path::Narrow) != accumulate, "{product:?}");
@@ -324,6 +327,7 @@ fn a_large_product_is_right() {
         b: [1, 300],
         c_row: 129,
         accumulate: false,
+        rectify: false,
         bf16: false,
     };
     check::<f32>(&product, true, &pools, &mut random);
@@ -350,6 +354,7 @@ fn a_bias_is_added_once_however_many_blocks() {
         b: [40, 1],
         c_row: 40,
         accumulate: false,
+        rectify: false,
         bf16: false,
     };
     let (a, b, bias, mut c) =
@@ -381,6 +386,7 @@ fn products_of_fewer_rows_add_their_terms_in_the_same_order_where_they_say_so() 
         b: [512, 1],
         c_row: 512,
         accumulate: false,
+        rectify: false,
         bf16: false,
     };
     let mut random = Random(17);

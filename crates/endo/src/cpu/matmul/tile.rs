@@ -3,6 +3,7 @@
 //! block of `c`. Every element is one chain of multiply-adds in the order of `p`, so no result
 //! depends on how a product is cut into tiles.
 use super::lanes::Lanes;
+use crate::simd::Float;
 
 /// How many terms ahead a tile that packs `b` asks for it: some hundred cycles of multiply-adds.
 const AHEAD: usize = 12;
@@ -25,6 +26,8 @@ pub(super) struct Tile<L: Lanes> {
     pub c_row: usize,
     /// Whether the sums are added to what `c` holds.
     pub accumulate: bool,
+    /// Whether sums that are less than 0 become 0: no terms come after these.
+    pub rectify: bool,
 }
 
 impl<L: Lanes> Tile<L> {
@@ -163,6 +166,9 @@ impl<L: Lanes> Tile<L> {
                     for v in 0..V {
                         sums[v] = L::add(before[v], sums[v]);
                     }
+                }
+                if self.rectify {
+                    sums = sums.map(|sum| L::each(sum, L::zero(), Float::maximum));
                 }
                 for (v, sum) in sums.into_iter().enumerate() {
                     if TAIL && v == V - 1 {

@@ -280,8 +280,17 @@ mod tests {
             [300, 130, 33],
             [2100, 130, 200],
         ] {
-            let product =
-                Matmul { m, n, k, a: [1, m], b: [n, 1], c_row: n, accumulate: false, bf16: false };
+            let product = Matmul {
+                m,
+                n,
+                k,
+                a: [1, m],
+                b: [n, 1],
+                c_row: n,
+                accumulate: false,
+                rectify: false,
+                bf16: false,
+            };
             assert!(product.updates(), "{product:?}");
             let a: Vec<f32> = (0..k * m).map(|i| number(i) - 0.5).collect();
             let b: Vec<f32> = (0..k * n).map(|i| number(3 * i) - 0.5).collect();

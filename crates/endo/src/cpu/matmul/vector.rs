@@ -3,7 +3,7 @@
 //! and pairs of vectors are added in an order that only the length decides.
 use super::lanes::{Element, Lanes, TileKernel, enter};
 use crate::cpu::pool::Team;
-use crate::simd::Level;
+use crate::simd::{Float, Level};
 
 /// `c[i] = sum_p rows[i, p] * vector[p]`.
 #[derive(Clone, Copy)]
@@ -21,6 +21,8 @@ pub(super) struct Dots<T> {
     pub c: *mut T,
     pub c_step: usize,
     pub accumulate: bool,
+    /// Whether what is less than 0 becomes 0.
+    pub rectify: bool,
 }
 
 // SAFETY: the pointers are used only while `Matmul::run` lasts, whose caller vouches for them;
@@ -74,7 +76,10 @@ impl<T: Element> Dots<T> {
             if !self.bias.is_null() {
                 sum = *self.bias.add(i * self.bias_step) + sum;
             }
-            *c = if self.accumulate { *c + sum } else { sum };
+            if self.accumulate {
+                sum = *c + sum;
+            }
+            *c = if self.rectify { Float::maximum(sum, T::ZERO) } else { sum };
         }
     }
 

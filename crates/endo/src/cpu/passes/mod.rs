@@ -1,7 +1,7 @@
 //! What the processor does to plans in the making: one file for each pass.
 //!
 //! In: a draft with its steps in order. Out: `windows` lets products make the windows that they are
-//! of, `join` makes one loop of updates that are alike, `combine` one instruction of several,
+//! of, `rectify` products the rectified linear units of what they compute, `join` makes one loop of updates that are alike, `combine` one instruction of several,
 //! `defer` computes gradients of large weights where they are used, `halve` keeps half of the bits
 //! of what has been rounded to that, and `independent` finds steps for several threads to run at
 //! once.
@@ -11,6 +11,7 @@ mod defer;
 mod halve;
 pub(super) mod independent;
 mod join;
+mod rectify;
 mod windows;
 
 use crate::plan::{Draft, Tuning};
@@ -45,6 +46,7 @@ impl Tuning for ProcessorTuning {
 /// Applies the passes. What has fewer than `least` elements is not halved.
 fn tune(draft: &mut Draft, routines: &[&'static Routine], least: usize) {
     windows::join(draft);
+    rectify::rectify(draft);
     join::join(draft);
     combine::combine(draft, routines);
     defer::defer(draft);

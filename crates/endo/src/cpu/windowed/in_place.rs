@@ -260,6 +260,7 @@ impl Windowed {
                         bias: null(),
                         c: self.sum(run, task, output),
                         accumulate: index > parts.start,
+                        rectify: false,
                     },
                     Role::Windows { output, bias } => StretchedProduct {
                         rows: windows,
@@ -274,6 +275,7 @@ impl Windowed {
                         bias: bias.map_or(null(), |bias| bases.at(bias).cast_const().cast()),
                         c: bases.at(output).cast::<T>().wrapping_add(first * columns),
                         accumulate: false,
+                        rectify: self.rectified,
                     },
                     Role::Added { .. } => unreachable!("is a product of windows in place"),
                 };

@@ -53,6 +53,8 @@ enum Role {
 pub struct Windowed {
     role: Role,
     wide: bool,
+    /// Whether what is less than 0 becomes 0; only where windows are multiplied.
+    rectified: bool,
     /// Whether pairs of terms are multiplied, of numbers that a bfloat16 holds.
     bf16: bool,
     windows: Box<[Window]>,
@@ -128,6 +130,7 @@ impl Windowed {
         let copied = Self {
             role,
             wide: dtype == DType::F64,
+            rectified: product.rectified,
             bf16: product.rounded && Level::detect().multiplies_bf16(),
             side_by_side: !added && channels == 1 && last,
             windows,
@@ -225,7 +228,8 @@ impl Windowed {
             Role::Turned { .. } => ([terms, positions, filters], [windows[1], windows[0]], filters),
             Role::Added { strides, .. } => ([positions, filters, terms], strides, row),
         };
-        Matmul { m, n, k, a, b: right, c_row, accumulate, bf16: self.bf16 }
+        let rectify = self.rectified;
+        Matmul { m, n, k, a, b: right, c_row, accumulate, rectify, bf16: self.bf16 }
     }
 
     /// Runs the product.
