@@ -49,6 +49,12 @@ pub(in crate::cpu) trait Lanes: Copy + 'static {
     unsafe fn multiply(x: Self::Vector, y: Self::Vector) -> Self::Vector;
     unsafe fn divide(x: Self::Vector, y: Self::Vector) -> Self::Vector;
     unsafe fn sqrt(x: Self::Vector) -> Self::Vector;
+    /// The greater of each lane and 0, which is never -0; NaN stays NaN.
+    #[inline(always)]
+    unsafe fn rectify(x: Self::Vector) -> Self::Vector {
+        // SAFETY: by the contract above.
+        unsafe { Self::each(x, x, |x, _| Float::maximum(x, Self::Element::ZERO)) }
+    }
     /// What is done to each lane of two vectors.
     #[inline(always)]
     unsafe fn each(
@@ -213,6 +219,13 @@ mod tests {
                 let squares = L::multiply(y, y);
                 L::store(stored.as_mut_ptr(), L::subtract(L::divide(squares, y), L::sqrt(squares)));
                 assert!((0..width).all(|lane| stored[lane] == zero));
+                let signed = [-1.0, 2.0, -0.0, f64::NAN].map(T::from_f64);
+                for x in signed {
+                    L::store(stored.as_mut_ptr(), L::rectify(L::splat(&x)));
+                    let wanted = Float::maximum(x, zero);
+                    let same = |&y: &T| y.to_f64().to_bits() == wanted.to_f64().to_bits();
+                    assert!(stored.iter().all(same), "{stored:?}, not {wanted:?}");
+                }
                 L::store(stored.as_mut_ptr(), L::subtract(L::sqrt(squares), L::splat(&numbers[1])));
                 assert!((0..width).all(|lane| stored[lane] == number(lane)));
                 let mut turned = vec![zero; 128];

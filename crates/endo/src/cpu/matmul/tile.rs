@@ -3,7 +3,6 @@
 //! block of `c`. Every element is one chain of multiply-adds in the order of `p`, so no result
 //! depends on how a product is cut into tiles.
 use super::lanes::Lanes;
-use crate::simd::Float;
 
 /// How many terms ahead a tile that packs `b` asks for it: some hundred cycles of multiply-adds.
 const AHEAD: usize = 12;
@@ -157,6 +156,24 @@ impl<L: Lanes> Tile<L> {
         sums: [[L::Vector; V]; R],
         tail: L::Mask,
     ) {
+        // The question is asked once, not for each row, which short sums would feel.
+        // SAFETY: as the caller promises.
+        unsafe {
+            if self.rectify {
+                self.write::<R, V, TAIL, true>(sums, tail);
+            } else {
+                self.write::<R, V, TAIL, false>(sums, tail);
+            }
+        }
+    }
+
+    /// Writes the sums to `c`, rectified where that is set.
+    #[inline(always)]
+    unsafe fn write<const R: usize, const V: usize, const TAIL: bool, const RECTIFY: bool>(
+        &self,
+        sums: [[L::Vector; V]; R],
+        tail: L::Mask,
+    ) {
         for (r, mut sums) in sums.into_iter().enumerate() {
             // SAFETY: as in `compute`; the row is one of the block's.
             unsafe {
@@ -167,8 +184,10 @@ impl<L: Lanes> Tile<L> {
                         sums[v] = L::add(before[v], sums[v]);
                     }
                 }
-                if self.rectify {
-                    sums = sums.map(|sum| L::each(sum, L::zero(), Float::maximum));
+                if RECTIFY {
+                    for sum in &mut sums {
+                        *sum = L::rectify(*sum);
+                    }
                 }
                 for (v, sum) in sums.into_iter().enumerate() {
                     if TAIL && v == V - 1 {

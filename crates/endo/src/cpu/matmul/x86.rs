@@ -40,7 +40,7 @@ unsafe fn add_pairs(x: __m512, y: __m512, z: __m512) -> __m512 {
 macro_rules! functions {
     (
         $type:ty, $splat:ident, $add:ident, $subtract:ident, $multiply:ident, $divide:ident,
-        $sqrt:ident, $multiply_add:tt
+        $sqrt:ident, $maximum:ident, $multiply_add:tt
     ) => {
         #[inline(always)]
         unsafe fn splat(x: *const $type) -> Self::Vector {
@@ -57,6 +57,12 @@ macro_rules! functions {
         unsafe fn sqrt(x: Self::Vector) -> Self::Vector {
             // SAFETY: as the trait asks.
             unsafe { $sqrt(x) }
+        }
+        #[inline(always)]
+        unsafe fn rectify(x: Self::Vector) -> Self::Vector {
+            // Of NaN and a number, and of two zeros, the second is taken; the sum has no -0.
+            // SAFETY: as the trait asks.
+            unsafe { $add($maximum(Self::zero(), x), Self::zero()) }
         }
         #[inline(always)]
         unsafe fn multiply_add(x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector {
@@ -149,6 +155,7 @@ avx2!(
     _mm256_mul_ps,
     _mm256_div_ps,
     _mm256_sqrt_ps,
+    _mm256_max_ps,
     _mm256_fmadd_ps
 );
 avx2!(
@@ -171,6 +178,7 @@ avx2!(
     _mm256_mul_pd,
     _mm256_div_pd,
     _mm256_sqrt_pd,
+    _mm256_max_pd,
     _mm256_fmadd_pd
 );
 
@@ -231,6 +239,7 @@ avx512!(
     _mm512_mul_ps,
     _mm512_div_ps,
     _mm512_sqrt_ps,
+    _mm512_max_ps,
     _mm512_fmadd_ps
 );
 avx512!(
@@ -250,6 +259,7 @@ avx512!(
     _mm512_mul_ps,
     _mm512_div_ps,
     _mm512_sqrt_ps,
+    _mm512_max_ps,
     (add_pairs)
 );
 avx512!(
@@ -269,6 +279,7 @@ avx512!(
     _mm512_mul_pd,
     _mm512_div_pd,
     _mm512_sqrt_pd,
+    _mm512_max_pd,
     _mm512_fmadd_pd
 );
 
@@ -348,7 +359,8 @@ sse2!(
     _mm_sub_ps,
     _mm_mul_ps,
     _mm_div_ps,
-    _mm_sqrt_ps
+    _mm_sqrt_ps,
+    _mm_max_ps
 );
 sse2!(
     f64,
@@ -366,5 +378,6 @@ sse2!(
     _mm_sub_pd,
     _mm_mul_pd,
     _mm_div_pd,
-    _mm_sqrt_pd
+    _mm_sqrt_pd,
+    _mm_max_pd
 );
