@@ -127,6 +127,9 @@ impl Cost {
     /// On how many of `threads` threads `count` tasks of this cost are done soonest, each on one of
     /// them; 1 if they are done sooner one after the other, each by a team of its own.
     pub fn team_of_tasks(self, count: usize, threads: usize) -> usize {
+        if count < 2 || threads < 2 {
+            return 1;
+        }
         let team = self.times(count).team(threads).min(count);
         let in_turn = self.on(self.team(threads)).times(count);
         let at_once = self.times(count.div_ceil(team.max(1))) + Self::of_team(team);
@@ -135,10 +138,13 @@ impl Cost {
 
     /// The number of threads, of those that there are, that are done soonest.
     pub fn team(self, threads: usize) -> usize {
+        if threads < 2 {
+            return 1;
+        }
         // Where the slope of `on` is zero.
         let soonest = (self.nanoseconds / FURTHER).sqrt() as usize;
         let team = soonest.clamp(2, threads.max(2));
-        if threads > 1 && self.on(team) < self { team } else { 1 }
+        if self.on(team) < self { team } else { 1 }
     }
 }
 

@@ -101,7 +101,11 @@ impl Batch {
     pub unsafe fn run(&self, run: &Run) {
         let &Run { bases, scratch, level, threads, thread, pool, alone } = run;
         let (count, element_bytes) = (self.starts.len(), if self.wide { 8 } else { 4 });
-        let team = self.matmul.cost(level, element_bytes).team_of_tasks(count, threads);
+        let team = if count > 1 {
+            self.matmul.cost(level, element_bytes).team_of_tasks(count, threads)
+        } else {
+            1
+        };
         if team < 2 {
             for starts in &self.starts {
                 // SAFETY: as the caller promises; one product at a time uses this thread's

@@ -54,6 +54,7 @@ pub(super) const fn row<M: DeclaredMetric>() -> Named<MetricMaker> {
 ///     totals(self, name) => Totals::new(name, ["total", "count"]);
 ///     update(self, y_true, y_pred, sample_weight, cx) => { .. };
 ///     result(self, cx) => { .. };
+///     value(self) => the_same_in_numbers_if_there_is_a_shorter_way;
 ///     targets(self, y_true, y_pred) => what_they_have_to_be;
 /// }
 /// ```
@@ -65,6 +66,7 @@ macro_rules! metric {
      totals($totals_self:ident, $totals_name:ident) => $totals:expr;
      update($self:ident, $y_true:ident, $y_pred:ident, $weight:ident, $cx:ident) => $update:expr;
      result($result_self:ident, $result_cx:ident) => $result:expr;
+     $(value($value_self:ident) => $value:expr;)?
      $(targets($targets_self:ident, $true_shape:ident, $pred_shape:ident) => $targets:expr;)?) => {
         $crate::named::declare! {
             $(#[$doc])*
@@ -102,6 +104,7 @@ macro_rules! metric {
         $crate::metrics::define::implement_metric! { $Metric;
             update($self, $y_true, $y_pred, $weight, $cx) => $update;
             result($result_self, $result_cx) => $result;
+            $(value($value_self) => $value;)?
             $(targets($targets_self, $true_shape, $pred_shape) => $targets;)?
         }
     };
@@ -112,6 +115,7 @@ macro_rules! implement_metric {
     ($Metric:ident;
      update($self:ident, $y_true:ident, $y_pred:ident, $weight:ident, $cx:ident) => $update:expr;
      result($result_self:ident, $result_cx:ident) => $result:expr;
+     $(value($value_self:ident) => $value:expr;)?
      $(targets($targets_self:ident, $true_shape:ident, $pred_shape:ident) => $targets:expr;)?) => {
         impl $crate::metrics::Metric for $Metric {
             fn totals(&self) -> Option<&$crate::metrics::Totals> {
@@ -136,6 +140,12 @@ macro_rules! implement_metric {
             ) -> $crate::graph::Tensor {
                 $result
             }
+
+            $(
+                fn value(&$value_self) -> $crate::error::Result<$crate::array::Array> {
+                    $value
+                }
+            )?
 
             fn hyperparameters(&self) -> $crate::named::Hyperparameters {
                 $crate::named::Declared::noted(self)

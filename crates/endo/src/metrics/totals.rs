@@ -187,6 +187,12 @@ impl Totals {
         known.map(|variables| std::array::from_fn(|i| cx.read(&variables[i])))
     }
 
+    /// What scalars of `f32` hold, in the order of their names.
+    pub(super) fn numbers(&self) -> Result<Vec<f32>, Error> {
+        let variables = self.known().unwrap_or(Ok(&[]))?;
+        variables.iter().map(|variable| Ok(variable.value().item()? as f32)).collect()
+    }
+
     /// The variables, if their shape is known.
     pub fn variables(&self) -> Vec<Variable> {
         // Totals of a shape that is not possible have none: their update is an error.

@@ -259,6 +259,9 @@ impl Matmul {
 
     /// On how many of `threads` threads one of them is done soonest.
     pub(super) fn team(&self, level: Level, element_bytes: usize, threads: usize) -> usize {
+        if threads < 2 {
+            return 1;
+        }
         self.cost(level, element_bytes).team(threads.min(self.parts(element_bytes)))
     }
 
