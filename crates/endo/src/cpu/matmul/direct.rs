@@ -318,6 +318,8 @@ unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool, S: Stretches>(
             8 if L::FREE_MASKS => 2,
             8 => 1,
             4 if L::FREE_MASKS => 4,
+            // Sums of one vector wait for their last term where there are few of them.
+            1 if S::TALL && L::FREE_MASKS => 10,
             _ if L::ROWS * 2 / V < 8 => L::ROWS * 2 / V,
             _ => 8,
         }
@@ -335,7 +337,9 @@ unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool, S: Stretches>(
                 5 if most > 4 => tile.compute::<5, V, TAIL, S>(tail, far, stretches),
                 6 if most > 4 => tile.compute::<6, V, TAIL, S>(tail, far, stretches),
                 7 if most > 6 => tile.compute::<7, V, TAIL, S>(tail, far, stretches),
-                _ if most > 6 => tile.compute::<8, V, TAIL, S>(tail, far, stretches),
+                8 if most > 6 => tile.compute::<8, V, TAIL, S>(tail, far, stretches),
+                9 if most > 8 => tile.compute::<9, V, TAIL, S>(tail, far, stretches),
+                10 if most > 8 => tile.compute::<10, V, TAIL, S>(tail, far, stretches),
                 _ => unreachable!("a tile of {height} rows"),
             }
         }

@@ -204,6 +204,9 @@ impl<L: Lanes> Tile<L> {
 /// Where the terms of a sum begin in `a`: in one place, or in several, one stretch after another.
 /// Their rows of `b` follow one another.
 pub(super) trait Stretches: Copy {
+    /// Whether tiles of one vector may be as tall as the registers let them be.
+    const TALL: bool;
+
     /// The number of stretches.
     fn count(self) -> usize;
     /// The distance of a stretch's first term from where `a` begins.
@@ -215,6 +218,8 @@ pub(super) trait Stretches: Copy {
 pub(super) struct OneStretch;
 
 impl Stretches for OneStretch {
+    const TALL: bool = false;
+
     #[inline(always)]
     fn count(self) -> usize {
         1
@@ -227,6 +232,8 @@ impl Stretches for OneStretch {
 }
 
 impl Stretches for &[usize] {
+    const TALL: bool = true;
+
     #[inline(always)]
     fn count(self) -> usize {
         self.len()
