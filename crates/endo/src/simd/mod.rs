@@ -24,6 +24,7 @@ pub mod routine;
 pub mod summary;
 pub mod symbol;
 pub mod trigonometry;
+pub(crate) mod vectors;
 
 #[cfg(test)]
 mod accuracy;

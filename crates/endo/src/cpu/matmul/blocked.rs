@@ -2,13 +2,13 @@
 //! holds, and the two multiplied tile by tile (Goto and van de Geijn, "Anatomy of High-Performance
 //! Matrix Multiplication", 2008). In: operands of any strides and scratch; out: `c`. Tasks share
 //! `c`, never the terms of a sum.
-use super::lanes::{Element, Lanes, TileKernel, enter, enter_pairs};
 #[cfg(target_arch = "x86_64")]
 use super::pairs;
 use super::tile::{End, Tile};
-use super::transpose::transpose;
 use super::{Operands, equal_part};
 use crate::cpu::pool::Team;
+use crate::simd::vectors::transpose;
+use crate::simd::vectors::{Element, Lanes, TileKernel, enter, enter_pairs};
 use crate::simd::{Float, Level};
 use std::ops::Range;
 

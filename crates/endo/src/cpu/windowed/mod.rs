@@ -14,13 +14,14 @@ use crate::dtype::DType;
 use crate::graph::windows::{copy_stretch, for_each_stretch};
 use crate::graph::{Window, Windowing};
 use crate::plan::{Argument, Matrix, Plan, WindowedProduct};
+use crate::simd::vectors::{Element, enter};
 use crate::simd::{Level, Memory};
 
 use super::Run;
 use super::address::Address;
 use super::cost::Cost;
 use super::laid_out::{apart, collides, lay_out};
-use super::matmul::{Element, Matmul, enter};
+use super::matmul::Matmul;
 use super::pool::Pool;
 use parts::{Part, Parts};
 use stretches::{StretchCopy, SumOfParts, take_side_by_side};
