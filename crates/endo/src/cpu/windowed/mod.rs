@@ -5,13 +5,13 @@
 //! result, or the image to which its rows were added. How windows are parted depends on sizes
 //! alone, so that the number of threads changes no result.
 
+mod copies;
 mod parts;
 mod stretches;
 
 use std::ops::Range;
 
 use crate::dtype::DType;
-use crate::graph::windows::{copy_stretch, for_each_stretch};
 use crate::graph::{Window, Windowing};
 use crate::plan::{Argument, Matrix, Plan, WindowedProduct};
 use crate::simd::vectors::{Element, enter};
@@ -23,8 +23,8 @@ use super::cost::Cost;
 use super::laid_out::{apart, collides, lay_out};
 use super::matmul::Matmul;
 use super::pool::Pool;
-use parts::{Part, Parts};
-use stretches::{StretchCopy, SumOfParts, take_side_by_side};
+use parts::Parts;
+use stretches::SumOfParts;
 
 /// The most sums over positions that are apart until the end, and the bytes of all.
 const MOST_SUMS: usize = 16;
@@ -34,8 +34,6 @@ const LAID_OUT_PARTS: usize = 4;
 /// The columns that are laid out, and the elements that are added up, in one task.
 const LAID_OUT_COLUMNS: usize = 64;
 const SUMMED: usize = 1 << 13;
-/// The elements of a stretch up to which copies of a known length are faster than vectors.
-const SHORT: usize = 16;
 
 /// What a product with windows computes, and of what or where to.
 #[derive(Clone, Copy)]
@@ -56,8 +54,14 @@ pub struct Windowed {
     /// Whether pairs of terms are multiplied, of numbers that a bfloat16 holds.
     bf16: bool,
     windows: Box<[Window]>,
-    /// The sizes of the image: `[batch, lengths.., channels]`.
+    /// The sizes of the image of a group: `[batch, lengths.., channels]`.
     image: Box<[usize]>,
+    /// The products that are each of some samples of the image, with a right matrix of its own, and
+    /// the distance between these matrices and between left ones.
+    groups: usize,
+    right_group: usize,
+    left_group: usize,
+    /// How windows are parted in each group.
     parts: Parts,
     /// The elements of a window.
     terms: usize,
@@ -89,12 +93,17 @@ impl Windowed {
         let channels = image.shape.features();
         let terms = windows.iter().map(|window| window.size).product::<usize>() * channels;
         let [_, inner, columns] = product.sizes;
+        let groups = product.batch.iter().product::<usize>();
         let strides = |matrix: &Matrix| {
             matrix
                 .strides
                 .map(|stride| usize::try_from(stride).expect("matrices are laid out forwards"))
         };
         let (left, right) = (strides(&product.left), strides(&product.right));
+        let group = |matrix: &Matrix| match matrix.batch_strides[..] {
+            [stride] => usize::try_from(stride).expect("matrices are laid out forwards"),
+            _ => 0,
+        };
         let at = |matrix: &Matrix| Address::new(plan, matrix.buffer, matrix.offset);
         let output = || Address::new(plan, product.output, 0);
         let role = if added {
@@ -113,12 +122,13 @@ impl Windowed {
         };
         let idle = windows.iter().zip(&image.shape[1..]).take_while(is_idle).count();
         let idle = idle.min(windows.len() - 1);
-        let sizes = [image.shape.batch()].iter().chain(&image.shape[1 + idle..]).copied().collect();
+        let batch = image.shape.batch() / groups;
+        let sizes = [batch].iter().chain(&image.shape[1 + idle..]).copied().collect();
         let windows: Box<[Window]> = windows[idle..].into();
-        let parts = Parts::new(&windows, image.shape.batch(), terms * size, matrix * size);
+        let parts = Parts::new(&windows, batch, terms * size, matrix * size);
         let sums = match role {
             Role::Turned { .. } => {
-                parts.count().min(MOST_SUMS).min(SUM_BYTES / (matrix * size)).max(1)
+                parts.count().min(MOST_SUMS).min(SUM_BYTES / (groups * matrix * size)).max(1)
             }
             Role::Windows { .. } | Role::Added { .. } => 1,
         };
@@ -134,6 +144,9 @@ impl Windowed {
             side_by_side: !added && channels == 1 && last,
             windows,
             image: sizes,
+            groups,
+            right_group: group(&product.right),
+            left_group: group(&product.left),
             parts,
             terms,
             filters,
@@ -186,14 +199,9 @@ impl Windowed {
     /// The bytes of the memory that all threads share: the right matrix laid out, or sums that are
     /// apart.
     pub fn partial_bytes(&self) -> usize {
-        let rows = match self.role {
-            Role::Windows { .. } => self.terms,
-            Role::Added { .. } => self.filters,
-            Role::Turned { .. } => 0,
-        };
-        let laid_out = self.laid_out.map_or(0, |row| rows * row);
+        let laid_out = self.laid_out.map_or(0, |row| self.laid_out_rows() * row);
         let sums = if self.sums > 1 { self.sums * self.sum_elements() } else { 0 };
-        (laid_out + sums) * self.element_bytes()
+        self.groups * (laid_out + sums) * self.element_bytes()
     }
 
     /// The elements of one of the sums, to a whole number of cache lines.
@@ -256,7 +264,7 @@ impl Windowed {
     /// On how many threads tasks are done soonest, each on one of them; 1 if they are done sooner
     /// one after the other.
     pub fn team(&self, level: Level, threads: usize) -> usize {
-        let work = self.parts.positions() * self.terms * self.filters;
+        let work = self.groups * self.parts.positions() * self.terms * self.filters;
         let tasks = self.tasks();
         let cost = Cost::of_product(work, level, if self.wide { 8 } else { 4 }).of_part(tasks);
         cost.team_of_tasks(tasks, threads)
@@ -264,6 +272,10 @@ impl Windowed {
 
     /// The number of tasks that write apart.
     pub fn tasks(&self) -> usize {
+        self.groups * self.tasks_of_group()
+    }
+
+    fn tasks_of_group(&self) -> usize {
         match self.role {
             Role::Windows { .. } => self.parts.count(),
             Role::Turned { .. } => self.sums,
@@ -272,7 +284,7 @@ impl Windowed {
         }
     }
 
-    /// The parts of a task.
+    /// The parts of a task of a group.
     fn parts_of(&self, task: usize) -> Range<usize> {
         match self.role {
             Role::Windows { .. } => task..task + 1,
@@ -288,19 +300,21 @@ impl Windowed {
     /// As for `run_typed`; nobody else has this task, and this thread's scratch.
     unsafe fn task<T: Element>(&self, run: &Run, task: usize, thread: usize, pool: &Pool) {
         let bases = run.bases;
+        let (group, task) = (task / self.tasks_of_group(), task % self.tasks_of_group());
         let scratch: *mut T = run.scratch.of(thread).cast();
         let own = run.scratch.of(thread).wrapping_add(self.part_bytes());
         let rest = own.wrapping_add(self.right_bytes());
-        let given = bases.at(self.right_at).cast::<T>();
+        let given = bases.at(self.right_at).cast::<T>().wrapping_add(group * self.right_group);
         let right = match self.laid_out {
-            Some(_) => run.scratch.partials().cast(),
+            Some(row) => self.laid_out_of(run, row, group),
             None => given,
         };
+        let image = self.image_of::<T>(run, group);
         let parts = self.parts_of(task);
         if matches!(self.role, Role::Added { .. }) {
             let (first, last) = (self.parts.part(parts.start), self.parts.part(parts.end - 1));
             let sample: usize = self.image[1..].iter().product();
-            let image = bases.at(self.image_at).cast::<T>().wrapping_add(first.sample * sample);
+            let image = image.wrapping_add(first.sample * sample);
             // SAFETY: the samples are the image's; zeros of floats have no bits.
             unsafe { image.write_bytes(0, (last.sample + last.samples - first.sample) * sample) };
         }
@@ -313,13 +327,14 @@ impl Windowed {
             unsafe {
                 match self.role {
                     Role::Windows { output, bias } => {
-                        self.take::<T>(run, &part, scratch);
+                        self.take::<T>(run, image, &part, scratch);
+                        let first = group * self.parts.positions() + first;
                         let c = bases.at(output).cast::<T>().wrapping_add(first * self.filters);
                         let bias = bias.map(|bias| bases.at(bias).cast_const().cast::<T>());
                         matmul.run(run.level, scratch, right, bias, c, rest, pool);
                     }
                     Role::Turned { output } => {
-                        self.take::<T>(run, &part, scratch);
+                        self.take::<T>(run, image, &part, scratch);
                         let mut right = given.wrapping_add(first * self.right[0]);
                         if let Some(row) = self.laid_out {
                             let (rows, to) = ([positions, row], own.cast());
@@ -327,93 +342,22 @@ impl Windowed {
                             right = to;
                         }
                         let c = if self.sums > 1 {
-                            self.sum(run, task)
+                            self.sum(run, group, task)
                         } else {
-                            bases.at(output).cast::<T>()
+                            let product = group * self.terms * self.filters;
+                            bases.at(output).cast::<T>().wrapping_add(product)
                         };
                         matmul.run(run.level, scratch, right, None, c, rest, pool);
                     }
                     Role::Added { left, strides: [row, _] } => {
-                        let left = bases.at(left).cast::<T>().wrapping_add(first * row);
+                        let first = group * self.left_group + first * row;
+                        let left = bases.at(left).cast::<T>().wrapping_add(first);
                         matmul.run(run.level, left, right, None, scratch, rest, pool);
-                        self.add::<T>(run, &part, scratch);
+                        self.add::<T>(run, image, &part, scratch);
                     }
                 }
             }
         }
-    }
-
-    /// The windows of a part, one row after another.
-    ///
-    /// # Safety
-    /// As for `task`.
-    unsafe fn take<T: Element>(&self, run: &Run, part: &Part, to: *mut T) {
-        let view = self.parts.view(&self.windows, &self.image, part);
-        let from = run.bases.at(self.image_at).cast_const().cast::<T>().wrapping_add(view.start);
-        let positions = self.parts.size_of(part);
-        let row = self.part_row(positions);
-        if self.side_by_side {
-            // SAFETY: as the caller promises.
-            return unsafe { take_side_by_side(run.level, &view, from, to, row) };
-        }
-        let room = positions * row;
-        for_each_stretch(view.windows(), view.image(), |stretches| {
-            match stretches.in_rows(self.terms, row) {
-                (Some(image), stretches) => {
-                    // SAFETY: as the caller promises; stretches lie within the view and windows.
-                    unsafe {
-                        if stretches.length > SHORT {
-                            let from = from.wrapping_add(image);
-                            let to = to.wrapping_add(stretches.windows);
-                            let steps = [stretches.image_step, stretches.windows_step];
-                            enter(
-                                run.level,
-                                &StretchCopy::<T, false>::new(from, to, steps, &stretches),
-                            );
-                        } else {
-                            let from = std::slice::from_raw_parts(from, view.length());
-                            let to = std::slice::from_raw_parts_mut(to, room);
-                            copy_stretch(&stretches, from, to, true, |to, from| *to = from);
-                        }
-                    }
-                }
-                (None, stretches) => {
-                    for n in 0..stretches.count {
-                        let to = to.wrapping_add(stretches.windows + n * stretches.windows_step);
-                        // SAFETY: as above.
-                        unsafe { to.write_bytes(0, stretches.length) };
-                    }
-                }
-            }
-        });
-    }
-
-    /// Adds the windows of a part up.
-    ///
-    /// # Safety
-    /// As for `task`.
-    unsafe fn add<T: Element>(&self, run: &Run, part: &Part, from: *const T) {
-        let view = self.parts.view(&self.windows, &self.image, part);
-        let to = run.bases.at(self.image_at).cast::<T>().wrapping_add(view.start);
-        let positions = self.parts.size_of(part);
-        let row = self.part_row(positions);
-        let room = positions * row;
-        for_each_stretch(view.windows(), view.image(), |stretches| {
-            let (Some(image), stretches) = stretches.in_rows(self.terms, row) else { return };
-            // SAFETY: as the caller promises; stretches lie within the view and its windows.
-            unsafe {
-                if stretches.length > SHORT {
-                    let from = from.wrapping_add(stretches.windows);
-                    let to = to.wrapping_add(image);
-                    let steps = [stretches.windows_step, stretches.image_step];
-                    enter(run.level, &StretchCopy::<T, true>::new(from, to, steps, &stretches));
-                } else {
-                    let from = std::slice::from_raw_parts(from, room);
-                    let to = std::slice::from_raw_parts_mut(to, view.length());
-                    copy_stretch(&stretches, from, to, false, |to, from| *to = *to + from);
-                }
-            }
-        });
     }
 
     /// Lays the right matrix out where all threads find it.
@@ -425,20 +369,42 @@ impl Windowed {
             Role::Added { .. } => (self.filters, self.terms),
             Role::Windows { .. } | Role::Turned { .. } => (self.terms, self.filters),
         };
-        let cost = Cost::of_bytes(2 * rows * columns * size_of::<T>());
-        run.share(cost, columns.div_ceil(LAID_OUT_COLUMNS), |_, task| {
+        let cost = Cost::of_bytes(2 * self.groups * rows * columns * size_of::<T>());
+        let blocks = columns.div_ceil(LAID_OUT_COLUMNS);
+        run.share(cost, self.groups * blocks, |_, task| {
+            let (group, first) = (task / blocks, task % blocks * LAID_OUT_COLUMNS);
             let from = run.bases.at(self.right_at).cast_const().cast::<T>();
-            let first = task * LAID_OUT_COLUMNS;
+            let (from, to) =
+                (from.wrapping_add(group * self.right_group), self.laid_out_of(run, row, group));
             let columns = first..columns.min(first + LAID_OUT_COLUMNS);
             // SAFETY: as the caller promises; tasks write columns of their own.
-            unsafe {
-                lay_out(from, self.right, [rows, row], columns, run.scratch.partials().cast())
-            }
+            unsafe { lay_out(from, self.right, [rows, row], columns, to) }
         });
     }
 
-    /// Where one of the sums over positions is.
-    fn sum<T>(&self, run: &Run, sum: usize) -> *mut T {
+    /// Where the image of a group begins.
+    fn image_of<T>(&self, run: &Run, group: usize) -> *mut T {
+        let length = self.image.iter().product::<usize>();
+        run.bases.at(self.image_at).cast::<T>().wrapping_add(group * length)
+    }
+
+    /// Where the right matrix of a group is laid out, whose rows are a distance apart.
+    fn laid_out_of<T>(&self, run: &Run, row: usize, group: usize) -> *mut T {
+        run.scratch.partials().cast::<T>().wrapping_add(group * self.laid_out_rows() * row)
+    }
+
+    /// The rows of a right matrix that is laid out once for all parts.
+    fn laid_out_rows(&self) -> usize {
+        match self.role {
+            Role::Windows { .. } => self.terms,
+            Role::Added { .. } => self.filters,
+            Role::Turned { .. } => 0,
+        }
+    }
+
+    /// Where one of the sums over positions of a group is.
+    fn sum<T>(&self, run: &Run, group: usize, sum: usize) -> *mut T {
+        let sum = group * self.sums + sum;
         run.scratch.partials().cast::<T>().wrapping_add(sum * self.sum_elements())
     }
 
@@ -449,12 +415,14 @@ impl Windowed {
     unsafe fn add_up<T: Element>(&self, run: &Run, output: *mut T) {
         let length = self.terms * self.filters;
         let output = output.expose_provenance();
-        let cost = Cost::of_bytes((self.sums + 1) * length * size_of::<T>());
-        run.share(cost, length.div_ceil(SUMMED), |_, task| {
-            let start = task * SUMMED;
+        let cost = Cost::of_bytes(self.groups * (self.sums + 1) * length * size_of::<T>());
+        let blocks = length.div_ceil(SUMMED);
+        run.share(cost, self.groups * blocks, |_, task| {
+            let (group, start) = (task / blocks, task % blocks * SUMMED);
+            let to = std::ptr::with_exposed_provenance_mut::<T>(output);
             let total = SumOfParts::<T> {
-                from: self.sum::<T>(run, 0).cast_const().wrapping_add(start),
-                to: std::ptr::with_exposed_provenance_mut::<T>(output).wrapping_add(start),
+                from: self.sum::<T>(run, group, 0).cast_const().wrapping_add(start),
+                to: to.wrapping_add(group * length + start),
                 sums: self.sums,
                 step: self.sum_elements(),
                 length: SUMMED.min(length - start),
