@@ -172,6 +172,43 @@ pub fn resnet_products() -> Vec<Product> {
     products
 }
 
+/// The filters of the blocks of [`mobilenet`], and whether each halves the image.
+const SEPARABLE: [(usize, bool); 6] =
+    [(64, false), (128, true), (128, false), (256, true), (256, false), (256, false)];
+
+/// A small MobileNet for images of 32x32x3 (Howard et al. 2017, section 3): a convolution, and
+/// blocks of a depthwise convolution and one of 1x1.
+pub fn mobilenet() -> Sequential {
+    let normalized =
+        |net: Sequential| net.add(BatchNormalization::new()).add(Activation::new(Relu));
+    let first = normalized(Sequential::new().add(convolution(STAGES[1], 3, 1)));
+    let block = |net: Sequential, (filters, narrows): (usize, bool)| {
+        let depthwise = DepthwiseConv2D::new(3)
+            .strides(if narrows { 2 } else { 1 })
+            .padding(Padding::Same)
+            .use_bias(false);
+        normalized(normalized(net.add(depthwise)).add(convolution(filters, 1, 1)))
+    };
+    SEPARABLE
+        .into_iter()
+        .fold(first, block)
+        .add(GlobalAveragePooling2D::new())
+        .add(Dense::new(CLASSES))
+}
+
+/// The products of [`mobilenet`]: depthwise convolutions are none.
+pub fn mobilenet_products() -> Vec<Product> {
+    let mut products = vec![Product::of_data(32 * 32, 3 * 3 * 3, STAGES[1])];
+    let (mut side, mut before) = (32, STAGES[1]);
+    for (filters, narrows) in SEPARABLE {
+        side /= if narrows { 2 } else { 1 };
+        products.push(Product::inner(side * side, before, filters));
+        before = filters;
+    }
+    products.push(Product::inner(1, before, CLASSES));
+    products
+}
+
 /// A recurrent layer, and a number from its last output.
 pub fn last_output(recurrent: impl Layer + 'static) -> Sequential {
     Sequential::new().add(recurrent).add(Dense::new(1))

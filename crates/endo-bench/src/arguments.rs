@@ -282,8 +282,8 @@ mod tests {
                 .starts_with("--batch and --data are of single workloads")
         );
         let taken = "--batch goes with --workload and one of regressor, regressor-fit, \
-            regressor-loop, regressor-probes, mnist-mlp, wide-mlp, lenet, convnet, resnet, lstm, \
-            gru, attention, transformer, embedding";
+            regressor-loop, regressor-probes, mnist-mlp, wide-mlp, lenet, convnet, resnet, \
+            mobilenet, lstm, gru, attention, transformer, embedding";
         assert_eq!(
             [message("--batch 8"), message("--batch 8 --workload predict-row")],
             [taken, taken]

@@ -26,6 +26,8 @@ pub enum Net {
     Convnet,
     /// ResNet-20 on the same images.
     Resnet,
+    /// A small MobileNet on the same images.
+    Mobilenet,
     /// An LSTM of 128 units over 64 steps.
     Lstm,
     /// A GRU of 128 units over 64 steps.
@@ -173,6 +175,12 @@ impl Net {
                 products: resnet_products,
                 ..Net::Convnet.description()
             },
+            Net::Mobilenet => Description {
+                name: "mobilenet",
+                layer: || Arc::new(mobilenet()),
+                products: mobilenet_products,
+                ..Net::Convnet.description()
+            },
             Net::Lstm => Description {
                 name: "lstm",
                 inputs: &[64, 64],
@@ -308,6 +316,7 @@ mod tests {
             (Net::Lenet, 61_706, 784),
             (Net::Convnet, 1_116_970, 3_072),
             (Net::Resnet, 274_042, 3_072),
+            (Net::Mobilenet, 209_610, 3_072),
             (Net::Lstm, 98_945, 4_096),
             (Net::Gru, 74_625, 4_096),
             (Net::Attention, 792_330, 32_768),

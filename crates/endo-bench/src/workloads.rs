@@ -106,6 +106,12 @@ pub const WORKLOADS: &[Workload] = &[
         measure: |options| steps::measure(Net::Resnet, options),
     },
     Workload {
+        name: "mobilenet",
+        about: "the same of a MobileNet of six separable blocks: 32x32x3 images, batch 64",
+        takes: NET,
+        measure: |options| steps::measure(Net::Mobilenet, options),
+    },
+    Workload {
         name: "lstm",
         about: "the same of an LSTM of 128 units: 64 steps of 64 features, batch 32",
         takes: NET,

@@ -64,6 +64,9 @@ fn keeps_rows_apart(node: &SavedNode, inputs: &[&SavedNode]) -> bool {
         "argsort" => node.shape.len() > 1,
         "argmax" | "argmin" | "windows" | "overlap_add" => all,
         "take_greatest" | "add_to_greatest" => all,
+        // A kernel may be one for all rows.
+        "depthwise" | "depthwise_add" => rows(0),
+        "depthwise_sums" => all,
         "random_uniform" => node.attributes.len() == 2,
         "variable" | "constant" | "occasion" | "summaries" | "dots" => false,
         // Element by element.

@@ -94,6 +94,15 @@ fn kernels_are_computed_for_all_types_and_attributes() {
     for dtype in [DType::F32, DType::F64] {
         let [a, b] = [1, 2].map(|seed| of(&shape, dtype, seed));
         check("linear_recurrence", &[1, 0], &[&a, &b], &shape, dtype);
+        // An image, numbers for windows, and kernels: one for all samples and one for each.
+        let windows = [3, 2, 1, 1, 3, 2, 1, 2, 0, 4];
+        let shapes = [[2, 5, 6, 2], [2, 3, 4, 2], [1, 3, 2, 2], [2, 3, 2, 2]];
+        let [image, few, one, each] = shapes.map(|shape| of(&shape, dtype, 4));
+        for kernel in [&one, &each] {
+            check("depthwise", &windows, &[&image, kernel], &shapes[1], dtype);
+            check("depthwise_add", &windows, &[&few, kernel], &shapes[0], dtype);
+        }
+        check("depthwise_sums", &windows, &[&image, &few], &shapes[3], dtype);
         check("linear_recurrence", &[0, 1], &[&a, &b], &shape, dtype);
         check("dots", &[0, 1, 1, 1], &[&a, &b], &[2], DType::F64);
         let bits = |bound: f64| bound.to_bits() as i64;

@@ -338,6 +338,18 @@ fn windows() {
             slope(&x[0], &y, cx)
         });
     }
+    let (kernel, batch) =
+        (around_zero([3, 2, 2], 1), [around_zero([2, 5, 3, 2], 0), around_zero([1, 5, 3, 2], 0)]);
+    for x in batch {
+        let x = [x, kernel.clone()];
+        check("depthwise", &x, |x, _| x[0].depthwise(&x[1], &all).square());
+        for of in [0, 1] {
+            check("second derivative of depthwise", &x, |x, cx| {
+                let y = x[0].depthwise(&x[1], &all).exp();
+                slope(&x[of], &y, cx)
+            });
+        }
+    }
     let y = [around_zero([2, 3, 3, 3, 2, 2], 0)];
     check("overlap_add", &y, |y, _| y[0].overlap_add(&all, &[5, 3]).square());
     check("second derivative of overlap_add", &y, |y, cx| {

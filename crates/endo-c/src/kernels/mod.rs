@@ -4,6 +4,7 @@
 //! of kernels in `endo::ops`, and one row here for each kernel.
 
 mod concatenate;
+mod depthwise;
 mod gather;
 mod random;
 mod scan;
@@ -48,6 +49,9 @@ const KERNELS: &[KernelText] = &[
     ("concatenate", concatenate::concatenate),
     ("cumprod", |call| scan::scan(call, true)),
     ("cumsum", |call| scan::scan(call, false)),
+    ("depthwise", depthwise::filter),
+    ("depthwise_add", depthwise::spread),
+    ("depthwise_sums", depthwise::correlate),
     ("dots", summary::dots),
     ("gather", gather::gather),
     ("linear_recurrence", scan::recurrence),

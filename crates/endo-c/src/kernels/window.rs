@@ -10,15 +10,15 @@ use super::super::text::number;
 use super::{KernelCall, plus};
 
 /// How windows lie along one axis: as `endo::ops::Window`.
-struct Window {
-    size: usize,
-    stride: usize,
-    dilation: usize,
-    before: usize,
-    count: usize,
+pub(super) struct Window {
+    pub size: usize,
+    pub stride: usize,
+    pub dilation: usize,
+    pub before: usize,
+    pub count: usize,
 }
 
-fn read(numbers: &[i64]) -> Option<Vec<Window>> {
+pub(super) fn read(numbers: &[i64]) -> Option<Vec<Window>> {
     let window = |numbers: &[i64]| {
         let size = |index: usize| usize::try_from(numbers[index]).ok();
         Some(Window {

@@ -54,7 +54,9 @@ impl Call {
         let samples = (call.kernel.by_samples() && cost.team(MOST_TASKS) > 1)
             .then(|| call.output.shape.batch())
             .filter(|&samples| {
-                let has = |argument: &Argument| argument.shape.first() == Some(&samples);
+                let has = |argument: &Argument| {
+                    argument.shape.first() == Some(&samples) || is_for_all(argument)
+                };
                 samples > 1 && call.kernel.effect().is_none() && call.inputs.iter().all(has)
             });
         let task = samples.map_or(1, |samples| samples.div_ceil(MOST_TASKS));
@@ -63,8 +65,10 @@ impl Call {
             let dtype = plan.buffers[argument.buffer].dtype;
             let address = Address::new(plan, argument.buffer, argument.offset);
             let part = |count: usize| match samples {
-                Some(_) => [count].iter().chain(&argument.shape[1..]).copied().collect(),
-                None => argument.shape.clone(),
+                Some(_) if !is_for_all(argument) => {
+                    [count].iter().chain(&argument.shape[1..]).copied().collect()
+                }
+                _ => argument.shape.clone(),
             };
             let parts = [part(task), part(last)];
             Bytes { address, length: argument.shape.len() * dtype.bytes(), dtype, parts }
@@ -157,9 +161,10 @@ struct Part<'a> {
 }
 
 impl Bytes {
-    /// The part of an argument that a task of a call has; all of it if there are no tasks.
+    /// The part of an argument that a task of a call has; all of it if there are no tasks, or it is
+    /// for all of them.
     fn part<'a>(&'a self, argument: &'a Argument, task: Option<(usize, &Call)>) -> Part<'a> {
-        let Some((task, call)) = task else {
+        let Some((task, call)) = task.filter(|_| !is_for_all(argument)) else {
             return Part { shape: &argument.shape, start: 0, length: self.length };
         };
         let samples = argument.shape.batch();
@@ -167,6 +172,11 @@ impl Bytes {
         let shape = &self.parts[usize::from(first + call.task >= samples)];
         Part { shape, start: first * sample, length: shape.batch() * sample }
     }
+}
+
+/// Whether an argument of a kernel that treats each sample by itself is the same for all of them.
+fn is_for_all(argument: &Argument) -> bool {
+    argument.shape.first() == Some(&1)
 }
 
 /// The inputs that the kernel is given: all but one that it changes.

@@ -182,7 +182,8 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     }
 
     /// Whether each sample of the output, an element of its first axis, is made of that sample of
-    /// every input alone: runners may share samples among threads.
+    /// every input alone, or of the whole of an input that has one for all: runners may share
+    /// samples among threads.
     fn by_samples(&self) -> bool {
         false
     }

@@ -6,7 +6,7 @@
 use crate::graph::Tensor;
 use crate::named::Named;
 use crate::ops::Window;
-use crate::shape::{Shape, product};
+use crate::shape::Shape;
 use crate::site::Site;
 use crate::trace::Context;
 
@@ -320,12 +320,7 @@ impl<const N: usize> Layer for GlobalAveragePooling<N> {
 /// The mean of each window over the positions that lie within the inputs.
 #[track_caller]
 fn mean(inputs: &Tensor, windows: &[Window]) -> Tensor {
-    let counts = windows.iter().map(|window| window.count);
-    let outputs: Shape =
-        [inputs.batch()].into_iter().chain(counts).chain([inputs.features()]).collect();
-    let positions = product(&outputs[..outputs.rank() - 1]);
-    let size = product(windows.iter().map(|window| &window.size));
-    let seen = inputs.windows(windows, 0.0).reshape([positions, size, inputs.features()]);
+    let trace = inputs.trace();
     let inside = |window: &Window, length: usize, n: usize| {
         let start = n.saturating_mul(window.stride);
         let before = |position: usize| {
@@ -343,8 +338,11 @@ fn mean(inputs: &Tensor, windows: &[Window]) -> Tensor {
             })
             .product::<usize>() as f64
     };
-    let counts = inputs.trace().constant_from_fn(&counts, count, Site::caller());
-    seen.sum_axes([1]).reshape(outputs) / counts.cast(inputs.dtype())
+    let counts = trace.constant_from_fn(&counts, count, Site::caller());
+    let sizes: Shape =
+        windows.iter().map(|window| window.size).chain([inputs.features()]).collect();
+    let ones = trace.constant_from_fn(&sizes, |_| 1.0, Site::caller());
+    inputs.depthwise(&ones.cast(inputs.dtype()), windows) / counts.cast(inputs.dtype())
 }
 
 /// What `pooled` makes of the `count` axes between the batch and the channels, which stay with size

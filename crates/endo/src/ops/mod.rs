@@ -14,6 +14,7 @@ pub mod arithmetic;
 pub mod axes;
 pub mod comparison;
 pub mod concatenate;
+pub mod depthwise;
 pub(crate) mod draws;
 pub mod einsum;
 pub mod evaluate;

@@ -5,12 +5,15 @@
 
 use crate::graph::{KernelReader, Op};
 
-use super::{concatenate, gather, greatest, random, scan, scatter, sort, summary, tables, window};
+use super::{
+    concatenate, depthwise, gather, greatest, random, scan, scatter, sort, summary, tables, window,
+};
 
 /// The readers of every file with kernels.
 fn readers() -> impl Iterator<Item = &'static KernelReader> {
     let files = [
         concatenate::READERS,
+        depthwise::READERS,
         gather::READERS,
         random::READERS,
         scan::READERS,

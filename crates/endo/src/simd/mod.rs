@@ -9,6 +9,7 @@ pub mod arithmetic;
 pub mod bf16;
 pub mod cast;
 pub mod combined;
+pub(crate) mod depthwise;
 pub mod error_function;
 pub mod exponential;
 pub mod expression;
@@ -24,6 +25,7 @@ pub mod routine;
 pub mod summary;
 pub mod symbol;
 pub mod trigonometry;
+pub(crate) mod vectors;
 
 #[cfg(test)]
 mod accuracy;

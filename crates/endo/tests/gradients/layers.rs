@@ -94,6 +94,16 @@ fn convolutions() {
     for (name, layer) in layers {
         check(name, &x, |x, cx| layer.apply(&x[0], cx).sin());
     }
+    let twice: [(&str, Box<dyn Layer>); 2] = [
+        ("Conv2D in groups", Box::new(Conv2D::new(4, 2).groups(2).padding(Padding::Same))),
+        ("SeparableConv2D", Box::new(SeparableConv2D::new(3, 2).depth_multiplier(2))),
+    ];
+    for (name, layer) in twice {
+        check(&format!("second derivative of {name}"), &x, |x, cx| {
+            let y = layer.apply(&x[0], cx).sin();
+            slope(&x[0], &y, cx)
+        });
+    }
     let causal = Conv1D::new(2, 3).padding(Padding::Causal).dilation_rate(2);
     check("causal Conv1D", &[around_zero([2, 6, 3], 0)], |x, cx| causal.apply(&x[0], cx).sin());
 }

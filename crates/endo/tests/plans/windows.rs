@@ -1,5 +1,6 @@
-//! Products with windows of images, and the greatest element of each window: plans, which make
-//! windows a part at a time, against the node-by-node reference, and on one thread and more.
+//! Products with windows of images, also those of channels in groups, kernels of each channel, and
+//! the greatest element of each window: plans, which make windows a part at a time or not at all,
+//! against the node-by-node reference, and on one thread and more.
 //!
 //! In: random sizes, strides, dilations and paddings over one to three axes; whole numbers, whose
 //! sums are exact in any order. Out: the same bits.
@@ -122,13 +123,86 @@ fn case() -> impl Strategy<Value = Case> {
 
 fn check(case: &Case) {
     let inputs = case.inputs();
-    let closure = |_: &std::rc::Rc<endo::graph::Trace>, x: &[Tensor]| convolution(case, x);
+    let closure = |_: &std::rc::Rc<endo::graph::Trace>, x: &[Tensor]| {
+        [convolution(case, x), grouped(case, x), of_each_channel(case, x, false)].concat()
+    };
     let run = |way| run(way, &closure, &inputs, &[], 1).unwrap();
     let want = run(Way::NodeByNode);
     for way in [Way::Fused(1), Way::Fused(3), Way::Unfused] {
         for (index, (got, want)) in run(way).iter().zip(&want).enumerate() {
             let difference = difference(got, want, Within::Bits);
             assert_eq!(difference, None, "{case:?} as {way:?}, output {index}");
+        }
+    }
+}
+
+/// Gradients of the products of two tensors.
+fn gradients(y: &Tensor, dy: &Tensor, of: &[Tensor]) -> Vec<Tensor> {
+    let loss = (y * dy).sum();
+    endo::autodiff::gradients(&loss, of, Site::caller()).into_iter().flatten().collect()
+}
+
+/// Convolutions of some samples each, with a kernel for each, and their gradients.
+fn grouped(case: &Case, inputs: &[Tensor]) -> Vec<Tensor> {
+    let [x, kernel, _, dy, _] = inputs else { panic!("five inputs") };
+    let groups = [3, 2, 1].into_iter().find(|groups| case.batch % groups == 0).unwrap_or(1);
+    let [terms, filters] = kernel.shape()[..] else { panic!("a matrix") };
+    let factors = Array::from_fn([groups, 1, 1], |i| 1.0 + i as f32).cast(case.dtype);
+    let kernels = kernel * x.trace().constant(factors, Site::caller());
+    let rows = dy.batch() / groups;
+    let seen = x.windows(&case.windows(), 0.0).reshape([groups, rows, terms]);
+    let y = seen.matmul(&kernels);
+    let slopes = gradients(&y, &dy.reshape([groups, rows, filters]), &[x.clone(), kernels]);
+    [vec![y], slopes].concat()
+}
+
+/// A kernel for each channel, made of the first filter, and the gradients: by the operation, or by
+/// windows in memory.
+fn of_each_channel(case: &Case, inputs: &[Tensor], in_memory: bool) -> Vec<Tensor> {
+    let [x, kernel, _, _, pooled] = inputs else { panic!("five inputs") };
+    let windows = case.windows();
+    let sizes = windows.iter().map(|window| window.size);
+    let kernel = kernel.slice(1, 0..1);
+    let y = if in_memory {
+        let (size, positions) = (sizes.product::<usize>(), case.counts().iter().product::<usize>());
+        let seen = x.windows(&windows, 0.0);
+        let seen = seen.reshape([case.batch * positions, size, case.channels]);
+        let products = seen * kernel.reshape([size, case.channels]);
+        products.sum_axes([1]).reshape(pooled.shape())
+    } else {
+        let shape: Shape = sizes.chain([case.channels]).collect();
+        x.depthwise(&kernel.reshape(shape), &windows)
+    };
+    let slopes = gradients(&y, pooled, &[x.clone(), kernel]);
+    [vec![y], slopes].concat()
+}
+
+#[test]
+fn kernels_of_each_channel_give_what_windows_in_memory_give() {
+    for (batch, channels, dtype) in [(1, 1, DType::F32), (5, 20, DType::F64), (64, 33, DType::F32)]
+    {
+        let axis = |length, size, stride, dilation, before, count| {
+            (length, Window { size, stride, dilation, before, count })
+        };
+        for axes in [
+            vec![axis(9, 3, 1, 1, 1, 9), axis(8, 3, 1, 1, 1, 8)],
+            vec![axis(9, 3, 2, 1, 1, 5), axis(8, 2, 3, 2, 0, 2)],
+            vec![axis(17, 5, 1, 2, 8, 17)],
+            vec![axis(4, 2, 2, 1, 0, 2), axis(4, 2, 1, 1, 1, 5), axis(5, 3, 4, 1, 2, 2)],
+        ] {
+            let case = Case { batch, axes, channels, filters: 2, dtype, seed: 3 };
+            let closure = |_: &std::rc::Rc<endo::graph::Trace>, x: &[Tensor]| {
+                [of_each_channel(&case, x, true), of_each_channel(&case, x, false)].concat()
+            };
+            for way in [Way::NodeByNode, Way::Fused(1), Way::Fused(2), Way::Fused(3)] {
+                let all = run(way, &closure, &case.inputs(), &[], 1).unwrap();
+                let (want, got) = all.split_at(3);
+                for (got, want) in got.iter().zip(want) {
+                    // Sums may be 0 of either sign.
+                    let difference = difference(got, want, Within::Absolute(1e-9));
+                    assert_eq!(difference, None, "{case:?} as {way:?}");
+                }
+            }
         }
     }
 }
@@ -162,10 +236,15 @@ fn no_plan_of_a_convolution_holds_all_windows() {
     let axes = vec![(32, window); 2];
     let case = Case { batch: 16, axes, channels: 16, filters: 24, dtype: DType::F32, seed: 1 };
     let inputs = case.inputs();
-    let closure = |_: &std::rc::Rc<endo::graph::Trace>, x: &[Tensor]| convolution(&case, x);
-    let graph = graph(&closure, &inputs).unwrap();
-    let plan = endo::plan::Plan::new(&graph, &endo::cpu::ProcessorTuning);
-    let image = 16 * 32 * 32 * 16 * 4;
-    assert!(plan.arena_bytes() < 7 * image, "{} bytes\n{plan}", plan.arena_bytes());
+    type Convolutions<'a> = &'a dyn Fn(&[Tensor]) -> Vec<Tensor>;
+    let all: [Convolutions<'_>; 3] =
+        [&|x| convolution(&case, x), &|x| grouped(&case, x), &|x| of_each_channel(&case, x, false)];
+    for convolutions in all {
+        let closure = |_: &std::rc::Rc<endo::graph::Trace>, x: &[Tensor]| convolutions(x);
+        let graph = graph(&closure, &inputs).unwrap();
+        let plan = endo::plan::Plan::new(&graph, &endo::cpu::ProcessorTuning);
+        let image = 16 * 32 * 32 * 16 * 4;
+        assert!(plan.arena_bytes() < 7 * image, "{} bytes\n{plan}", plan.arena_bytes());
+    }
     check(&case);
 }

@@ -2,7 +2,6 @@
 //! holds, and the two multiplied tile by tile (Goto and van de Geijn, "Anatomy of High-Performance
 //! Matrix Multiplication", 2008). In: operands of any strides and scratch; out: `c`. Tasks share
 //! `c`, never the terms of a sum.
-use super::lanes::{Element, Lanes, TileKernel, enter, enter_pairs};
 use super::packing::{copy_rows, pack};
 #[cfg(target_arch = "x86_64")]
 use super::pairs;
@@ -10,6 +9,7 @@ use super::tile::{End, Tile};
 use super::{Operands, equal_part};
 use crate::cpu::pool::Team;
 use crate::simd::Level;
+use crate::simd::vectors::{Element, Lanes, TileKernel, enter, enter_pairs};
 use std::ops::Range;
 
 /// The most terms of one block: of more, a strip of `b` would leave the second cache; of fewer,

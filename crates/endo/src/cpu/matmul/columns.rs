@@ -4,9 +4,9 @@
 //! Rows are added in pairs: the first half to the last half, then the same with the sums, a middle
 //! row waiting for the next round. So the error grows with the logarithm of their number, which
 //! alone decides the order.
-use super::lanes::{Element, Lanes, TileKernel, enter};
 use crate::dtype::DType;
 use crate::simd::Level;
+use crate::simd::vectors::{Element, Lanes, TileKernel, enter};
 use std::mem::MaybeUninit;
 
 /// The most rows that are added in one pass.

@@ -1,12 +1,12 @@
 //! Products that read their operands where they lie: all small ones, and those of few rows. In:
 //! operands whose `b` has contiguous columns (or is turned into scratch first); out: `c`, tile by
 //! tile.
-use super::lanes::{Element, Lanes, TileKernel, enter};
 use super::tile::{OneStretch, Stretches, Tile};
-use super::transpose::transpose;
 use super::{Matmul, Operands, equal_part};
 use crate::cpu::pool::Team;
 use crate::simd::Level;
+use crate::simd::vectors::transpose;
+use crate::simd::vectors::{Element, Lanes, TileKernel, enter};
 
 /// Rows of one task: enough that a strip of `b` is read from the nearest cache many times.
 const CHUNK_ROWS: usize = 128;

@@ -8,27 +8,20 @@
 mod blocked;
 pub(super) mod columns;
 mod direct;
-mod lanes;
-mod levels;
 mod packing;
 #[cfg(target_arch = "x86_64")]
 mod pairs;
-#[cfg(any(test, not(target_arch = "x86_64")))]
-mod portable;
 mod stretched;
 #[cfg(test)]
 mod tests;
 mod tile;
-mod transpose;
 mod update;
 mod vector;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 use crate::cpu::cost::Cost;
 use crate::cpu::pool::Pool;
 use crate::simd::Level;
-pub(super) use lanes::{Element, Lanes, TileKernel, enter};
+use crate::simd::vectors::Element;
 use std::ptr::null;
 pub(super) use stretched::{Stretched, StretchedProduct};
 use update::TileUpdate;

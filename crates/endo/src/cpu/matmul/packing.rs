@@ -1,8 +1,7 @@
 //! The packing of operands: rows of `a`, or columns of `b`, side by side for each term. In: where
 //! they lie, with their strides; out: a panel, which tiles read from its first number to its last.
-use super::lanes::Lanes;
-use super::transpose::transpose;
 use crate::simd::Float;
+use crate::simd::vectors::{Lanes, transpose};
 
 /// Copies `lanes` rows of `a` (or columns of `b`) to a panel: for each term, `panel` of them side
 /// by side, of which those that do not exist are zero. `strides` are the distances from one lane

@@ -3,8 +3,8 @@
 //!
 //! In: rows or columns of an operand. Out: a panel of it with half as many terms, in the lower half
 //! of each the first of two, in the upper half the second.
-use super::transpose::transpose;
-use super::x86::Avx512;
+use crate::simd::vectors::Avx512;
+use crate::simd::vectors::transpose;
 use std::arch::x86_64::*;
 
 /// The upper half of the bits of an `f32`.

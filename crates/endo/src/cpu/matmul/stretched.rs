@@ -3,8 +3,8 @@
 //! In: where stretches of rows and of terms begin in `a`, and a `b` whose columns lie side by side;
 //! out: `c`. Each sum is one chain of its terms, which no cut into tiles changes.
 use super::direct::strip;
-use super::lanes::{Element, Lanes, TileKernel};
 use super::tile::Tile;
+use crate::simd::vectors::{Element, Lanes, TileKernel};
 
 /// Rows or terms of `a` in stretches of one length, as distances in elements.
 #[derive(Clone, Copy)]

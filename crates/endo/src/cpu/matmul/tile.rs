@@ -2,7 +2,7 @@
 //! pointers to the first row of `a`, the first column of `b` and the first element of `c`; out: the
 //! block of `c`. Every element is one chain of multiply-adds in the order of `p`, so no result
 //! depends on how a product is cut into tiles.
-use super::lanes::Lanes;
+use crate::simd::vectors::Lanes;
 
 /// How many terms ahead a tile that packs `b` asks for it: some hundred cycles of multiply-adds.
 const AHEAD: usize = 12;

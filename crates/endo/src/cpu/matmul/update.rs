@@ -6,9 +6,9 @@
 //! updated between the terms of the next one, which the processor computes meanwhile.
 use super::Operands;
 use super::blocked;
-use super::lanes::Lanes;
 use super::tile::{End, Tile, edge, prefetch_pair};
 use crate::cpu::pool::Team;
+use crate::simd::vectors::Lanes;
 use crate::simd::{Arithmetic, Float, Level, MOST_RESULTS, MOST_VALUES, Routine, UpdateFormula};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;

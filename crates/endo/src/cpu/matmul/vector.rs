@@ -1,8 +1,8 @@
 //! Products with a vector: each element of the result is the dot product of a contiguous row and
 //! the vector. In: rows of any stride and a contiguous vector; out: one element for each row. Lanes
 //! and pairs of vectors are added in an order that only the length decides.
-use super::lanes::{Element, Lanes, TileKernel, enter};
 use crate::cpu::pool::Team;
+use crate::simd::vectors::{Element, Lanes, TileKernel, enter};
 use crate::simd::{Float, Level};
 
 /// `c[i] = sum_p rows[i, p] * vector[p]`.

@@ -9,6 +9,7 @@
 use crate::graph::windows::lie;
 use crate::graph::{Window, Windowing};
 use crate::plan::{Action, BufferPlace, Call, Draft, Matrix, Product, Users, WindowedProduct};
+use crate::shape::Shape;
 
 /// The most axes along which a runner makes a part of the windows.
 pub const MOST_AXES: usize = 4;
@@ -67,12 +68,15 @@ fn readers(draft: &Draft, users: &Users, call: &Call) -> Option<Vec<usize>> {
     let is_product = |&reader: &usize| {
         let Action::Product(product) = &draft.steps[reader].action else { return false };
         let elsewhere = product.right.buffer != windows
-            && product.bias.is_none_or(|(buffer, _)| buffer != windows);
+            && product.bias.is_none_or(|(buffer, _)| buffer != windows && product.batch.is_empty());
         let [rows, terms, _] = product.sizes;
+        let groups = is_of_samples(product, &call.inputs[0].shape);
         let is_plain = is_whole(draft, product, &product.left, [rows, terms], [terms, 1]);
         let is_turned = is_whole(draft, product, &product.left, [rows, terms], [1, rows])
             && product.bias.is_none();
-        elsewhere && (is_plain && is_size(call, terms) || is_turned && is_size(call, rows))
+        elsewhere
+            && groups
+            && (is_plain && is_size(call, terms) || is_turned && is_size(call, rows))
     };
     let wanted = !readers.is_empty() && !is_returned(draft, windows);
     (wanted && readers.iter().all(is_product)).then(|| readers.to_vec())
@@ -84,11 +88,12 @@ fn writer(draft: &Draft, users: &Users, call: &Call) -> Option<usize> {
     let writer = users.writer(input.buffer)?;
     let Action::Product(product) = &draft.steps[writer].action else { return None };
     let [rows, _, terms] = product.sizes;
-    let whole = input.offset == 0 && rows * terms == draft.buffers[input.buffer].length;
+    let groups = product.batch.iter().product::<usize>();
+    let whole = input.offset == 0 && groups * rows * terms == draft.buffers[input.buffer].length;
     let alone = users.readers(input.buffer).len() == 1 && !is_returned(draft, input.buffer);
     (whole
         && alone
-        && product.batch.is_empty()
+        && is_of_samples(product, &call.output.shape)
         && product.bias.is_none()
         && product.sizes[1] > 0
         && is_size(call, terms))
@@ -116,12 +121,23 @@ fn is_whole(
 ) -> bool {
     // The strides along an axis of one element do not matter.
     let lies = |stride: isize, size: usize, wanted: usize| size == 1 || stride == wanted as isize;
-    product.batch.is_empty()
-        && product.sizes.iter().all(|&size| size > 0)
+    let groups = product.batch.iter().product::<usize>();
+    product.sizes.iter().all(|&size| size > 0)
         && matrix.offset == 0
         && lies(matrix.strides[0], rows, row)
         && lies(matrix.strides[1], columns, column)
-        && rows * columns == draft.buffers[matrix.buffer].length
+        && matrix.batch_strides.iter().all(|&stride| lies(stride, groups, rows * columns))
+        && groups * rows * columns == draft.buffers[matrix.buffer].length
+}
+
+/// Whether the products of a batch, if it has one, are each of some samples of an image: along one
+/// axis, and each of the matrices that are no windows lies forwards.
+fn is_of_samples(product: &Product, image: &Shape) -> bool {
+    let [groups] = product.batch[..] else { return product.batch.is_empty() };
+    let forwards = [&product.left, &product.right]
+        .iter()
+        .all(|matrix| matrix.batch_strides.iter().all(|&stride| stride >= 0));
+    groups > 0 && image.batch().is_multiple_of(groups) && forwards
 }
 
 fn is_returned(draft: &Draft, buffer: usize) -> bool {

@@ -8,9 +8,10 @@ use std::ptr::null;
 
 use crate::cpu::Run;
 use crate::cpu::laid_out::{apart, collides};
-use crate::cpu::matmul::{Element, Stretched, StretchedProduct, enter};
+use crate::cpu::matmul::{Stretched, StretchedProduct};
 use crate::graph::Window;
 use crate::simd::Memory;
+use crate::simd::vectors::{Element, enter};
 
 use super::parts::{LARGE_MATRIX, Part, Parts};
 use super::{LAID_OUT_PARTS, Role, Windowed};
@@ -193,12 +194,13 @@ impl Windowed {
         new.laid_out = (!lies_well).then(|| apart(self.filters, size));
         if let Role::Added { left, strides } = self.role {
             let [batch, lengths @ .., channels] = &*self.image else { return None };
-            if strides != [self.filters, 1] {
+            let counts = self.windows.iter().map(|window| window.count);
+            let of_group = batch * counts.clone().product::<usize>() * self.filters;
+            if strides != [self.filters, 1] || self.groups > 1 && self.left_group != of_group {
                 return None;
             }
             // What the other way would multiply, and this one, in whole vectors.
             let lanes = |columns: usize| columns.next_multiple_of(Memory::LINE / size);
-            let counts = self.windows.iter().map(|window| window.count);
             let added = counts.clone().product::<usize>() * lanes(self.terms);
             let taken = lengths.iter().product::<usize>() * lanes(*channels);
             if taken * (self.terms / channels) > added + added / 4 {
@@ -235,16 +237,19 @@ impl Windowed {
         thread: usize,
     ) {
         let bases = run.bases;
+        let (group, task) = (task / self.tasks_of_group(), task % self.tasks_of_group());
         let scratch: *mut T = run.scratch.of(thread).cast();
         let own = run.scratch.of(thread).wrapping_add(self.part_bytes()).cast::<T>();
-        let image = bases.at(self.image_at).cast_const().cast::<T>();
+        let image = self.image_of::<T>(run, group).cast_const();
         let right = bases.at(self.right_at).cast_const().cast::<T>();
+        let right = right.wrapping_add(group * self.right_group);
         let (columns, b_row) = (self.filters, self.laid_out.unwrap_or(self.right[0]));
         let parts = self.parts_of(task);
         for index in parts.clone() {
             let part = self.parts.part(index);
             let (first, positions) = (self.parts.first_position(&part), self.parts.size_of(&part));
             let (windows, elements) = (in_place.windows(&part), in_place.elements());
+            let at = group * self.parts.positions() + first;
             // SAFETY: as the caller promises; a part lies within the image and the matrices, and
             // with its border it fits in the scratch.
             unsafe {
@@ -258,7 +263,7 @@ impl Windowed {
                         b: self.right_of_part(right, first, positions, own),
                         b_row,
                         bias: null(),
-                        c: self.sum(run, task, output),
+                        c: self.sum(run, group, task, output),
                         accumulate: index > parts.start,
                         rectify: false,
                     },
@@ -268,12 +273,12 @@ impl Windowed {
                         columns,
                         a,
                         b: match self.laid_out {
-                            Some(_) => run.scratch.partials().cast_const().cast(),
+                            Some(row) => self.laid_out_of::<T>(run, row, group),
                             None => right,
                         },
                         b_row,
                         bias: bias.map_or(null(), |bias| bases.at(bias).cast_const().cast()),
-                        c: bases.at(output).cast::<T>().wrapping_add(first * columns),
+                        c: bases.at(output).cast::<T>().wrapping_add(at * columns),
                         accumulate: false,
                         rectify: self.rectified,
                     },

@@ -5,7 +5,7 @@
 //! result, or the image to which its rows were added. How windows are parted depends on sizes
 //! alone, so that the number of threads changes no result.
 
-mod copied;
+mod copies;
 mod in_place;
 mod parts;
 mod stretches;
@@ -15,13 +15,14 @@ use std::ops::Range;
 use crate::dtype::DType;
 use crate::graph::{Window, Windowing};
 use crate::plan::{Argument, Matrix, Plan, WindowedProduct};
+use crate::simd::vectors::{Element, enter};
 use crate::simd::{Level, Memory};
 
 use super::Run;
 use super::address::Address;
 use super::cost::Cost;
 use super::laid_out::{apart, collides, lay_out};
-use super::matmul::{Element, Matmul, enter};
+use super::matmul::Matmul;
 use super::pool::Pool;
 use in_place::InPlace;
 use parts::Parts;
@@ -58,8 +59,14 @@ pub struct Windowed {
     /// Whether pairs of terms are multiplied, of numbers that a bfloat16 holds.
     bf16: bool,
     windows: Box<[Window]>,
-    /// The sizes of the image: `[batch, lengths.., channels]`.
+    /// The sizes of the image of a group: `[batch, lengths.., channels]`.
     image: Box<[usize]>,
+    /// The products that are each of some samples of the image, with a right matrix of its own, and
+    /// the distance between these matrices and between left ones.
+    groups: usize,
+    right_group: usize,
+    left_group: usize,
+    /// How windows are parted in each group.
     parts: Parts,
     /// How windows are read where they lie, if they are.
     in_place: Option<InPlace>,
@@ -96,12 +103,17 @@ impl Windowed {
         let channels = image.shape.features();
         let terms = windows.iter().map(|window| window.size).product::<usize>() * channels;
         let [_, inner, columns] = product.sizes;
+        let groups = product.batch.iter().product::<usize>();
         let strides = |matrix: &Matrix| {
             matrix
                 .strides
                 .map(|stride| usize::try_from(stride).expect("matrices are laid out forwards"))
         };
         let (left, right) = (strides(&product.left), strides(&product.right));
+        let group = |matrix: &Matrix| match matrix.batch_strides[..] {
+            [stride] => usize::try_from(stride).expect("matrices are laid out forwards"),
+            _ => 0,
+        };
         let at = |matrix: &Matrix| Address::new(plan, matrix.buffer, matrix.offset);
         let output = || Address::new(plan, product.output, 0);
         let role = if added {
@@ -120,7 +132,7 @@ impl Windowed {
         };
         let idle = windows.iter().zip(&image.shape[1..]).take_while(is_idle).count();
         let idle = idle.min(windows.len() - 1);
-        let batch = image.shape.batch();
+        let batch = image.shape.batch() / groups;
         let sizes = [batch].iter().chain(&image.shape[1 + idle..]).copied().collect();
         let windows: Box<[Window]> = windows[idle..].into();
         let lies_well = right[1] == 1 && !collides(right[0], size);
@@ -135,6 +147,9 @@ impl Windowed {
             side_by_side: !added && channels == 1 && last,
             windows,
             image: sizes,
+            groups,
+            right_group: group(&product.right),
+            left_group: group(&product.left),
             in_place: None,
             opposite: false,
             terms,
@@ -149,7 +164,7 @@ impl Windowed {
         };
         let mut windowed = copied.with_windows_in_place(columns).unwrap_or(copied);
         if windowed.is_turned() {
-            let most = SUM_BYTES / (matrix * size);
+            let most = SUM_BYTES / (groups * matrix * size);
             windowed.sums = windowed.parts.count().min(MOST_SUMS).min(most).max(1);
         }
         windowed
@@ -202,14 +217,9 @@ impl Windowed {
     /// The bytes of the memory that all threads share: the right matrix laid out, or sums that are
     /// apart.
     pub fn partial_bytes(&self) -> usize {
-        let rows = match self.role {
-            Role::Windows { .. } => self.terms,
-            Role::Added { .. } => self.filters,
-            Role::Turned { .. } => 0,
-        };
-        let laid_out = self.laid_out.map_or(0, |row| rows * row);
+        let laid_out = self.laid_out.map_or(0, |row| self.laid_out_rows() * row);
         let sums = if self.sums > 1 { self.sums * self.sum_elements() } else { 0 };
-        (laid_out + sums) * self.element_bytes()
+        self.groups * (laid_out + sums) * self.element_bytes()
     }
 
     /// The elements of one of the sums, to a whole number of cache lines.
@@ -273,7 +283,7 @@ impl Windowed {
     /// On how many threads tasks are done soonest, each on one of them; 1 if they are done sooner
     /// one after the other.
     pub fn team(&self, level: Level, threads: usize) -> usize {
-        let work = self.parts.positions() * self.terms * self.filters;
+        let work = self.groups * self.parts.positions() * self.terms * self.filters;
         let tasks = self.tasks();
         let cost = Cost::of_product(work, level, if self.wide { 8 } else { 4 }).of_part(tasks);
         cost.team_of_tasks(tasks, threads)
@@ -281,6 +291,10 @@ impl Windowed {
 
     /// The number of tasks that write apart.
     pub fn tasks(&self) -> usize {
+        self.groups * self.tasks_of_group()
+    }
+
+    fn tasks_of_group(&self) -> usize {
         match self.role {
             Role::Windows { .. } => self.parts.count(),
             Role::Turned { .. } => self.sums,
@@ -289,7 +303,7 @@ impl Windowed {
         }
     }
 
-    /// The parts of a task.
+    /// The parts of a task of a group.
     fn parts_of(&self, task: usize) -> Range<usize> {
         match self.role {
             Role::Windows { .. } => task..task + 1,
@@ -309,19 +323,21 @@ impl Windowed {
             return unsafe { self.task_in_place::<T>(in_place, run, task, thread) };
         }
         let bases = run.bases;
+        let (group, task) = (task / self.tasks_of_group(), task % self.tasks_of_group());
         let scratch: *mut T = run.scratch.of(thread).cast();
         let own = run.scratch.of(thread).wrapping_add(self.part_bytes());
         let rest = own.wrapping_add(self.right_bytes());
-        let given = bases.at(self.right_at).cast::<T>();
+        let given = bases.at(self.right_at).cast::<T>().wrapping_add(group * self.right_group);
         let right = match self.laid_out {
-            Some(_) => run.scratch.partials().cast(),
+            Some(row) => self.laid_out_of(run, row, group),
             None => given,
         };
+        let image = self.image_of::<T>(run, group);
         let parts = self.parts_of(task);
         if matches!(self.role, Role::Added { .. }) {
             let (first, last) = (self.parts.part(parts.start), self.parts.part(parts.end - 1));
             let sample: usize = self.image[1..].iter().product();
-            let image = bases.at(self.image_at).cast::<T>().wrapping_add(first.sample * sample);
+            let image = image.wrapping_add(first.sample * sample);
             // SAFETY: the samples are the image's; zeros of floats have no bits.
             unsafe { image.write_bytes(0, (last.sample + last.samples - first.sample) * sample) };
         }
@@ -334,21 +350,23 @@ impl Windowed {
             unsafe {
                 match self.role {
                     Role::Windows { output, bias } => {
+                        let first = group * self.parts.positions() + first;
                         let c = bases.at(output).cast::<T>().wrapping_add(first * self.filters);
                         let bias = bias.map(|bias| bases.at(bias).cast_const().cast::<T>());
-                        self.take::<T>(run, &part, scratch);
+                        self.take::<T>(run, image, &part, scratch);
                         matmul.run(run.level, scratch, right, bias, c, rest, pool);
                     }
                     Role::Turned { output } => {
-                        self.take::<T>(run, &part, scratch);
+                        self.take::<T>(run, image, &part, scratch);
                         let right = self.right_of_part(given, first, positions, own.cast());
-                        let c = self.sum(run, task, output);
+                        let c = self.sum(run, group, task, output);
                         matmul.run(run.level, scratch, right, None, c, rest, pool);
                     }
                     Role::Added { left, strides: [row, _] } => {
-                        let left = bases.at(left).cast::<T>().wrapping_add(first * row);
+                        let first = group * self.left_group + first * row;
+                        let left = bases.at(left).cast::<T>().wrapping_add(first);
                         matmul.run(run.level, left, right, None, scratch, rest, pool);
-                        self.add::<T>(run, &part, scratch);
+                        self.add::<T>(run, image, &part, scratch);
                     }
                 }
             }
@@ -364,14 +382,16 @@ impl Windowed {
             Role::Added { .. } => (self.filters, self.terms),
             Role::Windows { .. } | Role::Turned { .. } => (self.terms, self.filters),
         };
-        let cost = Cost::of_bytes(2 * rows * columns * size_of::<T>());
+        let cost = Cost::of_bytes(2 * self.groups * rows * columns * size_of::<T>());
         // Where filters and channels are exchanged, the elements of windows, as many rows each.
         let elements = if self.opposite { rows / self.image[self.image.len() - 1] } else { 1 };
         let rows = rows / elements;
-        run.share(cost, columns.div_ceil(LAID_OUT_COLUMNS), |_, task| {
+        let blocks = columns.div_ceil(LAID_OUT_COLUMNS);
+        run.share(cost, self.groups * blocks, |_, task| {
+            let (group, first) = (task / blocks, task % blocks * LAID_OUT_COLUMNS);
             let from = run.bases.at(self.right_at).cast_const().cast::<T>();
-            let to = run.scratch.partials().cast::<T>();
-            let first = task * LAID_OUT_COLUMNS;
+            let (from, to): (_, *mut T) =
+                (from.wrapping_add(group * self.right_group), self.laid_out_of(run, row, group));
             let strip = first..columns.min(first + LAID_OUT_COLUMNS);
             for element in 0..elements {
                 let opposite = elements - 1 - element;
@@ -381,6 +401,26 @@ impl Windowed {
                 unsafe { lay_out(from, self.right, [rows, row], strip.clone(), to) }
             }
         });
+    }
+
+    /// Where the right matrix of a group is laid out.
+    fn laid_out_of<T>(&self, run: &Run, row: usize, group: usize) -> *mut T {
+        run.scratch.partials().cast::<T>().wrapping_add(group * self.laid_out_rows() * row)
+    }
+
+    /// The rows of a right matrix that is laid out once for all parts.
+    fn laid_out_rows(&self) -> usize {
+        match self.role {
+            Role::Windows { .. } => self.terms,
+            Role::Added { .. } => self.filters,
+            Role::Turned { .. } => 0,
+        }
+    }
+
+    /// Where the samples of a group begin.
+    fn image_of<T>(&self, run: &Run, group: usize) -> *mut T {
+        let samples: usize = self.image.iter().product();
+        run.bases.at(self.image_at).cast::<T>().wrapping_add(group * samples)
     }
 
     /// The rows of the right matrix that belong to a part: where they lie, or laid out at `to`.
@@ -401,11 +441,13 @@ impl Windowed {
         to
     }
 
-    /// Where one of the sums over positions is; where there is one, in the output.
-    fn sum<T>(&self, run: &Run, sum: usize, output: Address) -> *mut T {
+    /// Where one of the sums over positions of a group is; where there is one, in the output.
+    fn sum<T>(&self, run: &Run, group: usize, sum: usize, output: Address) -> *mut T {
         if self.sums == 1 {
-            return run.bases.at(output).cast();
+            let product = group * self.terms * self.filters;
+            return run.bases.at(output).cast::<T>().wrapping_add(product);
         }
+        let sum = group * self.sums + sum;
         run.scratch.partials().cast::<T>().wrapping_add(sum * self.sum_elements())
     }
 
@@ -415,12 +457,13 @@ impl Windowed {
     /// As for `run_typed`, and they are computed.
     unsafe fn add_up<T: Element>(&self, run: &Run, at: Address) {
         let length = self.terms * self.filters;
-        let cost = Cost::of_bytes((self.sums + 1) * length * size_of::<T>());
-        run.share(cost, length.div_ceil(SUMMED), |_, task| {
-            let start = task * SUMMED;
+        let cost = Cost::of_bytes(self.groups * (self.sums + 1) * length * size_of::<T>());
+        let blocks = length.div_ceil(SUMMED);
+        run.share(cost, self.groups * blocks, |_, task| {
+            let (group, start) = (task / blocks, task % blocks * SUMMED);
             let total = SumOfParts::<T> {
-                from: self.sum::<T>(run, 0, at).cast_const().wrapping_add(start),
-                to: run.bases.at(at).cast::<T>().wrapping_add(start),
+                from: self.sum::<T>(run, group, 0, at).cast_const().wrapping_add(start),
+                to: run.bases.at(at).cast::<T>().wrapping_add(group * length + start),
                 sums: self.sums,
                 step: self.sum_elements(),
                 length: SUMMED.min(length - start),

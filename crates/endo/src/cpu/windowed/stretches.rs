@@ -3,9 +3,9 @@
 //! In: where stretches of an image and of windows lie. Out: windows, or an image to which windows
 //! were added; and the sum of several matrices.
 
-use crate::cpu::matmul::{Element, Lanes, TileKernel, enter};
 use crate::graph::windows::{Stretches, outer_rows};
 use crate::simd::Level;
+use crate::simd::vectors::{Element, Lanes, TileKernel, enter};
 
 use super::parts::View;
 

@@ -11,7 +11,7 @@ use crate::initializers::{GlorotUniform, Zeros};
 use crate::named::{Count, Named};
 use crate::ops::Window;
 use crate::regularizers::IntoRegularizer;
-use crate::shape::{Shape, product};
+use crate::shape::Shape;
 use crate::trace::Context;
 
 use super::super::Layer;
@@ -221,28 +221,22 @@ impl<const N: usize> Layer for SeparableConv<N> {
     about! { first "filters", "depth_multiplier" }
 }
 
-/// Windows `[batch, counts.., sizes.., channels]` times a kernel `[sizes.., channels, multiplier]`,
-/// summed over the windows: `[batch, counts.., channels * multiplier]`.
+/// Windows of each channel times the kernels `[sizes.., channels, multiplier]` of that channel:
+/// `[batch, counts.., channels * multiplier]`. A channel of several kernels is repeated for each.
 #[track_caller]
-fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor) -> Tensor {
+pub(super) fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor) -> Tensor {
     let (channels, multiplier) = (inputs.features(), kernel.features());
-    let counts = windows.iter().map(|window| window.count);
-    let outputs: Shape = [inputs.batch()]
-        .into_iter()
-        .chain(counts)
-        .chain([channels.saturating_mul(multiplier)])
-        .collect();
-    let positions = product(&outputs[..outputs.rank() - 1]);
-    let size = product(windows.iter().map(|window| &window.size));
-    let seen = inputs.windows(windows, 0.0);
-    let products = match multiplier {
-        1 => seen.reshape([positions, size, channels]) * kernel.reshape([size, channels]),
-        _ => {
-            seen.reshape([positions, size, channels, 1])
-                * kernel.reshape([size, channels, multiplier])
-        }
+    let outputs = channels.saturating_mul(multiplier);
+    let repeated = if multiplier == 1 {
+        inputs.clone()
+    } else {
+        let (shape, axis) = (inputs.shape(), inputs.rank() - 1);
+        let with = |last: &[usize]| shape[..axis].iter().chain(last).copied().collect::<Shape>();
+        let each = inputs.reshape(with(&[channels, 1]));
+        each.broadcast_to(&with(&[channels, multiplier])).reshape(with(&[outputs]))
     };
-    products.sum_axes([1]).reshape(outputs)
+    let sizes = windows.iter().map(|window| window.size).chain([outputs]);
+    repeated.depthwise(&kernel.reshape(sizes.collect::<Shape>()), windows)
 }
 
 #[cfg(test)]

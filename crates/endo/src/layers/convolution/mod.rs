@@ -170,26 +170,39 @@ pub(super) fn convolve(
     groups: usize,
 ) -> Tensor {
     let (channels, filters) = (inputs.features(), kernel.features());
-    let plain =
-        windows.iter().all(|window| (window.size, window.stride, window.before) == (1, 1, 0));
-    let seen = if plain { inputs.clone() } else { inputs.windows(windows, 0.0) };
     let counts = windows.iter().map(|window| window.count);
     let outputs: Shape = [inputs.batch()].into_iter().chain(counts).chain([filters]).collect();
     let positions = product(&outputs[..outputs.rank() - 1]);
     let size = product(windows.iter().map(|window| &window.size));
-    let product = if groups == 1 {
+    let plain =
+        windows.iter().all(|window| (window.size, window.stride, window.before) == (1, 1, 0));
+    if groups == 1 {
         let terms = size.saturating_mul(channels);
-        seen.reshape([positions, terms]).matmul(&kernel.reshape([terms, filters]))
+        let seen = if plain { inputs.clone() } else { inputs.windows(windows, 0.0) };
+        let seen = seen.reshape([positions, terms]);
+        return seen.matmul(&kernel.reshape([terms, filters])).reshape(outputs);
+    }
+    let (inside, made) = (channels / groups, filters / groups);
+    if inside == 1 && !plain {
+        let sizes = windows.iter().map(|window| window.size).chain([channels, made]);
+        return depthwise::convolve(inputs, windows, &kernel.reshape(sizes.collect::<Shape>()));
+    }
+    // One product for each group, [positions, size * channels / groups] by [.., filters / groups].
+    let terms = size.saturating_mul(inside);
+    let seen = if plain {
+        inputs.reshape([positions, groups, inside]).permute(&[1, 0, 2])
     } else {
-        // One product for each group, [positions, size * channels / groups] by [.., filters /
-        // groups].
-        let (inside, made) = (channels / groups, filters / groups);
-        let seen = seen.reshape([positions, size, groups, inside]).permute(&[2, 0, 1, 3]);
-        let terms = size.saturating_mul(inside);
-        let kernel = kernel.reshape([terms, groups, made]).permute(&[1, 0, 2]);
-        seen.reshape([groups, positions, terms]).matmul(&kernel).permute(&[1, 0, 2])
+        // Of an image for each group: to turn these is less than to turn their windows.
+        let (rank, lengths) = (inputs.rank(), &inputs.shape()[..inputs.rank() - 1]);
+        let apart: Shape = lengths.iter().copied().chain([groups, inside]).collect();
+        let axes: Vec<usize> = [rank - 1].into_iter().chain(0..rank - 1).chain([rank]).collect();
+        let batch = groups.saturating_mul(inputs.batch());
+        let images: Shape = [batch].iter().chain(&lengths[1..]).chain(&[inside]).copied().collect();
+        let images = inputs.reshape(apart).permute(&axes).reshape(images);
+        images.windows(windows, 0.0).reshape([groups, positions, terms])
     };
-    product.reshape(outputs)
+    let kernel = kernel.reshape([terms, groups, made]).permute(&[1, 0, 2]);
+    seen.matmul(&kernel).permute(&[1, 0, 2]).reshape(outputs)
 }
 
 #[cfg(test)]
@@ -235,6 +248,19 @@ mod tests {
         f.run([&Array::zeros([2, 9, 2], DType::F32)]).unwrap();
         let error = f.run([&Array::zeros([1, 5, 4], DType::F32)]).unwrap_err();
         error.says("was made with shape [2, 2, 3], and is used here with shape [2, 4, 3]");
+    }
+
+    #[test]
+    fn groups_of_one_channel_are_a_depthwise_convolution() {
+        let (grouped, depthwise) =
+            (Conv2D::new(6, 2).groups(3), DepthwiseConv2D::new(2).depth_multiplier(2));
+        let mut f = Function::new(|[x], cx| [grouped.apply(&x, cx), depthwise.apply(&x, cx)]);
+        let x = Array::from_fn([2, 4, 3, 3], |i| (i as f32).sin());
+        f.run([&x]).unwrap();
+        let kernel = depthwise.kernel().unwrap().value().reshape([2, 2, 1, 6]).unwrap();
+        grouped.kernel().unwrap().set(&kernel).unwrap();
+        let [groups, channels] = f.run([&x]).unwrap();
+        assert_eq!(groups, channels);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::array::from_fn;
 /// Arrays that the compiler turns into whatever vectors the target always has (SSE2, NEON, wasm's
 /// simd128).
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct Portable<T>(T);
+pub(crate) struct Portable<T>(T);
 
 /// The elements of a vector.
 const WIDTH: usize = 4;

@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 ///
 /// The processor has the instructions of `L`; both matrices are valid for these elements.
 #[inline(always)]
-pub(super) unsafe fn transpose<L: Lanes>(
+pub(crate) unsafe fn transpose<L: Lanes>(
     [rows, columns]: [usize; 2],
     from: *const L::Element,
     from_row: usize,
@@ -46,7 +46,7 @@ pub(super) unsafe fn transpose<L: Lanes>(
 /// The pointers are valid for four rows of four elements.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) unsafe fn transpose_4x4_f32(
+pub(crate) unsafe fn transpose_4x4_f32(
     from: *const f32,
     from_row: usize,
     to: *mut f32,
@@ -70,7 +70,7 @@ pub(super) unsafe fn transpose_4x4_f32(
 /// The pointers are valid for two rows of two elements.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) unsafe fn transpose_2x2_f64(
+pub(crate) unsafe fn transpose_2x2_f64(
     from: *const f64,
     from_row: usize,
     to: *mut f64,
@@ -91,7 +91,7 @@ pub(super) unsafe fn transpose_2x2_f64(
 /// The processor has AVX; the pointers are valid for four rows of four elements.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) unsafe fn transpose_4x4_f64(
+pub(crate) unsafe fn transpose_4x4_f64(
     from: *const f64,
     from_row: usize,
     to: *mut f64,
@@ -119,7 +119,7 @@ pub(super) unsafe fn transpose_4x4_f64(
 /// The processor has AVX; the pointers are valid for eight rows of eight elements.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) unsafe fn transpose_8x8_f32(
+pub(crate) unsafe fn transpose_8x8_f32(
     from: *const f32,
     from_row: usize,
     to: *mut f32,

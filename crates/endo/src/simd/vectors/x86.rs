@@ -10,20 +10,20 @@ use std::arch::x86_64::*;
 /// 128-bit vectors, which every x86-64 processor has. There is no fused multiply-add and no masked
 /// access: the tails go lane by lane.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct Sse2<T>(T);
+pub(crate) struct Sse2<T>(T);
 
 /// 256-bit vectors; needs AVX2 and FMA.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct Avx2<T>(T);
+pub(crate) struct Avx2<T>(T);
 
 /// 512-bit vectors; needs AVX-512F.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct Avx512<T>(T);
+pub(crate) struct Avx512<T>(T);
 
 /// 512-bit vectors whose factors are pairs of bfloat16, each in the bits of an `f32`, and whose
 /// sums are `f32`; needs AVX-512 BF16, too. What is too small for a normal number counts as 0.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct Avx512Pairs;
+pub(crate) struct Avx512Pairs;
 
 /// `z` and the products of two pairs, which are exact: first that of the upper halves is added,
 /// then that of the lower ones.

@@ -1,10 +1,11 @@
-//! Windows that are copied, a part at a time.
+//! The windows of a part, and what is added up where they lie.
 //!
-//! In: a part. Out: its windows in scratch, or the image to which windows in scratch were added.
+//! In: a part of the windows of an image. Out: its windows in rows that lie apart, or the image to
+//! which these were added.
 
 use crate::cpu::Run;
-use crate::cpu::matmul::{Element, enter};
 use crate::graph::windows::{copy_stretch, for_each_stretch};
+use crate::simd::vectors::{Element, enter};
 
 use super::Windowed;
 use super::parts::Part;
@@ -18,9 +19,15 @@ impl Windowed {
     ///
     /// # Safety
     /// As for `task`.
-    pub(super) unsafe fn take<T: Element>(&self, run: &Run, part: &Part, to: *mut T) {
+    pub(super) unsafe fn take<T: Element>(
+        &self,
+        run: &Run,
+        image: *mut T,
+        part: &Part,
+        to: *mut T,
+    ) {
         let view = self.parts.view(&self.windows, &self.image, part);
-        let from = run.bases.at(self.image_at).cast_const().cast::<T>().wrapping_add(view.start);
+        let from = image.cast_const().wrapping_add(view.start);
         let positions = self.parts.size_of(part);
         let row = self.part_row(positions);
         if self.side_by_side {
@@ -63,9 +70,15 @@ impl Windowed {
     ///
     /// # Safety
     /// As for `task`.
-    pub(super) unsafe fn add<T: Element>(&self, run: &Run, part: &Part, from: *const T) {
+    pub(super) unsafe fn add<T: Element>(
+        &self,
+        run: &Run,
+        image: *mut T,
+        part: &Part,
+        from: *const T,
+    ) {
         let view = self.parts.view(&self.windows, &self.image, part);
-        let to = run.bases.at(self.image_at).cast::<T>().wrapping_add(view.start);
+        let to = image.wrapping_add(view.start);
         let positions = self.parts.size_of(part);
         let row = self.part_row(positions);
         let room = positions * row;

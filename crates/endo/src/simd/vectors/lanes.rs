@@ -10,7 +10,7 @@ use crate::simd::{Float, Level};
 ///
 /// Every function needs a processor with the implementor's instructions; those that take a pointer
 /// need it to be valid for the lanes they read or write. A vector is `WIDTH` elements and no more.
-pub(in crate::cpu) trait Lanes: Copy + 'static {
+pub(crate) trait Lanes: Copy + 'static {
     type Element: Element;
     type Vector: Copy;
     type Mask: Copy;
@@ -90,7 +90,7 @@ pub(in crate::cpu) trait Lanes: Copy + 'static {
 }
 
 /// An element type, and its vectors at each level.
-pub(in crate::cpu) trait Element: Float {
+pub(crate) trait Element: Float {
     type Baseline: Lanes<Element = Self>;
     #[cfg(target_arch = "x86_64")]
     type Avx2: Lanes<Element = Self>;
@@ -103,7 +103,7 @@ pub(in crate::cpu) trait Element: Float {
 
 /// A piece of work written once and compiled for each level: `run` is inlined into a function that
 /// has the level's instructions.
-pub(in crate::cpu) trait TileKernel {
+pub(crate) trait TileKernel {
     type Element: Element;
 
     /// # Safety
@@ -119,7 +119,7 @@ pub(in crate::cpu) trait TileKernel {
 ///
 /// The processor has the instructions of `level`; otherwise as for `TileKernel::run`.
 #[cfg(target_arch = "x86_64")]
-pub(in crate::cpu) unsafe fn enter<K: TileKernel>(level: Level, kernel: &K) {
+pub(crate) unsafe fn enter<K: TileKernel>(level: Level, kernel: &K) {
     #[target_feature(enable = "avx2,fma")]
     unsafe fn avx2<K: TileKernel>(kernel: &K) {
         // SAFETY: as the caller of `enter` promises.
@@ -145,7 +145,7 @@ pub(in crate::cpu) unsafe fn enter<K: TileKernel>(level: Level, kernel: &K) {
 /// # Safety
 ///
 /// The processor [multiplies them](Level::multiplies_bf16); otherwise as for `TileKernel::run`.
-pub(in crate::cpu) unsafe fn enter_pairs<K: TileKernel>(kernel: &K) {
+pub(crate) unsafe fn enter_pairs<K: TileKernel>(kernel: &K) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bf16,avx2,fma")]
     unsafe fn pairs<K: TileKernel>(kernel: &K) {
@@ -166,7 +166,7 @@ pub(in crate::cpu) unsafe fn enter_pairs<K: TileKernel>(kernel: &K) {
 ///
 /// As for `TileKernel::run`.
 #[cfg(not(target_arch = "x86_64"))]
-pub(in crate::cpu) unsafe fn enter<K: TileKernel>(_level: Level, kernel: &K) {
+pub(crate) unsafe fn enter<K: TileKernel>(_level: Level, kernel: &K) {
     // SAFETY: as the caller promises.
     unsafe { kernel.run::<<K::Element as Element>::Baseline>() }
 }
