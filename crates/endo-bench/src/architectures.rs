@@ -1,7 +1,7 @@
 //! The layers of the nets that are measured, and the matrix products that a step of each needs.
 //!
 //! In: sizes. Out: layers, and [`Product`]s for one row of a batch. Images and sequences are those
-//! of `layers.py` among the peers.
+//! of `layers.py` among the peers, and of `nets_peer.py`, which comes with this program.
 
 use endo::prelude::*;
 

@@ -212,7 +212,8 @@ Workloads:
   --simulate N,N numbers of threads for which the step of a net is simulated, from the time that
                  each part of it takes one thread here
   --profile      what each step of the plan of a net takes one thread here, the longest first
-  --peers DIR    the folder with peers.py, layers.py and a cargo project for each peer in Rust
+  --peers DIR    the folder with peers.py, layers.py and a cargo project for each peer in Rust;
+                 resnet, gru, transformer and the predictions need none
   --python PATH  the interpreter with jax and others; python3 unless given
   --rounds N     how often each program is run; 5 unless given",
         list.join("\n")

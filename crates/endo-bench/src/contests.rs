@@ -14,6 +14,8 @@ pub enum Source {
     Script(&'static str),
     /// `jax_peer.py`, which comes with this program.
     JaxScript,
+    /// `nets_peer.py`, which comes with this program, too.
+    NetsScript,
     /// A cargo project in the folder of the peers, by its name.
     Project(&'static str),
 }
@@ -62,19 +64,24 @@ const ALL: &[Peer] = &[JAX_SCAN, JAX_STEP, TORCH_COMPILED, TORCH, KERAS];
 /// that the others would wait for it.
 const WITHOUT_SCAN: &[Peer] = ALL.split_at(1).1;
 
-/// The scripts: dense nets, and nets of other layers.
-const DENSE: &str = "peers.py";
-const LAYERS: &str = "layers.py";
+/// The scripts that take a peer's name: dense nets, nets of other layers, and those of them that
+/// `layers.py` does not have.
+const DENSE: Source = Source::Script("peers.py");
+const LAYERS: Source = Source::Script("layers.py");
+const NETS: Source = Source::NetsScript;
 
 /// Nets whose steps are large enough for several threads: the workload, what is measured, and the
 /// script and peers that it is measured with.
-const LARGE_STEPS: &[(&str, &str, &str, &[Peer])] = &[
+const LARGE_STEPS: &[(&str, &str, Source, &[Peer])] = &[
     ("mnist-mlp", "784-512-512-10, batch 128", DENSE, ALL),
     ("wide-mlp", "1024-4096-4096-1000, batch 256", DENSE, ALL),
     ("lenet", "LeNet, batch 64", LAYERS, WITHOUT_SCAN),
     ("convnet", "four convolutions on images of 32x32x3, batch 64", LAYERS, WITHOUT_SCAN),
+    ("resnet", "ResNet-20 on images of 32x32x3, batch 64", NETS, WITHOUT_SCAN),
     ("lstm", "an LSTM of 128 units over 64 steps, batch 32", LAYERS, ALL),
+    ("gru", "a GRU of 128 units over 64 steps, batch 32", NETS, ALL),
     ("attention", "a block of attention on 128 steps of 256, batch 16", LAYERS, ALL),
+    ("transformer", "four blocks of attention on 64 steps of 128, batch 32", NETS, ALL),
 ];
 
 /// The batch sizes of the sweep; 32 is in the contest of the step.
@@ -198,16 +205,10 @@ impl Makers {
         Side { name, source: Source::JaxScript, arguments: self.words(workload, threads, batch) }
     }
 
-    fn peer(
-        &self,
-        script: &'static str,
-        (name, peer): Peer,
-        workload: &str,
-        threads: usize,
-    ) -> Side {
+    fn peer(&self, source: Source, (name, peer): Peer, workload: &str, threads: usize) -> Side {
         let mut arguments = self.words(workload, threads, None);
         arguments.extend(["--peer".to_string(), peer.to_string()]);
-        Side { name, source: Source::Script(script), arguments }
+        Side { name, source, arguments }
     }
 }
 
@@ -241,8 +242,8 @@ mod tests {
     fn small_steps_run_on_one_thread_unless_another_number_is_asked_for() {
         let threads =
             |asked| contests(8, 4, asked).iter().map(|contest| contest.threads).collect::<Vec<_>>();
-        assert_eq!(threads(None), [[1; 7].as_slice(), &[8; 8]].concat());
-        assert_eq!(threads(Some(2)), [2; 15]);
+        assert_eq!(threads(None), [[1; 7].as_slice(), &[8; 11]].concat());
+        assert_eq!(threads(Some(2)), [2; 18]);
     }
 
     #[test]
@@ -255,11 +256,14 @@ mod tests {
         for name in ["lenet", "convnet", "lstm", "attention"] {
             assert_eq!(script(name), Source::Script("layers.py"), "{name}");
         }
+        for name in ["resnet", "gru", "transformer"] {
+            assert_eq!(script(name), Source::NetsScript, "{name}");
+        }
         assert!(
             choose("trace-depth")
                 .unwrap_err()
                 .starts_with("nothing is compared with `trace-depth`; compared are regressor,")
         );
-        assert_eq!(chosen(contests(2, 4, None), None).unwrap().len(), 15);
+        assert_eq!(chosen(contests(2, 4, None), None).unwrap().len(), 18);
     }
 }

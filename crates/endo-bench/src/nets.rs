@@ -285,12 +285,18 @@ impl Net {
     /// # Errors
     /// If the model cannot be built.
     pub fn bytes(self, batch: usize) -> Result<f64> {
-        let inputs = self.description().inputs;
+        let batch = batch * self.description().inputs.iter().product::<usize>();
+        Ok((size_of::<f32>() * (6 * self.parameters()? + batch)) as f64)
+    }
+
+    /// How many numbers the weights have, moving statistics included.
+    ///
+    /// # Errors
+    /// If the model cannot be built.
+    pub fn parameters(self) -> Result<usize> {
         let model = self.model(1, Numbers::Single);
-        model.build([&[1], inputs].concat())?;
-        let weights: usize = model.weights().iter().map(|weight| weight.shape().len()).sum();
-        let batch = batch * inputs.iter().product::<usize>();
-        Ok((size_of::<f32>() * (6 * weights + batch)) as f64)
+        model.build([&[1], self.description().inputs].concat())?;
+        Ok(model.weights().iter().map(|weight| weight.shape().len()).sum())
     }
 }
 

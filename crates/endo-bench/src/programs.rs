@@ -13,6 +13,8 @@ use crate::workloads::Outcome;
 
 /// JAX on the work that `peers.py` does not have: steps of other batch sizes, and predictions.
 const JAX_SCRIPT: &str = include_str!("../peers/jax_peer.py");
+/// JAX, PyTorch and Keras on the nets that `layers.py` does not have.
+const NETS_SCRIPT: &str = include_str!("../peers/nets_peer.py");
 
 /// Where programs are found.
 pub struct Programs {
@@ -103,9 +105,11 @@ impl Programs {
 
     /// The program and the words that come before its arguments.
     fn words(&self, side: &Side) -> Result<Vec<PathBuf>, String> {
+        let bundled = |script: &str| vec![self.python.clone(), "-c".into(), script.into()];
         match side.source {
             Source::Endo => Ok(vec![self.endo.clone()]),
-            Source::JaxScript => Ok(vec![self.python.clone(), "-c".into(), JAX_SCRIPT.into()]),
+            Source::JaxScript => Ok(bundled(JAX_SCRIPT)),
+            Source::NetsScript => Ok(bundled(NETS_SCRIPT)),
             Source::Script(name) => Ok(vec![self.python.clone(), self.peer(name)?]),
             Source::Project(name) => Ok(vec![self.build(name)?]),
         }
@@ -167,6 +171,7 @@ fn last_line(text: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nets::Net;
 
     fn programs(peers: Option<PathBuf>) -> Programs {
         Programs {
@@ -200,8 +205,25 @@ mod tests {
     #[test]
     fn an_interpreter_that_is_missing_is_named() {
         let programs = Programs { python: "no-such-python".into(), ..programs(None) };
-        let reason = programs.run(&side(Source::JaxScript), 1, "us_per_step").unwrap_err();
-        assert!(reason.starts_with("no-such-python does not start: "), "{reason}");
+        for script in [Source::JaxScript, Source::NetsScript] {
+            let reason = programs.run(&side(script), 1, "us_per_step").unwrap_err();
+            assert!(reason.starts_with("no-such-python does not start: "), "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_script_that_comes_with_this_has_nets_of_the_same_sizes() {
+        for net in [Net::Resnet, Net::Gru, Net::Transformer] {
+            let sizes = format!(
+                "batch={}, rows={}, parameters={}),",
+                net.batch(),
+                net.rows(net.batch()),
+                net.parameters().unwrap()
+            );
+            let entry = format!("\"{}\": Net(", net.name());
+            let line = NETS_SCRIPT.lines().find(|line| line.trim().starts_with(&entry)).unwrap();
+            assert!(line.replace('_', "").ends_with(&sizes), "{line} is not {sizes}");
+        }
     }
 
     #[test]
