@@ -145,7 +145,8 @@ fn gradients(y: &Tensor, dy: &Tensor, of: &[Tensor]) -> Vec<Tensor> {
 /// Convolutions of some samples each, with a kernel for each, and their gradients.
 fn grouped(case: &Case, inputs: &[Tensor]) -> Vec<Tensor> {
     let [x, kernel, _, dy, _] = inputs else { panic!("five inputs") };
-    let groups = [3, 2, 1].into_iter().find(|groups| case.batch % groups == 0).unwrap_or(1);
+    let groups =
+        [3, 2, 1].into_iter().find(|groups| case.batch.is_multiple_of(*groups)).unwrap_or(1);
     let [terms, filters] = kernel.shape()[..] else { panic!("a matrix") };
     let factors = Array::from_fn([groups, 1, 1], |i| 1.0 + i as f32).cast(case.dtype);
     let kernels = kernel * x.trace().constant(factors, Site::caller());

@@ -1,7 +1,6 @@
 //! Matrix products, `c = a b`, with a bias or added to what `c` holds, and rectified if they are to
-//! be. In: pointers, strides and
-//! scratch; out: `c`. No call allocates, and no result depends on the number of threads or on the
-//! alignment of a pointer.
+//! be. In: pointers, strides and scratch; out: `c`. No call allocates, and no result depends on the
+//! number of threads or on the alignment of a pointer.
 //!
 //! A rule holds in this folder: what orders the terms of a sum is the product's shape and strides
 //! (and the level of instructions), never how the work is cut into tiles, chunks or tasks.
@@ -58,7 +57,8 @@ const TURNED_ELEMENTS: usize = 1 << 14;
 /// use endo::simd::Level;
 /// // [2, 3] times [3, 2], all row-major.
 /// let (a, b) = ([3, 1], [2, 1]);
-/// let product = Matmul { m: 2, n: 2, k: 3, a, b, c_row: 2, accumulate: false, rectify: false, bf16: false };
+/// let (accumulate, rectify, bf16) = (false, false, false);
+/// let product = Matmul { m: 2, n: 2, k: 3, a, b, c_row: 2, accumulate, rectify, bf16 };
 /// let (a, b, mut c) = ([1., 2., 3., 4., 5., 6.], [1., 0., 0., 1., 1., 1.], [0f32; 4]);
 /// assert_eq!(product.scratch_bytes(size_of::<f32>()), 0);
 /// let (level, pool) = (Level::detect(), Pool::new(1));

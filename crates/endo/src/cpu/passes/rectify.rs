@@ -1,8 +1,8 @@
 //! Lets products rectify what they compute, in registers, instead of a loop after them.
 //!
-//! In: a draft with its steps in order. Out: products whose sums are 0 where they were less; no loop
-//! that does nothing else to a product that nobody else reads. Rectified linear units are told by
-//! their formula.
+//! In: a draft with its steps in order. Out: products whose sums are 0 where they were less, and no
+//! loop that does nothing else to a product which nobody else reads. Rectified linear units are told
+//! by their formula.
 
 use crate::dtype::DType;
 use crate::plan::{Action, Draft, FusedLoop, LoopFunction, Product, Users};

@@ -233,7 +233,7 @@ pub(super) fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor) -> 
         let (shape, axis) = (inputs.shape(), inputs.rank() - 1);
         let with = |last: &[usize]| shape[..axis].iter().chain(last).copied().collect::<Shape>();
         let each = inputs.reshape(with(&[channels, 1]));
-        each.broadcast_to(&with(&[channels, multiplier])).reshape(with(&[outputs]))
+        each.broadcast_to(with(&[channels, multiplier])).reshape(with(&[outputs]))
     };
     let sizes = windows.iter().map(|window| window.size).chain([outputs]);
     repeated.depthwise(&kernel.reshape(sizes.collect::<Shape>()), windows)
