@@ -22,8 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long ranks have to say that they are there.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How long ranks have to say that they have failed too, on a machine that does other things. One
-/// that has not failed and waits for others ends all of them as soon as it hears of a failure.
+/// How long ranks have to say that they have failed too, on a machine that does other things. The
+/// first rank that has not failed ends all of them when it hears of a failure while it waits.
 const FAILURES: Duration = Duration::from_secs(10);
 
 /// How often a rank that waits looks for messages that come unasked.
@@ -133,7 +133,8 @@ impl MpiLink {
         }
         if let Some((stopped, text)) = take(world, Tag::Failure) {
             let text = String::from_utf8_lossy(&text);
-            self.end(world, stopped, &format!("rank {stopped} has stopped: {text}"));
+            let message = format!("rank {stopped} has stopped: {text}");
+            self.end(world, stopped, &message, FAILURES + GRACE);
         }
     }
 
@@ -209,15 +210,22 @@ impl MpiLink {
         let help = "look at its host and its network, and start the program again, which goes on \
                     from the last backup; a rank that is busy for longer needs a longer timeout, \
                     and `fit`, `evaluate` and `predict` are called by all ranks or by none";
-        self.end(world, named[0], &format!("{message}\n  help: {help}"))
+        self.end(world, named[0], &format!("{message}\n  help: {help}"), 2 * GRACE)
     }
 
-    /// Ends all processes, with a message from the first rank that can give one.
-    fn end(&self, world: &SimpleCommunicator, stopped: usize, message: &str) -> ! {
+    /// Ends all processes, with a message from the first rank that can give one, for which the
+    /// others wait as long as they are told.
+    fn end(
+        &self,
+        world: &SimpleCommunicator,
+        stopped: usize,
+        message: &str,
+        patience: Duration,
+    ) -> ! {
         let speaker = usize::from(stopped == 0);
         if self.rank != speaker {
             // The speaker ends this process, unless it cannot.
-            thread::sleep(2 * GRACE);
+            thread::sleep(patience);
         }
         eprintln!("error: {message}");
         world.abort(1)

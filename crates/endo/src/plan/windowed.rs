@@ -4,7 +4,7 @@
 
 use crate::graph::Windowing;
 
-use super::{Call, Product};
+use super::{Argument, Call, Product};
 
 /// A product, and the operation that makes its left operand or takes its result: windows of an
 /// image, which are many times as large as the image. A runner makes a part of them at a time.
@@ -31,6 +31,28 @@ impl WindowedProduct {
             Windowing::Take(_) => self.call.output.buffer,
             Windowing::Add(_) => self.call.inputs[0].buffer,
         }
+    }
+
+    /// The image that windows are of, or that they are added to.
+    pub fn image(&self) -> &Argument {
+        match self.windowing() {
+            Windowing::Take(_) => &self.call.inputs[0],
+            Windowing::Add(_) => &self.call.output,
+        }
+    }
+
+    /// The elements of a window.
+    pub fn elements(&self) -> usize {
+        let (Windowing::Take(windows) | Windowing::Add(windows)) = self.windowing();
+        windows.iter().map(|window| window.size).product::<usize>() * self.image().shape.features()
+    }
+
+    /// Whether the left operand has a row for each window, as forwards, instead of one for each
+    /// element of them, as for the gradient of a kernel.
+    pub fn has_windows_as_rows(&self) -> bool {
+        let (inner, stride) = (self.product.sizes[1], self.product.left.strides[1]);
+        let is_taken = matches!(self.windowing(), Windowing::Take(_));
+        is_taken && inner == self.elements() && (stride == 1 || inner == 1)
     }
 
     /// The buffers that it reads.

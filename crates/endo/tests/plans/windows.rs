@@ -83,6 +83,8 @@ fn convolution(case: &Case, inputs: &[Tensor]) -> Vec<Tensor> {
     .unwrap();
     vec![
         seen.matmul(kernel) + bias,
+        (seen.matmul(&-kernel) + bias).relu(),
+        seen.matmul_transposed(&-dy, Transposed::LEFT).relu(),
         seen.matmul_transposed(dy, Transposed::LEFT),
         added,
         greatest,

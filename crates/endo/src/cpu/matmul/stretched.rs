@@ -4,7 +4,7 @@
 //! out: `c`. Each sum is one chain of its terms, which no cut into tiles changes.
 use super::direct::strip;
 use super::tile::Tile;
-use crate::simd::vectors::{Element, Lanes, TileKernel};
+use crate::simd::vectors::{Lanes, TileKernel};
 
 /// Rows or terms of `a` in stretches of one length, as distances in elements.
 #[derive(Clone, Copy)]
@@ -18,28 +18,30 @@ pub struct Stretched<'a> {
 
 /// A product `c = a b + bias`, or `c += a b`. The element of a row and a term lies in `a` at the
 /// sum of their distances. Rows of `b` are one after the other, and so are rows of `c`.
-pub struct StretchedProduct<'a, T> {
+///
+/// Of `f32` alone: its tiles would be half as many again for `f64`, which takes longer to compile.
+pub struct StretchedProduct<'a> {
     pub rows: Stretched<'a>,
     pub terms: Stretched<'a>,
     pub columns: usize,
-    pub a: *const T,
-    pub b: *const T,
+    pub a: *const f32,
+    pub b: *const f32,
     /// The distance between rows of `b`.
     pub b_row: usize,
     /// What the sums start from, one value for each column; null for zero.
-    pub bias: *const T,
-    pub c: *mut T,
+    pub bias: *const f32,
+    pub c: *mut f32,
     /// Whether the sums are added to what `c` holds.
     pub accumulate: bool,
     /// Whether each sum that is less than 0 becomes 0 in the end.
     pub rectify: bool,
 }
 
-impl<T: Element> TileKernel for StretchedProduct<'_, T> {
-    type Element = T;
+impl TileKernel for StretchedProduct<'_> {
+    type Element = f32;
 
     #[inline(always)]
-    unsafe fn run<L: Lanes<Element = T>>(&self) {
+    unsafe fn run<L: Lanes<Element = f32>>(&self) {
         let &Self { rows, terms, columns, .. } = self;
         let mut column = 0;
         // A strip of `b` stays in the nearest cache while all rows meet it.
@@ -68,10 +70,6 @@ impl<T: Element> TileKernel for StretchedProduct<'_, T> {
                 width = unsafe {
                     match left.div_ceil(L::WIDTH) {
                         1 => strip::<L, 1, _>(tile, rows.length, left, true, terms.starts),
-                        // Few rows need wider strips: each sum waits for its last term.
-                        4.. if rows.length <= 4 => {
-                            strip::<L, 4, _>(tile, rows.length, left, true, terms.starts)
-                        }
                         _ => strip::<L, 2, _>(tile, rows.length, left, true, terms.starts),
                     }
                 };

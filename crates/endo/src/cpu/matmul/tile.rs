@@ -156,24 +156,6 @@ impl<L: Lanes> Tile<L> {
         sums: [[L::Vector; V]; R],
         tail: L::Mask,
     ) {
-        // The question is asked once, not for each row, which short sums would feel.
-        // SAFETY: as the caller promises.
-        unsafe {
-            if self.rectify {
-                self.write::<R, V, TAIL, true>(sums, tail);
-            } else {
-                self.write::<R, V, TAIL, false>(sums, tail);
-            }
-        }
-    }
-
-    /// Writes the sums to `c`, rectified where that is set.
-    #[inline(always)]
-    unsafe fn write<const R: usize, const V: usize, const TAIL: bool, const RECTIFY: bool>(
-        &self,
-        sums: [[L::Vector; V]; R],
-        tail: L::Mask,
-    ) {
         for (r, mut sums) in sums.into_iter().enumerate() {
             // SAFETY: as in `compute`; the row is one of the block's.
             unsafe {
@@ -184,7 +166,7 @@ impl<L: Lanes> Tile<L> {
                         sums[v] = L::add(before[v], sums[v]);
                     }
                 }
-                if RECTIFY {
+                if self.rectify {
                     for sum in &mut sums {
                         *sum = L::rectify(*sum);
                     }

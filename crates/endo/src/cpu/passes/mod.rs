@@ -2,9 +2,9 @@
 //!
 //! In: a draft with its steps in order. Out: `windows` lets products make the windows that they are
 //! of, `rectify` lets them make rectified linear units of their sums, `join` makes one loop of
-//! updates that are alike, `combine` one instruction of several, `defer` computes gradients of large
-//! weights where they are used, `halve` keeps half of the bits of what has been rounded to that, and
-//! `independent` finds steps for several threads to run at once.
+//! updates that are alike, `combine` one instruction of several, `defer` computes gradients of
+//! large weights where they are used, `halve` keeps half of the bits of what has been rounded to
+//! that, and `independent` finds steps for several threads to run at once.
 
 mod combine;
 mod defer;

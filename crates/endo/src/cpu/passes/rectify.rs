@@ -1,11 +1,11 @@
 //! Lets products rectify what they compute, in registers, instead of a loop after them.
 //!
 //! In: a draft with its steps in order. Out: products whose sums are 0 where they were less, and no
-//! loop that does nothing else to a product which nobody else reads. Rectified linear units are told
-//! by their formula.
+//! loop that does nothing else to a product which nobody else reads. Rectified linear units are
+//! told by their formula.
 
 use crate::dtype::DType;
-use crate::plan::{Action, Draft, FusedLoop, LoopFunction, Product, Users};
+use crate::plan::{Action, BufferPlace, Draft, FusedLoop, LoopFunction, Product, Users};
 use crate::simd::{Arithmetic, Expression, Expressions, Scalar};
 
 /// Joins products with the loops that rectify them.
@@ -22,6 +22,7 @@ pub fn rectify(draft: &mut Draft) {
         if let Some(product) = product(&mut draft.steps[writer].action) {
             product.output = to;
             product.rectified = true;
+            draft.buffers[from].place = BufferPlace::Nowhere;
             *gone = true;
         }
     }
@@ -55,9 +56,7 @@ fn rectified(draft: &Draft, body: &FusedLoop) -> Option<(usize, usize)> {
 fn product(action: &mut Action) -> Option<&mut Product> {
     match action {
         Action::Product(product) => Some(product),
-        Action::Windowed(windowed) if windowed.output() == windowed.product.output => {
-            Some(&mut windowed.product).filter(|product| product.left.strides[1] == 1)
-        }
+        Action::Windowed(windowed) if windowed.has_windows_as_rows() => Some(&mut windowed.product),
         _ => None,
     }
 }

@@ -11,7 +11,7 @@ use crate::cpu::laid_out::{apart, collides};
 use crate::cpu::matmul::{Stretched, StretchedProduct};
 use crate::graph::Window;
 use crate::simd::Memory;
-use crate::simd::vectors::{Element, enter};
+use crate::simd::vectors::enter;
 
 use super::parts::{LARGE_MATRIX, Part, Parts};
 use super::{LAID_OUT_PARTS, Role, Windowed};
@@ -22,8 +22,9 @@ pub struct InPlace {
     windows: Box<[Window]>,
     /// The sizes of the image: `[batch, lengths.., channels]`.
     image: Box<[usize]>,
-    /// Whether some window reaches outside the image, so that parts are copied with zeros around.
-    has_border: bool,
+    /// The elements of a part that is copied with zeros around; 0 where no window reaches outside
+    /// the image, so that none is.
+    copied: usize,
     /// The sizes that a part lies in: the same without a border, those of the part with it.
     sizes: Box<[usize]>,
     /// Where the elements of a window begin, and how many lie side by side.
@@ -48,7 +49,8 @@ pub fn opposite(windows: &[Window], lengths: &[usize]) -> Option<Box<[Window]>> 
 
 /// The positions that windows reach along an axis, from the first one on.
 fn reach(window: &Window, count: usize) -> usize {
-    (count - 1) * window.stride + (window.size - 1) * window.dilation + 1
+    let elements = (window.size - 1).saturating_mul(window.dilation);
+    (count - 1).saturating_mul(window.stride).saturating_add(elements).saturating_add(1)
 }
 
 /// The distances of all elements of a block, given the number along each axis and their distances.
@@ -62,8 +64,9 @@ fn distances(axes: impl DoubleEndedIterator<Item = (usize, usize)>) -> Box<[usiz
 }
 
 impl InPlace {
-    /// Of windows in parts.
-    pub fn new(windows: &[Window], image: &[usize], parts: &Parts) -> Self {
+    /// Of windows in parts; `None` where parts with their borders or the rows of windows are more
+    /// than `most`, as those of windows that lie far outside may be.
+    pub fn new(windows: &[Window], image: &[usize], parts: &Parts, most: usize) -> Option<Self> {
         let lengths = &image[1..=windows.len()];
         let channels = image[windows.len() + 1];
         let outside = |(window, &length): (&Window, &usize)| {
@@ -78,6 +81,14 @@ impl InPlace {
         } else {
             image.into()
         };
+        let product = |sizes: &[usize]| {
+            sizes.iter().fold(1_usize, |product, &size| product.saturating_mul(size))
+        };
+        let rows: Vec<usize> = (0..windows.len() - 1).map(counts).collect();
+        let copied = if has_border { product(&sizes) } else { 0 };
+        if copied > most || product(&rows).saturating_mul(largest.samples) > most {
+            return None;
+        }
         let distance = |axis: usize| sizes[axis + 2..].iter().product::<usize>();
         let last = windows.len() - 1;
         let inner = windows[last];
@@ -91,22 +102,21 @@ impl InPlace {
         let outer = (0..last).map(|axis| (counts(axis), windows[axis].stride * distance(axis)));
         let sample = sizes[1..].iter().product();
         let rows = distances([(largest.samples, sample)].into_iter().chain(outer));
-        Self {
+        Some(Self {
             windows: windows.into(),
             image: image.into(),
-            has_border,
+            copied,
             sizes,
             elements,
             side_by_side: side_by_side * channels,
             rows,
             step: inner.stride * channels,
-        }
+        })
     }
 
     /// The elements of the largest part with its border; 0 where none is copied.
     pub fn copied(&self) -> usize {
-        let all = || self.sizes.iter().fold(1_usize, |all, &size| all.saturating_mul(size));
-        if self.has_border { all() } else { 0 }
+        self.copied
     }
 
     /// The elements of a window, as the rows or terms of a product.
@@ -130,12 +140,12 @@ impl InPlace {
     /// # Safety
     /// The image lies in memory from `image` on, and there is room for what is
     /// [copied](Self::copied) at `to`.
-    pub unsafe fn part<T: Element>(&self, image: *const T, part: &Part, to: *mut T) -> *const T {
+    pub unsafe fn part(&self, image: *const f32, part: &Part, to: *mut f32) -> *const f32 {
         let [_, lengths @ .., channels] = &*self.image else { unreachable!("has a batch") };
         let sample: usize = self.image[1..].iter().product();
         let image = image.wrapping_add(part.sample * sample);
         let first = part.first * self.windows[0].stride;
-        if !self.has_border {
+        if self.copied == 0 {
             return image.wrapping_add(first * (sample / lengths[0]));
         }
         let [_, sizes @ .., _] = &*self.sizes else { unreachable!("has a batch") };
@@ -180,13 +190,13 @@ impl InPlace {
 }
 
 impl Windowed {
-    /// The same with windows that are read where they lie, if that is faster: not where the right
-    /// matrix is large, which each part would read anew, and not where there are few parts, whose
-    /// products threads share.
+    /// The same with windows that are read where they lie, of `f32`, if that is faster: not where
+    /// the right matrix is large, which each part would read anew, and not where there are few
+    /// parts, whose products threads share.
     pub(super) fn with_windows_in_place(&self, columns: usize) -> Option<Self> {
         let size = self.element_bytes();
         let is_small = self.terms * self.filters * size <= LARGE_MATRIX;
-        if !is_small || self.bf16 || columns == 1 {
+        if self.wide || !is_small || self.bf16 || columns == 1 {
             return None;
         }
         let mut new = self.clone();
@@ -216,20 +226,21 @@ impl Windowed {
             new.laid_out = Some(apart(*channels, size));
         }
         let channels = *new.image.last()?;
-        let step = new.windows.last()?.stride * channels * size;
+        let step = new.windows.last()?.stride.saturating_mul(channels * size);
         new.parts = Parts::new(&new.windows, new.image[0], step, 0);
-        let in_place = InPlace::new(&new.windows, &new.image, &new.parts);
-        let windows = new.parts.most_positions() * new.terms;
-        let is_worth_it = new.parts.count() >= LAID_OUT_PARTS && in_place.copied() <= windows;
-        new.in_place = Some(in_place);
-        is_worth_it.then_some(new)
+        if new.parts.count() < LAID_OUT_PARTS {
+            return None;
+        }
+        let copied = new.parts.most_positions().saturating_mul(new.terms);
+        new.in_place = Some(InPlace::new(&new.windows, &new.image, &new.parts, copied)?);
+        Some(new)
     }
 
     /// A task of a product whose windows are read where they lie.
     ///
     /// # Safety
     /// As for [`Windowed::task`].
-    pub(super) unsafe fn task_in_place<T: Element>(
+    pub(super) unsafe fn task_in_place(
         &self,
         in_place: &InPlace,
         run: &Run,
@@ -238,10 +249,10 @@ impl Windowed {
     ) {
         let bases = run.bases;
         let (group, task) = (task / self.tasks_of_group(), task % self.tasks_of_group());
-        let scratch: *mut T = run.scratch.of(thread).cast();
-        let own = run.scratch.of(thread).wrapping_add(self.part_bytes()).cast::<T>();
-        let image = self.image_of::<T>(run, group).cast_const();
-        let right = bases.at(self.right_at).cast_const().cast::<T>();
+        let scratch: *mut f32 = run.scratch.of(thread).cast();
+        let own = run.scratch.of(thread).wrapping_add(self.part_bytes()).cast::<f32>();
+        let image = self.image_of::<f32>(run, group).cast_const();
+        let right = bases.at(self.right_at).cast_const().cast::<f32>();
         let right = right.wrapping_add(group * self.right_group);
         let (columns, b_row) = (self.filters, self.laid_out.unwrap_or(self.right[0]));
         let parts = self.parts_of(task);
@@ -273,12 +284,12 @@ impl Windowed {
                         columns,
                         a,
                         b: match self.laid_out {
-                            Some(row) => self.laid_out_of::<T>(run, row, group),
+                            Some(row) => self.laid_out_of::<f32>(run, row, group),
                             None => right,
                         },
                         b_row,
                         bias: bias.map_or(null(), |bias| bases.at(bias).cast_const().cast()),
-                        c: bases.at(output).cast::<T>().wrapping_add(at * columns),
+                        c: bases.at(output).cast::<f32>().wrapping_add(at * columns),
                         accumulate: false,
                         rectify: self.rectified,
                     },
@@ -319,7 +330,7 @@ mod tests {
                 .collect();
             let numbers: Vec<f32> = (0..image.iter().product()).map(|at| 1.0 + at as f32).collect();
             let parts = Parts::new(&windows, batch, 1 << (7 + below(8)), 0);
-            let in_place = InPlace::new(&windows, &image, &parts);
+            let in_place = InPlace::new(&windows, &image, &parts, usize::MAX).unwrap();
             if in_place.copied() > 0 {
                 with_border += 1
             } else {

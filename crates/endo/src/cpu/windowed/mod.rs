@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use crate::dtype::DType;
 use crate::graph::{Window, Windowing};
-use crate::plan::{Argument, Matrix, Plan, WindowedProduct};
+use crate::plan::{Matrix, Plan, WindowedProduct};
 use crate::simd::vectors::{Element, enter};
 use crate::simd::{Level, Memory};
 
@@ -94,14 +94,14 @@ pub struct Windowed {
 impl Windowed {
     /// Resolves a product with windows.
     pub fn new(plan: &Plan, windowed: &WindowedProduct) -> Self {
-        let (product, call) = (&windowed.product, &windowed.call);
-        let (windows, image, added): (&[Window], &Argument, bool) = match windowed.windowing() {
-            Windowing::Take(windows) => (windows, &call.inputs[0], false),
-            Windowing::Add(windows) => (windows, &call.output, true),
+        let product = &windowed.product;
+        let (windows, added): (&[Window], bool) = match windowed.windowing() {
+            Windowing::Take(windows) => (windows, false),
+            Windowing::Add(windows) => (windows, true),
         };
+        let (image, terms) = (windowed.image(), windowed.elements());
         let dtype = plan.buffers[image.buffer].dtype;
         let channels = image.shape.features();
-        let terms = windows.iter().map(|window| window.size).product::<usize>() * channels;
         let [_, inner, columns] = product.sizes;
         let groups = product.batch.iter().product::<usize>();
         let strides = |matrix: &Matrix| {
@@ -118,7 +118,7 @@ impl Windowed {
         let output = || Address::new(plan, product.output, 0);
         let role = if added {
             Role::Added { left: at(&product.left), strides: left }
-        } else if inner == terms && (left[1] == 1 || inner == 1) {
+        } else if windowed.has_windows_as_rows() {
             let bias = product.bias.map(|(buffer, offset)| Address::new(plan, buffer, offset));
             Role::Windows { output: output(), bias }
         } else {
@@ -142,6 +142,7 @@ impl Windowed {
         let copied = Self {
             role,
             wide: dtype == DType::F64,
+            // The pass that asks for it asks for it of windows as rows alone.
             rectified: product.rectified,
             bf16: product.rounded && Level::detect().multiplies_bf16(),
             side_by_side: !added && channels == 1 && last,
@@ -320,7 +321,7 @@ impl Windowed {
     unsafe fn task<T: Element>(&self, run: &Run, task: usize, thread: usize, pool: &Pool) {
         if let Some(in_place) = &self.in_place {
             // SAFETY: as the caller promises.
-            return unsafe { self.task_in_place::<T>(in_place, run, task, thread) };
+            return unsafe { self.task_in_place(in_place, run, task, thread) };
         }
         let bases = run.bases;
         let (group, task) = (task / self.tasks_of_group(), task % self.tasks_of_group());
