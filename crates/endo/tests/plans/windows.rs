@@ -234,6 +234,16 @@ fn of_a_product_that_takes_windows_and_makes_them_one_of_the_two_is_whole() {
 }
 
 #[test]
+fn windows_of_one_element_are_rectified_where_they_are_rows_and_where_they_are_turned() {
+    for channels in [1, 3] {
+        let window = Window { size: 1, stride: 2, dilation: 1, before: 0, count: 64 };
+        let axes = vec![(128, window)];
+        let dtype = DType::F32;
+        check(&Case { batch: 32, axes, channels, filters: 8, dtype, seed: 7 });
+    }
+}
+
+#[test]
 fn no_plan_of_a_convolution_holds_all_windows() {
     let window = Window { size: 3, stride: 1, dilation: 1, before: 1, count: 32 };
     let axes = vec![(32, window); 2];

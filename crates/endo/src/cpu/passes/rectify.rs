@@ -60,3 +60,50 @@ fn product(action: &mut Action) -> Option<&mut Product> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::Plan;
+    use crate::prelude::*;
+
+    /// The plan of a function of a matrix and a kernel, and that its results are those of a run
+    /// node by node, bit by bit.
+    fn plan<const N: usize>(of: fn([Tensor; 2]) -> [Tensor; N]) -> Plan {
+        let x = Array::from_fn([40, 9], |i| (i as f32).sin());
+        let kernel = Array::from_fn([9, 33], |i| (i as f32).cos());
+        let mut f = Function::new(move |[x, kernel]: [Tensor; 2], _cx| of([x, kernel]));
+        let got = f.run([&x, &kernel]).unwrap();
+        let zero = |array: &Array| array.to_vec::<f32>().into_iter().filter(|&y| y == 0.0).count();
+        assert!(got.iter().any(|array| zero(array) > 100));
+        let program = f.program([&x, &kernel]).unwrap();
+        program.plan().clone()
+    }
+
+    #[test]
+    fn a_product_rectifies_what_nobody_else_reads() {
+        let alone = plan(|[x, kernel]| [x.matmul(&kernel).relu()]);
+        assert!(alone.steps.len() == 1 && alone.to_string().contains("relu("), "{alone}");
+        let with_bias = plan(|[x, kernel]| [(x.matmul(&kernel) + kernel.slice(0, 0..1)).relu()]);
+        assert!(with_bias.to_string().contains("relu(input"), "{with_bias}");
+    }
+
+    #[test]
+    fn what_is_read_elsewhere_or_returned_stays() {
+        let returned = plan(|[x, kernel]| {
+            let y = x.matmul(&kernel);
+            [y.relu(), y]
+        });
+        assert!(!returned.to_string().contains("relu(input"), "{returned}");
+        let read = plan(|[x, kernel]| {
+            let y = x.matmul(&kernel);
+            [y.relu(), y.sum_axes([0])]
+        });
+        assert!(!read.to_string().contains("relu(input"), "{read}");
+    }
+
+    #[test]
+    fn other_functions_stay_loops() {
+        let other = plan(|[x, kernel]| [x.matmul(&kernel).relu().sqrt()]);
+        assert!(!other.to_string().contains("relu(input"), "{other}");
+    }
+}
