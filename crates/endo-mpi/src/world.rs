@@ -26,6 +26,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// first rank that has not failed ends all of them when it hears of a failure while it waits.
 const FAILURES: Duration = Duration::from_secs(10);
 
+/// How long a rank that fails with all others stays, so that its messages leave.
+const LEAVE: Duration = Duration::from_millis(300);
+
 /// How often a rank that waits looks for messages that come unasked.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -283,6 +286,12 @@ impl Link for MpiLink {
         if failed.len() < self.ranks {
             eprintln!("error: rank {} has stopped: {text}", self.rank);
             mpi.world.abort(1);
+        }
+        // MPI moves messages while it is called: what others are to hear may still be here.
+        let start = Instant::now();
+        while start.elapsed() < LEAVE {
+            take(&mpi.world, Tag::Failure);
+            thread::sleep(LOOK);
         }
     }
 }
